@@ -1,0 +1,77 @@
+"""The encoder contract: what turns items into vectors. This is the seam at which solutions differ."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vicinal import params
+from vicinal.model import Item, Rendering, Segment, Space
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Encoder"]
+
+
+class Encoder(ABC):
+    """Turns items into vectors of one space.
+
+    Making one is cheap: it loads no model and imports no heavy package. The model is loaded by the first ``encode``.
+    ``decode`` runs on several threads at once; ``encode`` is called by one thread at a time.
+    """
+
+    class Params(params.Params):
+        """The keys that the encoder's YAML block accepts beside ``type``."""
+
+    segmented: ClassVar[bool] = False
+    """Whether an item may have several segments; then hits carry the segment with its times."""
+    texts: ClassVar[bool] = False
+    """Whether samples are strings, so that ``hybrid: true`` can index their words beside their vectors."""
+
+    def __init__(self, params: Any = None) -> None:
+        self.params: Any = type(self).Params() if params is None else params
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """Dimension, kind and default metric of the vectors; known without loading the model."""
+
+    @property
+    @abstractmethod
+    def signature(self) -> str:
+        """A text that changes whenever the vectors would: model, hash of the weights, preprocessing, parameters.
+
+        It must be the same in every process, and cheap: it is asked for before anything is encoded.
+        """
+
+    @property
+    def window(self) -> int:
+        """How many samples one call of ``encode`` is given at most; more lets an encoder sort and batch them better."""
+        return 256
+
+    @abstractmethod
+    def decode(self, item: Item) -> Sequence[Segment]:
+        """Read an item and prepare its samples. Thread-safe; uses the CPU only.
+
+        Raises:
+            BadItem: the item cannot be read; the reason is recorded and the run goes on.
+        """
+
+    @abstractmethod
+    def encode(self, samples: Sequence[Any]) -> np.ndarray:
+        """Encode samples: ``(n, dimension)`` float32, or ``(n, dimension / 8)`` uint8 with bits packed big-endian."""
+
+    def decode_query(self, query: str | Path) -> Sequence[Segment]:
+        """Prepare what a user searches with; by default it is read as an item is.
+
+        Raises:
+            BadItem: the query cannot be read.
+        """
+        return self.decode(Item(key="query", content=query))
+
+    def render(self, item: Item) -> Rendering:
+        """How a face shows an item; by default its content as text."""
+        return Rendering("text", str(item.content))

@@ -1,0 +1,129 @@
+"""Errors that a user can act on, and the exit codes they end a command with.
+
+    VicinalError                 exit code 1, the root of all of them
+    ├── BadItem                  one item cannot be read; recorded as a failure, never ends a run
+    ├── ConfigError              3, the YAML file is wrong; lists every problem with its place
+    │   └── UnsupportedByEngine  3, the Milvus engine at hand cannot do what the YAML asks for
+    ├── PluginError              4, a plugin is unknown, broken or claims a taken name
+    │   └── DependencyMissing    4, a plugin needs a package or a model that is not installed
+    ├── SourceError              1, the source as a whole cannot be read
+    ├── StoreError               1, a store answered with an error
+    │   ├── StoreUnreachable     5, Milvus or Redis does not answer
+    │   ├── StoreBusy            1, another process holds the embedded file or the writer's lock
+    │   └── StoreMismatch        1, the collection was built by another encoder or schema
+    ├── TooManyFailures          1, the run's budget of failures is spent
+    ├── FilterError              2, a filter expression is wrong
+    └── UnknownItem              1, no item with this key is indexed
+
+Each carries a ``hint``: what the user can do next. Everything else that is raised is a defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import ClassVar
+
+__all__ = [
+    "BadItem",
+    "ConfigError",
+    "DependencyMissing",
+    "ExitCode",
+    "FilterError",
+    "PluginError",
+    "SourceError",
+    "StoreBusy",
+    "StoreError",
+    "StoreMismatch",
+    "StoreUnreachable",
+    "TooManyFailures",
+    "UnknownItem",
+    "UnsupportedByEngine",
+    "VicinalError",
+]
+
+
+class ExitCode(IntEnum):
+    """What a ``vicinal`` command's exit status means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    BAD_CONFIG = 3
+    PLUGIN_MISSING = 4
+    UNREACHABLE = 5
+    INTERRUPTED = 130
+
+
+class VicinalError(Exception):
+    """An error with a message for the user and, where there is one, a hint what to do next."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class BadItem(VicinalError):
+    """An item cannot be read or encoded. Raise it from ``decode``: it becomes a recorded failure."""
+
+
+class ConfigError(VicinalError):
+    """A YAML file is wrong. ``problems`` holds a line ``file:line:col: key: message`` for each mistake."""
+
+    exit_code = ExitCode.BAD_CONFIG
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__("\n".join([message, *problems]) if problems else message, hint=hint)
+        self.problems = tuple(problems)
+
+
+class UnsupportedByEngine(ConfigError):
+    """The Milvus engine cannot do what was asked; found before anything is created."""
+
+
+class PluginError(VicinalError):
+    """A plugin is unknown, broken, or claims a name that another one has."""
+
+    exit_code = ExitCode.PLUGIN_MISSING
+
+
+class DependencyMissing(PluginError):
+    """A package or a model that a plugin needs is not installed."""
+
+
+class SourceError(VicinalError):
+    """The source as a whole cannot be read, so that nothing of it can be indexed."""
+
+
+class StoreError(VicinalError):
+    """A store answered with an error."""
+
+
+class StoreUnreachable(StoreError):
+    """Milvus or Redis does not answer."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class StoreBusy(StoreError):
+    """Another process holds the embedded file or writes to this solution."""
+
+
+class StoreMismatch(StoreError):
+    """What is stored was built by another encoder or with other fields than the YAML says."""
+
+
+class TooManyFailures(VicinalError):
+    """More items failed than ``ingest.max_failures`` allows; what was done until then is kept."""
+
+
+class FilterError(VicinalError):
+    """A filter expression cannot be read by Milvus, or names a field that is not declared."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnknownItem(VicinalError):
+    """No item with this key is indexed."""

@@ -1,0 +1,123 @@
+"""The nouns of vicinal: what is read, what is encoded, what is found, what failed.
+
+An *item* is one thing a user indexes. An encoder turns it into *segments*, parts with a vector of their own (a whole
+text, a frame at 12.0 s). A search finds *hits*. An item that could not be read is a *failure* with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Literal
+
+__all__ = ["Failure", "Hit", "IngestReport", "Item", "Metric", "Rendering", "Segment", "Space", "item_id"]
+
+Metric = Literal["COSINE", "IP", "L2", "JACCARD"]
+
+
+def item_id(key: str, segment: int = 0) -> int:
+    """The primary key of a segment: the upper 63 bits of BLAKE2b over the item's key and the segment's number.
+
+    It derives from the item alone, so writing an item twice changes nothing.
+    """
+    digest = blake2b(f"{key}\0{segment}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that a user indexes.
+
+    ``key`` names it within its source, for good. ``content`` is what the encoder decodes: a text, a SMILES, or the path
+    of a file. ``metadata`` is kept in Redis and given back with a hit. ``version`` tells a changed item from an
+    unchanged one without reading it (a file's size and time, say); without it content and metadata are compared.
+    """
+
+    key: str
+    content: Any
+    uri: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of an item with a vector of its own: ``sample`` goes to ``Encoder.encode``; times are in seconds."""
+
+    sample: Any
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where an encoder's vectors live: dimension (in bits for ``binary``), kind, and the metric that suits them."""
+
+    dimension: int
+    kind: Literal["float", "binary"] = "float"
+    metric: Metric = "COSINE"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item that could not be indexed: at which stage (``read``, ``decode``, ``encode``, ``fields``) and why."""
+
+    key: str
+    stage: str
+    message: str
+    uri: str = ""
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How a face shows an item: ``kind`` is what ``value`` holds, a text, SVG source, or the path of a media file."""
+
+    kind: Literal["text", "svg", "image", "audio", "video"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A found item.
+
+    ``distance`` is what the metric says; ``similarity`` rises with nearness and is 1 for the same thing: cosine,
+    Tanimoto, inner product as it is, 1 / (1 + distance) for L2. ``segment`` tells which part of the item was nearest
+    (its number, and its start and end in seconds), or is None for items that are not cut into segments.
+    """
+
+    key: str
+    rank: int
+    distance: float
+    similarity: float
+    uri: str
+    metadata: Mapping[str, Any]
+    content: str | None = None
+    segment: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The hit as the JSON object that every face prints."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What a run did, in items; ``rows`` is the number of vectors that the collection holds after it."""
+
+    solution: str
+    seen: int = 0
+    new: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    items_per_second: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as the JSON object that ``ingest --json`` prints."""
+        return asdict(self)
