@@ -1,0 +1,47 @@
+"""The JSON Schema of a solution's YAML, with the parameters of every installed plugin, for editors and programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vicinal.config.models import SolutionConfig
+from vicinal.plugins import Manager, Registry
+
+__all__ = ["json_schema"]
+
+
+def json_schema(manager: Manager) -> dict[str, Any]:
+    """The schema (draft 2020-12) of what ``load_config`` accepts."""
+    schema = SolutionConfig.model_json_schema()
+    definitions = schema["$defs"]
+    definitions.pop("Block", None)
+    properties = schema["properties"]
+    properties["source"] = _choice(manager.sources, definitions) | _described(properties["source"])
+    properties["encoder"] = _choice(manager.encoders, definitions) | _described(properties["encoder"])
+    properties["rerank"] = _choice(manager.rerankers, definitions) | _described(properties["rerank"])
+    properties["index"] = {
+        "anyOf": [{"type": "string"}, {"$ref": "#/$defs/IndexConfig"}],
+        "default": "auto",
+    } | _described(properties["index"])
+    for key in ("stores", "ingest"):
+        properties[key].pop("default", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _described(property_: dict[str, Any]) -> dict[str, Any]:
+    return {"description": property_["description"]} if "description" in property_ else {}
+
+
+def _choice(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    names = []
+    for entry in registry:
+        name = f"{registry.kind}.{entry.name}"
+        block = registry.load(entry.name).Params.model_json_schema(ref_template="#/$defs/{model}")
+        definitions.update(block.pop("$defs", {}))
+        block["title"] = entry.name
+        block["description"] = entry.summary
+        block["properties"] = {"type": {"const": entry.name}, **block.get("properties", {})}
+        block["required"] = ["type", *block.get("required", [])]
+        definitions[name] = block
+        names.append({"$ref": f"#/$defs/{name}"})
+    return {"oneOf": names}
