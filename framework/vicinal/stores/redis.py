@@ -1,0 +1,318 @@
+"""Metadata, the ledger, failures, state and the writer's lock of one solution, in Redis.
+
+    vicinal:{name}:meta:{bucket}     hash: item id -> the item's key, uri, content and metadata
+    vicinal:{name}:ledger:{bucket}   hash: item id -> what was indexed of it, see ``Entry``
+    vicinal:{name}:failures          hash: key -> why it could not be indexed
+    vicinal:{name}:state             hash: physical collection, encoder, index, counts
+    vicinal:{name}:writer            who writes now; expires unless renewed
+
+Items are spread over 65,536 buckets, so that small hashes stay packed: a million items cost little more than their own
+bytes. Commit order of a batch: ``begin`` (metadata and intent) -> vectors -> ``commit`` (ledger). What the ledger knows
+is therefore never less than what Milvus holds.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from vicinal.errors import StoreError, StoreUnreachable
+from vicinal.model import Failure
+from vicinal.stores.local import EmbeddedRedis
+
+__all__ = ["Entry", "MetadataStore", "Record"]
+
+_ENTRY = struct.Struct(">4s12sII")
+_UNFINISHED = bytes(12)
+_BUCKET_BITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger knows of an item: a check of its key, a fingerprint of what was indexed, its segments.
+
+    A fingerprint of zeros means that a write began and was not seen to end; the next run does the item again.
+    ``segments`` is how many Milvus may hold then, ``counted`` how many of them the state's counts include.
+    """
+
+    check: bytes
+    fingerprint: bytes
+    segments: int
+    counted: int
+
+    @property
+    def finished(self) -> bool:
+        return self.fingerprint != _UNFINISHED
+
+    def pack(self) -> bytes:
+        return _ENTRY.pack(self.check, self.fingerprint, self.segments, self.counted)
+
+    def begun(self, before: Entry | None) -> Entry:
+        """The same item while its write is under way, after what the ledger knew before."""
+        held = (before.segments, before.counted) if before else (0, 0)
+        return Entry(self.check, _UNFINISHED, max(self.segments, held[0]), held[1])
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Entry:
+        return cls(*_ENTRY.unpack(data))
+
+    @staticmethod
+    def check_of(key: str) -> bytes:
+        """Four bytes that differ for two keys whose ids happen to be equal."""
+        return blake2b(key.encode(), digest_size=4, person=b"vicinal-check").digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is kept of an item beside its vectors."""
+
+    key: str
+    uri: str
+    content: str | None
+    metadata: Mapping[str, Any]
+
+    def pack(self) -> bytes:
+        return orjson.dumps([self.key, self.uri, self.content, self.metadata])
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Record:
+        return cls(*orjson.loads(data))
+
+
+class MetadataStore:
+    """The Redis side of one solution. ``where`` is a folder (an embedded Redis) or a URL."""
+
+    def __init__(self, name: str, where: str, timeout: float = 5.0) -> None:
+        self.name = name
+        self._prefix = f"vicinal:{name}:"
+        self._embedded = None if "://" in where else EmbeddedRedis(Path(where), timeout)
+        url = f"unix://{self._embedded.socket}" if self._embedded else where
+        self._where = where
+        try:
+            self.client = redis.Redis.from_url(
+                url,
+                socket_timeout=max(timeout, 30.0),
+                socket_connect_timeout=timeout,
+                retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
+            )
+            self.client.ping()
+        except ValueError as error:
+            raise StoreUnreachable(f"not a Redis URL: {_without_password(where)}: {error}") from error
+        except redis.RedisError as error:
+            self.close()
+            raise self._unreachable(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect; an embedded server that nobody uses any more ends."""
+        if hasattr(self, "client"):
+            self.client.close()
+        if self._embedded:
+            self._embedded.close()
+
+    def lookup(self, ids: Sequence[int]) -> list[Entry | None]:
+        """The ledger's entries of these items, in one round trip."""
+        return [Entry.unpack(data) if data else None for data in self._read("ledger", ids)]
+
+    def records(self, ids: Sequence[int]) -> list[Record | None]:
+        """The metadata of these items, in one round trip."""
+        return [Record.unpack(data) if data else None for data in self._read("meta", ids)]
+
+    def begin(self, records: Mapping[int, Record], entries: Mapping[int, Entry]) -> None:
+        """Before vectors are written: keep the metadata, and note which segments may be touched."""
+        with self._transaction() as pipe:
+            self._put(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
+            self._put(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
+
+    def commit(self, entries: Mapping[int, Entry], items: int, rows: int, cleared: Sequence[str] = ()) -> None:
+        """After vectors are written: the items are indexed. ``items`` and ``rows`` are how much the counts grow."""
+        with self._transaction() as pipe:
+            self._put(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
+            pipe.hincrby(self._prefix + "state", "items", items)
+            pipe.hincrby(self._prefix + "state", "rows", rows)
+            if cleared:
+                pipe.hdel(self._prefix + "failures", *cleared)
+
+    def forget(self, entries: Mapping[int, Entry], *, metadata: bool = True) -> None:
+        """Remove items whose vectors are gone: ledger, counts and metadata."""
+        with self._transaction() as pipe:
+            for id_ in entries:
+                pipe.hdel(self._bucket("ledger", id_), _field(id_))
+                if metadata:
+                    pipe.hdel(self._bucket("meta", id_), _field(id_))
+            pipe.hincrby(self._prefix + "state", "items", -sum(entry.counted > 0 for entry in entries.values()))
+            pipe.hincrby(self._prefix + "state", "rows", -sum(entry.counted for entry in entries.values()))
+
+    def reopen(self, entries: Mapping[int, Entry]) -> None:
+        """Mark items as unfinished, so that the next run does them again."""
+        with self._transaction() as pipe:
+            self._put(pipe, "ledger", {id_: entry.begun(entry).pack() for id_, entry in entries.items()})
+
+    def ledger(self) -> Iterator[tuple[int, Entry]]:
+        """Every entry of the ledger, bucket by bucket."""
+        for id_, data in self._scan("ledger"):
+            yield id_, Entry.unpack(data)
+
+    def metadata(self) -> Iterator[tuple[int, Record]]:
+        """Every item's metadata, bucket by bucket."""
+        for id_, data in self._scan("meta"):
+            yield id_, Record.unpack(data)
+
+    def drop_metadata(self, ids: Sequence[int]) -> None:
+        """Remove metadata that belongs to no item."""
+        with self._transaction() as pipe:
+            for id_ in ids:
+                pipe.hdel(self._bucket("meta", id_), _field(id_))
+
+    def fail(self, failures: Iterable[Failure]) -> None:
+        """Record failures, the newest of each key."""
+        packed = {f.key: orjson.dumps([f.stage, f.message, f.uri, f.at]) for f in failures}
+        if packed:
+            with self._transaction() as pipe:
+                pipe.hset(self._prefix + "failures", mapping=packed)
+
+    def failures(self) -> Iterator[Failure]:
+        """The recorded failures."""
+        try:
+            for key, data in self.client.hscan_iter(self._prefix + "failures", count=1000):
+                yield Failure(key.decode(), *orjson.loads(data))
+        except redis.RedisError as error:
+            raise self._unreachable(error) from error
+
+    def failure_count(self) -> int:
+        """How many failures are recorded."""
+        return int(self._call("hlen", self._prefix + "failures"))
+
+    def clear_failures(self, keys: Sequence[str]) -> None:
+        """Forget these failures."""
+        if keys:
+            self._call("hdel", self._prefix + "failures", *keys)
+
+    def state(self) -> dict[str, Any]:
+        """The solution's state; empty where nothing was ever written."""
+        raw = self._call("hgetall", self._prefix + "state")
+        return {key.decode(): orjson.loads(value) for key, value in raw.items()}
+
+    def set_state(self, **values: Any) -> None:
+        """Change parts of the state."""
+        self._call("hset", self._prefix + "state", mapping={key: orjson.dumps(value) for key, value in values.items()})
+
+    def drop(self) -> None:
+        """Remove every key of the solution but the writer's lock."""
+        with self._transaction() as pipe:
+            for kind in ("ledger", "meta"):
+                for bucket in self._buckets(kind):
+                    pipe.unlink(bucket)
+            pipe.unlink(self._prefix + "failures", self._prefix + "state")
+
+    def memory(self) -> int:
+        """Bytes that this Redis uses, for all of its solutions."""
+        return int(self._call("info", "memory")["used_memory"])
+
+    def version(self) -> str:
+        """The server's version."""
+        return str(self._call("info", "server")["redis_version"])
+
+    def _bucket(self, kind: str, id_: int) -> str:
+        return f"{self._prefix}{kind}:{id_ >> (63 - _BUCKET_BITS):x}"
+
+    def _put(self, pipe: Any, kind: str, values: Mapping[int, bytes]) -> None:
+        for id_, data in values.items():
+            pipe.hset(self._bucket(kind, id_), _field(id_), data)
+
+    def _read(self, kind: str, ids: Sequence[int]) -> list[bytes | None]:
+        if not ids:
+            return []
+        pipe = self.client.pipeline(transaction=False)
+        for id_ in ids:
+            pipe.hget(self._bucket(kind, id_), _field(id_))
+        try:
+            return pipe.execute()
+        except redis.RedisError as error:
+            raise self._unreachable(error) from error
+
+    def _buckets(self, kind: str) -> list[str]:
+        prefix = f"{self._prefix}{kind}:"
+        try:
+            return sorted({key.decode() for key in self.client.scan_iter(f"{_escaped(prefix)}*", count=5000)})
+        except redis.RedisError as error:
+            raise self._unreachable(error) from error
+
+    def _scan(self, kind: str) -> Iterator[tuple[int, bytes]]:
+        buckets = self._buckets(kind)
+        for start in range(0, len(buckets), 500):
+            pipe = self.client.pipeline(transaction=False)
+            for bucket in buckets[start : start + 500]:
+                pipe.hgetall(bucket)
+            try:
+                answers = pipe.execute()
+            except redis.RedisError as error:
+                raise self._unreachable(error) from error
+            for answer in answers:
+                for field, data in answer.items():
+                    yield int.from_bytes(field, "big"), data
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self)
+
+    def _call(self, command: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return getattr(self.client, command)(*args, **kwargs)
+        except redis.RedisError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: redis.RedisError) -> StoreError:
+        where = _without_password(self._where)
+        if isinstance(error, redis.ConnectionError | redis.TimeoutError) and not isinstance(
+            error, redis.AuthenticationError
+        ):
+            return StoreUnreachable(
+                f"Redis at {where} does not answer: {error}", hint="start it, or set REDIS_URL; `vicinal doctor` looks"
+            )
+        return StoreError(f"Redis at {where} refused: {error}", hint="`vicinal doctor` looks at both stores")
+
+
+class _Transaction:
+    """A MULTI/EXEC pipeline that runs when its block ends without an error."""
+
+    def __init__(self, store: MetadataStore) -> None:
+        self._store = store
+        self._pipe = store.client.pipeline(transaction=True)
+
+    def __enter__(self) -> Any:
+        return self._pipe
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            return
+        try:
+            self._pipe.execute()
+        except redis.RedisError as error:
+            raise self._store._unreachable(error) from error
+
+
+def _field(id_: int) -> bytes:
+    return id_.to_bytes(8, "big")
+
+
+def _escaped(pattern: str) -> str:
+    return "".join(f"\\{c}" if c in "*?[]\\" else c for c in pattern)
+
+
+def _without_password(where: str) -> str:
+    head, at, tail = where.rpartition("@")
+    return f"{head.partition('://')[0]}://…@{tail}" if at and "://" in head else where
