@@ -1,0 +1,265 @@
+"""The way out: query -> decode -> encode -> Milvus -> group by item -> rerank -> metadata -> hits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from vicinal.encoder import Encoder
+from vicinal.errors import BadItem, UnknownItem
+from vicinal.model import Hit, Metric, item_id
+from vicinal.reranker import Reranker
+from vicinal.stores import tanimoto
+from vicinal.stores.engine import Index
+from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
+from vicinal.stores.redis import MetadataStore
+
+if TYPE_CHECKING:
+    from pluggy import HookRelay
+
+__all__ = ["Search", "SearchResult", "similarity"]
+
+_QUERY_SEGMENTS = 64
+
+
+class SearchResult(Sequence[Hit]):
+    """The hits of one query, best first, and how long each step took, in milliseconds."""
+
+    def __init__(self, hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
+        self.hits = list(hits)
+        self.timings_ms = timings_ms
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | list[Hit]:
+        return self.hits[index]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __repr__(self) -> str:
+        return f"SearchResult({self.hits!r})"
+
+    def to_dict(self, solution: str) -> dict[str, Any]:
+        """The result as the JSON object that ``search --json`` prints."""
+        return {
+            "solution": solution,
+            "hits": [hit.to_dict() for hit in self.hits],
+            "timings_ms": {name: round(value, 3) for name, value in self.timings_ms.items()},
+        }
+
+
+@dataclass(slots=True)
+class Query:
+    """What one query asks for: its vectors, its words, and the item that it is itself."""
+
+    vectors: list[Any]
+    words: str | None = None
+    itself: str | None = None
+
+
+@dataclass(slots=True)
+class Timer:
+    """Adds up the milliseconds of the steps of a search."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def step(self, name: str) -> None:
+        now = time.perf_counter()
+        self.steps[name] = self.steps.get(name, 0.0) + (now - self._last) * 1000
+        self._last = now
+
+    def finish(self) -> dict[str, float]:
+        total = (time.perf_counter() - self.started) * 1000
+        return {name: self.steps.get(name, 0.0) for name in ("decode", "encode", "search", "metadata")} | {
+            "total": total
+        }
+
+
+def similarity(distance: float, metric: Metric) -> tuple[float, float]:
+    """Distance and similarity of what Milvus calls distance.
+
+    The distance grows with farness: 1 - cosine, 1 - Tanimoto, the squared Euclidean distance, minus the inner product.
+    """
+    if metric == "L2":
+        return distance, 1.0 / (1.0 + max(distance, 0.0))
+    if metric == "JACCARD":
+        return distance, 1.0 - distance
+    if metric == "COSINE":
+        return 1.0 - min(distance, 1.0), min(distance, 1.0)
+    return -distance, distance
+
+
+@dataclass(slots=True)
+class Search:
+    """Answers queries of one solution."""
+
+    encoder: Encoder
+    vectors: VectorStore
+    metadata: MetadataStore
+    index: Index
+    rows: int
+    hook: HookRelay
+    hybrid: bool = False
+    reranker: Reranker | None = None
+
+    def run(self, queries: Sequence[str | Path], limit: int = 10, filter: str = "") -> list[SearchResult]:
+        """The best ``limit`` items for each query.
+
+        Raises:
+            BadItem: a query cannot be read.
+            UnknownItem: a query ``@key`` names an item that is not indexed.
+            FilterError: Milvus cannot read the filter.
+        """
+        timer = Timer()
+        if not queries:
+            return []
+        prepared = self._prepare(queries, timer)
+        wanted = min(limit * self.reranker.candidates, MAX_LIMIT) if self.reranker else limit
+        candidates = self._candidates(prepared, wanted, filter)
+        timer.step("search")
+        answers = self._hits(candidates)
+        timer.step("metadata")
+        if self.reranker:
+            answers = [_ranked(self.reranker.rerank(q, hits)) for q, hits in zip(queries, answers, strict=True)]
+            timer.step("rerank")
+        answers = [hits[:limit] for hits in answers]
+        timings = timer.finish()
+        self.hook.search_finished(
+            solution=self.metadata.name,
+            queries=len(queries),
+            hits=sum(map(len, answers)),
+            milliseconds=timings["total"],
+        )
+        return [SearchResult(hits, timings) for hits in answers]
+
+    # --- what is asked
+
+    def _prepare(self, queries: Sequence[str | Path], timer: Timer) -> list[Query]:
+        prepared: list[Query] = []
+        samples: list[Any] = []
+        owners: list[Query] = []
+        for query in queries:
+            if isinstance(query, str) and query.startswith("@"):
+                prepared.append(self._indexed(query[1:]))
+                continue
+            text = query[1:] if isinstance(query, str) and query.startswith("\\@") else query
+            segments = self.encoder.decode_query(text)[:_QUERY_SEGMENTS]
+            if not segments:
+                raise BadItem(f"nothing to search with in {query!r}")
+            prepared.append(Query([], str(text) if self.encoder.texts else None))
+            samples += [segment.sample for segment in segments]
+            owners += [prepared[-1]] * len(segments)
+        timer.step("decode")
+        if samples:
+            for owner, vector in zip(owners, self._queries(self.encoder.encode(samples)), strict=True):
+                owner.vectors.append(vector)
+        timer.step("encode")
+        return prepared
+
+    def _queries(self, vectors: Any) -> list[Any]:
+        """Encoded vectors in the form that a search takes."""
+        if self.encoder.space.kind == "float":
+            return list(vectors)
+        return [row["vector"] for row in self.vectors.vector_columns(vectors)]
+
+    def _indexed(self, key: str) -> Query:
+        entry = self.metadata.lookup([item_id(key)])[0]
+        if entry is None:
+            raise UnknownItem(
+                f"no item has the key {key!r}", hint="write a text that begins with @ as \\@…; keys are case-sensitive"
+            )
+        ids = [item_id(key, number) for number in range(min(entry.segments, _QUERY_SEGMENTS))]
+        record = self.metadata.records([item_id(key)])[0] if self.hybrid else None
+        return Query(list(self.vectors.vectors(ids).values()), record.content if record else None, itself=key)
+
+    # --- what is near
+
+    def _candidates(self, queries: Sequence[Query], limit: int, filter: str) -> list[list[Candidate]]:
+        if self.hybrid:
+            return [self._fused(query, limit, filter) for query in queries]
+        answers: list[list[Candidate]] = [[] for _ in queries]
+        waiting = list(range(len(queries)))
+        fetch = min(MAX_LIMIT, limit * (4 if self.encoder.segmented else 1) + any(query.itself for query in queries))
+        while waiting:
+            flat = [vector for number in waiting for vector in queries[number].vectors]
+            found = iter(self._near(flat, fetch, filter))
+            again = []
+            for number in waiting:
+                lists = [next(found) for _ in queries[number].vectors]
+                answers[number] = self._grouped(lists, queries[number].itself)
+                if len(answers[number]) < limit and any(len(part) >= fetch for part in lists) and fetch < MAX_LIMIT:
+                    again.append(number)
+            waiting, fetch = again, min(MAX_LIMIT, fetch * 4)
+        return [answer[:limit] for answer in answers]
+
+    def _near(self, vectors: Sequence[Any], limit: int, filter: str) -> list[list[Candidate]]:
+        def search(queries: Sequence[Any], limit: int, filter: str) -> list[list[Candidate]]:
+            return self.vectors.search(queries, self.index, limit, filter, rows=self.rows)
+
+        if self.vectors.sparse_bits:
+            return tanimoto.nearest(search, vectors, limit, filter)
+        return search(vectors, limit, filter)
+
+    def _grouped(self, lists: Sequence[Sequence[Candidate]], itself: str | None) -> list[Candidate]:
+        """One candidate an item, its nearest segment, nearest item first."""
+        metric = self.index.metric
+        best: dict[str, Candidate] = {}
+        for candidate in sorted(
+            (candidate for part in lists for candidate in part),
+            key=lambda candidate: (similarity(candidate.distance, metric)[0], candidate.item, candidate.segment),
+        ):
+            if candidate.item != itself and (metric != "JACCARD" or candidate.distance < 1.0):
+                best.setdefault(candidate.item, candidate)
+        return list(best.values())
+
+    def _fused(self, query: Query, limit: int, filter: str) -> list[Candidate]:
+        """Vectors and words joined by the engine; each candidate then gets its own distance, not its fused score."""
+        if not query.words:
+            return self._grouped(self._near(query.vectors, limit + 1, filter), query.itself)[:limit]
+        found = self.vectors.hybrid(query.vectors[0], query.words, self.index, limit + 1, filter)
+        ids = [item_id(candidate.item, candidate.segment) for candidate in found]
+        stored = self.vectors.vectors(ids)
+        exact = [
+            replace(candidate, distance=_measure(query.vectors[0], stored[id_], self.index.metric))
+            for candidate, id_ in zip(found, ids, strict=True)
+            if id_ in stored and candidate.item != query.itself
+        ]
+        return exact[:limit]
+
+    # --- what is found
+
+    def _hits(self, answers: Sequence[Sequence[Candidate]]) -> list[list[Hit]]:
+        flat = [candidate for answer in answers for candidate in answer]
+        records = iter(self.metadata.records([item_id(candidate.item) for candidate in flat]))
+        return [_ranked([self._hit(candidate, next(records)) for candidate in answer]) for answer in answers]
+
+    def _hit(self, candidate: Candidate, record: Any) -> Hit:
+        distance, near = similarity(candidate.distance, self.index.metric)
+        segment = None
+        if self.encoder.segmented:
+            segment = {"number": candidate.segment, "start": candidate.start, "end": candidate.end}
+        uri, metadata, content = (record.uri, record.metadata, record.content) if record else ("", {}, None)
+        return Hit(candidate.item, 0, distance, near, uri, metadata, content, segment)
+
+
+def _ranked(hits: Sequence[Hit]) -> list[Hit]:
+    return [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)]
+
+
+def _measure(query: Any, stored: Any, metric: Metric) -> float:
+    """What Milvus would call the distance of two float vectors."""
+    import numpy as np
+
+    a, b = np.asarray(query, np.float32), np.asarray(stored, np.float32)
+    if metric == "L2":
+        return float(((a - b) ** 2).sum())
+    product = float(a @ b)
+    return product if metric == "IP" else product / float(np.linalg.norm(a) * np.linalg.norm(b))

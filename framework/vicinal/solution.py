@@ -1,0 +1,411 @@
+"""The facade: one solution, from its YAML file to answers. Every face of vicinal uses it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, overload
+
+from vicinal import maintenance
+from vicinal.config import SolutionConfig, load_config
+from vicinal.encoder import Encoder
+from vicinal.errors import StoreMismatch, UnknownItem, VicinalError
+from vicinal.ingest import Batch, Decoded, Ingest
+from vicinal.model import Failure, IngestReport, item_id
+from vicinal.plugins import Manager, create_manager
+from vicinal.search import Search, SearchResult
+from vicinal.source import Source
+from vicinal.stores.engine import Index, choose_index
+from vicinal.stores.lock import WriterLock
+from vicinal.stores.milvus import Schema, VectorStore
+from vicinal.stores.redis import MetadataStore
+
+__all__ = ["Solution"]
+
+_FLUSH_ROWS = 10_000
+
+
+class Solution:
+    """A solution that is ready to be filled and searched. Stores are opened, and models loaded, when first used.
+
+    Use it as a context manager, or call ``close``: an embedded Milvus belongs to one process at a time.
+    """
+
+    def __init__(self, config: SolutionConfig, manager: Manager | None = None) -> None:
+        self.config = config
+        self.manager = manager or create_manager()
+        self._search: Search | None = None
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, *, manager: Manager | None = None) -> Self:
+        """A solution from its YAML file.
+
+        Raises:
+            ConfigError: the file is wrong; ``problems`` lists every mistake with its line.
+        """
+        manager = manager or create_manager()
+        return cls(load_config(path, manager), manager)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect from both stores; opening them again happens by itself."""
+        self._search = None
+        for name in ("vectors", "metadata"):
+            store = self.__dict__.pop(name, None)
+            if store is not None:
+                store.close()
+
+    @property
+    def name(self) -> str:
+        """The solution's name."""
+        return self.config.name
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder, its model not yet loaded."""
+        return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
+
+    @cached_property
+    def source(self) -> Source:
+        """The source."""
+        return self.manager.sources.build(self.config.source.type, self.config.source.params)
+
+    @cached_property
+    def metadata(self) -> MetadataStore:
+        """The Redis side."""
+        return MetadataStore(self.name, self.config.stores.redis, self.config.stores.timeout)
+
+    @cached_property
+    def vectors(self) -> VectorStore:
+        """The Milvus side."""
+        stores = self.config.stores
+        schema = Schema(self.encoder.space, self.encoder.segmented, self.config.field_specs, self.config.hybrid)
+        return VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)
+
+    # --- filling
+
+    def ingest(self, *, prune: bool = False, limit: int | None = None) -> IngestReport:
+        """Index what is new or changed in the source; with ``prune``, remove what is no longer in it.
+
+        Args:
+            limit: read only this many items of the source.
+
+        Raises:
+            StoreBusy: another process writes to this solution.
+            StoreMismatch: the collection was built by another encoder or with other fields.
+            TooManyFailures: more items failed than the config allows; the others are kept.
+            KeyboardInterrupt: Ctrl-C; what was done is kept, and the next run goes on from there.
+        """
+        if prune and limit is not None:
+            raise VicinalError("prune and limit exclude each other", hint="a limited run does not see every item")
+        return self._run(prune=prune, limit=limit)
+
+    def retry(self) -> IngestReport:
+        """Try again the items that failed, and only them."""
+        return self._run(only={failure.key for failure in self.metadata.failures()})
+
+    def _run(self, *, prune: bool = False, limit: int | None = None, only: set[str] | None = None) -> IngestReport:
+        started = time.perf_counter()
+        with self._writing():
+            total = len(only) if only is not None else self.source.count()
+            self.manager.hook.ingest_started(
+                solution=self.name, total=min(total, limit) if total is not None and limit is not None else total
+            )
+            run = Ingest(
+                self.source,
+                self.encoder,
+                self.vectors,
+                self.metadata,
+                self.config.ingest,
+                self.config.field_specs,
+                self.manager.hook,
+                limit,
+                only,
+            )
+            report = run.run()
+            if prune and run.complete:
+                report.removed = self._prune(run)
+            if run.interrupted:
+                raise KeyboardInterrupt
+            report.rows = self._settle(report.new + report.updated + report.removed)
+            if report.rows != (known := int(self.metadata.state()["rows"])):
+                report.warnings.append(
+                    f"Milvus holds {report.rows} rows, the ledger {known}; `vicinal check` tells more"
+                )
+        report.seconds = round(time.perf_counter() - started, 3)
+        report.items_per_second = round(report.seen / max(report.seconds, 1e-9), 1)
+        self.manager.hook.ingest_finished(solution=self.name, report=report)
+        return report
+
+    def _prune(self, run: Ingest) -> int:
+        """Remove the items that the source has no more. A source that yields nothing is taken for an accident."""
+        if run.report.seen == 0 and self.metadata.state().get("items"):
+            raise VicinalError(
+                "the source yields no item at all, so nothing was pruned", hint="`vicinal drop` removes everything"
+            )
+        import numpy as np
+
+        ledger = dict(self.metadata.ledger())
+        seen = run.seen.contain(np.fromiter(ledger, np.int64, len(ledger)))
+        gone = {id_: entry for (id_, entry), kept in zip(ledger.items(), seen, strict=True) if not kept}
+        maintenance.remove(self.vectors, self.metadata, gone)
+        return len(gone)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The right to write, to a collection that exists and fits the config."""
+        self._search = None
+        with WriterLock(self.metadata):
+            self._ensure()
+            yield
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "signature": self.encoder.signature,
+            "fields": dict(self.config.fields),
+            "hybrid": self.config.hybrid,
+            "bits": "sparse" if self.vectors.sparse_bits else "dense",
+        }
+
+    def _ensure(self) -> None:
+        state = self.metadata.state()
+        choose_index(self.config.index, self.encoder.space, self.vectors.engine, 0)
+        if not state:
+            physical = f"{self.vectors.alias}_v1"
+            if not self.vectors.exists():
+                self.vectors.create(physical)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            kind = self.config.encoder.type
+            self.metadata.set_state(physical=physical, created=now, items=0, rows=0, encoder=kind, **self._identity())
+            return
+        self._check_identity(state)
+        if not self.vectors.exists():
+            if state.get("items"):
+                raise StoreMismatch(
+                    f"Redis knows {state['items']} items of {self.name!r}, but this Milvus has no collection of it",
+                    hint="set MILVUS_URI to the Milvus that has it; or `vicinal drop` and ingest again",
+                )
+            self.vectors.create(state["physical"])
+
+    def _check_identity(self, state: dict[str, Any]) -> None:
+        for name, value in self._identity().items():
+            if state.get(name) != value:
+                what = {"signature": "encoder", "bits": "kind of vectors"}.get(name, name)
+                raise StoreMismatch(
+                    f"{self.name!r} was built with {what} {state.get(name)!r}; the YAML now says {value!r}",
+                    hint="change the YAML back, give the solution a new name, or `vicinal drop` and ingest again",
+                )
+
+    def _settle(self, written: int = 0) -> int:
+        """Make everything searchable: flush, build the index that suits, load. Returns the number of rows.
+
+        A server keeps fresh rows searchable by itself, and flushing often costs it dear; an embedded engine serves from
+        its index only what was flushed and then loaded.
+        """
+        state = self.metadata.state()
+        rows = int(state.get("rows", 0))
+        wanted = choose_index(self.config.index, self.encoder.space, self.vectors.engine, rows)
+        current = Index(**state["index"]) if "index" in state else None
+        rebuild = current is None or not self.vectors.index_in_use() or self._differs(current, wanted)
+        if written and (self.vectors.embedded or written >= _FLUSH_ROWS):
+            self.vectors.flush()
+        if rebuild:
+            self.vectors.build(wanted)
+        self.vectors.load(again=bool(written) or rebuild)
+        if rebuild or written:
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            self.metadata.set_state(index=_stored_index(wanted if rebuild or current is None else current), updated=now)
+        return self.vectors.count() if rebuild or written else rows
+
+    def _differs(self, current: Index, wanted: Index) -> bool:
+        """Whether the index must be built anew: another kind, or parameters that the user gave."""
+        given = {name: wanted.params.get(name) for name in self.config.index.params}
+        return (current.engine_type, current.metric) != (wanted.engine_type, wanted.metric) or any(
+            current.params.get(name) != value for name, value in given.items()
+        )
+
+    # --- searching
+
+    @overload
+    def search(self, query: str | Path, limit: int = 10, filter: str = "") -> SearchResult: ...
+    @overload
+    def search(self, query: list[str | Path], limit: int = 10, filter: str = "") -> list[SearchResult]: ...
+    def search(
+        self, query: str | Path | list[str | Path], limit: int = 10, filter: str = ""
+    ) -> SearchResult | list[SearchResult]:
+        """What is near: one result for one query, a list of them for a list of queries.
+
+        Args:
+            query: what the encoder reads (a text, a SMILES, the path of a file), or ``@key`` of an indexed item, which
+                finds others like it.
+            limit: how many items, 1 to 16,384.
+            filter: a Milvus expression over the declared fields, as ``year > 2000 and label == "cat"``.
+
+        Raises:
+            BadItem: the query cannot be read.
+            FilterError: the filter cannot.
+            VicinalError: nothing is indexed yet.
+        """
+        if not 1 <= limit <= 16_384:
+            raise VicinalError(f"limit is {limit}", hint="1 to 16,384 items can be asked for")
+        if isinstance(query, str | Path):
+            return self._ready().run([query], limit, filter)[0]
+        return self._ready().run(query, limit, filter)
+
+    def _ready(self) -> Search:
+        if self._search is None:
+            state = self.metadata.state()
+            if not state.get("rows"):
+                raise VicinalError(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
+            self._ensure()
+            if "index" not in state:
+                self._settle(int(state["rows"]))
+                state = self.metadata.state()
+            index = Index(**state["index"])
+            if self.config.index.type in ("auto", index.type):
+                index = Index(**{**state["index"], "search": {**index.search, **self.config.index.search}})
+            self.vectors.load()
+            rerank = self.config.rerank
+            self._search = Search(
+                self.encoder,
+                self.vectors,
+                self.metadata,
+                index,
+                int(state["rows"]),
+                self.manager.hook,
+                self.config.hybrid,
+                self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
+            )
+        return self._search
+
+    # --- looking after it
+
+    def failures(self) -> list[Failure]:
+        """The items that could not be indexed, and why."""
+        return sorted(self.metadata.failures(), key=lambda failure: failure.key)
+
+    def status(self) -> dict[str, Any]:
+        """Items, rows, failures, encoder, index and stores."""
+        state = self.metadata.state()
+        return {
+            "solution": self.name,
+            "items": state.get("items", 0),
+            "rows": state.get("rows", 0),
+            "failures": self.metadata.failure_count(),
+            "encoder": {"type": self.config.encoder.type, "signature": state.get("signature")},
+            "index": state.get("index"),
+            "created": state.get("created"),
+            "updated": state.get("updated"),
+            "stores": {
+                "milvus": {"where": self.config.stores.milvus, "engine": str(self.vectors.engine)},
+                "redis": {"where": self.config.stores.redis, "version": self.metadata.version()},
+            },
+        }
+
+    def check(self, *, repair: bool = False) -> maintenance.CheckReport:
+        """Whether Milvus, metadata and ledger agree; with ``repair``, make them agree."""
+        if not self.metadata.state():
+            return maintenance.CheckReport(self.name, repaired=repair)
+        with WriterLock(self.metadata):
+            self._ensure()
+            self._settle()
+            report = maintenance.check(self.vectors, self.metadata, repair=repair)
+            if repair:
+                self._settle(report.orphan_vectors)
+        return report
+
+    def remove(self, keys: Sequence[str]) -> int:
+        """Remove items by key; returns how many.
+
+        Raises:
+            UnknownItem: one of them is not indexed; then none is removed.
+        """
+        keys = list(dict.fromkeys(keys))
+        with self._writing():
+            ids = [item_id(key) for key in keys]
+            found = self.metadata.lookup(ids)
+            if unknown := [key for key, entry in zip(keys, found, strict=True) if entry is None]:
+                raise UnknownItem(f"not indexed: {', '.join(unknown[:5])}", hint="keys are case-sensitive")
+            entries = {id_: entry for id_, entry in zip(ids, found, strict=True) if entry is not None}
+            maintenance.remove(self.vectors, self.metadata, entries)
+            self._settle(len(keys))
+        return len(keys)
+
+    def drop(self) -> int:
+        """Remove the collection and everything that Redis keeps of it; returns how many items there were."""
+        self._search = None
+        with WriterLock(self.metadata):
+            items = int(self.metadata.state().get("items", 0))
+            self.vectors.drop()
+            self.metadata.drop()
+        return items
+
+    def build_index(self) -> Index:
+        """Build the index anew, as the config says now."""
+        with self._writing():
+            self.vectors.flush()
+            rows = int(self.metadata.state().get("rows", 0))
+            index = choose_index(self.config.index, self.encoder.space, self.vectors.engine, rows)
+            self.vectors.build(index)
+            self.vectors.load(again=True)
+            self.metadata.set_state(index=_stored_index(index))
+        return index
+
+    def export(self, path: str | Path) -> int:
+        """Write every item, its metadata and its vectors to a parquet file; returns how many items."""
+        from vicinal.transfer import export_items
+
+        self._ready()
+        return export_items(Path(path), self.encoder, self.vectors, self.metadata)
+
+    def import_(self, path: str | Path) -> IngestReport:
+        """Read what ``export`` wrote, without encoding anything."""
+        from vicinal.transfer import import_items
+
+        started = time.perf_counter()
+        with self._writing():
+            run = Ingest(
+                self.source,
+                self.encoder,
+                self.vectors,
+                self.metadata,
+                self.config.ingest,
+                self.config.field_specs,
+                self.manager.hook,
+            )
+            report = run.write(
+                self._imported(import_items(Path(path), self.encoder, self.config.field_specs, self.metadata))
+            )
+            report.rows = self._settle(report.new + report.updated)
+        report.seconds = round(time.perf_counter() - started, 3)
+        report.items_per_second = round(report.seen / max(report.seconds, 1e-9), 1)
+        return report
+
+    @staticmethod
+    def _imported(batches: Iterator[Any]) -> Iterator[Batch]:
+        import numpy as np
+
+        for batch in batches:
+            if batch:
+                items = [Decoded(change, fields, segments) for change, fields, segments, _ in batch]
+                yield Batch(items, np.concatenate([vectors for *_, vectors in batch]))
+
+
+def _stored_index(index: Index) -> dict[str, Any]:
+    return {
+        "type": index.type,
+        "metric": index.metric,
+        "engine_type": index.engine_type,
+        "engine_metric": index.engine_metric,
+        "params": dict(index.params),
+        "search": dict(index.search),
+    }

@@ -1,0 +1,172 @@
+"""Real stores for the tests: Milvus Lite in a folder of the test, one Milvus server and one Redis server a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import encoders
+from vicinal import Solution, create_manager
+from vicinal.stores.local import redis_server
+
+ROOT = Path(__file__).parent.parent
+MILVUS = ROOT / ".venv-milvus" / "bin" / "milvus-server"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port, process, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended while it started"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
+
+
+def end(process):
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory):
+    """The URI of a real Milvus server, started for this run on a free port and ended after it.
+
+    A machine can run one such server (its etcd has a fixed port), so VICINAL_TEST_MILVUS may name one that runs.
+    """
+    if running := os.environ.get("VICINAL_TEST_MILVUS"):
+        yield running
+        return
+    if not MILVUS.exists():
+        reason = "no Milvus server: `make test` installs one in .venv-milvus"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    data = tmp_path_factory.mktemp("milvus")
+    port = free_port()
+    with (data / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [MILVUS, "--data", data / "data", "--proxy-port", str(port)], stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_for_port(port, process, 120)
+        from pymilvus import MilvusClient
+
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                MilvusClient(f"http://127.0.0.1:{port}", timeout=5).list_collections()
+                break
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        end(process)
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory):
+    """The URL of a real Redis server on a free port."""
+    port = free_port()
+    process = subprocess.Popen(
+        [redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path_factory.mktemp("redis"))],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for_port(port, process, 20)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        end(process)
+
+
+@pytest.fixture
+def manager():
+    """The installed plugins and the tests' own encoders."""
+    manager = create_manager()
+    row = manager.register(encoders, "tests")
+    assert row.status == "ok", row.reason
+    return manager
+
+
+class Workshop:
+    """Makes solutions in a folder, on one engine, and cleans up after the test."""
+
+    def __init__(self, folder, manager, milvus, redis):
+        self.folder = folder
+        self.manager = manager
+        self.milvus = milvus
+        self.redis = redis
+        self._made = []
+
+    @property
+    def embedded(self):
+        return self.milvus is None
+
+    def write(self, rows, name="items.csv"):
+        path = self.folder / name
+        lines = ["key,text,year", *(",".join(map(str, row)) for row in rows)]
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def yaml(self, name="things", encoder="{type: hashed}", source=None, extra=""):
+        stores = f"stores: {{milvus: '{self.milvus}', redis: '{self.redis}'}}\n" if self.milvus else ""
+        source = source or "{type: table, path: items.csv, key: key, content: text}"
+        path = self.folder / f"{name}.yaml"
+        path.write_text(f"name: {name}\nsource: {source}\nencoder: {encoder}\n{stores}{extra}\n")
+        return path
+
+    def solution(self, name="things", **given):
+        solution = Solution.from_yaml(self.yaml(name, **given), manager=self.manager)
+        self._made.append(solution)
+        return solution
+
+    def close(self):
+        for solution in self._made:
+            if not self.embedded:
+                solution.drop()
+            solution.close()
+
+
+@pytest.fixture(params=["lite", "server"])
+def workshop(request, tmp_path, manager):
+    """Solutions on Milvus Lite with the embedded Redis, then on the servers of both."""
+    if request.param == "lite":
+        made = Workshop(tmp_path, manager, None, None)
+    else:
+        milvus = request.getfixturevalue("milvus_server")
+        made = Workshop(tmp_path, manager, milvus, request.getfixturevalue("redis_url"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lite(tmp_path, manager):
+    """Solutions on the embedded stores alone, for what does not depend on the engine."""
+    made = Workshop(tmp_path, manager, None, None)
+    yield made
+    made.close()

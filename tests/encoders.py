@@ -1,0 +1,104 @@
+"""Encoders of a few lines for the core's own tests: deterministic, quick, and bad where a test wants them to be."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from itertools import pairwise
+
+import numpy as np
+
+from vicinal import BadItem, Encoder, Segment, Space, hookimpl
+
+
+def _numbers(text, count):
+    seed = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+    return np.random.default_rng(seed).standard_normal(count).astype(np.float32)
+
+
+class Hashed(Encoder):
+    """A random direction for each text; two texts are near only if they are the same."""
+
+    texts = True
+
+    class Params(Encoder.Params):
+        dimension: int = 16
+        """Length of the vectors."""
+        salt: str = ""
+        """Another salt is another encoder."""
+        metric: str = "COSINE"
+        """The default metric."""
+        window: int = 64
+        """Samples in a batch."""
+
+    @property
+    def space(self):
+        return Space(self.params.dimension, "float", self.params.metric)
+
+    @property
+    def signature(self):
+        return f"hashed/{self.params.dimension}/{self.params.salt}"
+
+    @property
+    def window(self):
+        return self.params.window
+
+    def decode(self, item):
+        text = str(item.content)
+        if "bad" in text:
+            raise BadItem("the text says bad")
+        if "crash" in text:
+            raise RuntimeError("a decoder's own defect")
+        return [Segment(text)]
+
+    def encode(self, samples):
+        if any("spoil" in sample for sample in samples):
+            raise BadItem("one sample spoils the batch")
+        if not samples:
+            return np.zeros((0, self.params.dimension), np.float32)
+        vectors = np.stack([_numbers(sample + self.params.salt, self.params.dimension) for sample in samples])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class Words(Hashed):
+    """A segment for each word of a text, a second each."""
+
+    segmented = True
+
+    @property
+    def signature(self):
+        return f"words/{self.params.dimension}"
+
+    def decode(self, item):
+        return [Segment(word, float(at), at + 1.0) for at, word in enumerate(str(item.content).split())]
+
+
+class Letters(Encoder):
+    """A fingerprint of 256 bits: which pairs of letters a text has."""
+
+    @property
+    def space(self):
+        return Space(256, "binary", "JACCARD")
+
+    @property
+    def signature(self):
+        return "letters"
+
+    def decode(self, item):
+        text = str(item.content)
+        if len(text) < 2:
+            raise BadItem("fewer than two letters")
+        return [Segment(text)]
+
+    def encode(self, samples):
+        bits = np.zeros((len(samples), 256), np.uint8)
+        for row, sample in enumerate(samples):
+            for a, b in pairwise(sample):
+                bits[row, blake2b((a + b).encode(), digest_size=1).digest()[0]] = 1
+        return np.packbits(bits, axis=1)
+
+
+@hookimpl
+def register_encoders(encoders):
+    encoders.add("hashed", "encoders:Hashed", summary="for tests")
+    encoders.add("words", "encoders:Words", summary="for tests")
+    encoders.add("letters", "encoders:Letters", summary="for tests")
