@@ -1,0 +1,120 @@
+"""The command ``vicinal``: its commands are imported when they run, so that ``--help`` is immediate."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from vicinal.errors import ExitCode, VicinalError
+
+__all__ = ["app", "main"]
+
+_COMMANDS = {
+    "demo": ("demo:demo", "Fill the sample solutions and ask them a few questions."),
+    "init": ("init:init", "Write a solution's YAML for a file or a folder of yours."),
+    "validate": ("config:validate", "Check YAML files; every mistake with its line."),
+    "schema": ("config:schema", "Print the JSON Schema of the YAML, plugins included."),
+    "plugins": ("plugins:plugins", "List what is installed, and what is wrong with it."),
+    "plugin": ("plugins:plugin", "Write a plugin of your own."),
+    "doctor": ("doctor:doctor", "See what is installed, reachable and loadable."),
+    "ingest": ("ingest:ingest", "Index what is new or changed."),
+    "failures": ("ingest:failures", "List what could not be indexed and why, or try it again."),
+    "search": ("search:search", "Find what is near a text, a file, a SMILES or @key."),
+    "status": ("manage:status", "Show a solution's items, index and stores."),
+    "check": ("manage:check", "See whether Milvus, metadata and ledger agree."),
+    "remove": ("manage:remove", "Remove items by key."),
+    "drop": ("manage:drop", "Remove a solution's collection and metadata."),
+    "index": ("manage:index", "Build the index anew, as the YAML says now."),
+    "export": ("manage:export", "Write items and vectors to a parquet file."),
+    "import": ("manage:import_", "Read what export wrote, encoding nothing."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands' names and summaries; imports one when it is run. Plugins may add commands of their own."""
+
+    _gathered = False
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._gather()
+        return [*_COMMANDS, *sorted(self.commands)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(f"vicinal.cli.{module}"), attribute)
+            return command
+        self._gather()
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, help_) for name, (_, help_) in _COMMANDS.items()]
+        self._gather()
+        rows += [(name, command.get_short_help_str(60)) for name, command in sorted(self.commands.items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(error.message + hint, ctx) from error
+
+    def _gather(self) -> None:
+        if not self._gathered:
+            from vicinal.plugins import create_manager
+
+            type(self)._gathered = True
+            create_manager().register_commands(self)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vicinal")
+@click.option("-v", "--verbose", count=True, help="Tell on stderr what runs do; twice: searches too.")
+def app(verbose: int) -> None:
+    """Turn one YAML file into a working similarity search on Milvus and Redis.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 bad config, 4 plugin or dependency missing, 5 store unreachable,
+    130 interrupted.
+    """
+    if verbose:
+        import logging
+
+        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+        logging.getLogger("vicinal").setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns its exit code."""
+    try:
+        code = app.main(args=arguments, prog_name="vicinal", standalone_mode=False)
+        return code if isinstance(code, int) else ExitCode.DONE
+    except VicinalError as error:
+        _complain(str(error), error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        _complain(error.format_message(), f"{context.command_path} --help" if context else "")
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted; what was done is kept", "run the same command again to go on")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+
+
+def _complain(message: str, hint: str) -> None:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)

@@ -1,0 +1,105 @@
+"""``doctor``: what is installed, reachable and loadable, with what to do about what is not."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vicinal.cli.output import console, json_option, print_json, table
+from vicinal.errors import ExitCode, PluginError, VicinalError
+
+if TYPE_CHECKING:
+    from vicinal.plugins import Manager
+
+_PACKAGES = ("pymilvus", "milvus-lite", "redis", "numpy", "pyarrow", "pluggy", "pydantic")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: ``ok``, ``missing`` (something optional), or ``failed``."""
+
+    what: str
+    status: str
+    detail: str
+    hint: str = ""
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@json_option
+def doctor(files: tuple[Path, ...], as_json: bool) -> int:
+    """See what is installed and loadable, and whether the stores of the solutions FILES answer. Needs no network."""
+    from vicinal.plugins import create_manager
+
+    manager = create_manager()
+    findings = [*_installation(), *_plugins(manager), *_encoders(manager)]
+    for file in files:
+        findings += _solution(file, manager)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        rows = [(f.status, f.what, f.detail + (f"; {f.hint}" if f.hint else "")) for f in findings]
+        console().print(table(("", "what", "found"), rows))
+    return ExitCode.FAILED if any(finding.status == "failed" for finding in findings) else ExitCode.DONE
+
+
+def _installation() -> Iterator[Finding]:
+    yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    for package in _PACKAGES:
+        try:
+            yield Finding(package, "ok", version(package))
+        except PackageNotFoundError:
+            yield Finding(package, "failed", "not installed", "pip install vicinal")
+    from vicinal.stores.local import redis_server
+
+    yield _look("redis-server", redis_server)
+
+
+def _plugins(manager: Manager) -> Iterator[Finding]:
+    for row in manager.rows:
+        status = {"ok": "ok", "incomplete": "missing"}.get(row.status, "failed")
+        yield Finding(f"plugin {row.name}", status, row.reason or f"{row.distribution} {row.version}", row.hint)
+
+
+def _encoders(manager: Manager) -> Iterator[Finding]:
+    for entry in manager.encoders:
+        if not entry.missing():
+            yield _look(f"encoder {entry.name}", partial(_signature, manager, entry.name))
+
+
+def _signature(manager: Manager, name: str) -> str:
+    encoder = manager.encoders.build(name, manager.encoders.load(name).Params())
+    return f"{encoder.space.dimension}-d {encoder.space.kind}, {encoder.signature}"
+
+
+def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
+    from vicinal.solution import Solution
+
+    try:
+        solution = Solution.from_yaml(file, manager=manager)
+    except VicinalError as error:
+        yield Finding(str(file), "failed", str(error), error.hint)
+        return
+    yield Finding(str(file), "ok", f"solution {solution.name!r}")
+    with solution:
+        yield _look(f"{solution.name}: Redis", lambda: f"{solution.metadata.version()}, {solution.config.stores.redis}")
+        yield _look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {solution.config.stores.milvus}")
+        yield _look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
+
+
+def _look(what: str, find: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, "ok", find())
+    except PluginError as error:
+        return Finding(what, "missing", str(error), error.hint)
+    except VicinalError as error:
+        return Finding(what, "failed", str(error), error.hint)
+    except ValueError as error:  # an encoder without defaults for all of its parameters is not at fault
+        return Finding(what, "ok", f"needs parameters: {str(error).splitlines()[0]}")

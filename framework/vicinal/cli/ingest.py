@@ -1,0 +1,78 @@
+"""``ingest`` and ``failures``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vicinal.cli.output import Progress, console, json_option, print_json, table
+
+if TYPE_CHECKING:
+    from vicinal.model import IngestReport
+
+FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.command()
+@FILE
+@click.option("--prune", is_flag=True, help="Remove items that the source has no more.")
+@click.option("--limit", type=click.IntRange(min=1), help="Read only the first N items of the source.", metavar="N")
+@json_option
+def ingest(file: Path, prune: bool, limit: int | None, as_json: bool) -> None:
+    """Index what is new or changed in the source of the solution FILE.
+
+    Unchanged items are passed over without being read; items that cannot be read are recorded, see `vicinal failures`.
+    Ctrl-C finishes the batch in hand; the next run goes on from there.
+    """
+    from vicinal.solution import Solution
+
+    if prune and limit is not None:
+        raise click.UsageError("--prune and --limit exclude each other: a limited run does not see every item.")
+    with Solution.from_yaml(file) as solution:
+        with Progress(quiet=as_json) as progress:
+            solution.manager.register(progress, "progress")
+            report = solution.ingest(prune=prune, limit=limit)
+        show_report(report, file, as_json=as_json)
+
+
+def show_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
+    """Print what a run did."""
+    if as_json:
+        print_json(report.to_dict())
+        return
+    parts = [f"{getattr(report, name):,} {name}" for name in ("new", "updated", "unchanged", "removed", "failed")]
+    click.echo(
+        f"{report.solution}: {report.seen:,} items seen in {report.seconds:.1f} s"
+        f" ({report.items_per_second:,.0f}/s): {', '.join(part for part in parts if not part.startswith('0 '))}"
+        f"{'nothing' if not report.seen else ''}; {report.rows:,} rows indexed"
+    )
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if report.failed:
+        click.echo(f"see why: vicinal failures {file}")
+
+
+@click.command()
+@FILE
+@click.option("--retry", is_flag=True, help="Try the failed items again, and only them.")
+@json_option
+def failures(file: Path, retry: bool, as_json: bool) -> None:
+    """List the items of the solution FILE that could not be indexed, with stage and reason."""
+    from vicinal.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        if retry:
+            show_report(solution.retry(), file, as_json=as_json)
+            return
+        found = solution.failures()
+    if as_json:
+        from dataclasses import asdict
+
+        print_json([asdict(failure) for failure in found])
+    elif found:
+        rows = [(failure.key, failure.stage, failure.message, failure.at) for failure in found]
+        console().print(table(("key", "stage", "reason", "at"), rows))
+    else:
+        click.echo("no failures")

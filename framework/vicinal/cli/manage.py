@@ -1,0 +1,137 @@
+"""``status``, ``check``, ``remove``, ``drop``, ``index``, ``export`` and ``import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vicinal.cli.ingest import FILE, show_report
+from vicinal.cli.output import console, json_option, print_json, table
+from vicinal.errors import ExitCode
+
+
+@click.command()
+@FILE
+@json_option
+def status(file: Path, as_json: bool) -> None:
+    """Show items, rows, failures, encoder, index and stores of the solution FILE."""
+    from vicinal.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        found = solution.status()
+    if as_json:
+        print_json(found)
+        return
+    index = found["index"] or {}
+    rows = [
+        ("items", f"{found['items']:,}"),
+        ("rows", f"{found['rows']:,}"),
+        ("failures", f"{found['failures']:,}"),
+        ("encoder", f"{found['encoder']['type']} ({found['encoder']['signature'] or 'nothing indexed yet'})"),
+        ("index", f"{index.get('type', '-')} {index.get('metric', '')} {index.get('params') or ''}".strip()),
+        ("updated", found["updated"] or "never"),
+        ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['where']}"),
+        ("redis", f"Redis {found['stores']['redis']['version']}, {found['stores']['redis']['where']}"),
+    ]
+    console().print(table((found["solution"], ""), rows))
+
+
+@click.command()
+@FILE
+@click.option("--repair", is_flag=True, help="Make them agree; the next ingest encodes again what was lost.")
+@json_option
+def check(file: Path, repair: bool, as_json: bool) -> int:
+    """See whether Milvus, metadata and ledger of the solution FILE agree, item by item. Exit code 1 when not."""
+    from vicinal.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        report = solution.check(repair=repair)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        numbers = [(name.replace("_", " "), value) for name, value in report.to_dict().items() if type(value) is int]
+        console().print(table((report.solution, ""), numbers))
+        if report.unfinished:
+            click.echo("unfinished items are no damage: the next ingest does them")
+        verdict = "all agrees" if report.sound else "repaired" if repair else f"mend it: vicinal check {file} --repair"
+        click.echo(verdict)
+    return ExitCode.DONE if report.sound or repair else ExitCode.FAILED
+
+
+@click.command()
+@FILE
+@click.argument("keys", nargs=-1, required=True)
+@json_option
+def remove(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
+    """Remove the items KEYS from the solution FILE. The next ingest adds them again if the source still has them."""
+    from vicinal.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        count = solution.remove(keys)
+    if as_json:
+        print_json({"solution": solution.name, "removed": count})
+    else:
+        click.echo(f"{solution.name}: {count} removed")
+
+
+@click.command()
+@FILE
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def drop(file: Path, yes: bool, as_json: bool) -> None:
+    """Remove the collection of the solution FILE and everything that Redis keeps of it. The source stays."""
+    from vicinal.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        if not yes and not as_json:
+            click.confirm(f"drop {solution.name!r} with {solution.status()['items']:,} items?", abort=True)
+        count = solution.drop()
+    if as_json:
+        print_json({"solution": solution.name, "dropped": count})
+    else:
+        click.echo(f"{solution.name}: dropped, {count:,} items")
+
+
+@click.command()
+@FILE
+@json_option
+def index(file: Path, as_json: bool) -> None:
+    """Build the index of the solution FILE anew, as its YAML says now."""
+    from vicinal.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        built = solution.build_index()
+    if as_json:
+        print_json({"solution": solution.name, "index": built.to_dict()})
+    else:
+        click.echo(f"{solution.name}: built {built.type}, {built.metric} {dict(built.params) or ''}".rstrip())
+
+
+@click.command()
+@FILE
+@click.argument("parquet", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+def export(file: Path, parquet: Path, as_json: bool) -> None:
+    """Write every item of the solution FILE, its metadata and its vectors to the file PARQUET."""
+    from vicinal.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        count = solution.export(parquet)
+    if as_json:
+        print_json({"solution": solution.name, "exported": count, "path": str(parquet)})
+    else:
+        click.echo(f"{solution.name}: {count:,} items in {parquet}")
+
+
+@click.command("import")
+@FILE
+@click.argument("parquet", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@json_option
+def import_(file: Path, parquet: Path, as_json: bool) -> None:
+    """Read into the solution FILE what export wrote to PARQUET, without encoding anything."""
+    from vicinal.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        report = solution.import_(parquet)
+    show_report(report, file, as_json=as_json)
