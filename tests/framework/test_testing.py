@@ -1,0 +1,390 @@
+"""The contract suites: what is right passes them, and each of their tests fails on something that is wrong."""
+
+import sys
+import time
+import weakref
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from vicinal import BadItem, Encoder, Item, Params, Segment, Space
+from vicinal.testing import EncoderContract
+
+
+def features(text: str, dimension: int) -> np.ndarray:
+    """Counts of a text's characters, by their number."""
+    return np.bincount([ord(character) % dimension for character in text], minlength=dimension).astype(np.float32)
+
+
+class Tiny(Encoder):
+    """Counts characters: float vectors."""
+
+    class Params(Params):
+        dimension: int = 16
+        """How many counters there are."""
+
+    window = 64
+
+    @property
+    def space(self):
+        return Space(self.params.dimension)
+
+    @property
+    def signature(self):
+        return f"tiny/{self.params.dimension}"
+
+    def decode(self, item):
+        if not isinstance(item.content, str) or not item.content:
+            raise BadItem("not a text")
+        return [Segment(item.content)]
+
+    def encode(self, samples):
+        rows = [features(sample, self.params.dimension) for sample in samples]
+        return np.array(rows, np.float32).reshape(-1, self.params.dimension)
+
+
+class TinyBits(Tiny):
+    """Tells which characters are there: binary vectors."""
+
+    @property
+    def space(self):
+        return Space(self.params.dimension, "binary", "JACCARD")
+
+    def encode(self, samples):
+        return np.packbits(super().encode(samples) > 0, axis=1)
+
+
+class TinyWords(Tiny):
+    """A segment for each word, with the times at which it would be read."""
+
+    segmented = True
+    texts = True
+
+    def decode(self, item):
+        words = super().decode(item)[0].sample.split()
+        return [Segment(word, float(number), number + 1.0) for number, word in enumerate(words)]
+
+
+class TestTiny(EncoderContract):
+    encoder_class = Tiny
+    params: ClassVar = {"dimension": 24}
+    good = ("apple", "banana split", "cherry", Item("d", "date"))
+    bad = ("", None, 7, Item("x", ""))
+    variants = ({"dimension": 8}, {"dimension": 32}, {"dimension": 24})
+
+
+class TestTinyBits(TestTiny):
+    encoder_class = TinyBits
+
+
+class TestTinyWords(TestTiny):
+    encoder_class = TinyWords
+
+
+class TestTinyMadeByHand(TestTiny):
+    """``make_encoder`` and what a fixture sets are used instead of the class's attributes."""
+
+    encoder_class = None
+
+    def make_encoder(self, params=None):
+        return Tiny(Tiny.Params(**(params or {"dimension": self.dimension})))
+
+    @pytest.fixture(autouse=True)
+    def files(self, tmp_path):
+        self.dimension = 40
+        self.good = [str(tmp_path / name) for name in ("a", "b", "c")]
+
+
+# One wrong encoder for each test
+
+
+class ParamsThatChange(Tiny):
+    class Params(Tiny.Params, frozen=False):
+        pass
+
+
+class ParamsThatTakeAll(Tiny):
+    class Params(Tiny.Params, extra="ignore"):
+        pass
+
+
+class ParamsWithoutWords(Tiny):
+    class Params(Tiny.Params):
+        depth: int = 1
+
+
+class Heavy(Tiny):
+    @property
+    def signature(self):
+        import onnxruntime  # noqa: F401 - an empty module that the test lays down
+
+        return super().signature
+
+
+class FloatsByTanimoto(Tiny):
+    @property
+    def space(self):
+        return Space(self.params.dimension, "float", "JACCARD")
+
+
+class HashedSignature(Tiny):
+    @property
+    def signature(self):
+        return f"{hash('tiny')}/{self.params.dimension}"
+
+
+class SignatureWithoutParams(Tiny):
+    signature = "tiny"
+
+
+class NoSegment(Tiny):
+    def decode(self, item):
+        return [SimpleNamespace(sample=segment.sample, start=None, end=None) for segment in super().decode(item)]
+
+
+class TwoSegments(Tiny):
+    def decode(self, item):
+        return [*super().decode(item), *super().decode(item)]
+
+
+class TextsInTuples(Tiny):
+    texts = True
+
+    def decode(self, item):
+        return [Segment((segment.sample,)) for segment in super().decode(item)]
+
+    def encode(self, samples):
+        return super().encode([sample for (sample,) in samples])
+
+
+class SharedBuffer(Tiny):
+    def decode(self, item):
+        self.segments = super().decode(item)
+        time.sleep(0.001)
+        return self.segments
+
+
+class ForeignError(Tiny):
+    def decode(self, item):
+        return [Segment(item.content[:1] + item.content[1:])] if item.content else super().decode(item)
+
+
+class WordlessError(Tiny):
+    def decode(self, item):
+        try:
+            return super().decode(item)
+        except BadItem:
+            raise BadItem("") from None
+
+    def decode_query(self, query):
+        return Tiny.decode(self, Item("query", query))
+
+
+class AcceptsNumbers(Tiny):
+    def decode(self, item):
+        return super().decode(Item("n", "seven") if item.content == 7 else item)
+
+
+class Doubles(Tiny):
+    def encode(self, samples):
+        return super().encode(samples).astype(np.float64)
+
+
+class ByColumns(Tiny):
+    def encode(self, samples):
+        return np.asfortranarray(super().encode(samples))
+
+
+class NotANumber(Tiny):
+    def encode(self, samples):
+        vectors = super().encode(samples)
+        vectors[[sample == "cherry" for sample in samples]] = np.nan
+        return vectors
+
+
+class Nought(Tiny):
+    def encode(self, samples):
+        vectors = super().encode(samples)
+        vectors[[sample == "cherry" for sample in samples]] = 0.0
+        return vectors
+
+
+class Constant(Tiny):
+    def encode(self, samples):
+        return np.ones((len(samples), self.params.dimension), np.float32)
+
+
+class PaddingLeaks(Tiny):
+    def encode(self, samples):
+        return super().encode(samples) + 0.1 * np.float32(max(map(len, samples), default=0))
+
+
+class SortsAndForgets(Tiny):
+    """It sorts a batch and puts it back in its old order only where there are several windows (or so it seems)."""
+
+    def encode(self, samples):
+        return super().encode(sorted(samples) if len(samples) <= self.window else samples)
+
+
+class FirstOneWins(Tiny):
+    """What the first encoder of a process learns spoils the others."""
+
+    first = None
+
+    def encode(self, samples):
+        if type(self).first is None or type(self).first() is None:
+            type(self).first = weakref.ref(self)
+        shift = 0.0 if type(self).first() is self else 0.5
+        return super().encode(samples) + np.float32(shift)
+
+
+class HashedVectors(Tiny):
+    def encode(self, samples):
+        shift = np.random.default_rng(abs(hash("tiny"))).random(self.params.dimension, np.float32)
+        return super().encode(samples) + shift
+
+
+class NoEmptyBatch(Tiny):
+    def encode(self, samples):
+        return np.stack([super(NoEmptyBatch, self).encode([sample])[0] for sample in samples])
+
+
+class FixedBuffer(Tiny):
+    def encode(self, samples):
+        return super().encode(samples)[: self.window]
+
+
+class OtherQuery(Tiny):
+    def decode_query(self, query):
+        return [Segment(f"query: {segment.sample}") for segment in super().decode_query(query)]
+
+
+class AnyQuery(Tiny):
+    def decode_query(self, query):
+        return [Segment(query or "nothing")]
+
+
+class BareText(Tiny):
+    def render(self, item):
+        return str(item.content)
+
+
+class FailsElsewhere(Tiny):
+    """It works in the process whose module was imported by pytest."""
+
+    def encode(self, samples):
+        if "pytest_timeout" not in sys.modules:
+            raise ValueError("only at home")
+        return super().encode(samples)
+
+
+WRONG = {
+    "test_params_are_frozen": [ParamsThatChange],
+    "test_params_refuse_unknown_keys": [ParamsThatTakeAll],
+    "test_params_are_described": [ParamsWithoutWords],
+    "test_making_one_imports_nothing_heavy": [Heavy],
+    "test_space_is_consistent": [FloatsByTanimoto],
+    "test_signature_is_stable_across_processes": [HashedSignature],
+    "test_signature_tells_parameters_apart": [SignatureWithoutParams],
+    "test_decode_gives_segments": [NoSegment],
+    "test_an_item_has_one_segment_unless_segmented": [TwoSegments],
+    "test_samples_are_strings_where_texts_is_set": [TextsInTuples],
+    "test_decode_is_thread_safe": [SharedBuffer],
+    "test_bad_input_raises_bad_item": [ForeignError, WordlessError, AcceptsNumbers],
+    "test_shape_and_dtype": [Doubles, ByColumns],
+    "test_values_are_finite": [NotANumber],
+    "test_vectors_have_a_direction": [Nought],
+    "test_different_items_have_different_vectors": [Constant],
+    "test_a_batch_equals_single_samples": [PaddingLeaks],
+    "test_the_order_of_a_batch_does_not_matter": [SortsAndForgets],
+    "test_encode_is_deterministic": [FirstOneWins],
+    "test_vectors_are_stable_across_processes": [HashedVectors],
+    "test_an_empty_batch_gives_no_rows": [NoEmptyBatch],
+    "test_a_batch_larger_than_the_window": [FixedBuffer],
+    "test_a_query_equals_its_item": [OtherQuery],
+    "test_a_bad_query_raises_bad_item": [AnyQuery],
+    "test_render_shows_an_item": [BareText],
+}
+"""The tests of the contract, each with the encoders on which that test fails and no other."""
+
+
+ACROSS = {
+    "test_making_one_imports_nothing_heavy",
+    "test_signature_is_stable_across_processes",
+    "test_vectors_are_stable_across_processes",
+}
+"""The tests that start a process, which takes a second: run on the encoders that they are about."""
+
+
+def failing(contract: type, tests: set[str]) -> set[str]:
+    """The tests of a contract that fail; each gets a class of its own, so that none sees another's encoder."""
+    failed = set()
+    for name in tests:
+        fresh = type(contract.__name__, (contract,), {})
+        try:
+            getattr(fresh(), name)()
+        except (Exception, pytest.fail.Exception):
+            failed.add(name)
+        if "_made" in vars(fresh):
+            del fresh._made  # or it would live until the next garbage collection, and FirstOneWins with it
+    return failed
+
+
+@pytest.fixture(autouse=True)
+def light_onnxruntime(tmp_path_factory, monkeypatch):
+    """An empty module in place of a heavy one, so that importing it is quick."""
+    folder = tmp_path_factory.mktemp("heavy")
+    (folder / "onnxruntime.py").write_text("")
+    monkeypatch.syspath_prepend(folder)
+    yield
+    sys.modules.pop("onnxruntime", None)
+
+
+def test_every_test_of_the_contract_can_fail():
+    assert set(WRONG) == {name for name in dir(EncoderContract) if name.startswith("test_")}
+
+
+@pytest.mark.parametrize(("test", "wrong"), [(test, wrong) for test, all_wrong in WRONG.items() for wrong in all_wrong])
+def test_a_wrong_encoder_fails_exactly_its_test(test, wrong):
+    contract = type("Contract", (TestTiny,), {"encoder_class": wrong})
+    assert failing(contract, set(WRONG) if test in ACROSS else set(WRONG) - ACROSS) == {test}
+
+
+def test_a_missing_promise_fails():
+    class Few(TestTiny):
+        good = ("one", "two")
+        bad = ()
+
+    with pytest.raises(AssertionError, match="three or more contents"):
+        Few().test_decode_gives_segments()
+    with pytest.raises(AssertionError, match="must be refused"):
+        Few().test_bad_input_raises_bad_item()
+
+
+def test_a_query_may_differ_where_it_is_meant_to():
+    class Asymmetric(TestTiny):
+        encoder_class = OtherQuery
+        query_differs = True
+
+    assert failing(Asymmetric, set(WRONG) - ACROSS) == set()
+
+
+def test_an_encoder_that_a_fresh_process_cannot_import_is_named():
+    class Local(Tiny):
+        pass
+
+    class OfLocal(TestTiny):
+        encoder_class = Local
+
+    with pytest.raises(pytest.fail.Exception, match="define it at the top of a module"):
+        OfLocal().test_signature_is_stable_across_processes()
+
+
+def test_what_a_fresh_process_says_when_it_fails_is_shown():
+    class OfFailing(TestTiny):
+        encoder_class = FailsElsewhere
+
+    with pytest.raises(pytest.fail.Exception, match="ValueError: only at home"):
+        OfFailing().test_vectors_are_stable_across_processes()
