@@ -1,0 +1,22 @@
+"""Molecules as a vicinal plugin: Morgan fingerprints by RDKit, compared by Tanimoto."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vicinal import hookimpl
+
+if TYPE_CHECKING:
+    from vicinal import Encoder
+    from vicinal.plugins import Registrar
+
+
+@hookimpl
+def register_encoders(encoders: Registrar[Encoder]) -> None:
+    encoders.add(
+        "morgan",
+        "vicinal_molecule.morgan:Morgan",
+        summary="Morgan fingerprints of molecules written as SMILES (RDKit)",
+        requires=["rdkit"],
+        install="vicinal[molecule]",
+    )

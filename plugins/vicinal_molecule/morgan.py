@@ -1,0 +1,164 @@
+"""Morgan fingerprints of molecules (circular fingerprints, ECFP: Rogers and Hahn 2010, doi:10.1021/ci100050t) by RDKit.
+
+A molecule is written as SMILES. Its fingerprint has one bit for each environment of an atom up to a radius, folded to a
+fixed number of bits; two molecules are compared by Tanimoto similarity, the share of bits that both have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Morgan"]
+
+LONGEST = 5_000
+"""Characters; RDKit's time and stack grow with a SMILES, and small molecules need a few hundred at most."""
+
+_THREADED = 256
+_WIDTH, _HEIGHT = 300, 200
+_PARSING = Lock()
+
+
+class Morgan(Encoder):
+    """Encodes molecules; content and query are SMILES."""
+
+    class Params(Encoder.Params):
+        bits: int = Field(default=2048, ge=64, le=8192, multiple_of=8)
+        """Length of the fingerprint; fewer bits save memory and let more different environments share one."""
+        radius: int = Field(default=2, ge=0, le=10)
+        """How many bonds an environment reaches from its atom; 2 is ECFP4."""
+        chirality: bool = False
+        """Whether mirror images differ."""
+
+    @property
+    def space(self) -> Space:
+        return Space(self.params.bits, "binary", "JACCARD")
+
+    @property
+    def signature(self) -> str:
+        """The algorithm and its parameters, without RDKit's version: its Morgan bits stay as they are across releases.
+
+        A test holds bits that an earlier RDKit gave. Should it fail one day, the ``1`` becomes a ``2``.
+        """
+        params = self.params
+        return f"morgan/rdkit-1/bits={params.bits}/radius={params.radius}/chirality={params.chirality:d}"
+
+    @property
+    def window(self) -> int:
+        return 2048
+
+    def decode(self, item: Item) -> list[Segment]:
+        """Parse a SMILES: one segment, whose sample is an RDKit molecule.
+
+        Raises:
+            BadItem: it is no SMILES, or no molecule that chemistry allows; with RDKit's reason.
+        """
+        return [Segment(_parse(_checked(item.content)))]
+
+    def encode(self, samples: Sequence[Any]) -> np.ndarray:
+        """Fingerprints of RDKit molecules, ``(n, bits / 8)`` uint8; bit i is the i-th that ``np.unpackbits`` gives."""
+        import numpy as np
+        from rdkit.DataStructs import BitVectToBinaryText
+
+        if not samples:
+            return np.zeros((0, self.params.bits // 8), np.uint8)
+        threads = 0 if len(samples) >= _THREADED else 1  # 0: as many as there are cores
+        prints = self._generator.GetFingerprints(list(samples), numThreads=threads)
+        packed = np.frombuffer(b"".join(map(BitVectToBinaryText, prints)), np.uint8)
+        return _mirrored()[packed].reshape(len(samples), -1)
+
+    def render(self, item: Item) -> Rendering:
+        """The structure as an SVG on a transparent ground, its bonds in the colour of the text around it."""
+        try:
+            return Rendering("svg", _draw(_parse(_checked(item.content))))
+        except BadItem:
+            return Rendering("text", str(item.content))
+
+    @cached_property
+    def _generator(self) -> Any:
+        from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+
+        params = self.params
+        return GetMorganGenerator(radius=params.radius, fpSize=params.bits, includeChirality=params.chirality)
+
+
+def _checked(content: Any) -> str:
+    if not isinstance(content, str):
+        raise BadItem(f"a SMILES is a text, not {type(content).__name__}")
+    smiles = content.strip()
+    if not smiles:
+        raise BadItem("the SMILES is empty")
+    if len(smiles) > LONGEST:
+        raise BadItem(f"the SMILES has {len(smiles):,} characters, more than {LONGEST:,}")
+    if "\0" in smiles:
+        raise BadItem("the SMILES holds a NUL character, at which RDKit would cut it")
+    return smiles
+
+
+def _parse(smiles: str) -> Any:
+    """Parse without a word on stderr.
+
+    RDKit's log is one for all threads, so blocking it needs the lock. That costs no speed: the parser keeps the GIL.
+    """
+    from rdkit import Chem, rdBase
+
+    with _PARSING, rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None:
+        raise BadItem(_reason(smiles))
+    if not molecule.GetNumAtoms():
+        raise BadItem("the molecule has no atoms")
+    return molecule
+
+
+def _reason(smiles: str) -> str:
+    """Why RDKit refuses a SMILES, in its own words: a mistake in the notation, or in the chemistry."""
+    from rdkit import Chem, rdBase
+
+    shown = smiles if len(smiles) <= 80 else f"{smiles[:77]}…"
+    with _PARSING, rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles, sanitize=False)
+        problems = [] if molecule is None else [problem.Message() for problem in Chem.DetectChemistryProblems(molecule)]
+    if molecule is not None:
+        return f"not a possible molecule: {'; '.join(problems) or 'RDKit cannot sanitize it'}, in {shown!r}"
+    with _PARSING, rdBase.CaptureErrorLog() as log:
+        Chem.MolFromSmiles(smiles, sanitize=False)
+    return f"not a SMILES: {_syntax(log.messages)}in {shown!r}"
+
+
+def _syntax(log: str) -> str:
+    """What RDKit logs about a mistake in the notation, without its echo of the SMILES."""
+    found = re.search(r"SMILES Parse Error: (.+?)(?: while parsing: | for input: |\n)", log)
+    place = re.search(r"check for mistakes around position (\d+)", log)
+    what = found[1] if found else ""
+    return f"{what} at character {place[1]}, " if what and place else f"{what}, " if what else ""
+
+
+def _mirrored() -> np.ndarray:
+    """Each byte with its bits in reverse: RDKit writes the first bit as the lowest, numpy takes it from the highest."""
+    import numpy as np
+
+    every = np.arange(256, dtype=np.uint8)
+    return np.packbits(np.unpackbits(every, bitorder="little"))
+
+
+def _draw(molecule: Any) -> str:
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    drawer = rdMolDraw2D.MolDraw2DSVG(_WIDTH, _HEIGHT)
+    options: Any = drawer.drawOptions()
+    options.clearBackground = False
+    rdMolDraw2D.PrepareAndDrawMolecule(drawer, molecule)
+    drawer.FinishDrawing()
+    svg: str = drawer.GetDrawingText()
+    return svg[svg.index("<svg") :].replace("#000000", "currentColor").strip()

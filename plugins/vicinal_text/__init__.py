@@ -1,0 +1,31 @@
+"""Texts as a vicinal plugin: sentence embeddings, and a reranker by the words that query and hit share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vicinal import hookimpl
+
+if TYPE_CHECKING:
+    from vicinal import Encoder, Reranker
+    from vicinal.plugins import Registrar
+
+
+@hookimpl
+def register_encoders(encoders: Registrar[Encoder]) -> None:
+    encoders.add(
+        "sentence",
+        "vicinal_text.sentence:Sentence",
+        summary="sentence embeddings of texts (sentence-transformers; MiniLM from a package, offline)",
+        requires=["sentence_transformers", "torch"],
+        install="vicinal[text]",
+    )
+
+
+@hookimpl
+def register_rerankers(rerankers: Registrar[Reranker]) -> None:
+    rerankers.add(
+        "keywords",
+        "vicinal_text.keywords:Keywords",
+        summary="fuses vector order with BM25 over the candidates' texts, on any engine",
+    )
