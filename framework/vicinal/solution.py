@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, overload
@@ -13,20 +12,19 @@ from typing import Any, Self, overload
 from vicinal import maintenance
 from vicinal.config import SolutionConfig, load_config
 from vicinal.encoder import Encoder
-from vicinal.errors import StoreMismatch, UnknownItem, VicinalError
+from vicinal.errors import UnknownItem, VicinalError
 from vicinal.ingest import Batch, Decoded, Ingest
+from vicinal.lifecycle import Lifecycle
 from vicinal.model import Failure, IngestReport, item_id
 from vicinal.plugins import Manager, create_manager
 from vicinal.search import Search, SearchResult
 from vicinal.source import Source
-from vicinal.stores.engine import Index, choose_index
+from vicinal.stores.engine import Index
 from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.stores.redis import MetadataStore
 
 __all__ = ["Solution"]
-
-_FLUSH_ROWS = 10_000
 
 
 class Solution:
@@ -59,6 +57,7 @@ class Solution:
     def close(self) -> None:
         """Disconnect from both stores; opening them again happens by itself."""
         self._search = None
+        self.__dict__.pop("lifecycle", None)
         for name in ("vectors", "metadata"):
             store = self.__dict__.pop(name, None)
             if store is not None:
@@ -90,6 +89,11 @@ class Solution:
         stores = self.config.stores
         schema = Schema(self.encoder.space, self.encoder.segmented, self.config.field_specs, self.config.hybrid)
         return VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """What creates, checks, indexes and loads the collection."""
+        return Lifecycle(self.config, self.encoder, self.vectors, self.metadata)
 
     # --- filling
 
@@ -136,7 +140,7 @@ class Solution:
                 report.removed = self._prune(run)
             if run.interrupted:
                 raise KeyboardInterrupt
-            report.rows = self._settle(report.new + report.updated + report.removed)
+            report.rows = self.lifecycle.settle(report.new + report.updated + report.removed)
             if report.rows != (known := int(self.metadata.state()["rows"])):
                 report.warnings.append(
                     f"Milvus holds {report.rows} rows, the ledger {known}; `vicinal check` tells more"
@@ -165,73 +169,8 @@ class Solution:
         """The right to write, to a collection that exists and fits the config."""
         self._search = None
         with WriterLock(self.metadata):
-            self._ensure()
+            self.lifecycle.ensure()
             yield
-
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "signature": self.encoder.signature,
-            "fields": dict(self.config.fields),
-            "hybrid": self.config.hybrid,
-            "bits": "sparse" if self.vectors.sparse_bits else "dense",
-        }
-
-    def _ensure(self) -> None:
-        state = self.metadata.state()
-        choose_index(self.config.index, self.encoder.space, self.vectors.engine, 0)
-        if not state:
-            physical = f"{self.vectors.alias}_v1"
-            if not self.vectors.exists():
-                self.vectors.create(physical)
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            kind = self.config.encoder.type
-            self.metadata.set_state(physical=physical, created=now, items=0, rows=0, encoder=kind, **self._identity())
-            return
-        self._check_identity(state)
-        if not self.vectors.exists():
-            if state.get("items"):
-                raise StoreMismatch(
-                    f"Redis knows {state['items']} items of {self.name!r}, but this Milvus has no collection of it",
-                    hint="set MILVUS_URI to the Milvus that has it; or `vicinal drop` and ingest again",
-                )
-            self.vectors.create(state["physical"])
-
-    def _check_identity(self, state: dict[str, Any]) -> None:
-        for name, value in self._identity().items():
-            if state.get(name) != value:
-                what = {"signature": "encoder", "bits": "kind of vectors"}.get(name, name)
-                raise StoreMismatch(
-                    f"{self.name!r} was built with {what} {state.get(name)!r}; the YAML now says {value!r}",
-                    hint="change the YAML back, give the solution a new name, or `vicinal drop` and ingest again",
-                )
-
-    def _settle(self, written: int = 0) -> int:
-        """Make everything searchable: flush, build the index that suits, load. Returns the number of rows.
-
-        A server keeps fresh rows searchable by itself, and flushing often costs it dear; an embedded engine serves from
-        its index only what was flushed and then loaded.
-        """
-        state = self.metadata.state()
-        rows = int(state.get("rows", 0))
-        wanted = choose_index(self.config.index, self.encoder.space, self.vectors.engine, rows)
-        current = Index(**state["index"]) if "index" in state else None
-        rebuild = current is None or not self.vectors.index_in_use() or self._differs(current, wanted)
-        if written and (self.vectors.embedded or written >= _FLUSH_ROWS):
-            self.vectors.flush()
-        if rebuild:
-            self.vectors.build(wanted)
-        self.vectors.load(again=bool(written) or rebuild)
-        if rebuild or written:
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            self.metadata.set_state(index=_stored_index(wanted if rebuild or current is None else current), updated=now)
-        return self.vectors.count() if rebuild or written else rows
-
-    def _differs(self, current: Index, wanted: Index) -> bool:
-        """Whether the index must be built anew: another kind, or parameters that the user gave."""
-        given = {name: wanted.params.get(name) for name in self.config.index.params}
-        return (current.engine_type, current.metric) != (wanted.engine_type, wanted.metric) or any(
-            current.params.get(name) != value for name, value in given.items()
-        )
 
     # --- searching
 
@@ -263,24 +202,22 @@ class Solution:
 
     def _ready(self) -> Search:
         if self._search is None:
-            state = self.metadata.state()
-            if not state.get("rows"):
+            rows = int(self.metadata.state().get("rows", 0))
+            if not rows:
                 raise VicinalError(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
-            self._ensure()
-            if "index" not in state:
-                self._settle(int(state["rows"]))
-                state = self.metadata.state()
-            index = Index(**state["index"])
-            if self.config.index.type in ("auto", index.type):
-                index = Index(**{**state["index"], "search": {**index.search, **self.config.index.search}})
+            self.lifecycle.ensure()
+            if self.lifecycle.built() is None:
+                self.lifecycle.settle(rows)
             self.vectors.load()
+            index = self.lifecycle.built()
+            assert index is not None
             rerank = self.config.rerank
             self._search = Search(
                 self.encoder,
                 self.vectors,
                 self.metadata,
                 index,
-                int(state["rows"]),
+                rows,
                 self.manager.hook,
                 self.config.hybrid,
                 self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
@@ -316,11 +253,11 @@ class Solution:
         if not self.metadata.state():
             return maintenance.CheckReport(self.name, repaired=repair)
         with WriterLock(self.metadata):
-            self._ensure()
-            self._settle()
+            self.lifecycle.ensure()
+            self.lifecycle.settle()
             report = maintenance.check(self.vectors, self.metadata, repair=repair)
             if repair:
-                self._settle(report.orphan_vectors)
+                self.lifecycle.settle(report.orphan_vectors)
         return report
 
     def remove(self, keys: Sequence[str]) -> int:
@@ -337,7 +274,7 @@ class Solution:
                 raise UnknownItem(f"not indexed: {', '.join(unknown[:5])}", hint="keys are case-sensitive")
             entries = {id_: entry for id_, entry in zip(ids, found, strict=True) if entry is not None}
             maintenance.remove(self.vectors, self.metadata, entries)
-            self._settle(len(keys))
+            self.lifecycle.settle(len(keys))
         return len(keys)
 
     def drop(self) -> int:
@@ -352,13 +289,7 @@ class Solution:
     def build_index(self) -> Index:
         """Build the index anew, as the config says now."""
         with self._writing():
-            self.vectors.flush()
-            rows = int(self.metadata.state().get("rows", 0))
-            index = choose_index(self.config.index, self.encoder.space, self.vectors.engine, rows)
-            self.vectors.build(index)
-            self.vectors.load(again=True)
-            self.metadata.set_state(index=_stored_index(index))
-        return index
+            return self.lifecycle.build()
 
     def export(self, path: str | Path) -> int:
         """Write every item, its metadata and its vectors to a parquet file; returns how many items."""
@@ -385,7 +316,7 @@ class Solution:
             report = run.write(
                 self._imported(import_items(Path(path), self.encoder, self.config.field_specs, self.metadata))
             )
-            report.rows = self._settle(report.new + report.updated)
+            report.rows = self.lifecycle.settle(report.new + report.updated)
         report.seconds = round(time.perf_counter() - started, 3)
         report.items_per_second = round(report.seen / max(report.seconds, 1e-9), 1)
         return report
@@ -398,14 +329,3 @@ class Solution:
             if batch:
                 items = [Decoded(change, fields, segments) for change, fields, segments, _ in batch]
                 yield Batch(items, np.concatenate([vectors for *_, vectors in batch]))
-
-
-def _stored_index(index: Index) -> dict[str, Any]:
-    return {
-        "type": index.type,
-        "metric": index.metric,
-        "engine_type": index.engine_type,
-        "engine_metric": index.engine_metric,
-        "params": dict(index.params),
-        "search": dict(index.search),
-    }
