@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vicinal.hookspecs import hookimpl
     from vicinal.model import Failure, Hit, IngestReport, Item, Rendering, Segment, Space
     from vicinal.params import LocalPath, Params
-    from vicinal.plugins import create_manager
+    from vicinal.plugins import EncoderBlock, create_manager
     from vicinal.reranker import Reranker
     from vicinal.solution import Solution
     from vicinal.source import Source
@@ -29,6 +29,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "BadItem": "errors",
     "Encoder": "encoder",
+    "EncoderBlock": "plugins",
     "Failure": "model",
     "Hit": "model",
     "IngestReport": "model",
@@ -49,6 +50,7 @@ _HOMES = {
 __all__ = [
     "BadItem",
     "Encoder",
+    "EncoderBlock",
     "Failure",
     "Hit",
     "IngestReport",

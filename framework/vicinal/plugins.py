@@ -8,141 +8,58 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from importlib.metadata import EntryPoint, distributions
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pluggy
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
 from vicinal import hookspecs
 from vicinal.encoder import Encoder
-from vicinal.errors import DependencyMissing, PluginError
+from vicinal.errors import PluginError
+from vicinal.registry import Registrar, Registration, Registry, reason
 from vicinal.reranker import Reranker
 from vicinal.source import Source
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["Manager", "PluginRow", "Registrar", "Registration", "Registry", "create_manager"]
+__all__ = ["EncoderBlock", "Manager", "PluginRow", "Registrar", "Registration", "Registry", "create_manager"]
 
 GROUP = "vicinal"
-Kind = TypeVar("Kind", bound=Source | Encoder | Reranker)
 
 
-@dataclass(frozen=True, slots=True)
-class Registration(Generic[Kind]):
-    """A name that a plugin registered: where its class is, and which modules that class will import when it works."""
+class EncoderBlock(BaseModel):
+    """An encoder within another's parameters, as ``image: {type: resnet18}``; ``build`` makes it."""
 
-    name: str
-    target: str
-    summary: str
-    plugin: str
-    requires: tuple[str, ...] = ()
-    install: str = ""
+    model_config = ConfigDict(frozen=True, extra="allow")
 
-    def missing(self) -> list[str]:
-        """The required modules that are not installed; looks for them without importing them."""
-        return [module for module in self.requires if find_spec(module.partition(".")[0]) is None]
+    type: str
+    """The encoder's name; its parameters stand beside it."""
+    _registry: Registry[Encoder] = PrivateAttr()
+    _params: Any = PrivateAttr()
 
-    def remedy(self) -> str:
-        """The pip command that installs what is missing."""
-        return f'pip install "{self.install}"' if self.install else f"pip install {' '.join(self.missing())}"
-
-
-class Registry(Generic[Kind]):
-    """The sources, encoders or rerankers that are known by name."""
-
-    def __init__(self, kind: str, base: type[Kind]) -> None:
-        self.kind = kind
-        self._base = base
-        self._entries: dict[str, Registration[Kind]] = {}
-
-    def __iter__(self) -> Iterator[Registration[Kind]]:
-        return iter(sorted(self._entries.values(), key=lambda entry: entry.name))
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
-
-    def add(self, entry: Registration[Kind]) -> None:
-        """Add a registration; a name that another plugin has is an error that names both."""
-        taken = self._entries.get(entry.name)
-        if taken is not None:
-            raise PluginError(
-                f"{self.kind} {entry.name!r} is registered by both {taken.plugin!r} and {entry.plugin!r}",
-                hint="uninstall one of the two plugins",
-            )
-        self._entries[entry.name] = entry
-
-    def get(self, name: str) -> Registration[Kind]:
-        """The registration of a name; an unknown one is an error that suggests near ones."""
-        entry = self._entries.get(name)
-        if entry is None:
-            near = difflib.get_close_matches(name, self._entries, n=1)
-            known = ", ".join(sorted(self._entries)) or "none"
-            raise PluginError(
-                f"unknown {self.kind} {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""),
-                hint=f"known: {known}; `vicinal plugins` lists what is installed",
-            )
-        return entry
-
-    def forget(self, plugin: str) -> None:
-        """Take out all that a plugin registered."""
-        self._entries = {name: entry for name, entry in self._entries.items() if entry.plugin != plugin}
-
-    def load(self, name: str) -> type[Kind]:
-        """Import the class behind a name. It must not import its heavy packages to be defined."""
-        entry = self.get(name)
-        module, _, attribute = entry.target.partition(":")
+    @model_validator(mode="after")
+    def _check(self, info: ValidationInfo) -> EncoderBlock:
+        self._registry = (info.context or {}).get("encoders") or create_manager().encoders
         try:
-            found = getattr(import_module(module), attribute)
-        except Exception as error:  # a plugin's module may fail in any way
-            owner = f"{self.kind} {name!r} of plugin {entry.plugin!r}"
-            raise PluginError(f"{owner} cannot be loaded from {entry.target}: {_reason(error)}") from error
-        if not (isinstance(found, type) and issubclass(found, self._base)):
-            raise PluginError(
-                f"{self.kind} {name!r} of plugin {entry.plugin!r}: {entry.target} is not a subclass of"
-                f" vicinal.{self._base.__name__}"
-            )
-        return found
+            kind = self._registry.load(self.type).Params
+            self._params = kind.model_validate(self.model_extra or {}, context=info.context)
+        except PluginError as error:
+            raise ValueError(f"{error}; {error.hint}") from error
+        except ValidationError as error:
+            details = [".".join(map(str, detail["loc"])) + f": {detail['msg']}" for detail in error.errors()]
+            raise ValueError(f"encoder {self.type!r}: {', '.join(details)}") from error
+        return self
 
-    def build(self, name: str, params: Any) -> Kind:
-        """Make the source, encoder or reranker; what it needs must be installed."""
-        entry = self.get(name)
-        if missing := entry.missing():
-            raise DependencyMissing(
-                f"{self.kind} {name!r} needs {', '.join(missing)}, which is not installed",
-                hint=entry.remedy(),
-            )
-        return self.load(name)(params)
+    def build(self) -> Encoder:
+        """Make the encoder.
 
-
-class Registrar(Generic[Kind]):
-    """What a ``register_*`` hook is given: it adds names on behalf of one plugin."""
-
-    def __init__(self, registry: Registry[Kind], plugin: str) -> None:
-        self._registry = registry
-        self._plugin = plugin
-
-    def add(
-        self, name: str, target: str, *, summary: str = "", requires: Sequence[str] = (), install: str = ""
-    ) -> None:
-        """Register a class by name, importing nothing.
-
-        Args:
-            name: what the YAML writes under ``type``.
-            target: ``"module:Class"``; the module must be cheap to import.
-            summary: one line for lists.
-            requires: modules that the class imports when it works; a missing one is reported with a hint.
-            install: what pip installs to get them, ``"vicinal[text]"`` say.
+        Raises:
+            DependencyMissing: what it needs is not installed.
         """
-        if not name or ":" not in target:
-            raise PluginError(f"plugin {self._plugin!r} registers {name!r} as {target!r}; write 'module:Class'")
-        if isinstance(requires, str):  # a string is a sequence, too: of its letters
-            raise PluginError(f"plugin {self._plugin!r} registers {name!r} with requires={requires!r}; write a list")
-        self._registry.add(Registration(name, target, summary, self._plugin, tuple(requires), install))
+        return self._registry.build(self.type, self._params)
 
 
 @dataclass(slots=True)
@@ -165,7 +82,7 @@ class PluginRow:
 
     def mark_broken(self, error: BaseException) -> None:
         """Say why nothing of this plugin is registered."""
-        self.status, self.reason, self.hint = "broken", _reason(error), getattr(error, "hint", "")
+        self.status, self.reason, self.hint = "broken", reason(error), getattr(error, "hint", "")
         self.sources, self.encoders, self.rerankers, self.hooks = [], [], [], []
 
 
@@ -219,7 +136,7 @@ class Manager:
                 implementation.function(group)
             except Exception as error:
                 row = self._admitted[implementation.plugin_name]
-                row.status, row.reason = "broken", _reason(error)
+                row.status, row.reason = "broken", reason(error)
 
     def _admit(self, plugin: object, row: PluginRow) -> None:
         if plugin is None or isinstance(plugin, type):
@@ -272,10 +189,6 @@ class Manager:
         for registry in self._registries().values():
             registry.forget(row.name)
         return row
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
 
 
 @functools.cache
