@@ -7,6 +7,7 @@ next process finds it.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
 import os
@@ -63,7 +64,9 @@ class EmbeddedRedis:
         self._timeout = timeout
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = _socket_path(folder)
+        self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = (folder / "users.lock").open("a")
+        atexit.register(self.close)
         self._start_alone()
 
     def _start_alone(self) -> None:
@@ -95,19 +98,21 @@ class EmbeddedRedis:
                     hint=f"see {log}",
                 )
             time.sleep(0.005)
-        # The server outlives this process on purpose; without this the interpreter warns of a child left running.
-        process.returncode = 0
+        self._process = process
 
     def close(self) -> None:
         """Leave; the last process to do so stops the server."""
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
+        atexit.unregister(self.close)
         with (self._folder / "start.lock").open("a") as starting, lock:
             fcntl.flock(starting, fcntl.LOCK_EX)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
+                if self._process is not None:
+                    self._process.returncode = 0  # others use it still: it outlives this process on purpose
                 return
             self._stop()
 
@@ -118,6 +123,8 @@ class EmbeddedRedis:
             while connection.recv(1024):
                 pass
         Path(self.socket).unlink(missing_ok=True)
+        if self._process is not None:
+            self._process.wait()
 
 
 def _socket_path(folder: Path) -> str:

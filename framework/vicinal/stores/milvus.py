@@ -373,7 +373,7 @@ class VectorStore:
             )
         if filter and _blames_filter(str(error)):
             fields = ", ".join(["item", "segment", *self.schema.fields])
-            return FilterError(f"filter {filter!r}: {message}", hint=f"fields that a filter may use: {fields}")
+            return FilterError(f"filter {filter!r}: {message}", hint=f"a filter may use {fields}; more are declared under `fields` in the YAML")
         return StoreError(f"Milvus at {self._where}: {message}", hint="`vicinal doctor` looks at both stores")
 
 
