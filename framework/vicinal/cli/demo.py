@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.output import Progress, console, hits_table, json_option, print_json
+from vicinal.cli.output import Progress, console, json_option, print_json, show_hits
 from vicinal.errors import DependencyMissing, VicinalError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _QUESTIONS = {
     "qa.yaml": [
         ("how do I pick nprobe", "", ""),
         ("which distance suits text embeddings?", "", ""),
-        ("my second import took no time at all, did it do anything?", "", ""),
+        ("why was my second ingest over in a moment?", "", ""),
     ],
 }
 
@@ -94,10 +94,10 @@ def _run(file: Path, *, as_json: bool) -> dict[str, object]:
 
 def _ask(solution: Solution, questions: list[tuple[str, str, str]], out: Console) -> None:
     for query, meaning, filter_ in questions:
-        result = solution.search(query, limit=3 if not meaning else 5, filter=filter_)
+        result = solution.search(query, limit=2 if not meaning else 5, filter=filter_)
         out.print(
             f"[bold green]›[/] [bold]{meaning or query}[/]" + (f"  [dim]{query}  {filter_}[/]" if meaning else "")
         )
-        out.print(hits_table(result.hits))
+        out.print(show_hits(result.hits))
         if query == questions[0][0]:
-            out.print(f"answered in {result.timings_ms['total']:.0f} ms, the model's start included\n", style="dim")
+            out.print(f"answered in {result.timings_ms['total']:.0f} ms\n", style="dim")

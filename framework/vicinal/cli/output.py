@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from vicinal.model import Failure, Hit, IngestReport
 
-__all__ = ["Progress", "console", "hits_table", "json_option", "print_json", "table"]
+__all__ = ["Progress", "console", "json_option", "print_json", "show_hits", "table"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,32 +52,60 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
     return made
 
 
-def hits_table(hits: Sequence[Hit], title: str = "") -> RenderableType:
-    """Hits as a table: similarity as a number and a bar, the key, the content, and the metadata."""
+def show_hits(hits: Sequence[Hit], title: str = "") -> RenderableType:
+    """Hits for a person: a row each where they are short, a card each where they hold texts to read."""
+    long = any(len(str(value)) > 80 for hit in hits for value in (hit.content or "", *hit.metadata.values()))
+    return _cards(hits, title) if long else _rows(hits, title)
+
+
+def _rows(hits: Sequence[Hit], title: str) -> RenderableType:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     names = list(dict.fromkeys(name for hit in hits for name in hit.metadata))[:4]
-    long = {name for name in names if any(len(str(hit.metadata.get(name, ""))) > 40 for hit in hits)}
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, expand=bool(long))
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     made.add_column("#", justify="right", style="dim")
-    made.add_column("similarity", no_wrap=True, min_width=16)
-    made.add_column("key", style="bold", overflow="fold", max_width=28)
+    made.add_column("similarity", no_wrap=True, min_width=14)
+    made.add_column("key", style="bold", overflow="fold")
     if any(hit.segment for hit in hits):
         made.add_column("at", no_wrap=True)
     if any(hit.content for hit in hits):
-        made.add_column("content", overflow="fold", ratio=2 if long else None, max_width=None if long else 60)
+        made.add_column("content", overflow="fold")
     for name in names:
-        made.add_column(name, overflow="fold", ratio=3 if name in long else None)
+        made.add_column(name, overflow="fold")
     for hit in hits:
-        cells = [str(hit.rank), f"{hit.similarity:6.3f} {_bar(hit.similarity)}", hit.key]
+        cells = [str(hit.rank), _nearness(hit), hit.key]
         if any(other.segment for other in hits):
             cells.append(_at(hit.segment))
         if any(other.content for other in hits):
             cells.append(hit.content or "")
         made.add_row(*(Text(cell) for cell in cells), *(Text(str(hit.metadata.get(name, ""))) for name in names))
     return made
+
+
+def _cards(hits: Sequence[Hit], title: str) -> RenderableType:
+    """A line with rank, similarity, key and short metadata; below it what there is to read, in the terminal's width."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Text(title, style="bold")] if title else []
+    for hit in hits:
+        short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= 40}
+        head = Text.assemble(
+            (f"{hit.rank:>2}  ", "dim"), f"{_nearness(hit)}  ", (hit.key, "bold"), f"  {_at(hit.segment)}"
+        )
+        head.append("  ".join(f"{name}: {value}" for name, value in short.items()), "dim")
+        parts.append(head)
+        if hit.content:
+            parts.append(Padding(Text(hit.content, style="cyan"), (0, 0, 0, 4)))
+        parts += [Padding(Text(str(value)), (0, 0, 0, 4)) for name, value in hit.metadata.items() if name not in short]
+    return Padding(Group(*parts), (1, 0, 1, 0))
+
+
+def _nearness(hit: Hit) -> str:
+    return f"{hit.similarity:5.3f} {_bar(hit.similarity)}"
 
 
 def _bar(share: float, width: int = 8) -> str:

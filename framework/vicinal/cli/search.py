@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vicinal.cli.output import console, hits_table, json_option, print_json
+from vicinal.cli.output import console, json_option, print_json, show_hits
 
 
 @click.command()
@@ -34,7 +34,7 @@ def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json
         return
     for asked, result in zip(query, results, strict=True):
         if result:
-            console().print(hits_table(result.hits, title=asked if len(query) > 1 else ""))
+            console().print(show_hits(result.hits, title=asked if len(query) > 1 else ""))
         else:
             click.echo(f"nothing found for {asked!r}")
     took = results[0].timings_ms
