@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import functools
+import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING, Any
@@ -92,6 +94,7 @@ class Manager:
     def __init__(self) -> None:
         self._pluggy = pluggy.PluginManager(GROUP)
         self._pluggy.add_hookspecs(hookspecs)
+        self._pluggy.add_hookcall_monitoring(lambda *_: None, self._name_culprit)
         self.sources = Registry[Source]("source", Source)  # type: ignore[type-abstract]
         self.encoders = Registry[Encoder]("encoder", Encoder)  # type: ignore[type-abstract]
         self.rerankers = Registry[Reranker]("reranker", Reranker)  # type: ignore[type-abstract]
@@ -128,6 +131,22 @@ class Manager:
             row.mark_broken(error)
         else:
             self.register(plugin, entry_point.name, distribution, version)
+
+    def _name_culprit(
+        self, outcome: pluggy.Result[Any], name: str, implementations: Sequence[pluggy.HookImpl], _: Any
+    ) -> None:
+        """Note on an exception which plugin's hook raised it; pluggy does not say."""
+        if (error := outcome.exception) is None:
+            return
+        passed = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+        for implementation in implementations:
+            if getattr(implementation.function, "__code__", None) in passed:
+                versions = [
+                    f"{row.distribution} {row.version}" for row in self.rows if row.name == implementation.plugin_name
+                ]
+                error.add_note(
+                    f"raised by plugin {implementation.plugin_name!r} ({''.join(versions)}) in hook {name!r}"
+                )
 
     def register_commands(self, group: click.Group) -> None:
         """Let plugins add commands to the command line; one that fails to is marked broken."""

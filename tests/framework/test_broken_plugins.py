@@ -204,3 +204,17 @@ def test_strangers_plugins_are_listed_beside_the_built_in_ones(tmp_path):
     assert rows["morgan"]["reason"] == "encoder 'morgan' is registered by both 'molecule' and 'morgan'"
     assert rows["attribute"]["reason"].startswith("AttributeError: ")
     assert rows["molecule"]["encoders"] == ["morgan"]
+
+
+class Failing:
+    @hookimpl
+    def ingest_started(self, solution):
+        raise ValueError("the observer's own defect")
+
+
+def test_an_exception_from_a_hook_names_its_plugin(manager):
+    manager.register(Working(), "innocent")
+    manager.register(Failing(), "failing", "vicinal-failing", "1.2")
+    with pytest.raises(ValueError, match="own defect") as caught:
+        manager.hook.ingest_started(solution="things", total=None)
+    assert caught.value.__notes__ == ["raised by plugin 'failing' (vicinal-failing 1.2) in hook 'ingest_started'"]
