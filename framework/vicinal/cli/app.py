@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ import click
 from vicinal.errors import ExitCode, VicinalError
 
 __all__ = ["app", "main"]
+
+# Without a handler, Python prints warnings on stderr: there, of every item that fails.
+logging.getLogger("vicinal").addHandler(logging.NullHandler())
 
 _COMMANDS = {
     "demo": ("demo:demo", "Fill the sample solutions and ask them a few questions."),
@@ -54,7 +58,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, help_) for name, (_, help_) in _COMMANDS.items()]
         self._gather()
-        rows += [(name, command.get_short_help_str(60)) for name, command in sorted(self.commands.items())]
+        rows += [(name, command.get_short_help_str(120)) for name, command in sorted(self.commands.items())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -88,9 +92,8 @@ def app(verbose: int) -> None:
     130 interrupted.
     """
     if verbose:
-        import logging
-
-        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+        # Other packages log, as errors with tracebacks, what vicinal knows how to take.
+        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.CRITICAL)
         logging.getLogger("vicinal").setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
 
 
@@ -102,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VicinalError as error:
         _complain(str(error), error.hint)
         return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         _complain(error.format_message(), f"{context.command_path} --help" if context else "")
@@ -111,6 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _complain(f"{os.fsdecode(error.filename)}: {error.strerror}", "")
         return ExitCode.FAILED
 
 

@@ -63,10 +63,10 @@ def write_samples(directory: Path) -> None:
     if directory.resolve() == origin.resolve():
         return
     for name in (*_QUESTIONS, "data"):
-        for file in [origin / name] if (origin / name).is_file() else sorted((origin / name).iterdir()):
+        for file in [origin / name] if (origin / name).is_file() else sorted((origin / name).rglob("*")):
             target = directory / file.relative_to(origin)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
+            if file.is_file() and not target.exists():
                 shutil.copyfile(file, target)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.output import console, json_option, print_json, table
+from vicinal.cli.output import console, json_option, print_json, table, without_password
 from vicinal.errors import ExitCode, PluginError, VicinalError
 
 if TYPE_CHECKING:
@@ -89,8 +89,9 @@ def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
         return
     yield Finding(str(file), "ok", f"solution {solution.name!r}")
     with solution:
-        yield _look(f"{solution.name}: Redis", lambda: f"{solution.metadata.version()}, {solution.config.stores.redis}")
-        yield _look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {solution.config.stores.milvus}")
+        redis, milvus = map(without_password, (solution.config.stores.redis, solution.config.stores.milvus))
+        yield _look(f"{solution.name}: Redis", lambda: f"Redis {solution.metadata.version()}, {redis}")
+        yield _look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
         yield _look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
 
 
@@ -103,3 +104,5 @@ def _look(what: str, find: Callable[[], str]) -> Finding:
         return Finding(what, "failed", str(error), error.hint)
     except ValueError as error:  # an encoder without defaults for all of its parameters is not at fault
         return Finding(what, "ok", f"needs parameters: {str(error).splitlines()[0]}")
+    except Exception as error:  # a plugin may fail in any way
+        return Finding(what, "failed", f"{type(error).__name__}: {error}")

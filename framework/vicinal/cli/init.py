@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import json
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,8 +35,7 @@ def init(data: Path, name: str | None, encoder: str | None, into: Path | None, a
     """
     if not data.exists():
         raise VicinalError(f"{data} does not exist", hint="name a file or a folder with your data")
-    name = name or re.sub(r"[^A-Za-z0-9]+", "-", data.stem).strip("-").lower() or "solution"
-    name = name if name[0].isalpha() else f"s-{name}"
+    name = name or _name(data)
     into = into or Path(f"{name}.yaml")
     if into.exists():
         raise VicinalError(f"{into} exists already", hint="choose another file with --into")
@@ -60,16 +62,32 @@ encoder: {{type: {encoder}}}
 """
 
 
+def _name(data: Path) -> str:
+    path = data.resolve()
+    name = re.sub(r"[^A-Za-z0-9]+", "-", path.name if path.is_dir() else path.name.split(".")[0]).strip("-").lower()
+    name = name if name[:1].isalpha() else f"solution-{name}"
+    return name[:63].strip("-")
+
+
 def _guess(data: Path, into: Path) -> tuple[str, str]:
-    path = _relative(data, into)
+    path = _quoted(_relative(data, into))
     if data.is_dir():
-        return f'{{type: folder, path: "{path}", include: ["**/*"]}}', "resnet18"
-    columns = _columns(data)
-    if columns is None:
-        return f'{{type: lines, path: "{path}"}}', "sentence"
+        return f'{{type: folder, path: {path}, include: ["**/*"]}}', "resnet18"
+    try:
+        columns = _columns(data)
+    except (ValueError, EOFError, csv.Error, zlib.error, gzip.BadGzipFile) as error:
+        raise VicinalError(
+            f"cannot tell the columns of {data}: {error}", hint="see whether its name says what it is"
+        ) from error
+    if not columns:
+        return f"{{type: lines, path: {path}}}", "sentence"
     key = next((c for wanted in _KEYS for c in columns if c.lower() == wanted), columns[0])
     encoder, content = _content(columns, key)
-    return f'{{type: table, path: "{path}", key: "{key}", content: "{content}"}}', encoder
+    return f"{{type: table, path: {path}, key: {_quoted(key)}, content: {_quoted(content)}}}", encoder
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _content(columns: Sequence[str], key: str) -> tuple[str, str]:
@@ -84,20 +102,19 @@ def _content(columns: Sequence[str], key: str) -> tuple[str, str]:
 
 def _columns(data: Path) -> list[str] | None:
     """The columns of a table's file, or None for a file of lines."""
-    suffix = data.suffix.lower()
-    if suffix == ".parquet":
+    suffixes = [suffix.lower() for suffix in data.suffixes]
+    kind = suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:]
+    if kind == [".parquet"]:
         import pyarrow.parquet as pq
 
         return list(pq.read_schema(data).names)
-    if suffix in (".jsonl", ".ndjson"):
-        import orjson
-
-        with data.open("rb") as file:
-            first = orjson.loads(file.readline() or b"{}")
-        return list(first) if isinstance(first, dict) and first else None
-    if suffix in (".csv", ".tsv"):
-        with data.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-            return next(csv.reader(text, delimiter="\t" if suffix == ".tsv" else ","), None)
+    opened = gzip.open if suffixes[-1:] == [".gz"] else open
+    with opened(data, "rt", encoding="utf-8-sig", errors="replace", newline="") as text:
+        if kind in ([".jsonl"], [".ndjson"]):
+            first = json.loads(text.readline() or "{}")
+            return list(first) if isinstance(first, dict) else None
+        if kind in ([".csv"], [".tsv"]):
+            return next(csv.reader(text, delimiter="\t" if kind == [".tsv"] else ","), None)
     return None
 
 

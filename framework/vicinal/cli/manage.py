@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
 
 from vicinal.cli.ingest import FILE, show_report
-from vicinal.cli.output import console, json_option, print_json, table
-from vicinal.errors import ExitCode
+from vicinal.cli.output import console, json_option, print_json, table, without_password
+from vicinal.errors import ExitCode, VicinalError
 
 
 @click.command()
@@ -20,6 +22,8 @@ def status(file: Path, as_json: bool) -> None:
 
     with Solution.from_yaml(file) as solution:
         found = solution.status()
+    for store in found["stores"].values():
+        store["where"] = without_password(store["where"])
     if as_json:
         print_json(found)
         return
@@ -84,13 +88,22 @@ def drop(file: Path, yes: bool, as_json: bool) -> None:
     from vicinal.solution import Solution
 
     with Solution.from_yaml(file) as solution:
-        if not yes and not as_json:
-            click.confirm(f"drop {solution.name!r} with {solution.status()['items']:,} items?", abort=True)
+        if not (yes or as_json or _agreed(f"drop {solution.name!r} with {solution.status()['items']:,} items?")):
+            raise VicinalError("nothing was dropped", hint="--yes drops without asking")
         count = solution.drop()
     if as_json:
         print_json({"solution": solution.name, "dropped": count})
     else:
         click.echo(f"{solution.name}: dropped, {count:,} items")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        return False  # nobody is there to answer
 
 
 @click.command()
@@ -117,7 +130,12 @@ def export(file: Path, parquet: Path, as_json: bool) -> None:
     from vicinal.solution import Solution
 
     with Solution.from_yaml(file) as solution:
-        count = solution.export(parquet)
+        try:
+            count = solution.export(parquet)
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise VicinalError(f"cannot write {parquet}: {os.strerror(error.errno or 0)}") from error
     if as_json:
         print_json({"solution": solution.name, "exported": count, "path": str(parquet)})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from vicinal.model import Failure, Hit, IngestReport
 
-__all__ = ["Progress", "console", "json_option", "print_json", "show_hits", "table"]
+__all__ = ["Progress", "console", "json_option", "print_json", "show_hits", "table", "without_password"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,11 @@ def print_json(value: Any) -> None:
     import orjson
 
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def without_password(where: str) -> str:
+    """A store's URI as it may be shown."""
+    return re.sub(r"://[^/?#]*@", "://…@", where)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -64,7 +70,7 @@ def _rows(hits: Sequence[Hit], title: str) -> RenderableType:
     from rich.text import Text
 
     names = list(dict.fromkeys(name for hit in hits for name in hit.metadata))[:4]
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     made.add_column("#", justify="right", style="dim")
     made.add_column("similarity", no_wrap=True, min_width=14)
     made.add_column("key", style="bold", overflow="fold")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,7 +48,9 @@ def check_config(path: str | Path, manager: Manager) -> tuple[SolutionConfig | N
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="`vicinal init` writes a new one") from error
     except UnicodeDecodeError as error:
-        return None, [f"{path}:1:1: not UTF-8: {error.reason} at byte {error.start}"]
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        return None, [f"{path}:{line}:{column}: not UTF-8: {error.reason} at byte {error.start}"]
     config = _Checker(document, manager, path.resolve().parent).check()
     return config, [problem.at(path) for problem in sorted(set(document.problems))]
 
@@ -58,6 +61,7 @@ class _Checker:
     def __init__(self, document: Document, manager: Manager, base: Path) -> None:
         self._document = document
         self._base = base
+        self._context = {"base": base, "encoders": manager.encoders}
         self._registries: dict[str, Registry[Any]] = {
             "source": manager.sources,
             "encoder": manager.encoders,
@@ -72,7 +76,7 @@ class _Checker:
             self._document.add((), "a solution is a mapping with name, source and encoder")
             return None
         data = dict(data)
-        blocks = {key: self._block(key, data[key]) for key in _BLOCKS if data.get(key) is not None}
+        blocks = {key: self._block(key, data[key]) for key in _BLOCKS if key in data}
         if isinstance(data.get("index"), str):
             data["index"] = {"type": data["index"]}
         self._check_secrets(data.get("stores"))
@@ -80,11 +84,16 @@ class _Checker:
         config = self._validate(SolutionConfig, frame, ())
         if config is None or self._document.problems:
             return None
-        return self._settle(config.model_copy(update=blocks))
+        config = self._settle(config.model_copy(update=blocks))
+        return None if self._document.problems else config
 
     def _block(self, key: str, data: Any) -> Block | None:
+        if data is None and key == "rerank":
+            return None
         if not isinstance(data, dict):
-            self._document.add((key,), "a block with `type` and its parameters")
+            named = isinstance(data, str) and data in self._registries[key]
+            example = f"{{type: {data}}}" if named else "{type: …}"
+            self._document.add((key,), f"needs a block of `type` and parameters, as {example}")
             return None
         name = data.get("type")
         if not isinstance(name, str):
@@ -101,23 +110,36 @@ class _Checker:
 
     def _validate(self, model: type[BaseModel], data: dict[str, Any], prefix: Loc) -> Any:
         try:
-            return model.model_validate_json(orjson.dumps(data), strict=True, context={"base": self._base})
+            return model.model_validate_json(orjson.dumps(data), strict=True, context=self._context)
         except ValidationError as error:
-            messages: dict[Loc, list[str]] = {}
+            details: dict[Loc, list[Any]] = {}
             for detail in error.errors(include_url=False):
-                loc = _without_union_tags(prefix + detail["loc"], self._document.data)
-                messages.setdefault(loc, []).append(_message(detail, model, loc))
-            for loc, found in messages.items():
-                self._document.add(loc, ", or ".join(found))
+                loc = _place(prefix + detail["loc"], detail["type"] == "missing", self._document.data)
+                details.setdefault(loc, []).append(detail)
+            for loc, found in details.items():
+                self._document.add(loc, self._message(found, model, loc))
             return None
 
+    def _message(self, details: Sequence[Any], model: type[BaseModel], loc: Loc) -> str:
+        """What pydantic says of one value; where a union is, it says it once for each of its branches."""
+        kind, value = details[0]["type"], details[0]["input"]
+        if kind == "missing":
+            return "is missing"
+        if kind == "extra_forbidden":
+            names = _names(model, loc)
+            near = difflib.get_close_matches(str(loc[-1]), names, n=1)
+            return "unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(names))}")
+        first, *others = [str(detail["msg"]).removeprefix("Value error, ") for detail in details]
+        message = " or ".join(
+            [first[:1].lower() + first[1:], *(other.removeprefix("Input should be ") for other in others)]
+        )
+        secret = loc[0] == "stores" or self._document.from_environment(loc)
+        return message if secret or kind == "value_error" else f"{message}, not {_shown(value)}"
+
     def _check_secrets(self, stores: Any) -> None:
-        if not isinstance(stores, dict):
-            return
-        for key, value in stores.items():
+        for key, value in stores.items() if isinstance(stores, dict) else ():
             loc = ("stores", key)
-            secret = isinstance(value, str) and (key == "token" or urlsplit(value).password is not None)
-            if secret and loc not in self._document.from_environment:
+            if isinstance(value, str) and _holds_secret(key, self._document.literals.get(loc, value)):
                 self._document.add(loc, "a secret stands in the file; write it as ${NAME} and set that variable")
 
     def _settle(self, config: SolutionConfig) -> SolutionConfig:
@@ -125,36 +147,43 @@ class _Checker:
         stores = config.stores
         milvus = stores.milvus or os.environ.get("MILVUS_URI") or f".vicinal/{config.name}/milvus.db"
         redis = stores.redis or os.environ.get("REDIS_URL") or ".vicinal/redis"
-        if "://" not in milvus:
-            milvus = str(self._base / Path(milvus).expanduser())
-        if "://" not in redis:
-            redis = str(self._base / Path(redis).expanduser())
-        return config.model_copy(update={"stores": stores.model_copy(update={"milvus": milvus, "redis": redis})})
+        where = {"milvus": self._whole(milvus, "milvus"), "redis": self._whole(redis, "redis")}
+        return config.model_copy(update={"stores": stores.model_copy(update=where)})
+
+    def _whole(self, where: str, key: str) -> str:
+        """A store's URI as it is, or its path made absolute."""
+        try:
+            if "://" not in where:
+                return str(self._base / Path(where).expanduser())
+            urlsplit(where).port  # noqa: B018 - reading it checks it
+        except (ValueError, RuntimeError):
+            example = "http://host:19530" if key == "milvus" else "redis://host:6379/0"
+            self._document.add(("stores", key), f"neither a path nor a URI that can be read, as {example}")
+        return where
 
 
-def _without_union_tags(loc: Loc, data: Any) -> Loc:
-    """Pydantic adds the name of a union's branch to a place; keep the steps that are in the data, and a missing key."""
+def _place(loc: Loc, missing: bool, data: Any) -> Loc:
+    """The steps of pydantic's loc that are in the data: it adds names of a union's branches and marks of a bad key."""
     kept: list[str | int] = []
     for number, step in enumerate(loc):
         inside = (isinstance(data, dict) and step in data) or (isinstance(data, list) and isinstance(step, int))
         if inside:
             data = data[step]
-        elif number != len(loc) - 1 or not isinstance(data, dict):
-            continue
-        kept.append(step)
-    return tuple(step for step in kept if not (isinstance(step, str) and re.search(r"[\[\]()]", step)))
+        if inside or (missing and number == len(loc) - 1):
+            kept.append(step)
+    return tuple(kept)
 
 
-def _message(detail: Any, model: type[BaseModel], loc: Loc) -> str:
-    if detail["type"] == "missing":
-        return "is missing"
-    if detail["type"] == "extra_forbidden":
-        names = _names(model, loc)
-        near = difflib.get_close_matches(str(loc[-1]), names, n=1)
-        return "unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(names))}")
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    secret = loc[0] == "stores" or detail["type"] == "value_error"
-    return message[:1].lower() + message[1:] + ("" if secret else f", not {detail['input']!r}")
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else orjson.dumps(value).decode()
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _holds_secret(key: str, literal: str) -> bool:
+    """Whether the file itself, without what the environment adds to it, says a password or a token."""
+    if key == "token":
+        return not re.fullmatch(r"|[^:]*:", literal)
+    return bool(re.search(r"://[^/?#]*:[^/?#]+@|[?&](?:password|token)=[^&]", literal))
 
 
 def _names(model: type[BaseModel], loc: Loc) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,12 @@ from vicinal.params import Params
 
 __all__ = ["Block", "FieldSpec", "IndexConfig", "IngestConfig", "SolutionConfig", "StoresConfig", "parse_field"]
 
-_FIELD = re.compile(r"^(?P<type>[a-z0-9]+)(?:\((?P<length>\d+)\))?(?:\s*=\s*(?P<default>.*))?$")
+_NAME = r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*"
+_FIELD = re.compile(r"^(?P<type>[a-z0-9]+)(?:\((?P<length>[0-9]+)\))?(?:\s*=\s*(?P<default>.*))?$")
+_FIELD_TEXT = r"^ *(bool|int32|int64|float|double|varchar\([0-9]+\))( *=.*)?$"  # for editors
+_FIELD_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_SHARE = r"[0-9]+(\.[0-9]+)?%"
+_LARGEST_FLOAT = 3.4028235e38
 _SCALARS = {"bool", "int32", "int64", "float", "double", "varchar"}
 _RESERVED = {"id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse"}
 
@@ -45,26 +51,60 @@ class FieldSpec(BaseModel):
             if self.default is None:
                 raise ValueError("has no value, and the field declares no default")
             return self.default
+        return self.read(value)
+
+    def read(self, value: Any) -> bool | int | float | str:
+        """The value as this column holds it, or a ValueError."""
         if self.type == "varchar":
-            return self._text(value)
+            return _text(value, self.length)
         if self.type == "bool":
             return _boolean(value)
-        return int(value) if self.type.startswith("int") else float(value)
+        return _integer(value, self.type) if self.type.startswith("int") else _real(value, self.type)
 
-    def _text(self, value: Any) -> str:
-        text = value if isinstance(value, str) else str(value)
-        if len(text.encode()) > self.length:
-            raise ValueError(f"is {len(text.encode())} bytes long, the field holds {self.length}")
-        return text
+
+def _text(value: Any, length: int) -> str:
+    text = value if isinstance(value, str) else str(value)
+    size = len(text.encode(errors="replace"))
+    if size > length:
+        raise ValueError(f"is {size:,} bytes long, the field holds {length:,}")
+    return text
 
 
 def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if str(value).lower() not in known:
-        raise ValueError(f"is not true or false: {value!r}")
-    return known[str(value).lower()]
+    if (text := str(value).strip().lower()) not in known:
+        raise ValueError(f"is not true or false: {_short(value)}")
+    return known[text]
+
+
+def _integer(value: Any, type_: str) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or isinstance(value, bool) or (isinstance(value, float) and value != number):
+        raise ValueError(f"is no {type_}: {_short(value)}")
+    most = 2 ** (int(type_[3:]) - 1)
+    if not -most <= number < most:
+        raise ValueError(f"is too large for {type_}: {_short(value)}")
+    return number
+
+
+def _real(value: Any, type_: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number) or isinstance(value, bool):
+        raise ValueError(f"is no {type_}: {_short(value)}")
+    if type_ == "float" and abs(number) > _LARGEST_FLOAT:
+        raise ValueError(f"is too large for float: {_short(value)}; use double")
+    return number
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def parse_field(text: str) -> FieldSpec:
@@ -82,7 +122,10 @@ def parse_field(text: str) -> FieldSpec:
     spec = FieldSpec(type=match["type"], length=length)
     if match["default"] is None:
         return spec
-    return spec.model_copy(update={"default": spec.coerce(match["default"].strip().strip("\"'"))})
+    try:
+        return spec.model_copy(update={"default": spec.read(match["default"].strip().strip("\"'"))})
+    except ValueError as error:
+        raise ValueError(f"its default {error}") from None
 
 
 def _check_field(text: str) -> str:
@@ -91,19 +134,30 @@ def _check_field(text: str) -> str:
 
 
 def _check_field_name(name: str) -> str:
-    if name in _RESERVED or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+    if name in _RESERVED or not re.fullmatch(_FIELD_NAME, name):
         raise ValueError("a field's name is letters, digits and _, and none of " + ", ".join(sorted(_RESERVED)))
     return name
 
 
 def _check_budget(value: int | str) -> int | str:
-    if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?%", value):
+    if isinstance(value, str) and not re.fullmatch(_SHARE, value):
         raise ValueError("write a number of items, or a share of those seen as 1%")
+    if isinstance(value, int) and value < 0:
+        raise ValueError("write 0 or more items, or a share of those seen as 1%")
     return value
 
 
-FieldText = Annotated[str, AfterValidator(_check_field)]
-FieldName = Annotated[str, AfterValidator(_check_field_name)]
+def _check_name(name: str) -> str:
+    if not re.fullmatch(_NAME, name) or len(name) > 63:
+        raise ValueError("a name is a letter and up to 62 letters and digits, with a single - or _ between them")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name), Field(json_schema_extra={"pattern": f"^{_NAME}$", "maxLength": 63})]
+FieldText = Annotated[str, AfterValidator(_check_field), Field(json_schema_extra={"pattern": _FIELD_TEXT})]
+FieldName = Annotated[str, AfterValidator(_check_field_name), Field(json_schema_extra={"pattern": f"^{_FIELD_NAME}$"})]
+Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
+Share = Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHARE}$"})]
 
 
 class IndexConfig(Params):
@@ -137,7 +191,7 @@ class StoresConfig(Params):
 class IngestConfig(Params):
     """How a run treats failures and the machine."""
 
-    max_failures: Annotated[int | str, AfterValidator(_check_budget)] | None = None
+    max_failures: Annotated[Count | Share, AfterValidator(_check_budget)] | None = None
     """Stop a run when more items than this fail: a number, or a share as 1%. By default every failure is recorded."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     """Threads that decode items."""
@@ -148,7 +202,7 @@ class IngestConfig(Params):
 class SolutionConfig(Params):
     """A solution: what to read, how to encode it, how to index it, and where to keep it."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*$", max_length=63)]
+    name: Name
     """The solution's name: it names the Milvus collection, the keys in Redis and the folder of embedded stores."""
     source: Block
     """Where items come from: `type` and its parameters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vicinal.config.models import SolutionConfig
+from vicinal.errors import PluginError
 from vicinal.plugins import Manager, Registry
 
 __all__ = ["json_schema"]
@@ -23,6 +24,7 @@ def json_schema(manager: Manager) -> dict[str, Any]:
         "anyOf": [{"type": "string"}, {"$ref": "#/$defs/IndexConfig"}],
         "default": "auto",
     } | _described(properties["index"])
+    properties["fields"]["additionalProperties"] = False
     for key in ("stores", "ingest"):
         properties[key].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
@@ -36,8 +38,7 @@ def _choice(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, A
     names = []
     for entry in registry:
         name = f"{registry.kind}.{entry.name}"
-        block = registry.load(entry.name).Params.model_json_schema(ref_template="#/$defs/{model}")
-        definitions.update(block.pop("$defs", {}))
+        block = _block(registry, entry.name, definitions)
         block["title"] = entry.name
         block["description"] = entry.summary
         block["properties"] = {"type": {"const": entry.name}, **block.get("properties", {})}
@@ -45,3 +46,14 @@ def _choice(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, A
         definitions[name] = block
         names.append({"$ref": f"#/$defs/{name}"})
     return {"oneOf": names}
+
+
+def _block(registry: Registry[Any], name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a plugin's parameters; of one that cannot be imported nothing is known, so it may say anything."""
+    try:
+        params = registry.load(name).Params
+    except PluginError:
+        return {"type": "object"}
+    block: dict[str, Any] = params.model_json_schema(ref_template=f"#/$defs/{registry.kind}.{name}.{{model}}")
+    definitions.update({f"{registry.kind}.{name}.{key}": value for key, value in block.pop("$defs", {}).items()})
+    return block

@@ -1,0 +1,252 @@
+"""Writes the pages of this folder that follow from the code: ``python docs/generate.py``, or ``--check`` to compare.
+
+    cli.md                 every command with its help
+    config.md              every key of the YAML, the parameters of every plugin, and the plugins themselves
+    vicinal.schema.json    the same for editors
+
+Only vicinal's own plugins are described, whatever else is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vicinal.cli.app import app
+from vicinal.config.schema import json_schema
+from vicinal.plugins import Manager, Registry, create_manager
+
+WIDTH = 88
+MARK = "<!-- Written by docs/generate.py; change the code, then run it again. -->\n\n"
+
+
+def pages() -> dict[str, str]:
+    """The generated pages by their file names."""
+    manager = own_plugins()
+    schema = json_schema(manager)
+    return {
+        "cli.md": MARK + cli_page(manager),
+        "config.md": MARK + config_page(manager, schema),
+        "vicinal.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def stale(folder: Path) -> list[str]:
+    """The generated pages that are not in a folder as they should be."""
+    found = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.is_file()}
+    return [name for name, text in pages().items() if found.get(name) != text]
+
+
+def own_plugins() -> Manager:
+    """A manager with the plugins of this distribution."""
+    manager = create_manager(entry_points=False)
+    vicinal = distribution("vicinal")
+    for entry_point in sorted(vicinal.entry_points.select(group="vicinal"), key=lambda found: found.name):
+        manager.load_entry_point(entry_point, "vicinal", vicinal.version)
+    return manager
+
+
+# --- the command line
+
+
+def cli_page(manager: Manager) -> str:
+    commands = dict(_commands(manager))
+    rows = [(f"[`vicinal {name}`](#vicinal-{name.replace(' ', '-')})", _summary(it)) for name, it in commands.items()]
+    text = "# The command line\n\n" + _fenced(_help(app, "vicinal").partition("\n\nCommands:")[0])
+    text += "\n" + _table(("command", "what it does"), rows)
+    for name, command in commands.items():
+        text += f"\n## vicinal {name}\n\n" + _fenced(_help(command, f"vicinal {name}"))
+    return text
+
+
+def _commands(manager: Manager) -> Iterator[tuple[str, click.Command]]:
+    """Every command with its full name, those of groups in place of the group."""
+    context = click.Context(app)
+    plugged = click.Group()
+    manager.register_commands(plugged)
+    names = [name for name in app.list_commands(context) if name not in app.commands or name in plugged.commands]
+    for name in names:
+        command = app.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", it) for inner, it in command.commands.items())
+        elif command is not None:
+            yield name, command
+
+
+def _summary(command: click.Command) -> str:
+    return (command.help or "").split("\n\n")[0].replace("\n", " ")
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(
+        command,
+        info_name=name,
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        help_option_names=["-h", "--help"],
+    )
+    return command.get_help(context)
+
+
+# --- the YAML
+
+
+EXAMPLE = """\
+# yaml-language-server: $schema=vicinal.schema.json
+name: papers
+source: {type: table, path: data/papers.csv, key: doi, content: abstract}
+encoder: {type: sentence}
+index: {type: HNSW, metric: COSINE, params: {M: 16}, search: {ef: 128}}
+fields: {year: int64 = 0, venue: varchar(64)}
+stores: {milvus: "${MILVUS_URI:-.vicinal/papers/milvus.db}", redis: "${REDIS_URL:-.vicinal/redis}"}
+ingest: {max_failures: 1%}
+"""
+
+RULES = """\
+- Only `true` and `false` are booleans; `no` and `010` stay texts. A key given twice, an unknown key, a merge key
+  (`<<`), a tag (`!!int`) and a second document are refused.
+- `${NAME}` stands for an environment variable, `${NAME:-default}` for one that may be unset. Passwords and tokens come
+  from there only.
+- Relative paths are relative to the YAML file; `~` is the home directory.
+- Every mistake is reported at once, as `file:line:col: key: message`, by `vicinal validate FILE`.
+- `vicinal schema` prints a JSON Schema with the parameters of all installed plugins, third parties' included;
+  [vicinal.schema.json](vicinal.schema.json) is that of vicinal's own. Editors with a YAML language server complete
+  and check by it.
+"""
+
+
+FIELDS = """\
+Metadata that becomes a column of the collection, so that `--filter` can use it: the metadata's name, and one of `bool`,
+`int32`, `int64`, `float`, `double` and `varchar(N)`, N being the most bytes that a text may have. An item without a
+value fails, unless a default follows the type: `year: int64 = 0`.
+
+```yaml
+fields:
+  title: varchar(200)
+  year: int64 = 0
+  seen: bool = false
+```
+"""
+
+
+def config_page(manager: Manager, schema: dict[str, Any]) -> str:
+    definitions = schema["$defs"]
+    text = f"# The YAML of a solution\n\n```yaml\n{EXAMPLE}```\n\n{RULES}"
+    text += f"\n## Keys\n\n{_keys(schema)}\n## fields\n\n{FIELDS}"
+    for key, name in (("index", "IndexConfig"), ("stores", "StoresConfig"), ("ingest", "IngestConfig")):
+        text += f"\n## {key}\n\n{definitions[name]['description']}\n\n" + _keys(definitions[name])
+    for title, registry in (
+        ("Sources", manager.sources),
+        ("Encoders", manager.encoders),
+        ("Rerankers", manager.rerankers),
+    ):
+        text += f"\n## {title}\n" + "".join(_plugged(registry, definitions))
+    return text + "\n## Plugins\n\n" + _plugin_table(manager)
+
+
+def _plugged(registry: Registry[Any], definitions: Mapping[str, Any]) -> Iterator[str]:
+    for entry in registry:
+        block = definitions[f"{registry.kind}.{entry.name}"]
+        yield f"\n### {entry.name}\n\n{entry.summary[:1].upper()}{entry.summary[1:]}.\n\n"
+        yield _keys(block, leave="type") or "It has no parameters.\n"
+
+
+def _plugin_table(manager: Manager) -> str:
+    rows = []
+    for row in manager.rows:
+        names = [f"[{name}](#{name})" for name in (*row.sources, *row.encoders, *row.rerankers)]
+        observes = [f"`{hook}`" for hook in row.hooks if not hook.startswith("register_")]
+        commands = ["commands"] if "register_commands" in row.hooks else []
+        needs = sorted({entry.install for entry in _entries(manager, row.name) if entry.install})
+        rows.append((row.name, ", ".join([*names, *commands, *observes]), ", ".join(f"`{need}`" for need in needs)))
+    return _table(("plugin", "registers or observes", "install"), rows)
+
+
+def _entries(manager: Manager, plugin: str) -> list[Any]:
+    registries = (manager.sources, manager.encoders, manager.rerankers)
+    return [entry for registry in registries for entry in registry if entry.plugin == plugin]
+
+
+def _keys(schema: Mapping[str, Any], leave: str = "") -> str:
+    """A table of an object's keys, or nothing where it has none."""
+    required = schema.get("required", [])
+    rows = []
+    for key, value in schema["properties"].items():
+        if key != leave:
+            said = value.get("description") or f"See [{key}](#{key})."
+            rows.append((f"`{key}`", _kind(value), _default(value, key in required), said))
+    return _table(("key", "type", "default", "what it says"), rows) if rows else ""
+
+
+def _default(value: Mapping[str, Any], required: bool) -> str:
+    if required:
+        return "required"
+    default = value.get("default")
+    return "" if default in (None, "", [], {}) else f"`{json.dumps(default)}`".replace('"', "")
+
+
+def _kind(value: Mapping[str, Any]) -> str:
+    """A JSON Schema's type in words."""
+    if "anyOf" in value:
+        kinds = [_kind(branch) for branch in value["anyOf"] if branch.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if "enum" in value or "const" in value:
+        return " or ".join(f"`{choice}`" for choice in value.get("enum", [value.get("const")]))
+    if "oneOf" in value or "$ref" in value:
+        return "mapping"
+    if value["type"] == "array":
+        return f"list of {_kind(value['items'])}s"
+    return _NAMES[value["type"]] + _range(value) if value.get("format") != "path" else "path"
+
+
+_NAMES = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean", "object": "mapping"}
+
+
+def _range(value: Mapping[str, Any]) -> str:
+    low, high = value.get("minimum"), value.get("maximum")
+    above = value.get("exclusiveMinimum")
+    words = [f"{low} to {high}"] if None not in (low, high) else []
+    words += [f"from {low}"] if low is not None and high is None else []
+    words += [f"above {above}"] if above is not None else []
+    words += [f"up to {high}"] if high is not None and low is None else []
+    words += [f"a multiple of {value['multipleOf']}"] if "multipleOf" in value else []
+    return f" ({', '.join(words)})" if words else ""
+
+
+# --- Markdown
+
+
+def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [columns, ("---",) * len(columns), *rows]
+    return "".join("| " + " | ".join(map(_cell, line)) + " |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("``", "`").replace("\n", " ").replace("|", "\\|")
+
+
+def _fenced(text: str) -> str:
+    return f"```text\n{text.rstrip()}\n```\n"
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a page is stale, and name it.")
+def main(check: bool) -> None:
+    """Write the generated pages of the documentation."""
+    folder = Path(__file__).parent
+    names = stale(folder)
+    for name in names:
+        click.echo(f"{folder.name}/{name} {'is stale; run python docs/generate.py' if check else 'written'}")
+        if not check:
+            (folder / name).write_text(pages()[name], encoding="utf-8")
+    sys.exit(1 if check and names else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""``vicinal init``: a YAML that is guessed from a user's own data, and that is right as it stands."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+TEMPLATE = """\
+# A solution: what to read, how to encode it, where to keep it. Check it with `vicinal validate`.
+name: {name}
+source: {source}
+encoder: {{type: {encoder}}}
+
+# index: auto                    # or as {{type: HNSW, metric: COSINE, params: {{M: 16}}, search: {{ef: 128}}}}
+# fields: {{label: varchar(64)}}   # metadata that `--filter` may use
+# ingest: {{max_failures: 1%}}     # stop a run in which more items fail
+# Both stores are embedded, in .vicinal/ beside this file, unless MILVUS_URI and REDIS_URL are set.
+"""
+
+
+def csv(path, *lines):
+    path.write_text("\n".join(lines) + "\n")
+
+
+def parquet(path):
+    pq.write_table(pa.table({"sku": ["a"], "title": ["b"], "price": [1.0]}), path)
+
+
+def packed(path):
+    with gzip.open(path, "wt") as file:
+        file.write("id,text\n1,one\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "write", "source", "encoder"),
+    [
+        ("drugs.csv", lambda path: csv(path, "Name,SMILES,use", "a,C,x"), 'key: "Name", content: "SMILES"', "morgan"),
+        ("faq.tsv", lambda path: csv(path, "question\tid", "a\t1"), 'key: "id", content: "question"', "sentence"),
+        ("shop.jsonl", lambda path: csv(path, '{"sku": 1, "body": "x"}'), 'key: "sku", content: "body"', "sentence"),
+        ("shop.parquet", parquet, 'key: "sku", content: "title"', "sentence"),
+        ("shop.csv.gz", packed, 'key: "id", content: "text"', "sentence"),
+        ("odd.csv", lambda path: csv(path, "a,b", "1,2"), 'key: "a", content: "b"', "sentence"),
+        ("one.csv", lambda path: csv(path, "text", "x"), 'key: "text", content: "text"', "sentence"),
+        ("quotes.csv", lambda path: csv(path, '"a ""b""",c\\d', "1,2"), r'key: "a \"b\"", content: "c\\d"', "sentence"),
+    ],
+)  # fmt: skip
+def test_a_table(cli, tmp_path, data, write, source, encoder):
+    write(tmp_path / data)
+    name = data.partition(".")[0]
+    assert cli("init", data) == (
+        f"wrote {name}.yaml\n"
+        f"next: vicinal validate {name}.yaml && vicinal ingest {name}.yaml && vicinal search {name}.yaml …\n"
+    )
+    block = f'{{type: table, path: "{data}", {source}}}'
+    assert Path(f"{name}.yaml").read_text() == TEMPLATE.format(name=name, source=block, encoder=encoder)
+    assert cli("validate", f"{name}.yaml") == f"{name}.yaml: ok\n"
+
+
+@pytest.mark.parametrize("text", ["one\ntwo\n", ""])
+@pytest.mark.parametrize("data", ["lines.txt", "lines", "empty.csv"])
+def test_lines(cli, tmp_path, data, text):
+    (tmp_path / data).write_text("" if data == "empty.csv" else text)
+    assert cli.json("init", data, "--into", "a.yaml") == {
+        "path": "a.yaml",
+        "name": data.partition(".")[0],
+        "encoder": "sentence",
+    }
+    assert f'source: {{type: lines, path: "{data}"}}\nencoder: {{type: sentence}}\n' in Path("a.yaml").read_text()
+    assert cli("validate", "a.yaml") == "a.yaml: ok\n"
+
+
+def test_a_folder(cli, tmp_path):
+    (tmp_path / "my images.2").mkdir()
+    assert cli.json("init", "my images.2") == {"path": "my-images-2.yaml", "name": "my-images-2", "encoder": "resnet18"}
+    source = '{type: folder, path: "my images.2", include: ["**/*"]}'
+    text = Path("my-images-2.yaml").read_text()
+    assert text == TEMPLATE.format(name="my-images-2", source=source, encoder="resnet18")
+
+
+def test_what_was_written_works(cli, things):
+    assert cli.json("init", "things.csv", "--name", "mine", "--into", "sub/mine.yaml")["name"] == "mine"
+    assert cli.json("ingest", "sub/mine.yaml")["new"] == 3
+    assert cli.json("search", "sub/mine.yaml", "@benzene", "--limit", 1)["hits"][0]["key"] == "toluene"
+
+
+def test_the_user_may_say_otherwise(cli, things):
+    assert cli.json("init", "things.csv", "--encoder", "sentence", "--name", "Mine", "--into", "m.yaml") == {
+        "path": "m.yaml",
+        "name": "Mine",
+        "encoder": "sentence",
+    }
+    assert "name: Mine\n" in Path("m.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("2024 Sales!.txt", "solution-2024-sales"),
+        ("日本.txt", "solution"),
+        ("x" * 80 + ".txt", "x" * 63),
+        (".txt", "solution"),
+    ],
+)
+def test_a_name_is_made_of_any_file_name(cli, tmp_path, data, name):
+    (tmp_path / data).write_text("one\n")
+    assert cli.json("init", data, "--into", "a.yaml")["name"] == name
+    assert cli("validate", "a.yaml") == "a.yaml: ok\n"
+
+
+def test_a_file_is_never_overwritten(cli, things):
+    before = things.read_text()
+    assert cli("init", "things.csv", code=1) == ""
+    assert cli.err == "error: things.yaml exists already\nhint: choose another file with --into\n"
+    assert things.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("data", "content", "error"),
+    [
+        ("a.csv", None, "a.csv does not exist"),
+        ("a.parquet", b"not parquet", "cannot tell the columns of a.parquet: .+"),
+        ("a.jsonl", b"{not json\n", "cannot tell the columns of a.jsonl: .+"),
+        ("a.csv.gz", b"not packed", "cannot tell the columns of a.csv.gz: .+"),
+    ],
+)
+def test_data_that_cannot_be_read(cli, tmp_path, data, content, error):
+    if content is not None:
+        (tmp_path / data).write_bytes(content)
+    assert cli("init", data, code=1) == ""
+    assert re.match(f"error: {error}\nhint: ", cli.err)
+    assert not Path("a.yaml").exists()
