@@ -16,8 +16,8 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
     encoders.add(
         "sentence",
         "vicinal_text.sentence:Sentence",
-        summary="sentence embeddings of texts (sentence-transformers; MiniLM from a package, offline)",
-        requires=["sentence_transformers", "torch"],
+        summary="sentence embeddings of texts (MiniLM from a package, offline; any sentence-transformers model)",
+        requires=["tokenizers", "torch"],
         install="vicinal[text]",
     )
 
