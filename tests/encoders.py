@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -29,6 +30,8 @@ class Hashed(Encoder):
         """The default metric."""
         window: int = 64
         """Samples in a batch."""
+        pause: float = 0.0
+        """Seconds by which each call of encode is slower."""
 
     @property
     def space(self):
@@ -51,6 +54,7 @@ class Hashed(Encoder):
         return [Segment(text)]
 
     def encode(self, samples):
+        time.sleep(self.params.pause)
         if any("spoil" in sample for sample in samples):
             raise BadItem("one sample spoils the batch")
         if not samples:
@@ -70,6 +74,18 @@ class Words(Hashed):
 
     def decode(self, item):
         return [Segment(word, float(at), at + 1.0) for at, word in enumerate(str(item.content).split())]
+
+
+class Lengths(Hashed):
+    """Directions as of ``hashed``, with lengths from 0.5 to 2."""
+
+    @property
+    def signature(self):
+        return "lengths"
+
+    def encode(self, samples):
+        lengths = [0.5 + 1.5 * blake2b(sample.encode()).digest()[0] / 255 for sample in samples]
+        return super().encode(samples) * np.array(lengths, np.float32)[:, None]
 
 
 class Letters(Encoder):
@@ -97,8 +113,32 @@ class Letters(Encoder):
         return np.packbits(bits, axis=1)
 
 
+class Bits(Encoder):
+    """Fingerprints as they are: the content is their bits, packed, in hexadecimal."""
+
+    class Params(Encoder.Params):
+        bits: int = 2048
+        """Length of the fingerprints."""
+
+    @property
+    def space(self):
+        return Space(self.params.bits, "binary", "JACCARD")
+
+    @property
+    def signature(self):
+        return f"bits/{self.params.bits}"
+
+    def decode(self, item):
+        return [Segment(np.frombuffer(bytes.fromhex(item.content), np.uint8))]
+
+    def encode(self, samples):
+        return np.stack(samples) if samples else np.zeros((0, self.params.bits // 8), np.uint8)
+
+
 @hookimpl
 def register_encoders(encoders):
+    encoders.add("bits", "encoders:Bits", summary="for tests")
     encoders.add("hashed", "encoders:Hashed", summary="for tests")
     encoders.add("words", "encoders:Words", summary="for tests")
+    encoders.add("lengths", "encoders:Lengths", summary="for tests")
     encoders.add("letters", "encoders:Letters", summary="for tests")

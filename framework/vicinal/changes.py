@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -14,7 +14,7 @@ import orjson
 from vicinal.config.models import FieldSpec
 from vicinal.errors import BadItem
 from vicinal.model import Failure, Item, item_id
-from vicinal.stores.redis import Entry, MetadataStore, Record
+from vicinal.stores.redis import Entry, Record
 
 __all__ = ["Change", "SeenIds", "compare", "fingerprint"]
 
@@ -74,53 +74,78 @@ class SeenIds:
 def fingerprint(item: Item) -> bytes:
     """Twelve bytes that change when the item does: its version, or else its content, and its metadata."""
     content = item.version if item.version is not None else item.content
-    data = orjson.dumps([content, item.uri, item.metadata], default=_plain, option=orjson.OPT_SORT_KEYS)
+    if isinstance(content, bytes | bytearray):
+        content = blake2b(content).hexdigest()
+    elif isinstance(content, Path):
+        content = str(content)
+    data = orjson.dumps([content, item.uri, item.metadata], option=orjson.OPT_SORT_KEYS)
     return blake2b(data, digest_size=12).digest()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, bytes | bytearray):
-        return blake2b(value).hexdigest()
-    raise TypeError(f"metadata of type {type(value).__name__} cannot be kept as JSON")
+def compare(
+    items: Sequence[Item], seen: SeenIds, lookup: Callable[[Sequence[int]], list[Entry | None]]
+) -> tuple[list[Change], int, list[Failure]]:
+    """Sort items into changes, a number of unchanged ones, and failures (bad keys, duplicates, id collisions).
 
-
-def compare(items: Sequence[Item], seen: SeenIds, store: MetadataStore) -> tuple[list[Change], int, list[Failure]]:
-    """Sort items into changes, a number of unchanged ones, and failures (bad keys, duplicates, id collisions)."""
-    failures = []
+    ``lookup`` tells what the ledger knows of items; it is called once.
+    """
+    changes, unchanged, failures = [], 0, []
     sound = []
     for item in items:
         if reason := _unsound(item):
-            failures.append(Failure(item.key[:200] or "(no key)", "read", reason, item.uri))
+            key = item.key.encode(errors="backslashreplace").decode()
+            failures.append(Failure(key[:200] or "(no key)", "read", reason, item.uri))
         else:
             sound.append(item)
-    ids = [item_id(item.key) for item in sound]
-    again = seen.add(ids)
-    changes, unchanged = [], 0
-    for item, id_, twice, entry in zip(sound, ids, again, store.lookup(ids), strict=True):
-        if twice:
-            reason = "the key occurs more than once in the source; its first item was kept"
-            failures.append(Failure(item.key, "read", reason, item.uri))
-        elif entry is not None and entry.check != Entry.check_of(item.key):
-            failures.append(Failure(item.key, "read", "its id is that of another key; rename one of the two", item.uri))
+    known = lookup([item_id(item.key) for item in sound])
+    mine = []
+    for item, entry in zip(sound, known, strict=True):
+        if entry is None or entry.is_of(item.key):
+            mine.append((item, item_id(item.key), entry))
         else:
-            try:
-                mark = fingerprint(item)
-            except TypeError as error:
-                failures.append(Failure(item.key, "read", str(error), item.uri))
-                continue
-            if entry is not None and entry.fingerprint == mark:
-                unchanged += 1
-            else:
-                changes.append(Change(item, id_, entry, mark))
+            failures.append(Failure(item.key, "read", "its id is that of another key; rename one of the two", item.uri))
+    again = seen.add([id_ for _, id_, _ in mine])
+    for (item, id_, entry), twice in zip(mine, again, strict=True):
+        try:
+            change = _change(item, id_, entry, again=bool(twice))
+        except BadItem as error:
+            failures.append(Failure(item.key, "read", str(error), item.uri))
+            continue
+        if change is None:
+            unchanged += 1
+        else:
+            changes.append(change)
     return changes, unchanged, failures
+
+
+def _change(item: Item, id_: int, before: Entry | None, *, again: bool) -> Change | None:
+    """What has to be done for an item; None where it is unchanged.
+
+    Raises:
+        BadItem: it cannot be kept, or its key was met before.
+    """
+    if again:
+        raise BadItem("the key occurs more than once in the source; its first item was kept")
+    try:
+        mark = fingerprint(item)
+        if before is not None and before.fingerprint == mark:
+            return None
+        change = Change(item, id_, before, mark)
+        size = len(change.record().pack())
+    except TypeError as error:
+        raise BadItem(f"it cannot be kept as JSON: {error}") from error
+    if size > MAX_RECORD_BYTES:
+        raise BadItem(f"its content and metadata have {size:,} bytes, at most {MAX_RECORD_BYTES:,} fit")
+    return change
 
 
 def _unsound(item: Item) -> str:
     if not item.key:
         return "the key is empty"
-    size = len(item.key.encode(errors="replace"))
+    try:
+        size = len(item.key.encode())
+    except UnicodeEncodeError:
+        return "the key is not valid Unicode"
     return f"the key has {size} bytes, at most {MAX_KEY_BYTES} fit" if size > MAX_KEY_BYTES else ""
 
 

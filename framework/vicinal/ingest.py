@@ -14,10 +14,19 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    stop_any,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from vicinal.changes import Change, SeenIds, compare, field_values
 from vicinal.config.models import FieldSpec, IngestConfig
@@ -25,6 +34,7 @@ from vicinal.encoder import Encoder
 from vicinal.errors import BadItem, PluginError, SourceError, StoreUnreachable, TooManyFailures
 from vicinal.model import Failure, IngestReport, Item, Segment, item_id
 from vicinal.source import Source
+from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
 
@@ -37,6 +47,7 @@ _READ_BATCH = 1_000
 _READ_BYTES = 4 * 1024 * 1024
 _DECODE_TASK = 16
 _RETRY_SECONDS = 30
+_SUSPICIOUS = 16
 _END = None
 
 
@@ -74,6 +85,7 @@ class Ingest:
     hook: HookRelay
     limit: int | None = None
     only: Collection[str] | None = None
+    lock: WriterLock | None = None
     report: IngestReport = field(init=False)
     interrupted: bool = field(init=False, default=False)
     complete: bool = field(init=False, default=False)
@@ -83,6 +95,7 @@ class Ingest:
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _stale: set[str] = field(init=False, default_factory=set)
     _read_out: bool = field(init=False, default=False)
+    _proven: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.report = IngestReport(self.metadata.name)
@@ -90,6 +103,7 @@ class Ingest:
     def run(self) -> IngestReport:
         """Read, decode, encode and write everything that changed."""
         self._stale = {failure.key for failure in self.metadata.failures()}
+        self._proven = bool(self.metadata.state().get("items"))
         window = self.config.batch or self.encoder.window
         decoded: queue.Queue[Future[list[Decoded]] | None] = queue.Queue(max(4, 2 * window // _DECODE_TASK))
         encoded: queue.Queue[Batch | None] = queue.Queue(2)
@@ -111,6 +125,7 @@ class Ingest:
             raise self._error
         if self.complete:
             self.metadata.clear_failures(sorted(self._stale))
+        if not self.interrupted:
             self._check_budget(final=True)
         return self.report
 
@@ -154,7 +169,7 @@ class Ingest:
     ) -> None:
         if failures:
             self.seen.add([item_id(failure.key) for failure in failures])
-        changes, unchanged, more = compare(items, self.seen, self.metadata)
+        changes, unchanged, more = compare(items, self.seen, partial(self._patiently, self.metadata.lookup))
         with self._lock:
             self.report.seen += len(items) + len(failures)
             self.report.unchanged += unchanged
@@ -199,15 +214,21 @@ class Ingest:
             yield batch
 
     def _encode(self, batch: Batch) -> Batch:
+        """Encode a batch; if that fails, item by item, so that those that spoil it are failures and the others kept."""
         try:
             batch.vectors = self._vectors(batch.items)
-            finite = batch.vectors.dtype != np.float32 or bool(np.isfinite(batch.vectors).all())
-        except Exception as error:
-            if isinstance(error, PluginError) or (len(batch.items) == 1 and not isinstance(error, BadItem)):
-                error.add_note(f"raised by {type(self.encoder).__module__}.{type(self.encoder).__name__}.encode")
-                raise
-            finite = False
-        return batch if finite else self._encode_singly(batch)
+            if not _flaw(batch.vectors):
+                self._proven = True
+                return batch
+        except PluginError as error:
+            raise self._noted(error) from None
+        except Exception:
+            pass
+        return self._encode_singly(batch)
+
+    def _noted(self, error: Exception) -> Exception:
+        error.add_note(f"raised by {type(self.encoder).__module__}.{type(self.encoder).__name__}.encode")
+        return error
 
     def _vectors(self, items: Sequence[Decoded]) -> Any:
         samples = [segment.sample for item in items for segment in item.segments]
@@ -223,21 +244,23 @@ class Ingest:
         return vectors
 
     def _encode_singly(self, batch: Batch) -> Batch:
-        """Find the items that spoil a batch, and keep the others."""
-        good, vectors, failures, last = [], [], [], None
+        good, vectors, failures, defects = [], [], [], []
         for item in batch.items:
             try:
                 vector = self._vectors([item])
-                if vector.dtype == np.float32 and not np.isfinite(vector).all():
-                    raise BadItem("its vector is not finite")
+                if flaw := _flaw(vector):
+                    raise BadItem(flaw)
                 good.append(item)
                 vectors.append(vector)
+            except BadItem as error:
+                failures.append(Failure(item.change.item.key, "encode", str(error), item.change.item.uri))
             except Exception as error:
-                last = error
-                reason = str(error) if isinstance(error, BadItem) else f"{type(error).__name__}: {error}"
+                defects.append(error)
+                reason = f"{type(error).__name__}: {error}"
                 failures.append(Failure(item.change.item.key, "encode", reason, item.change.item.uri))
-        if not good and last is not None and not isinstance(last, BadItem):
-            raise last
+        # An encoder that never worked, or fails at many items in a row, is what is wrong, and not the items.
+        if len(defects) == len(batch.items) and (not self._proven or len(defects) > _SUSPICIOUS):
+            raise self._noted(defects[-1])
         self._record(failures)
         return Batch(good, np.concatenate(vectors) if vectors else None)
 
@@ -246,28 +269,34 @@ class Ingest:
     def _write_all(self, encoded: queue.Queue[Batch | None]) -> None:
         while (batch := encoded.get()) is not _END:
             if batch.items and self._error is None:
-                retrying = Retrying(
-                    retry=retry_if_exception_type(StoreUnreachable),
-                    wait=wait_exponential(0.2, max=3),
-                    stop=stop_after_delay(_RETRY_SECONDS),
-                    reraise=True,
-                )
                 try:
-                    retrying(self._write, batch)
+                    self._write(batch)
                 except BaseException as error:
                     self._fail(error)
 
+    def _patiently(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call a store, and call it again for a while if it has gone away, unless the run is being stopped."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(StoreUnreachable),
+            wait=wait_exponential(0.2, max=3),
+            stop=stop_any(stop_after_delay(_RETRY_SECONDS), stop_when_event_set(self._stop)),
+            sleep=sleep_using_event(self._stop),
+            reraise=True,
+        )
+        return retrying(call, *args)
+
     def _write(self, batch: Batch) -> None:
         """Metadata and intent, then vectors, then the ledger; each step can be repeated."""
+        if self.lock is not None:
+            self.lock.check()
         entries = {item.change.id: item.change.entry(len(item.segments)) for item in batch.items}
         begun = {item.change.id: entries[item.change.id].begun(item.change.before) for item in batch.items}
-        self.metadata.begin({item.change.id: item.change.record() for item in batch.items}, begun)
-        self.vectors.upsert(self._rows(batch))
-        self.vectors.delete(_surplus(batch.items))
+        self._patiently(self.metadata.begin, {item.change.id: item.change.record() for item in batch.items}, begun)
+        self._patiently(self.vectors.upsert, self._rows(batch))
+        self._patiently(self.vectors.delete, _surplus(batch.items))
         new = sum(item.change.is_new for item in batch.items)
-        rows = batch.size - sum(before.counted for item in batch.items if (before := item.change.before))
         keys = [item.change.item.key for item in batch.items]
-        self.metadata.commit(entries, new, rows, cleared=[key for key in keys if key in self._stale])
+        self._patiently(self.metadata.commit, entries, [key for key in keys if key in self._stale])
         with self._lock:
             self.report.new += new
             self.report.updated += len(batch.items) - new
@@ -293,7 +322,7 @@ class Ingest:
     def _record(self, failures: list[Failure]) -> None:
         if not failures:
             return
-        self.metadata.fail(failures)
+        self._patiently(self.metadata.fail, failures)
         with self._lock:
             self.report.failed += len(failures)
             self._stale.difference_update(failure.key for failure in failures)
@@ -381,6 +410,13 @@ def _surplus(items: Sequence[Decoded]) -> list[int]:
         if item.change.before is not None
         for number in range(len(item.segments), item.change.before.segments)
     ]
+
+
+def _flaw(vectors: np.ndarray[Any, Any]) -> str:
+    """Why some of these vectors cannot be compared with others; empty where all can."""
+    if vectors.dtype == np.float32:
+        return "" if np.isfinite(vectors).all() else "its vector is not finite"
+    return "" if vectors.any(axis=1).all() else "its fingerprint has no bit set"
 
 
 def _named(error: BaseException) -> BaseException:

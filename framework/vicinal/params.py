@@ -18,7 +18,10 @@ class Params(BaseModel):
 
 def _beside_the_config(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base")
-    path = path.expanduser()
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
     return path if base is None or path.is_absolute() else Path(base) / path
 
 

@@ -172,7 +172,7 @@ class Search:
 
     def _indexed(self, key: str) -> Query:
         entry = self.metadata.lookup([item_id(key)])[0]
-        if entry is None:
+        if entry is None or not entry.is_of(key):
             raise UnknownItem(
                 f"no item has the key {key!r}", hint="write a text that begins with @ as \\@…; keys are case-sensitive"
             )
@@ -222,9 +222,10 @@ class Search:
 
     def _fused(self, query: Query, limit: int, filter: str) -> list[Candidate]:
         """Vectors and words joined by the engine; each candidate then gets its own distance, not its fused score."""
-        if not query.words:
-            return self._grouped(self._near(query.vectors, limit + 1, filter), query.itself)[:limit]
-        found = self.vectors.hybrid(query.vectors[0], query.words, self.index, limit + 1, filter)
+        fetch = limit * (4 if self.encoder.segmented else 1) + 1
+        if not query.words or not query.vectors:
+            return self._grouped(self._near(query.vectors, fetch, filter), query.itself)[:limit]
+        found = self.vectors.hybrid(query.vectors[0], query.words, self.index, min(fetch, MAX_LIMIT), filter)
         ids = [item_id(candidate.item, candidate.segment) for candidate in found]
         stored = self.vectors.vectors(ids)
         exact = [
@@ -232,7 +233,10 @@ class Search:
             for candidate, id_ in zip(found, ids, strict=True)
             if id_ in stored and candidate.item != query.itself
         ]
-        return exact[:limit]
+        items: dict[str, Candidate] = {}
+        for candidate in exact:
+            items.setdefault(candidate.item, candidate)
+        return list(items.values())[:limit]
 
     # --- what is found
 

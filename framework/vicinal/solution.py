@@ -19,6 +19,7 @@ from vicinal.model import Failure, IngestReport, item_id
 from vicinal.plugins import Manager, create_manager
 from vicinal.search import Search, SearchResult
 from vicinal.source import Source
+from vicinal.stores import without_password
 from vicinal.stores.engine import Index
 from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus import Schema, VectorStore
@@ -119,7 +120,7 @@ class Solution:
 
     def _run(self, *, prune: bool = False, limit: int | None = None, only: set[str] | None = None) -> IngestReport:
         started = time.perf_counter()
-        with self._writing():
+        with self._writing() as lock:
             total = len(only) if only is not None else self.source.count()
             self.manager.hook.ingest_started(
                 solution=self.name, total=min(total, limit) if total is not None and limit is not None else total
@@ -134,6 +135,7 @@ class Solution:
                 self.manager.hook,
                 limit,
                 only,
+                lock,
             )
             report = run.run()
             if prune and run.complete:
@@ -165,12 +167,12 @@ class Solution:
         return len(gone)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[WriterLock]:
         """The right to write, to a collection that exists and fits the config."""
         self._search = None
-        with WriterLock(self.metadata):
+        with WriterLock(self.metadata) as lock:
             self.lifecycle.ensure()
-            yield
+            yield lock
 
     # --- searching
 
@@ -243,8 +245,8 @@ class Solution:
             "created": state.get("created"),
             "updated": state.get("updated"),
             "stores": {
-                "milvus": {"where": self.config.stores.milvus, "engine": str(self.vectors.engine)},
-                "redis": {"where": self.config.stores.redis, "version": self.metadata.version()},
+                "milvus": {"where": without_password(self.config.stores.milvus), "engine": str(self.vectors.engine)},
+                "redis": {"where": without_password(self.config.stores.redis), "version": self.metadata.version()},
             },
         }
 
@@ -268,11 +270,11 @@ class Solution:
         """
         keys = list(dict.fromkeys(keys))
         with self._writing():
-            ids = [item_id(key) for key in keys]
-            found = self.metadata.lookup(ids)
-            if unknown := [key for key, entry in zip(keys, found, strict=True) if entry is None]:
+            found = zip(keys, self.metadata.lookup([item_id(key) for key in keys]), strict=True)
+            known = {key: entry for key, entry in found if entry is not None and entry.is_of(key)}
+            if unknown := [key for key in keys if key not in known]:
                 raise UnknownItem(f"not indexed: {', '.join(unknown[:5])}", hint="keys are case-sensitive")
-            entries = {id_: entry for id_, entry in zip(ids, found, strict=True) if entry is not None}
+            entries = {item_id(key): entry for key, entry in known.items()}
             maintenance.remove(self.vectors, self.metadata, entries)
             self.lifecycle.settle(len(keys))
         return len(keys)

@@ -9,6 +9,7 @@ from vicinal import hookimpl
 from vicinal.model import Failure, IngestReport
 
 logger = logging.getLogger("vicinal")
+logger.addHandler(logging.NullHandler())  # else Python prints warnings on stderr where nobody set logging up
 
 
 @hookimpl

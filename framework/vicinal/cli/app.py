@@ -14,9 +14,6 @@ from vicinal.errors import ExitCode, VicinalError
 
 __all__ = ["app", "main"]
 
-# Without a handler, Python prints warnings on stderr: there, of every item that fails.
-logging.getLogger("vicinal").addHandler(logging.NullHandler())
-
 _COMMANDS = {
     "demo": ("demo:demo", "Fill the sample solutions and ask them a few questions."),
     "init": ("init:init", "Write a solution's YAML for a file or a folder of yours."),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.output import console, json_option, print_json, table, without_password
+from vicinal.cli.output import console, json_option, print_json, table
 from vicinal.errors import ExitCode, PluginError, VicinalError
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _signature(manager: Manager, name: str) -> str:
 
 def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
     from vicinal.solution import Solution
+    from vicinal.stores import without_password
 
     try:
         solution = Solution.from_yaml(file, manager=manager)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from vicinal.cli.ingest import FILE, show_report
-from vicinal.cli.output import console, json_option, print_json, table, without_password
+from vicinal.cli.output import console, json_option, print_json, table
 from vicinal.errors import ExitCode, VicinalError
 
 
@@ -22,8 +22,6 @@ def status(file: Path, as_json: bool) -> None:
 
     with Solution.from_yaml(file) as solution:
         found = solution.status()
-    for store in found["stores"].values():
-        store["where"] = without_password(store["where"])
     if as_json:
         print_json(found)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from vicinal.model import Failure, Hit, IngestReport
 
-__all__ = ["Progress", "console", "json_option", "print_json", "show_hits", "table", "without_password"]
+__all__ = ["Progress", "console", "json_option", "print_json", "show_hits", "table"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,11 +29,6 @@ def print_json(value: Any) -> None:
     import orjson
 
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
-
-
-def without_password(where: str) -> str:
-    """A store's URI as it may be shown."""
-    return re.sub(r"://[^/?#]*@", "://…@", where)
 
 
 def console(*, stderr: bool = False) -> Console:

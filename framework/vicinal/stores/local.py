@@ -66,18 +66,30 @@ class EmbeddedRedis:
         self.socket = _socket_path(folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = (folder / "users.lock").open("a")
+        try:
+            self._start_alone(self._lock)
+        except BaseException:
+            self._lock.close()
+            raise
         atexit.register(self.close)
-        self._start_alone()
 
-    def _start_alone(self) -> None:
-        assert self._lock is not None
-        with (self._folder / "start.lock").open("a") as starting:
+    def _start_alone(self, users: IO[str]) -> None:
+        """A server holds its own lock for as long as it runs, so that one that starts, loads or ends is waited for."""
+        deadline = time.monotonic() + max(self._timeout, 60.0)
+        with (self._folder / "start.lock").open("a") as starting, (self._folder / "server.lock").open("a") as server:
             fcntl.flock(starting, fcntl.LOCK_EX)
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
-            if not _answers(self.socket):
-                self._start()
+            fcntl.flock(users, fcntl.LOCK_SH)
+            while not _answers(self.socket):
+                if _locked(server):
+                    self._start(server)
+                    return
+                if time.monotonic() > deadline:
+                    raise StoreUnreachable(
+                        f"the redis-server of {self._folder} runs and does not answer", hint="end it, and try again"
+                    )
+                time.sleep(0.005)
 
-    def _start(self) -> None:
+    def _start(self, lock: IO[str]) -> None:
         Path(self.socket).unlink(missing_ok=True)
         log = self._folder / "redis.log"
         arguments = {**_SETTINGS, "dir": str(self._folder), "unixsocket": self.socket, "logfile": str(log)}
@@ -88,6 +100,7 @@ class EmbeddedRedis:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=[lock.fileno()],
         )
         deadline = time.monotonic() + max(self._timeout, 60.0)
         while not _answers(self.socket):
@@ -125,6 +138,14 @@ class EmbeddedRedis:
         Path(self.socket).unlink(missing_ok=True)
         if self._process is not None:
             self._process.wait()
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _socket_path(folder: Path) -> str:

@@ -8,12 +8,11 @@ import socket
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import orjson
-import redis
 
-from vicinal.errors import StoreBusy
+from vicinal.errors import StoreBusy, StoreError
 from vicinal.stores.local import process_name
 from vicinal.stores.redis import MetadataStore
 
@@ -35,13 +34,17 @@ class WriterLock:
         StoreBusy: another process writes; the message names it. A holder on this machine that has ended is passed over.
     """
 
+    _held: ClassVar[set[str]] = set()
+    """The tokens of the locks that this process holds, to tell them from one that it could not release."""
+
     def __init__(self, store: MetadataStore) -> None:
-        self._client = store.client
+        self._store = store
+        self._token = secrets.token_hex(8)
         self._name = store.name
         self._key = f"vicinal:{store.name}:writer"
         self._value = orjson.dumps(
             {
-                "token": secrets.token_hex(8),
+                "token": self._token,
                 "holder": process_name(),
                 "host": socket.gethostname(),
                 "boot": _boot(),
@@ -53,17 +56,20 @@ class WriterLock:
         self.lost = False
 
     def __enter__(self) -> Self:
-        while not self._client.set(self._key, self._value, nx=True, px=_SECONDS * 1000):
-            held = self._client.get(self._key)
-            holder: dict[str, Any] = orjson.loads(held) if isinstance(held, bytes) else {}
+        while not self._take():
+            held = self._store.call("get", self._key)
+            if held == self._value:
+                break  # it was taken, and the answer was lost
             if not held:
                 continue
-            if not _ended(holder):
+            holder: dict[str, Any] = orjson.loads(held)
+            if holder.get("token") in self._held or not _ended(holder):
                 raise StoreBusy(
                     f"{self._name!r} is being written by {holder['holder']} since {holder['started']}",
                     hint=f"wait for it; a lock whose holder has died ends after {_SECONDS} s",
                 )
-            self._client.eval(_RELEASE, 1, self._key, held)
+            self._store.call("eval", _RELEASE, 1, self._key, held)
+        self._held.add(self._token)
         self._thread = threading.Thread(target=self._renew, name="vicinal-writer-lock", daemon=True)
         self._thread.start()
         return self
@@ -71,20 +77,36 @@ class WriterLock:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self._held.discard(self._token)
         try:
-            self._client.eval(_RELEASE, 1, self._key, self._value)
-        except redis.RedisError:
+            self._store.call("eval", _RELEASE, 1, self._key, self._value)
+        except StoreError:
             self.lost = True  # it expires by itself
+
+    def check(self) -> None:
+        """See that it is still held.
+
+        Raises:
+            StoreBusy: this process stood still for so long that another one may write now.
+        """
+        if self.lost:
+            raise StoreBusy(
+                f"this process lost its lock on {self._name!r}, which another one writes to now",
+                hint="what was done is kept; once the other writer has ended, the next run goes on from there",
+            )
+
+    def _take(self) -> bool:
+        return bool(self._store.call("set", self._key, self._value, nx=True, px=int(_SECONDS * 1000)))
 
     def _renew(self) -> None:
         while not self._stop.wait(_SECONDS / 3):
             try:
-                renewed = self._client.eval(_RENEW, 1, self._key, self._value, str(_SECONDS * 1000))
-            except redis.RedisError:
+                renewed = self._store.call("eval", _RENEW, 1, self._key, self._value, int(_SECONDS * 1000))
+                if not renewed and not self._take():
+                    self.lost = True
+                    return
+            except StoreError:
                 continue  # the run itself will meet the same error and say so
-            if not renewed and not self._client.set(self._key, self._value, nx=True, px=_SECONDS * 1000):
-                self.lost = True
-                return
 
 
 def _boot() -> str:
@@ -98,6 +120,8 @@ def _boot() -> str:
 def _ended(holder: dict[str, Any]) -> bool:
     if holder.get("host") != socket.gethostname() or holder.get("boot") != _boot():
         return False
+    if holder["pid"] == os.getpid():
+        return True
     try:
         os.kill(holder["pid"], 0)
     except ProcessLookupError:

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from vicinal.config.models import FieldSpec
 from vicinal.errors import FilterError, StoreError, StoreUnreachable, UnsupportedByEngine
 from vicinal.model import Space
+from vicinal.stores import without_password
 from vicinal.stores.engine import Engine, Index
 from vicinal.stores.local import LiteFile
 
@@ -313,7 +314,7 @@ class VectorStore:
         """The nearest segments of each query vector. Batches of queries are cut so that memory stays bounded."""
         limit = min(limit, MAX_LIMIT)
         found: list[list[Candidate]] = []
-        for start in range(0, len(queries), step := self._queries_at_once(limit, rows)):
+        for start in range(0, len(queries), step := self._queries_at_once(index, limit, rows)):
             with self._translated(filter):
                 answer = self._client.search(
                     self.alias,
@@ -347,12 +348,15 @@ class VectorStore:
             fields += ["start", "end"]
         return [*fields, "ones"] if self.sparse_bits else fields
 
-    def _queries_at_once(self, limit: int, rows: int) -> int:
+    def _queries_at_once(self, index: Index, limit: int, rows: int) -> int:
         answer = max(1, 32 * 1024 * 1024 // (limit * 256))
-        if not self.embedded or self.sparse_bits:
+        if not self.embedded:
             return min(answer, 1_000)
-        # A scan of the embedded engine allocates queries x rows x dimension floats.
-        return min(answer, max(1, _QUERY_BYTES // (4 * self.schema.space.dimension * max(rows, 1))), 1_000)
+        if self.sparse_bits:  # it looks at every row for every query, in Python: some 5 s a call
+            return min(answer, max(1, 500_000 // max(rows, 1)), 1_000)
+        # A scan of the embedded engine allocates queries x rows floats; for L2 it holds all their differences, too.
+        width = self.schema.space.dimension if index.engine_metric == "L2" else 1
+        return min(answer, max(1, _QUERY_BYTES // (4 * width * max(rows, 1))), 1_000)
 
     @contextmanager
     def _translated(self, filter: str = "") -> Iterator[None]:
@@ -368,13 +372,18 @@ class VectorStore:
         message = _first_line(error)
         if _is_lost_connection(error):
             return StoreUnreachable(
-                f"Milvus at {self._where} does not answer: {message}",
+                f"Milvus at {without_password(self._where)} does not answer: {message}",
                 hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
             )
         if filter and _blames_filter(str(error)):
             fields = ", ".join(["item", "segment", *self.schema.fields])
-            return FilterError(f"filter {filter!r}: {message}", hint=f"a filter may use {fields}; more are declared under `fields` in the YAML")
-        return StoreError(f"Milvus at {self._where}: {message}", hint="`vicinal doctor` looks at both stores")
+            return FilterError(
+                f"filter {filter!r}: {message}",
+                hint=f"a filter may use {fields}; more are declared under `fields` in the YAML",
+            )
+        return StoreError(
+            f"Milvus at {without_password(self._where)}: {message}", hint="`vicinal doctor` looks at both stores"
+        )
 
 
 def _knock(uri: str, timeout: float) -> None:
@@ -382,7 +391,7 @@ def _knock(uri: str, timeout: float) -> None:
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https", "tcp") or not parts.hostname:
         raise StoreUnreachable(
-            f"not the URI of a Milvus: {uri}", hint="write http://host:19530, or a path ending in .db"
+            f"not the URI of a Milvus: {without_password(uri)}", hint="write http://host:19530, or a path ending in .db"
         )
     port = parts.port or (443 if parts.scheme == "https" else 19530)
     try:
@@ -398,7 +407,7 @@ def _sparse_row(packed: np.ndarray) -> dict[str, Any]:
     import numpy as np
 
     bits = np.flatnonzero(np.unpackbits(packed)).tolist()
-    return {"ones": len(bits), "vector": dict.fromkeys(bits, len(bits) ** -0.5)}
+    return {"ones": len(bits), "vector": dict.fromkeys(bits, max(len(bits), 1) ** -0.5)}
 
 
 def _as_query(vector: Any) -> Any:
@@ -446,8 +455,8 @@ def _is_lost_connection(error: Exception) -> bool:
         return True
     if isinstance(error, grpc.RpcError):
         return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-    text = str(error)
-    return "UNAVAILABLE" in text or "DEADLINE_EXCEEDED" in text or "StatusCode.CANCELLED" in text
+    signs = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "StatusCode.CANCELLED", "server unavailable")
+    return any(sign in str(error) for sign in signs)
 
 
 def _blames_filter(text: str) -> bool:

@@ -22,11 +22,12 @@ from typing import Any, Self
 
 import orjson
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 from vicinal.errors import StoreError, StoreUnreachable
 from vicinal.model import Failure
+from vicinal.stores import without_password
 from vicinal.stores.local import EmbeddedRedis
 
 __all__ = ["Entry", "MetadataStore", "Record"]
@@ -34,6 +35,28 @@ __all__ = ["Entry", "MetadataStore", "Record"]
 _ENTRY = struct.Struct(">4s12sII")
 _UNFINISHED = bytes(12)
 _BUCKET_BITS = 16
+
+# Puts entries into the ledger, or takes them out where the new one is empty, and moves the counts by the difference to
+# what was there. A second call changes nothing, so one whose answer was lost may be sent again.
+_COUNT = """
+local items, rows = 0, 0
+for i = 2, #KEYS do
+  local field, new = ARGV[2 * i - 3], ARGV[2 * i - 2]
+  local old = redis.call('hget', KEYS[i], field)
+  local had = old and struct.unpack('>I4', old, 21) or 0
+  local has = 0
+  if new == '' then
+    redis.call('hdel', KEYS[i], field)
+  else
+    has = struct.unpack('>I4', new, 21)
+    redis.call('hset', KEYS[i], field, new)
+  end
+  rows = rows + has - had
+  items = items + (has > 0 and 1 or 0) - (had > 0 and 1 or 0)
+end
+redis.call('hincrby', KEYS[1], 'items', items)
+redis.call('hincrby', KEYS[1], 'rows', rows)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +87,10 @@ class Entry:
     @classmethod
     def unpack(cls, data: bytes) -> Entry:
         return cls(*_ENTRY.unpack(data))
+
+    def is_of(self, key: str) -> bool:
+        """Whether it is the entry of this key, not of another one whose id happens to be equal."""
+        return self.check == self.check_of(key)
 
     @staticmethod
     def check_of(key: str) -> bytes:
@@ -98,15 +125,17 @@ class MetadataStore:
         url = f"unix://{self._embedded.socket}" if self._embedded else where
         self._where = where
         try:
+            with redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout) as first:
+                first.set_retry(Retry(NoBackoff(), 0))
+                first.ping()
             self.client = redis.Redis.from_url(
                 url,
                 socket_timeout=max(timeout, 30.0),
                 socket_connect_timeout=timeout,
                 retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
             )
-            self.client.ping()
         except ValueError as error:
-            raise StoreUnreachable(f"not a Redis URL: {_without_password(where)}: {error}") from error
+            raise StoreUnreachable(f"not a Redis URL: {without_password(where)}: {error}") from error
         except redis.RedisError as error:
             self.close()
             raise self._unreachable(error) from error
@@ -138,24 +167,20 @@ class MetadataStore:
             self._put(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
             self._put(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
 
-    def commit(self, entries: Mapping[int, Entry], items: int, rows: int, cleared: Sequence[str] = ()) -> None:
-        """After vectors are written: the items are indexed. ``items`` and ``rows`` are how much the counts grow."""
+    def commit(self, entries: Mapping[int, Entry], cleared: Sequence[str] = ()) -> None:
+        """After vectors are written: the items are indexed and counted, and their old failures cleared."""
         with self._transaction() as pipe:
-            self._put(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
-            pipe.hincrby(self._prefix + "state", "items", items)
-            pipe.hincrby(self._prefix + "state", "rows", rows)
+            self._count(pipe, {id_: entry.pack() for id_, entry in entries.items()})
             if cleared:
                 pipe.hdel(self._prefix + "failures", *cleared)
 
-    def forget(self, entries: Mapping[int, Entry], *, metadata: bool = True) -> None:
+    def forget(self, ids: Iterable[int]) -> None:
         """Remove items whose vectors are gone: ledger, counts and metadata."""
+        gone = dict.fromkeys(ids, b"")
         with self._transaction() as pipe:
-            for id_ in entries:
-                pipe.hdel(self._bucket("ledger", id_), _field(id_))
-                if metadata:
-                    pipe.hdel(self._bucket("meta", id_), _field(id_))
-            pipe.hincrby(self._prefix + "state", "items", -sum(entry.counted > 0 for entry in entries.values()))
-            pipe.hincrby(self._prefix + "state", "rows", -sum(entry.counted for entry in entries.values()))
+            self._count(pipe, gone)
+            for id_ in gone:
+                pipe.hdel(self._bucket("meta", id_), _field(id_))
 
     def reopen(self, entries: Mapping[int, Entry]) -> None:
         """Mark items as unfinished, so that the next run does them again."""
@@ -180,7 +205,9 @@ class MetadataStore:
 
     def fail(self, failures: Iterable[Failure]) -> None:
         """Record failures, the newest of each key."""
-        packed = {f.key: orjson.dumps([f.stage, f.message, f.uri, f.at]) for f in failures}
+        packed = {
+            _printable(f.key): orjson.dumps([f.stage, _printable(f.message), _printable(f.uri), f.at]) for f in failures
+        }
         if packed:
             with self._transaction() as pipe:
                 pipe.hset(self._prefix + "failures", mapping=packed)
@@ -195,21 +222,21 @@ class MetadataStore:
 
     def failure_count(self) -> int:
         """How many failures are recorded."""
-        return int(self._call("hlen", self._prefix + "failures"))
+        return int(self.call("hlen", self._prefix + "failures"))
 
     def clear_failures(self, keys: Sequence[str]) -> None:
         """Forget these failures."""
         if keys:
-            self._call("hdel", self._prefix + "failures", *keys)
+            self.call("hdel", self._prefix + "failures", *keys)
 
     def state(self) -> dict[str, Any]:
         """The solution's state; empty where nothing was ever written."""
-        raw = self._call("hgetall", self._prefix + "state")
+        raw = self.call("hgetall", self._prefix + "state")
         return {key.decode(): orjson.loads(value) for key, value in raw.items()}
 
     def set_state(self, **values: Any) -> None:
         """Change parts of the state."""
-        self._call("hset", self._prefix + "state", mapping={key: orjson.dumps(value) for key, value in values.items()})
+        self.call("hset", self._prefix + "state", mapping={key: orjson.dumps(value) for key, value in values.items()})
 
     def drop(self) -> None:
         """Remove every key of the solution but the writer's lock."""
@@ -221,11 +248,11 @@ class MetadataStore:
 
     def memory(self) -> int:
         """Bytes that this Redis uses, for all of its solutions."""
-        return int(self._call("info", "memory")["used_memory"])
+        return int(self.call("info", "memory")["used_memory"])
 
     def version(self) -> str:
         """The server's version."""
-        return str(self._call("info", "server")["redis_version"])
+        return str(self.call("info", "server")["redis_version"])
 
     def _bucket(self, kind: str, id_: int) -> str:
         return f"{self._prefix}{kind}:{id_ >> (63 - _BUCKET_BITS):x}"
@@ -233,6 +260,11 @@ class MetadataStore:
     def _put(self, pipe: Any, kind: str, values: Mapping[int, bytes]) -> None:
         for id_, data in values.items():
             pipe.hset(self._bucket(kind, id_), _field(id_), data)
+
+    def _count(self, pipe: Any, entries: Mapping[int, bytes]) -> None:
+        buckets = [self._bucket("ledger", id_) for id_ in entries]
+        arguments = [word for id_, data in entries.items() for word in (_field(id_), data)]
+        pipe.eval(_COUNT, 1 + len(buckets), self._prefix + "state", *buckets, *arguments)
 
     def _read(self, kind: str, ids: Sequence[int]) -> list[bytes | None]:
         if not ids:
@@ -269,14 +301,15 @@ class MetadataStore:
     def _transaction(self) -> _Transaction:
         return _Transaction(self)
 
-    def _call(self, command: str, *args: Any, **kwargs: Any) -> Any:
+    def call(self, command: str, *args: Any, **kwargs: Any) -> Any:
+        """One command of the client, its errors as vicinal's."""
         try:
             return getattr(self.client, command)(*args, **kwargs)
         except redis.RedisError as error:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: redis.RedisError) -> StoreError:
-        where = _without_password(self._where)
+        where = without_password(self._where)
         if isinstance(error, redis.ConnectionError | redis.TimeoutError) and not isinstance(
             error, redis.AuthenticationError
         ):
@@ -305,14 +338,14 @@ class _Transaction:
             raise self._store._unreachable(error) from error
 
 
+def _printable(text: str) -> str:
+    """A text without the halves of surrogate pairs that stand for bytes in a file's name: UTF-8 has none."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _field(id_: int) -> bytes:
     return id_.to_bytes(8, "big")
 
 
 def _escaped(pattern: str) -> str:
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in pattern)
-
-
-def _without_password(where: str) -> str:
-    head, at, tail = where.rpartition("@")
-    return f"{head.partition('://')[0]}://…@{tail}" if at and "://" in head else where

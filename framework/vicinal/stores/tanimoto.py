@@ -22,6 +22,8 @@ from vicinal.stores.milvus import MAX_LIMIT, Candidate
 
 __all__ = ["nearest"]
 
+_MOST_BITS = 65_536
+
 Search = Callable[[Sequence[Any], int, str], list[list[Candidate]]]
 
 
@@ -33,7 +35,7 @@ def nearest(search: Search, queries: Sequence[dict[int, float]], limit: int, fil
         queries: unit-length sparse vectors, all of one query having equal weights.
     """
     answers: dict[int, list[Candidate]] = {}
-    waiting = list(range(len(queries)))
+    waiting = [number for number, query in enumerate(queries) if query]
     fetch = max(32, 4 * limit)
     while waiting:
         fetch = min(fetch, MAX_LIMIT)
@@ -48,7 +50,7 @@ def nearest(search: Search, queries: Sequence[dict[int, float]], limit: int, fil
             else:
                 open_.append(number)
         waiting, fetch = open_, fetch * 4
-    return [answers[number] for number in range(len(queries))]
+    return [answers.get(number, []) for number in range(len(queries))]
 
 
 def _tanimoto(candidate: Candidate, ones: int) -> float:
@@ -73,7 +75,8 @@ def _by_bits(
 ) -> list[Candidate]:
     ones = len(query)
     best = {(candidate.item, candidate.segment): candidate for candidate in ranked[:limit]}
-    for bits in sorted(range(1, 64 * ones), key=lambda bits: max(ones, bits) / min(ones, bits)):
+    most = math.ceil(ones / max(1.0 - ranked[limit - 1].distance, ones / _MOST_BITS))
+    for bits in sorted(range(1, most + 1), key=lambda bits: max(ones, bits) / min(ones, bits)):
         ordered = sorted(best.values(), key=lambda candidate: (candidate.distance, candidate.item, candidate.segment))
         worst = 1.0 - ordered[limit - 1].distance if len(ordered) >= limit else 0.0
         if min(ones, bits) / max(ones, bits) < worst:

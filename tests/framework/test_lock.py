@@ -1,0 +1,182 @@
+"""One writer at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+
+from proxy import Proxy
+from vicinal import hookimpl
+from vicinal.errors import StoreBusy, StoreUnreachable
+from vicinal.stores import lock
+from vicinal.stores.lock import WriterLock
+from vicinal.stores.redis import MetadataStore
+
+
+@pytest.fixture
+def store(redis_url, tmp_path):
+    with MetadataStore(tmp_path.name, redis_url) as store:
+        yield store
+        store.client.delete(key(store))
+
+
+def key(store):
+    return f"vicinal:{store.name}:writer"
+
+
+@pytest.fixture
+def writer(store, redis_url):
+    """Another process that holds the lock; it ends when its input does."""
+    script = (
+        "import sys\nfrom vicinal.stores.lock import WriterLock\nfrom vicinal.stores.redis import MetadataStore\n"
+        f"with MetadataStore({store.name!r}, {redis_url!r}) as store, WriterLock(store):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_writer_is_refused_by_the_name_of_the_first(store, writer):
+    with pytest.raises(StoreBusy, match=rf"is being written by process {writer.pid} on .*\(python.* since 20") as error:
+        WriterLock(store).__enter__()
+    assert error.value.hint == "wait for it; a lock whose holder has died ends after 15 s"
+    writer.communicate("")
+    with WriterLock(store):
+        assert store.client.exists(key(store))
+    assert not store.client.exists(key(store))
+
+
+def test_a_second_writer_of_the_same_process_is_refused_too(store):
+    with WriterLock(store), pytest.raises(StoreBusy, match=f"process {os.getpid()} on"), WriterLock(store):
+        pass
+    with WriterLock(store):
+        pass
+
+
+def test_solutions_of_other_names_are_not_locked(store, redis_url):
+    with MetadataStore(store.name + "-other", redis_url) as other, WriterLock(store), WriterLock(other) as held:
+        assert not held.lost
+
+
+def test_a_holder_that_was_killed_is_passed_over_at_once(store, writer):
+    writer.kill()
+    writer.communicate()
+    assert store.client.pttl(key(store)) > 10_000
+    started = time.monotonic()
+    with WriterLock(store):
+        assert time.monotonic() - started < 1
+        assert orjson.loads(store.client.get(key(store)))["pid"] == os.getpid()
+
+
+def test_a_holder_that_only_stands_still_keeps_its_lock(store, writer):
+    os.kill(writer.pid, signal.SIGSTOP)
+    with pytest.raises(StoreBusy), WriterLock(store):
+        pass
+    os.kill(writer.pid, signal.SIGCONT)
+    writer.communicate("")
+
+
+def test_a_holder_on_another_machine_is_believed(store):
+    away = {"holder": "process 7 on elsewhere", "host": "elsewhere", "boot": "b", "pid": 7, "started": "now"}
+    store.client.set(key(store), orjson.dumps(away), px=300)
+    with pytest.raises(StoreBusy, match="is being written by process 7 on elsewhere since now"), WriterLock(store):
+        pass
+    time.sleep(0.35)
+    with WriterLock(store):
+        pass
+
+
+def test_a_lock_outlives_its_period_while_it_is_held(store, monkeypatch):
+    monkeypatch.setattr(lock, "_SECONDS", 0.3)
+    with WriterLock(store) as held:
+        time.sleep(1)
+        assert 0 < store.client.pttl(key(store)) <= 300
+        assert not held.lost
+    assert not store.client.exists(key(store))
+
+
+def test_a_lock_that_another_writer_took_over_is_lost_and_left_to_it(store, monkeypatch):
+    monkeypatch.setattr(lock, "_SECONDS", 0.3)
+    with WriterLock(store) as held:
+        store.client.set(key(store), "another writer")
+        wait_until(lambda: held.lost)
+    assert store.client.get(key(store)) == b"another writer"
+
+
+def test_a_lock_that_only_vanished_is_taken_again(store, monkeypatch):
+    monkeypatch.setattr(lock, "_SECONDS", 0.3)
+    with WriterLock(store) as held:
+        store.client.delete(key(store))
+        wait_until(lambda: store.client.exists(key(store)))
+        assert not held.lost
+
+
+def test_a_lock_survives_a_redis_that_goes_away_for_a_while(store, redis_url, monkeypatch):
+    monkeypatch.setattr(lock, "_SECONDS", 0.6)
+    with (
+        Proxy(urlsplit(redis_url).port) as wire,
+        MetadataStore(store.name, f"redis://127.0.0.1:{wire.port}/0") as far,
+        WriterLock(far) as held,
+    ):
+        wire.cut()
+        wait_until(lambda: not store.client.exists(key(store)))
+        wire.mend()
+        wait_until(lambda: store.client.exists(key(store)))
+        assert not held.lost
+    assert not store.client.exists(key(store))
+
+
+def test_a_lock_that_could_not_be_released_is_no_hindrance_to_its_own_process(store, redis_url):
+    with Proxy(urlsplit(redis_url).port) as wire, MetadataStore(store.name, f"redis://127.0.0.1:{wire.port}/0") as far:
+        with WriterLock(far) as held:
+            wire.cut()
+        assert held.lost
+    assert store.client.exists(key(store))
+    with WriterLock(store) as again:
+        assert not again.lost
+
+
+def test_no_lock_without_a_redis(store, redis_url):
+    with Proxy(urlsplit(redis_url).port) as wire, MetadataStore("x", f"redis://127.0.0.1:{wire.port}/0") as far:
+        wire.cut()
+        with pytest.raises(StoreUnreachable, match="does not answer"), WriterLock(far):
+            pass
+
+
+def test_a_run_that_lost_its_lock_stops(lite, monkeypatch):
+    """Whoever stood still for too long must not write beside the writer that took over."""
+    monkeypatch.setattr(lock, "_SECONDS", 0.3)
+    lite.write([(f"k{number}", f"text {number}", 1) for number in range(200)])
+    things = lite.solution(encoder="{type: hashed, window: 10, pause: 0.1}")
+    taken = []
+
+    class Thief:
+        @hookimpl
+        def batch_written(self, **_):
+            if not taken:
+                taken.append(things.metadata.client.set(key(things.metadata), "another writer"))
+
+    lite.manager.register(Thief(), "thief")
+    with pytest.raises(StoreBusy, match="lost its lock"):
+        things.ingest()
+    assert 10 <= things.metadata.state()["items"] < 200
+    things.metadata.client.delete(key(things.metadata))
+    assert things.ingest().rows == 200
+
+
+def wait_until(true, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)
