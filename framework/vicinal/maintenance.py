@@ -86,10 +86,12 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     for id_, entry in ledger.items():
         rows = [item_id(keys[id_], number) for number in range(entry.segments)] if id_ in keys else [id_]
         owned += rows
-        report.unfinished += not entry.finished
+        if not entry.finished:
+            report.unfinished += 1
+            continue
         report.missing_metadata += (no_metadata := id_ not in keys)
-        report.missing_vectors += (no_vectors := entry.finished and not _all_in(rows, stored))
-        if entry.finished and (no_metadata or no_vectors):
+        report.missing_vectors += (no_vectors := not _all_in(rows, stored))
+        if no_metadata or no_vectors:
             broken[id_] = entry
     orphans = np.setdiff1d(stored, np.fromiter(owned, np.int64, len(owned))).tolist()
     strays = [id_ for id_ in keys if id_ not in ledger]

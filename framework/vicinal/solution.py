@@ -283,10 +283,12 @@ class Solution:
         """Remove the collection and everything that Redis keeps of it; returns how many items there were."""
         self._search = None
         with WriterLock(self.metadata):
-            items = int(self.metadata.state().get("items", 0))
+            state = self.metadata.state()
             self.vectors.drop()
+            if state:
+                self.vectors.drop_physical(state["physical"])  # where an earlier drop came no further than the alias
             self.metadata.drop()
-        return items
+        return int(state.get("items", 0))
 
     def build_index(self) -> Index:
         """Build the index anew, as the config says now."""

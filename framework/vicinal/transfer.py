@@ -88,20 +88,21 @@ def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: V
         row["id"]: row for start in range(0, len(ids), _BATCH) for row in vectors.stored(ids[start : start + _BATCH])
     }
     for record, entry in items:
-        for number in range(entry.segments):
-            row = stored.get(item_id(record.key, number))
-            if row is not None:
-                yield {
-                    "key": record.key,
-                    "uri": record.uri,
-                    "content": record.content,
-                    "metadata": orjson.dumps(record.metadata).decode(),
-                    "fingerprint": entry.fingerprint,
-                    "segment": number,
-                    "start": row.get("start"),
-                    "end": row.get("end"),
-                    "vector": _as_column(row["vector"], encoder),
-                }
+        numbers = {item_id(record.key, number): number for number in range(entry.segments)}
+        if not numbers.keys() <= stored.keys():
+            continue  # an item that is not whole is left to the next ingest
+        for id_, number in numbers.items():
+            yield {
+                "key": record.key,
+                "uri": record.uri,
+                "content": record.content,
+                "metadata": orjson.dumps(record.metadata).decode(),
+                "fingerprint": entry.fingerprint,
+                "segment": number,
+                "start": stored[id_].get("start"),
+                "end": stored[id_].get("end"),
+                "vector": _as_column(stored[id_]["vector"], encoder),
+            }
 
 
 def _as_column(vector: Any, encoder: Encoder) -> Any:

@@ -130,6 +130,17 @@ def test_a_collection_that_was_created_and_got_no_alias_is_taken_over(opened):
     assert not store._client.has_collection(physical)
 
 
+def test_a_collection_may_come_back_with_another_schema(opened):
+    """Milvus' client remembers schemas by name, for all of a process."""
+    store = opened(BITS)
+    store.create(f"{store.alias}_v1")
+    store.upsert(rows_of(store, np.ones((3, 32), np.uint8)))
+    store.drop()
+    store.schema = Schema(FLOATS, False, {})
+    store.create(f"{store.alias}_v1")
+    store.upsert(rows_of(store, vectors_of(3)))
+
+
 def test_declared_fields_and_times_are_columns(opened):
     specs = {
         "year": "int64",
@@ -197,7 +208,7 @@ def test_capabilities_of_the_engines():
     [
         (FLOATS, LITE, 0, "FLAT", {}, {}),
         (FLOATS, SERVER, 5_000, "FLAT", {}, {}),
-        (FLOATS, LITE, 10_000, "IVF_SQ8", {"nlist": 400}, {"nprobe": 50}),
+        (FLOATS, LITE, 5_001, "HNSW_SQ", {"M": 16, "efConstruction": 100}, {"ef": 128}),
         (FLOATS, SERVER, 2_000_000, "HNSW", {"M": 16, "efConstruction": 200}, {"ef": 128}),
         (FLOATS, SERVER, 4_000_000, "IVF_SQ8", {"nlist": 8_000}, {"nprobe": 250}),
         (FLOATS, SERVER, 10**9, "IVF_SQ8", {"nlist": 65_536}, {"nprobe": 2_048}),

@@ -94,6 +94,7 @@ class VectorStore:
     def _connect(self, token: str | None, timeout: float) -> MilvusClient:
         if self._file is None:
             _knock(self._where, timeout)
+        _forget_schemas()
         from pymilvus import MilvusClient
 
         # It logs every error that it raises, with a traceback, to stderr.
@@ -145,6 +146,7 @@ class VectorStore:
             if not self._client.has_collection(physical):
                 self._client.create_collection(physical, schema=self._schema(), consistency_level="Bounded")
             self._client.create_alias(physical, self.alias)
+            _forget_schemas()
 
     def _schema(self) -> Any:
         from pymilvus import DataType, Function, FunctionType
@@ -215,7 +217,8 @@ class VectorStore:
                 index_name="vector",
                 index_type=index.engine_type,
                 metric_type=index.engine_metric,
-                params=dict(index.params),
+                # The embedded engine reads parameters from a nested mapping alone, which the client would flatten.
+                params={"params": dict(index.params)} if self.embedded else dict(index.params),
             )
             if self.schema.hybrid:
                 params.add_index(
@@ -283,6 +286,7 @@ class VectorStore:
 
     def rows(self, fields: Sequence[str], batch: int = 5_000) -> Iterator[list[dict[str, Any]]]:
         """Every row's fields, in batches, in no promised order."""
+        self.count()  # an iterator takes no consistency level; after this the server has caught up with all writes
         with self._translated():
             iterator = self._client.query_iterator(
                 self.alias, batch_size=batch, filter="id >= 0", output_fields=list(fields), consistency_level="Strong"
@@ -384,6 +388,13 @@ class VectorStore:
         return StoreError(
             f"Milvus at {without_password(self._where)}: {message}", hint="`vicinal doctor` looks at both stores"
         )
+
+
+def _forget_schemas() -> None:
+    """Milvus' client remembers schemas by name for all of a process, even when an alias means another one now."""
+    from pymilvus.client.cache import GlobalCache
+
+    GlobalCache.schema.clear()
 
 
 def _knock(uri: str, timeout: float) -> None:
