@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,37 +14,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import encoders
+from servers import ROOT, end, free_port, wait_for_port
 from vicinal import Solution, create_manager
 from vicinal.stores.local import redis_server
 
-ROOT = Path(__file__).parent.parent
 MILVUS = ROOT / ".venv-milvus" / "bin" / "milvus-server"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for_port(port, process, seconds):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended while it started"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
-
-
-def end(process):
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.fixture(scope="session")

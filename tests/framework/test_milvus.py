@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from conftest import free_port
+from servers import free_port
 from vicinal.config.models import IndexConfig, parse_field
 from vicinal.errors import FilterError, StoreBusy, StoreError, StoreUnreachable, UnsupportedByEngine
 from vicinal.model import Space

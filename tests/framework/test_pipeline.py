@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from conftest import end, free_port, wait_for_port
 from encoders import Hashed
 from proxy import Proxy
+from servers import end, free_port, wait_for_port
 from vicinal import Failure, Item, Segment, Source, hookimpl, ingest
 from vicinal.errors import PluginError, SourceError, StoreUnreachable
 from vicinal.stores import milvus

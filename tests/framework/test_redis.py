@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from conftest import end, free_port, wait_for_port
 from proxy import Proxy
+from servers import end, free_port, wait_for_port
 from vicinal.errors import DependencyMissing, StoreError, StoreUnreachable
 from vicinal.model import Failure, item_id
 from vicinal.stores.local import redis_server

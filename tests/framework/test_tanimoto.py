@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import ROOT
+from servers import ROOT
 from vicinal import Item
 from vicinal.stores import tanimoto
 from vicinal.stores.milvus import Candidate

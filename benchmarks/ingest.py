@@ -1,0 +1,231 @@
+"""How fast, and in how much memory, vicinal ingests.
+
+texts      SentenceTransformer.encode on texts of 15 to 120 words, against the whole of ``vicinal ingest`` on the same
+           texts: a file of lines is read, compared with the ledger, encoded, written to Milvus Lite and Redis, and made
+           searchable. Model loading is in neither: each side encodes some of the texts before its clock starts.
+molecules  RDKit's own multi-threaded way from SMILES to Morgan fingerprints (MultithreadedSmilesMolSupplier with two
+           writer threads, GetFingerprints on all cores), and its plain way (MolFromSmiles in a loop), against the whole
+           of ``vicinal ingest`` on Milvus Lite, and on a Milvus server where one is named.
+skip       A second run over unchanged rows, stores opened anew, and its parts one by one. Nothing is encoded in such a
+           run, so the first one uses a cheap encoder; what MiniLM adds, the hash of its weights, is shown beside it.
+memory     Peak memory of a fresh process that ingests few rows and many; see memory.py.
+
+Contenders take turns; a ratio compares two of the same round. Shown are medians, with the lowest and the highest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+import memory
+from common import Results, folder, median, ratios, rounds, seconds, solution
+
+TARGETS = {"texts": 0.97, "molecules": 0.7, "skip": 20_000}
+PARTS = ("texts", "molecules", "skip", "memory")
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(PARTS)}; all by default")
+    parser.add_argument("--texts", type=int, default=3_000, metavar="N", help="texts (3,000)")
+    parser.add_argument("--molecules", type=int, default=20_000, metavar="N", help="molecules (20,000)")
+    parser.add_argument("--rows", type=int, default=60_000, metavar="N", help="rows of skip (60,000)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each contender (3)")
+    parser.add_argument("--bf16", action="store_true", help="texts: also a SentenceTransformer in bfloat16")
+    milvus = next((os.environ[name] for name in ("MILVUS_URI", "VICINAL_TEST_MILVUS") if os.environ.get(name)), None)
+    parser.add_argument("--milvus", default=milvus, metavar="URI", help="molecules: a Milvus server, too")
+    memory.add_arguments(parser)
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    results = Results(options.json)
+    for name in options.parts or PARTS:
+        {"texts": texts, "molecules": molecules, "skip": skip, "memory": memory.run}[name](options, results)
+    results.print()
+
+
+def rows_of(
+    names: dict[str, str], taken: dict[str, list[float]], reference: str, count: int, target: float
+) -> list[dict[str, Any]]:
+    """A row for each contender: speed, ratio to the reference, and whether the target is met."""
+    made = []
+    for name, aimed in names.items():
+        row: dict[str, Any] = {
+            "": name,
+            "items/s": [count / each for each in taken[name]],
+            "ratio": ratios(taken, reference, name),
+        }
+        if aimed:
+            row |= {"target": target, "met": "yes" if median(row["ratio"]) >= target else "no"}
+        made.append(row)
+    return made
+
+
+# --- texts
+
+
+def texts(options: argparse.Namespace, results: Results) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    rows = common.texts(options.texts)
+    warm = rows[:64]
+    exact = SentenceTransformer(common.MODEL, device="cpu")
+    reference = exact.encode(warm, normalize_embeddings=True, show_progress_bar=False)
+    notes: dict[str, Any] = {}
+    contenders: dict[str, Callable[[], float]] = {"SentenceTransformer, fp32": _encoding(exact, rows)}
+    if options.bf16:
+        lowered = SentenceTransformer(common.MODEL, device="cpu", model_kwargs={"dtype": "bfloat16"})
+        contenders["SentenceTransformer, bf16"] = _encoding(lowered, rows)
+    with folder() as where:
+        path = common.write_lines(where / "texts.txt", rows)
+
+        def vicinal(precision: str) -> float:
+            encoder = f"{{type: sentence, batch_size: 32, precision: {precision}}}"
+            with folder() as home, solution(home, f"{{type: lines, path: '{path}'}}", encoder) as made:
+                found = made.encoder.encode(warm)
+                notes[precision] = float((found * reference).sum(axis=1).min())
+                return _ingest(made, len(rows))
+
+        contenders["vicinal, fp32"] = lambda: vicinal("fp32")
+        contenders["vicinal, auto"] = lambda: vicinal("auto")
+        taken = rounds(contenders, options.rounds)
+    names = {name: "" if name.startswith("Sentence") else "aimed" for name in contenders}
+    table = rows_of(names, taken, "SentenceTransformer, fp32", len(rows), TARGETS["texts"])
+    for row in table:
+        if precision := notes.get(row[""].rpartition(" ")[2]) if row[""].startswith("vicinal") else None:
+            row["least cosine"] = f"{precision:.5f}"
+    results.add("texts", f"{len(rows):,} texts of 15 to 120 words, MiniLM, batches of 32", table)
+
+
+def _encoding(model: Any, rows: Sequence[str]) -> Callable[[], float]:
+    model.encode(rows[:64], show_progress_bar=False)
+    return lambda: seconds(lambda: model.encode(rows, batch_size=32, show_progress_bar=False))
+
+
+def _ingest(made: Any, count: int) -> float:
+    """Seconds from opening the stores to the end of the run; every row must be there then."""
+    reports: list[Any] = []
+    taken = seconds(lambda: reports.append(made.ingest()))
+    report = reports[0]
+    assert (report.new, report.rows, report.failed) == (count, count, 0), report
+    return taken
+
+
+# --- molecules
+
+
+def molecules(options: argparse.Namespace, results: Results) -> None:
+    rows = common.molecules(options.molecules)
+    reference = "RDKit, multi-threaded"
+    with folder() as where:
+        table = common.write_csv(where / "molecules.csv", "smiles", rows)
+        smiles = common.write_lines(where / "molecules.smi", [f"{row} {number}" for number, row in enumerate(rows)])
+
+        def vicinal(milvus: str | None) -> float:
+            source = f"{{type: table, path: '{table}', key: key, content: smiles}}"
+            with folder() as home, solution(home, source, "{type: morgan}", milvus=milvus) as made:
+                made.encoder.encode([segment.sample for segment in made.encoder.decode_query("CCO")])
+                return _ingest(made, len(rows))
+
+        contenders: dict[str, Callable[[], float]] = {
+            reference: lambda: seconds(lambda: _threaded(smiles, len(rows))),
+            "RDKit, plain loop": lambda: seconds(lambda: _plain(rows)),
+            "vicinal, Milvus Lite": lambda: vicinal(None),
+        }
+        if options.milvus:
+            contenders["vicinal, Milvus server"] = lambda: vicinal(options.milvus)
+        vicinal(None)  # imports, and the pages of both stores' programs, belong to nobody
+        taken = rounds(contenders, options.rounds)
+    names = {name: "aimed" if name.startswith("vicinal") else "" for name in contenders}
+    title = f"{len(rows):,} molecules, Morgan fingerprints of 2,048 bits"
+    results.add("molecules", title, rows_of(names, taken, reference, len(rows), TARGETS["molecules"]))
+
+
+def _threaded(path: Path, count: int) -> None:
+    from rdkit import Chem
+    from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+
+    supplier = Chem.MultithreadedSmilesMolSupplier(str(path), titleLine=False, numWriterThreads=2)
+    found = [molecule for molecule in supplier if molecule is not None]
+    assert len(GetMorganGenerator(radius=2, fpSize=2048).GetFingerprints(found, numThreads=0)) == count
+
+
+def _plain(rows: Sequence[str]) -> None:
+    from rdkit import Chem
+    from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+
+    found = [Chem.MolFromSmiles(row) for row in rows]
+    assert len(GetMorganGenerator(radius=2, fpSize=2048).GetFingerprints(found, numThreads=0)) == len(rows)
+
+
+# --- skip
+
+
+def skip(options: argparse.Namespace, results: Results) -> None:
+    from vicinal.changes import fingerprint
+    from vicinal.model import item_id
+
+    count = options.rows
+    with folder() as where:
+        path = common.write_csv(where / "rows.csv", "text", common.texts(count))
+        source = f"{{type: table, path: '{path}', key: key, content: text}}"
+
+        def opened() -> Any:
+            return solution(where, source, "{type: hashing}")
+
+        with opened() as made:
+            first = _ingest(made, count)
+
+        def again() -> float:
+            with opened() as made:
+                reports: list[Any] = []
+                taken = seconds(lambda: reports.append(made.ingest()))
+                assert (reports[0].unchanged, reports[0].rows) == (count, count), reports[0]
+                return taken
+
+        with opened() as made:
+            items = list(made.source)
+            ids = [item_id(item.key) for item in items]
+            store = made.metadata
+            parts: dict[str, Callable[[], object]] = {
+                "reading the CSV": lambda: list(made.source),
+                "ids and fingerprints": lambda: [(item_id(item.key), fingerprint(item)) for item in items],
+                "ledger, in steps of 1,000": lambda: [
+                    store.lookup(ids[at : at + 1000]) for at in range(0, count, 1000)
+                ],
+            }
+            single = rounds({name: lambda work=work: seconds(work) for name, work in parts.items()}, options.rounds)
+        whole = "second run"
+        taken = rounds({whole: again, "hash of MiniLM's weights": _signature}, options.rounds)
+    target = TARGETS["skip"]
+    speed = [count / each for each in taken[whole]]
+    rows = [
+        {"": whole, "seconds": taken[whole], "rows/s": speed, "target": target},
+        {"": "first run (cheap encoder)", "seconds": [first], "rows/s": [count / first]},
+        *({"": f"  {name}", "seconds": each, "rows/s": [count / s for s in each]} for name, each in single.items()),
+        {"": "second run and the hash", "seconds": (both := [sum(pair) for pair in zip(*taken.values(), strict=True)])},
+        {"": "  hash of MiniLM's weights", "seconds": taken["hash of MiniLM's weights"]},
+    ]
+    rows[0]["met"] = "yes" if median(speed) >= target else "no"
+    rows[-2]["rows/s"] = [count / each for each in both]
+    results.add("skip", f"{count:,} unchanged rows of a CSV file", rows)
+
+
+def _signature() -> float:
+    """Seconds until the encoder of texts has told its signature; asked in a fresh process, since it is remembered."""
+    script = (
+        "import time; from vicinal import create_manager; made = create_manager().encoders.load('sentence')();"
+        "started = time.perf_counter(); made.signature; print(time.perf_counter() - started)"
+    )
+    return float(subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+if __name__ == "__main__":
+    main()
