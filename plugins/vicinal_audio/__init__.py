@@ -1,0 +1,29 @@
+"""Sounds as a vicinal plugin: statistics of their spectra, which need no weights, and CLAP, which knows words too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vicinal import hookimpl
+
+if TYPE_CHECKING:
+    from vicinal import Encoder
+    from vicinal.plugins import Registrar
+
+
+@hookimpl
+def register_encoders(encoders: Registrar[Encoder]) -> None:
+    encoders.add(
+        "melstats",
+        "vicinal_audio.melstats:MelStats",
+        summary="statistics of log-mel, MFCC, chroma and spectral contrast of sounds; needs no weights",
+        requires=["av", "scipy", "soxr"],
+        install="vicinal[audio]",
+    )
+    encoders.add(
+        "clap",
+        "vicinal_audio.clap:Clap",
+        summary="sounds and sentences in one space (CLAP, through transformers)",
+        requires=["av", "scipy", "soxr", "torch", "transformers"],
+        install="vicinal[audio]",
+    )

@@ -1,0 +1,153 @@
+"""Sounds and sentences in one space by CLAP (Wu et al. 2023, https://arxiv.org/abs/2211.06687), through transformers.
+
+A collection of sounds is asked by a sound or by a sentence. Its weights are on the Hugging Face hub, not in vicinal.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationInfo
+
+from vicinal import BadItem, Item, LocalPath, Segment, Space
+from vicinal_audio.sound import SoundEncoder
+from vicinal_audio.weights import ClapFolder, locate
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Clap", "Sentence"]
+
+LONGEST_SENTENCE = 10_000
+"""Characters; the network reads the first few hundred words."""
+
+MOST_PIECES = 16
+"""Of a sound; a piece takes 256 KB of memory, and the network a second or so."""
+
+_FORCED = "text:"
+_PATH = TypeAdapter(LocalPath)
+
+
+def _folder_or_name(model: str, info: ValidationInfo) -> str:
+    """A folder beside the YAML file, if there is one of that name; else the name as it is."""
+    path: Path = _PATH.validate_python(model, context=info.context)
+    return str(path) if path.is_dir() or model.startswith((".", "/", "~")) else model
+
+
+class Sentence(str):
+    """A text that sounds are searched with."""
+
+    __slots__ = ()
+
+
+class Clap(SoundEncoder):
+    """Encodes sounds; content is the path of a file, a query that or a sentence.
+
+    The network hears ten seconds at most. A longer sound, or window, is cut into pieces of that length, and its vector
+    is the mean of theirs; of a sound with more than 16 pieces, 9 to 16 that are evenly spread.
+    """
+
+    queries = ("audio", "text")
+    shortest: ClassVar[float] = 0.0
+
+    class Params(SoundEncoder.Params):
+        model: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_name)] = "laion/clap-htsat-unfused"
+        """A CLAP on the Hugging Face hub, or the folder of one."""
+        batch_size: int = Field(default=8, ge=1, le=1024)
+        """Pieces computed together. 8 is enough on a CPU, 64 and more are better on a GPU."""
+        precision: Literal["auto", "fp32", "bf16"] = "auto"
+        """``auto``: bfloat16 where the processor has it and vectors stay true, else float32."""
+        device: Literal["auto", "cpu", "cuda"] = "auto"
+        """``auto`` is a GPU where torch finds one."""
+
+    @property
+    def space(self) -> Space:
+        return Space(self._folder.dimension, "float", "COSINE")
+
+    @property
+    def signature(self) -> str:
+        """Hash of the model's files, how sounds are cut, and the precision that was asked for."""
+        return f"clap/1/{self._folder.hash}/{self.params.precision}/{self._cut}"
+
+    @property
+    def rate(self) -> int:
+        return int(self._folder.hearing["sampling_rate"])
+
+    @property
+    def window(self) -> int:
+        return 32
+
+    def _sample(self, parts: Iterable[np.ndarray]) -> Any:
+        import numpy as np
+
+        from vicinal_audio import decode
+
+        hearing, seconds = self._hearing, self._hearing.longest / self.rate
+        mels: list[np.ndarray] = []
+        stride = 1
+        for number, piece in enumerate(decode.windows(parts, self.rate, seconds, seconds)):
+            if number % stride == 0:
+                if len(mels) == MOST_PIECES:
+                    mels, stride = mels[::2], 2 * stride
+                mels.append(hearing.mel(piece.samples))
+        return np.stack(mels)
+
+    def decode_query(self, query: str | Path) -> list[Segment]:
+        """A sound, if it is the path of a file; else a sentence. ``text:`` before it makes it a sentence anyway.
+
+        Raises:
+            BadItem: the file cannot be read, or the sentence is empty.
+        """
+        if isinstance(query, str) and (query.startswith(_FORCED) or not os.path.isfile(query)):  # noqa: PTH113
+            return [Segment(_checked(query.removeprefix(_FORCED)))]
+        return self.decode(Item("query", query))
+
+    def encode(self, samples: Sequence[Any]) -> np.ndarray:
+        """Vectors of spectrograms and sentences, ``(n, dimension)`` float32 of length 1."""
+        import numpy as np
+
+        vectors = np.zeros((len(samples), self.space.dimension), np.float32)
+        read = [row for row, sample in enumerate(samples) if isinstance(sample, Sentence)]
+        heard = [row for row, sample in enumerate(samples) if not isinstance(sample, Sentence)]
+        if read:
+            vectors[read] = self._reader.encode([samples[row] for row in read])
+        if heard:
+            pieces = self._ear.encode(np.concatenate([samples[row] for row in heard]))
+            counts = np.array([len(samples[row]) for row in heard])
+            means = np.add.reduceat(pieces, np.cumsum(counts) - counts, axis=0)
+            vectors[heard] = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return vectors
+
+    @cached_property
+    def _folder(self) -> ClapFolder:
+        return locate(self.params.model)
+
+    @cached_property
+    def _hearing(self) -> Any:
+        from vicinal_audio.hearing import Hearing
+
+        return Hearing(self._folder.hearing)
+
+    @cached_property
+    def _ear(self) -> Any:
+        from vicinal_audio.tower import Ear
+
+        return Ear(self._folder, self.params.device, self.params.precision, self.params.batch_size)
+
+    @cached_property
+    def _reader(self) -> Any:
+        from vicinal_audio.tower import Reader
+
+        return Reader(self._folder, self.params.device)
+
+
+def _checked(text: str) -> Sentence:
+    if not text.strip():
+        raise BadItem("the sentence is empty")
+    if len(text) > LONGEST_SENTENCE:
+        raise BadItem(f"the sentence has {len(text):,} characters, more than {LONGEST_SENTENCE:,}")
+    return Sentence(text.encode(errors="replace").decode())

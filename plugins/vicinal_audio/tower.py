@@ -1,0 +1,139 @@
+"""The networks of a CLAP, by transformers: one hears, the other reads. Each is loaded when it is first needed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import transformers
+from torch.nn.functional import normalize
+
+from vicinal.errors import DependencyMissing, PluginError
+from vicinal_audio.weights import ClapFolder
+
+__all__ = ["Device", "Ear", "Precision", "Reader"]
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+TRUE = 0.9995
+"""The least cosine to float32 at which bfloat16 is used by itself."""
+
+
+class Ear:
+    """Log-mel spectrograms to vectors."""
+
+    def __init__(self, folder: ClapFolder, device: Device, precision: Precision, batch_size: int) -> None:
+        self.device, self.batch_size = _device(device), batch_size
+        self.network = _load(transformers.ClapAudioModelWithProjection, folder, self.device)
+        self.channels = 4 if folder.config.get("audio_config", {}).get("enable_fusion") else 1
+        self.lowered = precision == "bf16"
+        if precision == "auto" and _has_quick_bfloat16(self.device):
+            self.lowered = self._stays_true(folder)
+
+    def encode(self, mels: np.ndarray) -> np.ndarray:
+        """Vectors of ``(n, frames, bands)`` spectrograms, ``(n, dimension)`` float32 of length 1."""
+        rows = range(0, len(mels), self.batch_size)
+        return np.concatenate([self._batch(mels[row : row + self.batch_size], self.lowered) for row in rows])
+
+    def _batch(self, mels: np.ndarray, lowered: bool) -> np.ndarray:
+        inputs = torch.from_numpy(mels).to(self.device)[:, None].expand(-1, self.channels, -1, -1)
+        longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=self.device)
+        with torch.inference_mode(), _lowered(self.device, lowered):
+            found = self.network(input_features=inputs, is_longer=longer).audio_embeds
+        return _unit(found)
+
+    def _stays_true(self, folder: ClapFolder) -> bool:
+        hearing = folder.hearing
+        frames = int(hearing["max_length_s"] * hearing["sampling_rate"]) // int(hearing["hop_length"]) + 1
+        time, band = np.arange(frames)[:, None], np.arange(int(hearing["feature_size"]))[None]
+        probe = (-50 + 30 * np.sin(time / 7) * np.cos(band / 5) - band / 2).astype(np.float32)[None]
+        exact, lowered = (self._batch(probe, each)[0] for each in (False, True))
+        return float(exact @ lowered) >= TRUE
+
+
+class Reader:
+    """Sentences to vectors."""
+
+    def __init__(self, folder: ClapFolder, device: Device) -> None:
+        self.device = _device(device)
+        self.network = _load(transformers.ClapTextModelWithProjection, folder, self.device)
+        with _quiet(), _explained(folder.path):
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder.path), local_files_only=True)
+        self.longest = int(folder.config.get("text_config", {}).get("max_position_embeddings", 514)) - 2
+
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        """Vectors of sentences, ``(n, dimension)`` float32 of length 1."""
+        tokens = self.tokenizer(
+            list(sentences), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
+        )
+        inputs = {name: tokens[name].to(self.device) for name in ("input_ids", "attention_mask")}
+        with torch.inference_mode():
+            return _unit(self.network(**inputs).text_embeds)
+
+
+def _load(kind: Any, folder: ClapFolder, device: str) -> Any:
+    with _quiet(), _explained(folder.path):
+        network, told = kind.from_pretrained(
+            str(folder.path), local_files_only=True, dtype=torch.float32, output_loading_info=True
+        )
+    if lost := sorted(told["missing_keys"]):
+        raise PluginError(
+            f"{folder.path} lacks {len(lost)} of the network's weights, {lost[0]} for one", hint="fetch the model again"
+        )
+    return network.eval().to(device)
+
+
+def _unit(vectors: torch.Tensor) -> np.ndarray:
+    found: np.ndarray = normalize(vectors.float(), dim=-1).cpu().numpy()
+    return found
+
+
+def _device(device: Device) -> str:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DependencyMissing("device: cuda is asked for, but torch finds no GPU", hint="write device: auto")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _has_quick_bfloat16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        return not {"avx512_bf16", "amx_bf16"}.isdisjoint(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return False
+
+
+def _lowered(device: str, lowered: bool) -> Any:
+    return torch.autocast(device, torch.bfloat16) if lowered else nullcontext()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise PluginError(f"transformers cannot load {path}: {error}", hint="fetch the model again") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no advice of transformers on stderr; its settings are put back afterwards."""
+    log = transformers.utils.logging
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()
