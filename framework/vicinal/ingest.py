@@ -46,6 +46,7 @@ __all__ = ["Ingest"]
 _READ_BATCH = 1_000
 _READ_BYTES = 4 * 1024 * 1024
 _DECODE_TASK = 16
+_SEGMENTED_AHEAD = 16
 _RETRY_SECONDS = 30
 _SUSPICIOUS = 16
 _END = None
@@ -105,7 +106,8 @@ class Ingest:
         self._stale = {failure.key for failure in self.metadata.failures()}
         self._proven = bool(self.metadata.state().get("items"))
         window = self.config.batch or self.encoder.window
-        decoded: queue.Queue[Future[list[Decoded]] | None] = queue.Queue(max(4, 2 * window // _DECODE_TASK))
+        ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // _DECODE_TASK)
+        decoded: queue.Queue[Future[list[Decoded]] | None] = queue.Queue(ahead)
         encoded: queue.Queue[Batch | None] = queue.Queue(2)
         workers = os.cpu_count() or 2 if self.config.workers == "auto" else self.config.workers
         with ThreadPoolExecutor(workers, "vicinal-decode") as pool, self._interruptible():
@@ -176,8 +178,9 @@ class Ingest:
         self._record(failures + more)
         if unchanged:
             self.hook.batch_written(solution=self.metadata.name, new=0, updated=0, unchanged=unchanged)
-        for start in range(0, len(changes), _DECODE_TASK):
-            self._put(decoded, pool.submit(self._decode, changes[start : start + _DECODE_TASK]))
+        task = 1 if self.encoder.segmented else _DECODE_TASK  # a film takes seconds, and its segments are many
+        for start in range(0, len(changes), task):
+            self._put(decoded, pool.submit(self._decode, changes[start : start + task]))
 
     def _decode(self, changes: Sequence[Change]) -> list[Decoded]:
         done, failures = [], []
