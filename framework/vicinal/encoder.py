@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vicinal import params
-from vicinal.model import Item, Rendering, Segment, Space
+from vicinal.model import Item, Medium, Rendering, Segment, Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,13 @@ class Encoder(ABC):
     """Whether an item may have several segments; then hits carry the segment with its times."""
     texts: ClassVar[bool] = False
     """Whether samples are strings, so that ``hybrid: true`` can index their words beside their vectors."""
+
+    queries: ClassVar[tuple[Medium, ...]] = ()
+    """What a user may search with; first what items are themselves. Faces ask for a text or a file by this.
+
+    Without it, that is texts where ``texts`` is set, and nothing otherwise: a server must not hand a stranger's text to
+    an encoder that reads paths. One that reads both takes ``text:…`` for a text, though a file may have that name.
+    """
 
     def __init__(self, params: Any = None) -> None:
         self.params: Any = type(self).Params() if params is None else params

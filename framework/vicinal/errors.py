@@ -13,7 +13,8 @@
     │   └── StoreMismatch        1, the collection was built by another encoder or schema
     ├── TooManyFailures          1, the run's budget of failures is spent
     ├── FilterError              2, a filter expression is wrong
-    └── UnknownItem              1, no item with this key is indexed
+    ├── UnknownItem              1, no item with this key is indexed
+    └── NothingIndexed           1, the solution has nothing to search in yet
 
 Each carries a ``hint``: what the user can do next. Everything else that is raised is a defect and keeps its traceback.
 """
@@ -30,6 +31,7 @@ __all__ = [
     "DependencyMissing",
     "ExitCode",
     "FilterError",
+    "NothingIndexed",
     "PluginError",
     "SourceError",
     "StoreBusy",
@@ -127,3 +129,7 @@ class FilterError(VicinalError):
 
 class UnknownItem(VicinalError):
     """No item with this key is indexed."""
+
+
+class NothingIndexed(VicinalError):
+    """The solution has nothing to search in yet: no item, or no index while its first run goes on."""

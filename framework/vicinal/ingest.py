@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from tenacity import (
@@ -87,6 +87,8 @@ class Ingest:
     limit: int | None = None
     only: Collection[str] | None = None
     lock: WriterLock | None = None
+    encoding: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the encoder works, which is called by one thread at a time."""
     report: IngestReport = field(init=False)
     interrupted: bool = field(init=False, default=False)
     complete: bool = field(init=False, default=False)
@@ -137,6 +139,30 @@ class Ingest:
             self.report.seen += len(batch.items)
             self._write(batch)
         return self.report
+
+    def add(self, item: Item) -> Literal["new", "updated", "unchanged"]:
+        """Index one item here and now; a store that goes away is not waited for.
+
+        Raises:
+            BadItem: it cannot be indexed; nothing is recorded.
+        """
+        self._stop.set()
+        changes, _, failures = compare([item], self.seen, self.metadata.lookup)
+        if failures:
+            raise BadItem(failures[0].message)
+        if not changes:
+            return "unchanged"
+        batch = Batch([Decoded(changes[0], field_values(item, self.fields), self._segments(item))])
+        batch.vectors = self._vectors(batch.items)
+        if flaw := _flaw(batch.vectors):
+            raise BadItem(flaw)
+        self._write(batch)
+        return "new" if changes[0].is_new else "updated"
+
+    def interrupt(self) -> None:
+        """End the run after the batch in hand, as Ctrl-C does."""
+        self.interrupted = True
+        self._stop.set()
 
     # --- reading
 
@@ -189,16 +215,22 @@ class Ingest:
             try:
                 fields = field_values(change.item, self.fields)
                 stage = "decode"
-                segments = self.encoder.decode(change.item)
-                if not segments:
-                    raise BadItem("it has no segment to encode")
-                done.append(Decoded(change, fields, segments))
+                done.append(Decoded(change, fields, self._segments(change.item)))
             except BadItem as error:
                 failures.append(Failure(change.item.key, stage, str(error), change.item.uri))
-            except Exception as error:  # whatever a file does to a decoder, the other files are worth having
-                failures.append(Failure(change.item.key, stage, f"{type(error).__name__}: {error}", change.item.uri))
         self._record(failures)
         return done
+
+    def _segments(self, item: Item) -> Sequence[Segment]:
+        try:
+            segments = self.encoder.decode(item)
+        except BadItem:
+            raise
+        except Exception as error:  # whatever a file does to a decoder, the other files are worth having
+            raise BadItem(f"{type(error).__name__}: {error}") from error
+        if not segments:
+            raise BadItem("it has no segment to encode")
+        return segments
 
     # --- encoding
 
@@ -235,7 +267,8 @@ class Ingest:
 
     def _vectors(self, items: Sequence[Decoded]) -> Any:
         samples = [segment.sample for item in items for segment in item.segments]
-        vectors = np.ascontiguousarray(self.encoder.encode(samples))
+        with self.encoding:
+            vectors = np.ascontiguousarray(self.encoder.encode(samples))
         space = self.encoder.space
         shape = (len(samples), space.dimension if space.kind == "float" else space.dimension // 8)
         kind = np.float32 if space.kind == "float" else np.uint8
@@ -395,8 +428,7 @@ class Ingest:
         def interrupt(*_: object) -> None:
             if self.interrupted:
                 raise KeyboardInterrupt
-            self.interrupted = True
-            self._stop.set()
+            self.interrupt()
 
         before = signal.signal(signal.SIGINT, interrupt)
         try:

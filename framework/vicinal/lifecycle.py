@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -21,11 +23,20 @@ _FLUSH_ROWS = 10_000
 class Lifecycle:
     """Keeps a solution's collection, its state in Redis and its config in step."""
 
-    def __init__(self, config: SolutionConfig, encoder: Encoder, vectors: VectorStore, metadata: MetadataStore) -> None:
+    def __init__(
+        self,
+        config: SolutionConfig,
+        encoder: Encoder,
+        vectors: VectorStore,
+        metadata: MetadataStore,
+        standstill: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """``standstill`` keeps searches away while the collection cannot answer."""
         self._config = config
         self._encoder = encoder
         self._vectors = vectors
         self._metadata = metadata
+        self._standstill = standstill
 
     def ensure(self) -> None:
         """Create the collection, or see that the one there is what the config describes.
@@ -90,10 +101,14 @@ class Lifecycle:
         rebuild = current is None or not self._vectors.index_in_use() or self._differs(current, wanted)
         if written and (self._vectors.embedded or written >= _FLUSH_ROWS):
             self._vectors.flush()
-        if rebuild:
-            self._vectors.build(wanted)
-            self._metadata.set_state(index=asdict(wanted))
-        self._vectors.load(again=bool(written) or rebuild)
+        if rebuild or (written and self._vectors.embedded):
+            with self._standstill():
+                if rebuild:
+                    self._vectors.build(wanted)
+                    self._metadata.set_state(index=asdict(wanted))
+                self._vectors.load(again=True)
+        else:
+            self._vectors.load(again=bool(written))
         if written:
             self._metadata.set_state(updated=_now())
         return self._vectors.count() if rebuild or written else rows
@@ -103,9 +118,10 @@ class Lifecycle:
         self._vectors.flush()
         rows = int(self._metadata.state().get("rows", 0))
         index = choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
-        self._vectors.build(index)
-        self._metadata.set_state(index=asdict(index))
-        self._vectors.load(again=True)
+        with self._standstill():
+            self._vectors.build(index)
+            self._metadata.set_state(index=asdict(index))
+            self._vectors.load(again=True)
         return index
 
     def built(self) -> Index | None:

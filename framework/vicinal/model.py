@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
-__all__ = ["Failure", "Hit", "IngestReport", "Item", "Metric", "Rendering", "Segment", "Space", "item_id"]
+__all__ = ["Failure", "Hit", "IngestReport", "Item", "Medium", "Metric", "Rendering", "Segment", "Space", "item_id"]
 
 Metric = Literal["COSINE", "IP", "L2", "JACCARD"]
+Medium = Literal["text", "smiles", "image", "audio", "video"]
 
 
 def item_id(key: str, segment: int = 0) -> int:

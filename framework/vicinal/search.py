@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from vicinal.encoder import Encoder
-from vicinal.errors import BadItem, UnknownItem
-from vicinal.model import Hit, Metric, item_id
+from vicinal.errors import BadItem, UnknownItem, VicinalError
+from vicinal.model import Hit, Metric, Segment, item_id
 from vicinal.reranker import Reranker
 from vicinal.stores import tanimoto
 from vicinal.stores.engine import Index
@@ -20,7 +21,7 @@ from vicinal.stores.redis import MetadataStore
 if TYPE_CHECKING:
     from pluggy import HookRelay
 
-__all__ = ["Search", "SearchResult", "similarity"]
+__all__ = ["Ask", "Search", "SearchResult", "similarity"]
 
 _QUERY_SEGMENTS = 64
 
@@ -52,6 +53,16 @@ class SearchResult(Sequence[Hit]):
             "hits": [hit.to_dict() for hit in self.hits],
             "timings_ms": {name: round(value, 3) for name, value in self.timings_ms.items()},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One query, how many items it wants, and a filter; ``segments`` where it is decoded already."""
+
+    query: str | Path
+    limit: int = 10
+    filter: str = ""
+    segments: Sequence[Segment] | None = None
 
 
 @dataclass(slots=True)
@@ -109,6 +120,8 @@ class Search:
     hook: HookRelay
     hybrid: bool = False
     reranker: Reranker | None = None
+    encoding: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the encoder works, which is called by one thread at a time."""
 
     def run(self, queries: Sequence[str | Path], limit: int = 10, filter: str = "") -> list[SearchResult]:
         """The best ``limit`` items for each query.
@@ -118,51 +131,99 @@ class Search:
             UnknownItem: a query ``@key`` names an item that is not indexed.
             FilterError: Milvus cannot read the filter.
         """
+        found: list[SearchResult] = []
+        for answer in self.answer([Ask(query, limit, filter) for query in queries]):
+            if isinstance(answer, Exception):
+                raise answer
+            found.append(answer)
+        return found
+
+    def answer(self, asks: Sequence[Ask]) -> list[SearchResult | Exception]:
+        """The answers to several users' queries, encoded in one batch and searched in one call for those alike.
+
+        Where one fails, its error stands in its place, and the others are answered.
+        """
         timer = Timer()
-        if not queries:
-            return []
-        prepared = self._prepare(queries, timer)
+        prepared = self._prepare(asks, timer)
+        answers: list[list[Hit] | Exception] = [one if isinstance(one, Exception) else [] for one in prepared]
+        for (limit, filter), numbers in _alike(asks, prepared).items():
+            try:
+                found = self._found([asks[n] for n in numbers], [prepared[n] for n in numbers], limit, filter, timer)
+            except VicinalError as error:
+                found = [error] * len(numbers)
+            for number, hits in zip(numbers, found, strict=True):
+                answers[number] = hits
+        timings = timer.finish()
+        if asks:
+            self.hook.search_finished(
+                solution=self.metadata.name,
+                queries=len(asks),
+                hits=sum(len(answer) for answer in answers if not isinstance(answer, Exception)),
+                milliseconds=timings["total"],
+            )
+        return [answer if isinstance(answer, Exception) else SearchResult(answer, timings) for answer in answers]
+
+    def _found(
+        self, asks: Sequence[Ask], queries: Sequence[Any], limit: int, filter: str, timer: Timer
+    ) -> Sequence[list[Hit] | Exception]:
         wanted = min(limit * self.reranker.candidates, MAX_LIMIT) if self.reranker else limit
-        candidates = self._candidates(prepared, wanted, filter)
+        candidates = self._candidates(queries, wanted, filter)
         timer.step("search")
         answers = self._hits(candidates)
         timer.step("metadata")
         if self.reranker:
-            answers = [_ranked(self.reranker.rerank(q, hits)) for q, hits in zip(queries, answers, strict=True)]
+            pairs = zip(asks, answers, strict=True)
+            answers = [_ranked(self.reranker.rerank(ask.query, hits)) for ask, hits in pairs]
             timer.step("rerank")
-        answers = [hits[:limit] for hits in answers]
-        timings = timer.finish()
-        self.hook.search_finished(
-            solution=self.metadata.name,
-            queries=len(queries),
-            hits=sum(map(len, answers)),
-            milliseconds=timings["total"],
-        )
-        return [SearchResult(hits, timings) for hits in answers]
+        return [hits[:limit] for hits in answers]
 
     # --- what is asked
 
-    def _prepare(self, queries: Sequence[str | Path], timer: Timer) -> list[Query]:
-        prepared: list[Query] = []
-        samples: list[Any] = []
-        owners: list[Query] = []
-        for query in queries:
-            if isinstance(query, str) and query.startswith("@"):
-                prepared.append(self._indexed(query[1:]))
-                continue
-            text = query[1:] if isinstance(query, str) and query.startswith("\\@") else query
-            segments = self.encoder.decode_query(text)[:_QUERY_SEGMENTS]
-            if not segments:
-                raise BadItem(f"nothing to search with in {query!r}")
-            prepared.append(Query([], str(text) if self.encoder.texts else None))
-            samples += [segment.sample for segment in segments]
-            owners += [prepared[-1]] * len(segments)
+    def _prepare(self, asks: Sequence[Ask], timer: Timer) -> list[Query | Exception]:
+        prepared: list[Query | Exception] = []
+        samples: dict[int, list[Any]] = {}
+        for number, ask in enumerate(asks):
+            try:
+                query, segments = self._read(ask)
+                samples[number] = [segment.sample for segment in segments]
+                prepared.append(query)
+            except VicinalError as error:
+                prepared.append(error)
         timer.step("decode")
-        if samples:
-            for owner, vector in zip(owners, self._queries(self.encoder.encode(samples)), strict=True):
-                owner.vectors.append(vector)
+        for number, vectors in self._encoded({n: part for n, part in samples.items() if part}).items():
+            if isinstance(vectors, Exception):
+                prepared[number] = vectors
+            elif isinstance(asked := prepared[number], Query):
+                asked.vectors = vectors
         timer.step("encode")
         return prepared
+
+    def _read(self, ask: Ask) -> tuple[Query, Sequence[Segment]]:
+        """A query, and its segments that have to be encoded: none where it is an indexed item."""
+        query = ask.query
+        if isinstance(query, str) and query.startswith("@") and ask.segments is None:
+            return self._indexed(query[1:]), ()
+        text = query[1:] if isinstance(query, str) and query.startswith("\\@") else query
+        segments = ask.segments if ask.segments is not None else self.encoder.decode_query(text)
+        if not segments:
+            raise BadItem(f"nothing to search with in {query!r}")
+        return Query([], str(text) if self.encoder.texts else None), segments[:_QUERY_SEGMENTS]
+
+    def _encoded(self, samples: dict[int, list[Any]]) -> dict[int, list[Any] | Exception]:
+        """The vectors of each query; if the batch fails, query by query, so that one that spoils it fails alone."""
+        if not samples:
+            return {}
+        try:
+            with self.encoding:
+                vectors = iter(self._queries(self.encoder.encode([one for part in samples.values() for one in part])))
+            return {number: [next(vectors) for _ in part] for number, part in samples.items()}
+        except Exception as error:
+            if len(samples) == 1:
+                return dict.fromkeys(samples, error)
+        found: dict[int, list[Any] | Exception] = {}
+        for number, part in samples.items():
+            found |= self._encoded({number: part})
+        return found
 
     def _queries(self, vectors: Any) -> list[Any]:
         """Encoded vectors in the form that a search takes."""
@@ -252,6 +313,15 @@ class Search:
             segment = {"number": candidate.segment, "start": candidate.start, "end": candidate.end}
         uri, metadata, content = (record.uri, record.metadata, record.content) if record else ("", {}, None)
         return Hit(candidate.item, 0, distance, near, uri, metadata, content, segment)
+
+
+def _alike(asks: Sequence[Ask], prepared: Sequence[Query | Exception]) -> dict[tuple[int, str], list[int]]:
+    """The numbers of the queries that have the same limit and filter, without those that failed."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for number, (ask, query) in enumerate(zip(asks, prepared, strict=True)):
+        if not isinstance(query, Exception):
+            groups.setdefault((ask.limit, ask.filter), []).append(number)
+    return groups
 
 
 def _ranked(hits: Sequence[Hit]) -> list[Hit]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Literal, Self, overload
 
 from vicinal import maintenance
 from vicinal.config import SolutionConfig, load_config
 from vicinal.encoder import Encoder
-from vicinal.errors import UnknownItem, VicinalError
+from vicinal.errors import NothingIndexed, StoreError, StoreUnreachable, UnknownItem, VicinalError
+from vicinal.gate import Gate
 from vicinal.ingest import Batch, Decoded, Ingest
 from vicinal.lifecycle import Lifecycle
-from vicinal.model import Failure, IngestReport, item_id
+from vicinal.model import Failure, IngestReport, Item, item_id
 from vicinal.plugins import Manager, create_manager
-from vicinal.search import Search, SearchResult
+from vicinal.search import Ask, Search, SearchResult
 from vicinal.source import Source
 from vicinal.stores import without_password
 from vicinal.stores.engine import Index
@@ -31,13 +33,23 @@ __all__ = ["Solution"]
 class Solution:
     """A solution that is ready to be filled and searched. Stores are opened, and models loaded, when first used.
 
-    Use it as a context manager, or call ``close``: an embedded Milvus belongs to one process at a time.
+    Use it as a context manager, or call ``close``: an embedded Milvus belongs to one process at a time. Threads may
+    share it once it is ``open``: one writes at a time, others search meanwhile and wait only for an index to be built.
     """
 
-    def __init__(self, config: SolutionConfig, manager: Manager | None = None) -> None:
+    def __init__(
+        self, config: SolutionConfig, manager: Manager | None = None, folder: str | Path | None = None
+    ) -> None:
+        """``folder`` is where the solution lives, its YAML file's; else the current one."""
         self.config = config
+        self.folder = Path(folder or ".").resolve()
         self.manager = manager or create_manager()
         self._search: Search | None = None
+        self._refreshed = 0
+        self._run_in_hand: Ingest | None = None
+        self._opening = threading.RLock()
+        self._encoding = threading.Lock()
+        self._gate = Gate()
 
     @classmethod
     def from_yaml(cls, path: str | Path, *, manager: Manager | None = None) -> Self:
@@ -47,7 +59,7 @@ class Solution:
             ConfigError: the file is wrong; ``problems`` lists every mistake with its line.
         """
         manager = manager or create_manager()
-        return cls(load_config(path, manager), manager)
+        return cls(load_config(path, manager), manager, Path(path).parent)
 
     def __enter__(self) -> Self:
         return self
@@ -55,9 +67,19 @@ class Solution:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def open(self) -> Self:
+        """Connect to both stores now, one thread at a time.
+
+        Raises:
+            StoreUnreachable: one of them does not answer.
+        """
+        with self._opening:
+            _ = self.encoder, self.metadata, self.vectors, self.lifecycle
+        return self
+
     def close(self) -> None:
         """Disconnect from both stores; opening them again happens by itself."""
-        self._search = None
+        self.refresh()
         self.__dict__.pop("lifecycle", None)
         for name in ("vectors", "metadata"):
             store = self.__dict__.pop(name, None)
@@ -72,6 +94,10 @@ class Solution:
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder, its model not yet loaded."""
+        return self.new_encoder()
+
+    def new_encoder(self) -> Encoder:
+        """Another one like it, as ``ingest`` takes one to run beside searches."""
         return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
 
     @cached_property
@@ -94,15 +120,27 @@ class Solution:
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """What creates, checks, indexes and loads the collection."""
-        return Lifecycle(self.config, self.encoder, self.vectors, self.metadata)
+        return Lifecycle(self.config, self.encoder, self.vectors, self.metadata, self._standstill)
+
+    @contextmanager
+    def _standstill(self) -> Iterator[None]:
+        """No search runs; the next one looks at the collection anew."""
+        with self._gate.closed():
+            try:
+                yield
+            finally:
+                self.refresh()
 
     # --- filling
 
-    def ingest(self, *, prune: bool = False, limit: int | None = None) -> IngestReport:
+    def ingest(self, *, prune: bool = False, limit: int | None = None, encoder: Encoder | None = None) -> IngestReport:
         """Index what is new or changed in the source; with ``prune``, remove what is no longer in it.
+
+        Items that ``add`` indexed stay.
 
         Args:
             limit: read only this many items of the source.
+            encoder: a ``new_encoder``, so that searches meanwhile need not take turns with the run.
 
         Raises:
             StoreBusy: another process writes to this solution.
@@ -112,32 +150,71 @@ class Solution:
         """
         if prune and limit is not None:
             raise VicinalError("prune and limit exclude each other", hint="a limited run does not see every item")
-        return self._run(prune=prune, limit=limit)
+        return self._run(prune=prune, limit=limit, encoder=encoder)
 
-    def retry(self) -> IngestReport:
+    def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
-        return self._run(only={failure.key for failure in self.metadata.failures()})
+        return self._run(only={failure.key for failure in self.metadata.failures()}, encoder=encoder)
 
-    def _run(self, *, prune: bool = False, limit: int | None = None, only: set[str] | None = None) -> IngestReport:
+    def interrupt(self) -> bool:
+        """End the run that another thread is in after the batch in hand; it raises KeyboardInterrupt there.
+
+        Returns whether there was one.
+        """
+        if (run := self._run_in_hand) is None:
+            return False
+        run.interrupt()
+        return True
+
+    def add(self, item: Item) -> Literal["new", "updated", "unchanged"]:
+        """Index one item that the source need not have; ``prune`` leaves it, ``remove`` removes it.
+
+        Should the source have an item of its key, the next ingest puts that in its place.
+
+        Raises:
+            BadItem: it cannot be indexed; what was indexed under its key stays.
+            StoreBusy: a run is going on.
+        """
+        with self._writing() as lock:
+            change = self._new_run(lock=lock).add(item)
+            self.metadata.own([item_id(item.key)])
+            if self.lifecycle.built() is None:
+                self.lifecycle.settle(1)
+            self.vectors.catch_up()
+        return change
+
+    def _new_run(self, encoder: Encoder | None = None, **given: Any) -> Ingest:
+        return Ingest(
+            self.source,
+            encoder or self.encoder,
+            self.vectors,
+            self.metadata,
+            self.config.ingest,
+            self.config.field_specs,
+            self.manager.hook,
+            encoding=threading.Lock() if encoder else self._encoding,
+            **given,
+        )
+
+    def _run(
+        self,
+        *,
+        prune: bool = False,
+        limit: int | None = None,
+        only: set[str] | None = None,
+        encoder: Encoder | None = None,
+    ) -> IngestReport:
         started = time.perf_counter()
         with self._writing() as lock:
-            total = len(only) if only is not None else self.source.count()
-            self.manager.hook.ingest_started(
-                solution=self.name, total=min(total, limit) if total is not None and limit is not None else total
-            )
-            run = Ingest(
-                self.source,
-                self.encoder,
-                self.vectors,
-                self.metadata,
-                self.config.ingest,
-                self.config.field_specs,
-                self.manager.hook,
-                limit,
-                only,
-                lock,
-            )
-            report = run.run()
+            self._run_in_hand = run = self._new_run(encoder, limit=limit, only=only, lock=lock)
+            try:
+                total = len(only) if only is not None else self.source.count()
+                self.manager.hook.ingest_started(
+                    solution=self.name, total=min(total, limit) if total is not None and limit is not None else total
+                )
+                report = run.run()
+            finally:
+                self._run_in_hand = None
             if prune and run.complete:
                 report.removed = self._prune(run)
             if run.interrupted:
@@ -153,7 +230,10 @@ class Solution:
         return report
 
     def _prune(self, run: Ingest) -> int:
-        """Remove the items that the source has no more. A source that yields nothing is taken for an accident."""
+        """Remove the items that the source has no more, without those that ``add`` indexed.
+
+        A source that yields nothing is taken for an accident.
+        """
         if run.report.seen == 0 and self.metadata.state().get("items"):
             raise VicinalError(
                 "the source yields no item at all, so nothing was pruned", hint="`vicinal drop` removes everything"
@@ -162,17 +242,23 @@ class Solution:
 
         ledger = dict(self.metadata.ledger())
         seen = run.seen.contain(np.fromiter(ledger, np.int64, len(ledger)))
-        gone = {id_: entry for (id_, entry), kept in zip(ledger.items(), seen, strict=True) if not kept}
+        missing = {id_: entry for (id_, entry), found in zip(ledger.items(), seen, strict=True) if not found}
+        added = self.metadata.owned()
+        self.metadata.disown(sorted(added - missing.keys()))  # these the source has, too
+        gone = {id_: entry for id_, entry in missing.items() if id_ not in added}
         maintenance.remove(self.vectors, self.metadata, gone)
         return len(gone)
 
     @contextmanager
     def _writing(self) -> Iterator[WriterLock]:
         """The right to write, to a collection that exists and fits the config."""
-        self._search = None
         with WriterLock(self.metadata) as lock:
+            self.refresh()
             self.lifecycle.ensure()
-            yield lock
+            try:
+                yield lock
+            finally:
+                self.refresh()
 
     # --- searching
 
@@ -198,33 +284,78 @@ class Solution:
         """
         if not 1 <= limit <= 16_384:
             raise VicinalError(f"limit is {limit}", hint="1 to 16,384 items can be asked for")
-        if isinstance(query, str | Path):
-            return self._ready().run([query], limit, filter)[0]
-        return self._ready().run(query, limit, filter)
+        with self._searching() as search:
+            if isinstance(query, str | Path):
+                return search.run([query], limit, filter)[0]
+            return search.run(query, limit, filter)
+
+    def answer(self, asks: Sequence[Ask]) -> list[SearchResult | Exception]:
+        """Answer several users at once: their queries are encoded in one batch, those alike searched in one call.
+
+        Where one fails, its error stands in its place. What another process did to the collection is noticed here.
+
+        Raises:
+            NothingIndexed: nothing can be searched yet.
+            StoreUnreachable: a store is away.
+        """
+        with self._searching() as search:
+            answers = search.answer(asks)
+        if not any(isinstance(one, StoreError) and not isinstance(one, StoreUnreachable) for one in answers):
+            return answers
+        self.refresh()
+        with self._searching() as search:
+            return search.answer(asks)
+
+    def refresh(self) -> None:
+        """Look at the collection anew before the next search, since it may have changed."""
+        self._refreshed += 1
+        self._search = None
+
+    @contextmanager
+    def _searching(self) -> Iterator[Search]:
+        """What answers, while nobody rebuilds the index that it knows."""
+        while True:
+            search = self._ready()
+            with self._gate.passing():
+                if search is self._search:
+                    yield search
+                    return
 
     def _ready(self) -> Search:
-        if self._search is None:
-            rows = int(self.metadata.state().get("rows", 0))
-            if not rows:
-                raise VicinalError(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
-            self.lifecycle.ensure()
-            if self.lifecycle.built() is None:
-                self.lifecycle.settle(rows)
-            self.vectors.load()
-            index = self.lifecycle.built()
-            assert index is not None
-            rerank = self.config.rerank
-            self._search = Search(
-                self.encoder,
-                self.vectors,
-                self.metadata,
-                index,
-                rows,
-                self.manager.hook,
-                self.config.hybrid,
-                self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
-            )
-        return self._search
+        with self._opening:
+            while (search := self._search) is None:
+                refreshed, search = self._refreshed, self._find()
+                if refreshed == self._refreshed:
+                    self._search = search
+            return search
+
+    def _find(self) -> Search:
+        rows = int(self.metadata.state().get("rows", 0))
+        if not rows:
+            raise NothingIndexed(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
+        self.lifecycle.ensure()
+        if self.lifecycle.built() is None:
+            if self._run_in_hand is not None:
+                raise NothingIndexed(
+                    f"{self.name!r} is being indexed for the first time",
+                    hint="it can be searched when the run has ended",
+                )
+            self.lifecycle.settle(rows)
+        self.vectors.load()
+        index = self.lifecycle.built()
+        assert index is not None
+        rerank = self.config.rerank
+        return Search(
+            self.encoder,
+            self.vectors,
+            self.metadata,
+            index,
+            rows,
+            self.manager.hook,
+            self.config.hybrid,
+            self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
+            self._encoding,
+        )
 
     # --- looking after it
 
@@ -281,8 +412,7 @@ class Solution:
 
     def drop(self) -> int:
         """Remove the collection and everything that Redis keeps of it; returns how many items there were."""
-        self._search = None
-        with WriterLock(self.metadata):
+        with WriterLock(self.metadata), self._standstill():
             state = self.metadata.state()
             self.vectors.drop()
             if state:
@@ -307,17 +437,8 @@ class Solution:
         from vicinal.transfer import import_items
 
         started = time.perf_counter()
-        with self._writing():
-            run = Ingest(
-                self.source,
-                self.encoder,
-                self.vectors,
-                self.metadata,
-                self.config.ingest,
-                self.config.field_specs,
-                self.manager.hook,
-            )
-            report = run.write(
+        with self._writing() as lock:
+            report = self._new_run(lock=lock).write(
                 self._imported(import_items(Path(path), self.encoder, self.config.field_specs, self.metadata))
             )
             report.rows = self.lifecycle.settle(report.new + report.updated)

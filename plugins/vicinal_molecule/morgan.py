@@ -32,6 +32,8 @@ _PARSING = Lock()
 class Morgan(Encoder):
     """Encodes molecules; content and query are SMILES."""
 
+    queries = ("smiles",)
+
     class Params(Encoder.Params):
         bits: int = Field(default=2048, ge=64, le=8192, multiple_of=8)
         """Length of the fingerprint; fewer bits save memory and let more different environments share one."""

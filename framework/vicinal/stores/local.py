@@ -73,6 +73,11 @@ class EmbeddedRedis:
             raise
         atexit.register(self.close)
 
+    def revive(self) -> None:
+        """Start the server again if it has ended, as after a ``kill``."""
+        if self._lock is not None and not _answers(self.socket):
+            self._start_alone(self._lock)
+
     def _start_alone(self, users: IO[str]) -> None:
         """A server holds its own lock for as long as it runs, so that one that starts, loads or ends is waited for."""
         deadline = time.monotonic() + max(self._timeout, 60.0)

@@ -284,6 +284,11 @@ class VectorStore:
             answer = self._client.query(self.alias, "", output_fields=["count(*)"], consistency_level="Strong")
         return int(answer[0]["count(*)"])
 
+    def catch_up(self) -> None:
+        """Wait until searches find what was written, which on a server takes a moment."""
+        if not self.embedded:
+            self.count()
+
     def rows(self, fields: Sequence[str], batch: int = 5_000) -> Iterator[list[dict[str, Any]]]:
         """Every row's fields, in batches, in no promised order."""
         self.count()  # an iterator takes no consistency level; after this the server has caught up with all writes

@@ -2,6 +2,7 @@
 
     vicinal:{name}:meta:{bucket}     hash: item id -> the item's key, uri, content and metadata
     vicinal:{name}:ledger:{bucket}   hash: item id -> what was indexed of it, see ``Entry``
+    vicinal:{name}:added             set: ids of items that were added by hand, which no source has
     vicinal:{name}:failures          hash: key -> why it could not be indexed
     vicinal:{name}:state             hash: physical collection, encoder, index, counts
     vicinal:{name}:writer            who writes now; expires unless renewed
@@ -153,6 +154,11 @@ class MetadataStore:
         if self._embedded:
             self._embedded.close()
 
+    def heal(self) -> None:
+        """Start an embedded server again if it has ended; one elsewhere is its owner's matter."""
+        if self._embedded:
+            self._embedded.revive()
+
     def lookup(self, ids: Sequence[int]) -> list[Entry | None]:
         """The ledger's entries of these items, in one round trip."""
         return [Entry.unpack(data) if data else None for data in self._read("ledger", ids)]
@@ -181,6 +187,7 @@ class MetadataStore:
             self._count(pipe, gone)
             for id_ in gone:
                 pipe.hdel(self._bucket("meta", id_), _field(id_))
+                pipe.srem(self._prefix + "added", _field(id_))
 
     def reopen(self, entries: Mapping[int, Entry]) -> None:
         """Mark items as unfinished, so that the next run does them again."""
@@ -196,6 +203,50 @@ class MetadataStore:
         """Every item's metadata, bucket by bucket."""
         for id_, data in self._scan("meta"):
             yield id_, Record.unpack(data)
+
+    def page(
+        self, limit: int, after: int = -1, prefix: str = "", look: int = 20_000
+    ) -> tuple[list[Record], int | None]:
+        """Some items with an id above ``after`` and a key with this prefix, in the order of their ids.
+
+        Returns them, and the id to go on after; None where there are no more. It looks at about ``look`` items at most,
+        so a page may hold fewer than ``limit`` though there are more.
+        """
+        found: list[tuple[int, Record]] = []
+        seen = 0
+        numbers = sorted(int(bucket.rpartition(":")[2], 16) for bucket in self._buckets("meta"))
+        numbers = [number for number in numbers if number >= max(after, 0) >> (63 - _BUCKET_BITS)]
+        for start in range(0, len(numbers), step := max(8, limit)):
+            part = numbers[start : start + step]
+            for id_, data in sorted(self._fetch([self._numbered("meta", number) for number in part])):
+                if id_ <= after:
+                    continue
+                seen += 1
+                if (record := Record.unpack(data)).key.startswith(prefix):
+                    if len(found) == limit:
+                        return [record for _, record in found], found[-1][0]
+                    found.append((id_, record))
+            if seen >= look and start + step < len(numbers):
+                return [record for _, record in found], ((part[-1] + 1) << (63 - _BUCKET_BITS)) - 1
+        return [record for _, record in found], None
+
+    def own(self, ids: Sequence[int]) -> None:
+        """Note that these items were added by hand."""
+        self.call("sadd", self._prefix + "added", *map(_field, ids))
+
+    def disown(self, ids: Sequence[int]) -> None:
+        """Note that the source has these items."""
+        if ids:
+            self.call("srem", self._prefix + "added", *map(_field, ids))
+
+    def owned(self) -> set[int]:
+        """The items that were added by hand."""
+        return {int.from_bytes(field, "big") for field in self.call("smembers", self._prefix + "added")}
+
+    def which_owned(self, ids: Sequence[int]) -> list[bool]:
+        """Whether each of these items was added by hand."""
+        fields = [*map(_field, ids)]
+        return [bool(one) for one in self.call("smismember", self._prefix + "added", fields)] if fields else []
 
     def drop_metadata(self, ids: Sequence[int]) -> None:
         """Remove metadata that belongs to no item."""
@@ -244,7 +295,7 @@ class MetadataStore:
             for kind in ("ledger", "meta"):
                 for bucket in self._buckets(kind):
                     pipe.unlink(bucket)
-            pipe.unlink(self._prefix + "failures", self._prefix + "state")
+            pipe.unlink(*(self._prefix + kind for kind in ("added", "failures", "state")))
 
     def memory(self) -> int:
         """Bytes that this Redis uses, for all of its solutions."""
@@ -255,7 +306,10 @@ class MetadataStore:
         return str(self.call("info", "server")["redis_version"])
 
     def _bucket(self, kind: str, id_: int) -> str:
-        return f"{self._prefix}{kind}:{id_ >> (63 - _BUCKET_BITS):x}"
+        return self._numbered(kind, id_ >> (63 - _BUCKET_BITS))
+
+    def _numbered(self, kind: str, number: int) -> str:
+        return f"{self._prefix}{kind}:{number:x}"
 
     def _put(self, pipe: Any, kind: str, values: Mapping[int, bytes]) -> None:
         for id_, data in values.items():
@@ -287,16 +341,19 @@ class MetadataStore:
     def _scan(self, kind: str) -> Iterator[tuple[int, bytes]]:
         buckets = self._buckets(kind)
         for start in range(0, len(buckets), 500):
-            pipe = self.client.pipeline(transaction=False)
-            for bucket in buckets[start : start + 500]:
-                pipe.hgetall(bucket)
-            try:
-                answers = pipe.execute()
-            except redis.RedisError as error:
-                raise self._unreachable(error) from error
-            for answer in answers:
-                for field, data in answer.items():
-                    yield int.from_bytes(field, "big"), data
+            yield from self._fetch(buckets[start : start + 500])
+
+    def _fetch(self, buckets: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        pipe = self.client.pipeline(transaction=False)
+        for bucket in buckets:
+            pipe.hgetall(bucket)
+        try:
+            answers = pipe.execute()
+        except redis.RedisError as error:
+            raise self._unreachable(error) from error
+        for answer in answers:
+            for field, data in answer.items():
+                yield int.from_bytes(field, "big"), data
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self)
