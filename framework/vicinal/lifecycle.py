@@ -101,6 +101,7 @@ class Lifecycle:
         rebuild = current is None or not self._vectors.index_in_use() or self._differs(current, wanted)
         if written and (self._vectors.embedded or written >= _FLUSH_ROWS):
             self._vectors.flush()
+        rebuild = rebuild or self._vectors.outgrown(wanted)
         if rebuild or (written and self._vectors.embedded):
             with self._standstill():
                 if rebuild:

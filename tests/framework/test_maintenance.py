@@ -330,6 +330,22 @@ def test_another_index_in_the_yaml_is_built_by_the_next_run(lite):
     assert (hit.key, hit.similarity, hit.distance) == ("k7", pytest.approx(1), pytest.approx(-1))
 
 
+def test_an_ivf_index_has_no_more_cells_than_its_rows_can_train(workshop):
+    index = "index: {type: IVF_SQ8, metric: L2, params: {nlist: 2048}, search: {nprobe: 1}}"
+    rows = [(f"r{number}", f"row {number}", 2000) for number in range(400)]
+    for count, cells in ((60, 1), (70, 1), (400, 10)):
+        workshop.write(rows[:count])
+        things = workshop.solution("cells", extra=index)
+        assert things.ingest().rows == count
+        assert things.status()["index"]["params"] == {"nlist": 2048}
+        if workshop.embedded:
+            assert things.vectors.index_in_use()["params"]["nlist"] == cells
+        assert things.search(rows[7][1], limit=1)[0].key == "r7"
+        if cells == 1:
+            assert len(things.search(rows[7][1], limit=count)) == count
+        things.close()
+
+
 def test_status_tells_what_there_is(workshop):
     workshop.write([*ROWS[:5], ("b", "bad", 1)])
     things = workshop.solution("told")

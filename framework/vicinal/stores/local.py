@@ -23,7 +23,10 @@ from typing import IO
 
 from vicinal.errors import DependencyMissing, StoreBusy, StoreUnreachable
 
-__all__ = ["EmbeddedRedis", "LiteFile", "redis_server"]
+__all__ = ["FLUSH_BYTES", "EmbeddedRedis", "LiteFile", "redis_server"]
+
+FLUSH_BYTES = 4 * 1024 * 1024
+"""Of fresh rows, after which Milvus Lite writes them to a segment of their own."""
 
 _SETTINGS = {
     "port": "0",
@@ -218,7 +221,7 @@ def _spare_memory() -> None:
     60,000 rows of 384 floats. It has no setting for that, so the constant is raised to its own limit of files, as other
     engines put compaction off during a bulk load.
     """
-    os.environ.setdefault("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(4 * 1024 * 1024))
+    os.environ.setdefault("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(FLUSH_BYTES))
     from milvus_lite.engine import compaction
 
     if hasattr(compaction, "COMPACTION_MIN_FILES_PER_BUCKET"):

@@ -24,7 +24,7 @@ from vicinal.errors import FilterError, StoreError, StoreUnreachable, Unsupporte
 from vicinal.model import Space
 from vicinal.stores import without_password
 from vicinal.stores.engine import Engine, Index
-from vicinal.stores.local import LiteFile
+from vicinal.stores.local import FLUSH_BYTES, LiteFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +38,7 @@ MAX_LIMIT = 16_384
 _WRITE_BYTES = 16 * 1024 * 1024
 _QUERY_BYTES = 256 * 1024 * 1024
 _CALL_SECONDS = 60.0
+_ROWS_A_CELL = 39
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ class VectorStore:
                 index_type=index.engine_type,
                 metric_type=index.engine_metric,
                 # The embedded engine reads parameters from a nested mapping alone, which the client would flatten.
-                params={"params": dict(index.params)} if self.embedded else dict(index.params),
+                params={"params": self._params(index)} if self.embedded else dict(index.params),
             )
             if self.schema.hybrid:
                 params.add_index(
@@ -226,6 +227,27 @@ class VectorStore:
                 )
             self._client.create_index(self.alias, params, timeout=3600)
             self._await_index()
+
+    def _params(self, index: Index) -> dict[str, Any]:
+        """What an embedded engine is told to build: of an IVF index no more cells than a segment has rows to train.
+
+        A server sees to that itself, 39 rows a cell as FAISS advises. Without it each row of a small collection is a
+        cell of its own, and a search finds no more rows than it probes.
+        """
+        if "nlist" not in index.params:
+            return dict(index.params)
+        stats = self._client.get_collection_stats(self.alias)
+        segment = FLUSH_BYTES // (4 * self.schema.space.dimension)
+        cells = max(1, min(int(stats["row_count"]), segment) // _ROWS_A_CELL)
+        return {**index.params, "nlist": min(int(index.params["nlist"]), cells)}
+
+    def outgrown(self, index: Index) -> bool:
+        """Whether an embedded IVF index has fewer than half the cells that its rows could train by now."""
+        if not self.embedded:
+            return False
+        used = self.index_in_use().get("params", {}).get("nlist")
+        with self._translated():
+            return used is not None and self._params(index).get("nlist", 0) >= 2 * int(used)
 
     def _await_index(self) -> None:
         """``create_index`` returns before a server has built the index of every segment."""
