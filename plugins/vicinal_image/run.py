@@ -1,0 +1,155 @@
+"""Running a network over pictures with what the hardware gives: lower precision, many small batches, a GPU.
+
+On a CPU the batches of one call are computed side by side, each on a thread that uses few of torch's own: batches that
+share all cores wait for each other after every layer, and all the more so while decoding threads want the cores
+too. Measured here on two cores with decoding beside it: 18 ms of processor time an image in place of 27 for ResNet-18.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vicinal.errors import DependencyMissing
+from vicinal_image.frame import Preprocessing
+
+__all__ = ["Build", "Device", "Engine", "Network", "Precision", "has_quick_bfloat16", "side_by_side", "torch_device"]
+
+Network = Callable[[Tensor], Tensor]
+Build = Callable[[torch.dtype, torch.device], Network]
+Precision = Literal["auto", "fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda"]
+
+TRUE = 0.9995
+"""The least cosine to float32 at which ``auto`` takes a lower precision."""
+
+_MOST_WORKERS = 8
+_PROBES = 4
+
+
+class Engine:
+    """A network made ready: ``encode`` takes frames of ``(crop, crop, 3)`` uint8 and gives float32 vectors.
+
+    ``build`` makes the network in a precision, on a device.
+    """
+
+    def __init__(
+        self, build: Build, preprocessing: Preprocessing, precision: Precision, device: Device, batch_size: int
+    ) -> None:
+        self.device = torch_device(device)
+        self.batch_size = batch_size
+        self.crop = preprocessing.crop
+        self._mean = torch.tensor(preprocessing.mean, device=self.device).view(3, 1, 1) * 255
+        self._scale = 1 / (torch.tensor(preprocessing.std, device=self.device).view(3, 1, 1) * 255)
+        with torch.inference_mode():
+            self.dtype, self._network = self._chosen(build, precision)
+
+    def encode(self, frames: Sequence[np.ndarray]) -> np.ndarray:
+        """Vectors of frames, ``(n, dimension)``, not normalised."""
+        count = -(-len(frames) // self.batch_size)
+        cuts = [len(frames) * number // count for number in range(count + 1)]
+        batches = [frames[start:end] for start, end in pairwise(cuts)]
+        if count > 1 and self.device.type == "cpu":
+            parts = list(side_by_side().map(self._forward, batches))
+        else:
+            parts = [self._forward(batch) for batch in batches]
+        vectors: np.ndarray = torch.cat(parts).cpu().numpy()
+        return vectors
+
+    def _forward(self, frames: Sequence[np.ndarray]) -> Tensor:
+        with torch.inference_mode():  # of the thread that runs it
+            return self._network(self._input(frames, self.dtype))
+
+    def _input(self, frames: Sequence[np.ndarray], dtype: torch.dtype) -> Tensor:
+        """Frames as a normalised batch; their order, colour last, is what torch calls channels_last."""
+        raw = torch.from_numpy(np.stack(frames))
+        if self.device.type == "cuda":
+            raw = raw.pin_memory().to(self.device, non_blocking=True)
+        return raw.permute(0, 3, 1, 2).float().sub_(self._mean).mul_(self._scale).to(dtype)
+
+    def _chosen(self, build: Build, precision: Precision) -> tuple[torch.dtype, Network]:
+        lower = {"auto": _lower(self.device), "bf16": torch.bfloat16, "fp32": None}[precision]
+        if lower is None:
+            return torch.float32, build(torch.float32, self.device)
+        network = build(lower, self.device)
+        if precision == "auto" and not self._is_true(network, lower, build(torch.float32, self.device)):
+            return torch.float32, build(torch.float32, self.device)
+        return lower, network
+
+    def _is_true(self, network: Network, dtype: torch.dtype, exact: Network) -> bool:
+        """Whether the vectors of a few made-up pictures are those of float32."""
+        frames = _probes(self.crop)
+        found, wanted = network(self._input(frames, dtype)), exact(self._input(frames, torch.float32))
+        return bool(torch.cosine_similarity(found.float(), wanted.float()).min() >= TRUE)
+
+
+@functools.cache
+def side_by_side() -> ThreadPoolExecutor:
+    """The threads that compute batches, shared by all encoders of the process; one for each core, at most eight.
+
+    The number of torch's own threads that a thread uses is set by the thread itself, but becomes the default of threads
+    that start later, so it is set back as soon as all have started.
+    """
+    before = torch.get_num_threads()
+    workers = min(before, _MOST_WORKERS)
+    started = threading.Barrier(workers + 1)
+
+    def start() -> None:
+        torch.get_num_threads()  # takes over the default, which would otherwise happen later and undo the next line
+        torch.set_num_threads(before // workers)
+        started.wait()
+
+    pool = ThreadPoolExecutor(workers, "vicinal-image", initializer=start)
+    for _ in range(workers):
+        pool.submit(int)
+    started.wait()
+    torch.set_num_threads(before)
+    return pool
+
+
+def has_quick_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return platform.machine() in ("x86_64", "AMD64") and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
+def torch_device(device: Device) -> torch.device:
+    """The device that ``auto``, ``cpu`` or ``cuda`` means on this machine."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DependencyMissing("device: cuda is asked for, but torch finds no GPU", hint="write device: auto")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _lower(device: torch.device) -> torch.dtype | None:
+    """The lower precision that a device is quick in."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if has_quick_bfloat16() else None
+
+
+def _probes(side: int) -> list[np.ndarray]:
+    """Made-up pictures: soft spots of colour, with more and more grain."""
+    random = np.random.default_rng(0)
+    steps = np.linspace(0, 5, side)
+    low, share = steps.astype(int).clip(0, 4), steps - steps.astype(int).clip(0, 4)
+    frames = []
+    for number in range(_PROBES):
+        spots = random.uniform(0, 255, (6, 6, 3))
+        rows = spots[low] * (1 - share)[:, None, None] + spots[low + 1] * share[:, None, None]
+        soft = rows[:, low] * (1 - share)[None, :, None] + rows[:, low + 1] * share[None, :, None]
+        grain = random.normal(0, 1 + 12 * number, (side, side, 3))
+        frames.append((soft + grain).clip(0, 255).astype(np.uint8))
+    return frames
