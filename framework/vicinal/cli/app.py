@@ -25,6 +25,7 @@ _COMMANDS = {
     "ingest": ("ingest:ingest", "Index what is new or changed."),
     "failures": ("ingest:failures", "List what could not be indexed and why, or try it again."),
     "search": ("search:search", "Find what is near a text, a file, a SMILES or @key."),
+    "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
     "status": ("manage:status", "Show a solution's items, index and stores."),
     "check": ("manage:check", "See whether Milvus, metadata and ledger agree."),
     "remove": ("manage:remove", "Remove items by key."),

@@ -1,0 +1,45 @@
+"""``serve``."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is every one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port; 0 takes a free one."
+)
+def serve(files: tuple[Path, ...], host: str, port: int) -> None:
+    """Serve the solutions FILE... over HTTP, with a web page at / and the API's description at /docs.
+
+    Settings come from the environment, as VICINAL_API_KEYS and VICINAL_MAX_UPLOAD_MB. Ctrl-C ends it: a run that goes
+    on is called off, with what is done kept.
+    """
+    from vicinal.errors import DependencyMissing
+
+    try:
+        from vicinal.server import create_app
+        from vicinal.server.run import run
+    except ImportError as error:
+        raise DependencyMissing(f"{error.name} is not installed", hint="pip install 'vicinal[server]'") from error
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.WARNING)
+    app = create_app(files)
+    with _listen(host, port) as listener:
+        address, chosen = listener.getsockname()[:2]
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)
+        names = ", ".join(app.state.host.solutions)
+        run(app, listener, lambda: click.echo(f"serving {names} at http://{shown}:{chosen} (Ctrl-C ends it)"))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error

@@ -1,0 +1,44 @@
+"""Running an application on a socket until it is told to end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+__all__ = ["run"]
+
+_GRACE_SECONDS = 5
+
+
+def run(app: FastAPI, listener: socket.socket, started: Callable[[], object]) -> None:
+    """Serve until SIGINT or SIGTERM; ``started`` is called once requests are taken.
+
+    Event streams end at once then, other answers have a few seconds, and a run is called off.
+    """
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False
+    )
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has ended
+        _Server(config, started).run([listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._when_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._when_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        app: Any = self.config.app
+        app.state.host.closing = True
+        super().handle_exit(sig, frame)

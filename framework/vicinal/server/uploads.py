@@ -1,0 +1,76 @@
+"""Files that came over HTTP: kept beside the solution's YAML under names of ours, or for as long as a query takes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path, PurePosixPath
+from shutil import copyfileobj
+from typing import BinaryIO
+
+from vicinal.model import Item, item_id
+from vicinal.solution import Solution
+
+__all__ = ["Uploads"]
+
+_SUFFIXES = (
+    *(".apng", ".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    *(".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".weba"),
+    *(".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"),
+)
+
+
+class Uploads:
+    """The uploaded files of one solution, in ``.vicinal/{name}/uploads`` beside its YAML.
+
+    A name is made of the item's id and the content's hash. Of the client's own file name only a well-known suffix is
+    kept, since it tells a browser the media type later.
+    """
+
+    def __init__(self, solution: Solution) -> None:
+        self._solution = solution
+
+    @property
+    def folder(self) -> Path:
+        return self._solution.folder / ".vicinal" / self._solution.name / "uploads"
+
+    @contextmanager
+    def borrowed(self, file: BinaryIO, name: str) -> Iterator[Path]:
+        """The file on disk while the block runs, for a query."""
+        with tempfile.NamedTemporaryFile(prefix="vicinal-", suffix=_suffix(name)) as copy:
+            file.seek(0)
+            copyfileobj(file, copy)
+            copy.flush()
+            yield Path(copy.name)
+
+    def keep(self, file: BinaryIO, name: str, key: str, metadata: dict[str, object]) -> tuple[Item, bool]:
+        """Keep a file, and the item that it is; also whether the file is new there."""
+        digest = blake2b(digest_size=16)
+        file.seek(0)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{item_id(key):016x}-{digest.hexdigest()}{_suffix(name)}"
+        if is_new := not path.exists():
+            file.seek(0)
+            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as copy:
+                copyfileobj(file, copy)
+            Path(copy.name).replace(path)
+        return Item(key, path, path.as_uri(), metadata, digest.hexdigest()), is_new
+
+    def discard(self, item: Item) -> None:
+        """Remove a kept file that could not be indexed."""
+        Path(item.content).unlink(missing_ok=True)
+
+    def forget(self, key: str, but: Path | None = None) -> None:
+        """Remove the kept files of an item that is gone, or all ``but`` the one that it has now."""
+        for path in self.folder.glob(f"{item_id(key):016x}-*"):
+            if path != but:
+                path.unlink(missing_ok=True)
+
+
+def _suffix(name: str) -> str:
+    suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
+    return suffix if suffix in _SUFFIXES else ""
