@@ -225,7 +225,8 @@ class VectorStore:
                 params.add_index(
                     "text_sparse", index_name="text_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25"
                 )
-            self._client.create_index(self.alias, params, timeout=3600)
+            # An embedded engine builds at loading; the client would sleep half a second an index to see that it is done.
+            self._client.create_index(self.alias, params, timeout=3600, sync=not self.embedded)
             self._await_index()
 
     def _params(self, index: Index) -> dict[str, Any]:
@@ -267,7 +268,7 @@ class VectorStore:
         with self._translated():
             if again and self.embedded:
                 self._client.release_collection(self.alias)
-            if str(self._client.get_load_state(self.alias)["state"]) != "Loaded" or again:
+            if str(self._client.get_load_state(self.alias)["state"]) != "Loaded":
                 self._client.load_collection(self.alias, timeout=600)
 
     # --- rows
