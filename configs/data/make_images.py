@@ -270,7 +270,16 @@ def write(folder: Path, each: int = EACH) -> list[Path]:
     return written
 
 
+def cut_out(original: Path) -> Image.Image:
+    """A part of a picture as it comes back from the world: a third of it gone, and blurred."""
+    with Image.open(original) as image:
+        width, height = image.size
+        part = image.crop((width // 8, height // 8, width * 15 // 16, height * 15 // 16))
+    return part.filter(ImageFilter.GaussianBlur(1.0))
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "images"
     paths = write(folder)
+    cut_out(folder / "fish" / "fish-4.jpg").save(folder.parent / "cut-out.jpg", quality=50)
     sys.stdout.write(f"{len(paths)} pictures in {folder}, {sum(path.stat().st_size for path in paths):,} bytes\n")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from vicinal.cli.demo import SAMPLES
+
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 REPORT = [
     "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "rows", "seconds", "items_per_second",
@@ -292,7 +294,13 @@ class TestDoctor:
         found = cli.json("doctor", molecules)
         assert [list(finding) for finding in found] == [["what", "status", "detail", "hint"]] * len(found)
         details = {finding["what"]: finding["detail"] for finding in found}
-        assert {finding["status"] for finding in found} == {"ok"}
+        lacking = {finding["what"]: finding for finding in found if finding["status"] != "ok"}
+        assert {finding["status"] for finding in lacking.values()} <= {"missing"}
+        assert {what.partition(" ")[0] for what in lacking} <= {"encoder"}  # whose weights must be fetched first
+        assert {"encoder efficientnet_lite0", "encoder morgan", "encoder sentence"}.isdisjoint(lacking)
+        if "encoder resnet18" in lacking:
+            assert "VICINAL_OFFLINE forbids downloads" in lacking["encoder resnet18"]["detail"]
+            assert "efficientnet_lite0" in lacking["encoder resnet18"]["hint"]
         assert details["encoder morgan"].startswith("2048-d binary, morgan/")
         assert details["molecules: Milvus"].endswith(str(Path(".vicinal/molecules/milvus.db").resolve()))
         assert details["molecules: items"] == f"{len(rows):,}"
@@ -316,11 +324,16 @@ class TestDoctor:
         ]
 
 
-def test_demo_fills_both_samples_and_asks_them(vicinal):
-    molecules, qa = json.loads(vicinal("demo", "demo", "--json").stdout)
-    assert (molecules["solution"], qa["solution"]) == ("molecules", "qa")
-    assert list(molecules["ingest"]) == REPORT
-    assert molecules["ingest"]["failed"] == qa["ingest"]["failed"] == 0
+def test_demo_fills_the_samples_and_asks_them(vicinal):
+    molecules, qa, images, *_ = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
+    assert [each["solution"] for each in answers[:3]] == ["molecules", "qa", "images-offline"]
+    assert all(list(each["ingest"]) == REPORT for each in answers)
+    assert {each["ingest"]["failed"] for each in answers} == {0}
     assert [search["hits"][0]["key"] for search in molecules["searches"]][:2] == ["aspirin", "theobromine"]
     assert qa["searches"][0]["hits"][0]["key"] == "nprobe"
-    assert sorted(file.name for file in Path("demo").iterdir()) == [".vicinal", "data", "molecule.yaml", "qa.yaml"]
+    cut_out, flowers, other = ([hit["key"] for hit in search["hits"]] for search in images["searches"])
+    assert cut_out[0] == "fish/fish-4.jpg"
+    assert {key.split("/")[0] for key in flowers} == {"flowers"}
+    assert "sunset" not in {key.split("/")[0] for key in other}
+    files = {".vicinal", "data", *(sample.yaml for sample in SAMPLES)}
+    assert {file.name for file in Path("demo").iterdir()} == files

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +20,7 @@ from vicinal.errors import ExitCode, PluginError, VicinalError
 if TYPE_CHECKING:
     from vicinal.plugins import Manager
 
+_OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
 _PACKAGES = ("pymilvus", "milvus-lite", "redis", "numpy", "pyarrow", "pluggy", "pydantic")
 
 
@@ -39,15 +42,31 @@ def doctor(files: tuple[Path, ...], as_json: bool) -> int:
     from vicinal.plugins import create_manager
 
     manager = create_manager()
-    findings = [*_installation(), *_plugins(manager), *_encoders(manager)]
-    for file in files:
-        findings += _solution(file, manager)
+    with _without_network():
+        findings = [*_installation(), *_plugins(manager), *_encoders(manager)]
+        for file in files:
+            findings += _solution(file, manager)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
         rows = [(f.status, f.what, f.detail + (f"; {f.hint}" if f.hint else "")) for f in findings]
         console().print(table(("", "what", "found"), rows))
     return ExitCode.FAILED if any(finding.status == "failed" for finding in findings) else ExitCode.DONE
+
+
+@contextmanager
+def _without_network() -> Iterator[None]:
+    """Keep encoders from fetching weights only to be looked at."""
+    before = {name: os.environ.get(name) for name in _OFFLINE}
+    os.environ.update(dict.fromkeys(_OFFLINE, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _installation() -> Iterator[Finding]:

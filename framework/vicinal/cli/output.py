@@ -63,7 +63,7 @@ def _rows(hits: Sequence[Hit], title: str) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    names = list(dict.fromkeys(name for hit in hits for name in hit.metadata))[:4]
+    names = [name for name in dict.fromkeys(name for hit in hits for name in hit.metadata) if _tells(name, hits)][:4]
     made = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     made.add_column("#", justify="right", style="dim")
     made.add_column("similarity", no_wrap=True, min_width=14)
@@ -102,6 +102,11 @@ def _cards(hits: Sequence[Hit], title: str) -> RenderableType:
             parts.append(Padding(Text(hit.content, style="cyan"), (0, 0, 0, 4)))
         parts += [Padding(Text(str(value)), (0, 0, 0, 4)) for name, value in hit.metadata.items() if name not in short]
     return Padding(Group(*parts), (1, 0, 1, 0))
+
+
+def _tells(name: str, hits: Sequence[Hit]) -> bool:
+    """Whether metadata of this name say more than the keys, as a file's name and folder do not."""
+    return not all(str(hit.metadata.get(name, "")) in hit.key for hit in hits)
 
 
 def _nearness(hit: Hit) -> str:
