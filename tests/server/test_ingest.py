@@ -69,6 +69,7 @@ def test_a_run_is_watched_from_beginning_to_end_and_searched_meanwhile(slow):
     counts = {name: last[name] for name in ("seen", "new", "unchanged", "failed", "total")}
     assert counts == {"seen": 661, "new": 600, "unchanged": 60, "failed": 1, "total": counts["total"]}
     assert slow.get("/api/things/ingest").json() == slow.get(f"/api/things/ingest/{job['id']}").json()
+    assert slow.get("/api/solutions").json()["solutions"][0]["run"] == job["id"]
     assert slow.search("new 599", limit=1).json()["hits"][0]["key"] == "n599"
     failures = slow.get("/api/things/failures").json()
     assert (failures["total"], failures["next"]) == (1, None)

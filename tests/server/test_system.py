@@ -14,7 +14,7 @@ from site_of_tests import problem, serving
 
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
-from vicinal.server.served import Served
+from vicinal.server.served import Served, _title
 
 
 def test_a_solution_is_described_as_a_face_needs_it(texts):
@@ -39,9 +39,18 @@ def test_a_solution_is_described_as_a_face_needs_it(texts):
                 "segmented": False,
                 "ready": True,
                 "reason": "",
+                "run": None,
             }
         ]
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("qa", "QA"), ("images-offline", "Images offline"), ("my_cats", "My cats"), ("things", "Things")],
+)
+def test_a_name_becomes_a_heading(name, title):
+    assert _title(name) == title
 
 
 def test_a_solution_of_files_says_which(files):

@@ -260,6 +260,8 @@ class SolutionBody(BaseModel):
     segmented: bool
     ready: bool
     reason: str
+    run: str | None
+    """The id of the run that goes on, or else of the last one."""
 
 
 class Solutions(BaseModel):

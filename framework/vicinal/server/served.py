@@ -223,7 +223,7 @@ class Served:
         files = [kind for kind in kinds if kind not in ("text", "smiles")]
         return {
             "name": self.name,
-            "title": self.name.replace("-", " ").replace("_", " ").capitalize(),
+            "title": _title(self.name),
             "encoder": {"type": config.encoder.type, "summary": self.summary()},
             **self._counts,
             "query": {
@@ -238,9 +238,16 @@ class Served:
             "segmented": self.solution.encoder.segmented,
             "ready": self.ready,
             "reason": self.reason,
+            "run": self.jobs.last.id if self.jobs.last else None,
         }
 
     def summary(self) -> str:
         """What its encoder says of itself."""
         name = self.solution.config.encoder.type
         return next((entry.summary for entry in self.solution.manager.encoders if entry.name == name), "")
+
+
+def _title(name: str) -> str:
+    """A name as a heading: ``images-offline`` is Images offline, ``qa`` is QA."""
+    title = name.replace("-", " ").replace("_", " ")
+    return title.upper() if len(title) < 3 else title.capitalize()
