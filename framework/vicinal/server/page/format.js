@@ -1,0 +1,57 @@
+// Numbers, times and words as people read them.
+
+const NUMBER = new Intl.NumberFormat("en");
+
+export const count = (number) => NUMBER.format(number);
+
+export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+
+/** Seconds as players show them: 0:05, 1:02:03. */
+export function clock(seconds) {
+  if (!Number.isFinite(seconds)) return "–:––";
+  const whole = Math.max(0, Math.floor(seconds));
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+/** A duration in words: 40 ms, 1.2 s, 12 s, 3 min 20 s. */
+export function duration(seconds) {
+  if (seconds < 1) return milliseconds(seconds * 1000);
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+export function milliseconds(value) {
+  return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
+}
+
+export function bytes(size) {
+  const units = ["B", "kB", "MB", "GB"];
+  let unit = 0;
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  return `${unit && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+/** A point in time as this reader's own clock and calendar show it. */
+export function when(text) {
+  const date = new Date(text);
+  if (Number.isNaN(date.valueOf())) return "";
+  return date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** The last part of a key that is a path, and what stands before it. */
+export function pathParts(key) {
+  const cut = key.lastIndexOf("/") + 1;
+  return [key.slice(0, cut), key.slice(cut)];
+}
+
+/** A value of the metadata as text. */
+export function plain(value) {
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
+}
