@@ -50,7 +50,7 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
     app.state.host = host
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     problems.install(app)
-    for module in (system, search, ingest, items):
+    for module in (search, system, ingest, items):  # routes are tried in this order
         app.include_router(module.router)
     app.add_middleware(Guard, host=host)
     if host.settings.cors_origins:  # outermost, so that a page of another origin can read why it was refused

@@ -1,7 +1,8 @@
 """Queries that come at the same time are answered together: one encode, one call of Milvus.
 
 While a batch is being answered the next one gathers by itself. When it is done its askers ask again, one by one; so the
-next batch waits a few milliseconds for as many as there were. A query that comes alone goes through at once.
+next batch waits a few milliseconds for as many as there were, those that waited included. A query that comes alone goes
+through at once.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Gatherer:
         self._observe = observe
         self._waiting: deque[_Waiting] = deque()
         self._count = 0
-        self._last = 0
+        self._crowd = 0
         self._ended = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -69,14 +70,14 @@ class Gatherer:
                 answers = await loop.run_in_executor(self._thread, self._answer, asks)
             except Exception as error:
                 answers = [error] * len(asks)
-            self._last, self._ended = len(asks), loop.time()
+            self._crowd, self._ended = len(asks) + self._count, loop.time()
             self._observe(len(asks))
             _hand_out(batch, answers)
 
     async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for as many as there were in the batch that has just ended, but not for long."""
+        """Wait for as many as asked or waited when the last batch ended, but not for long."""
         until = self._ended + self._settings.gather_ms / 1000
-        wanted = min(self._last, self._settings.max_batch)
+        wanted = min(self._crowd, self._settings.max_batch)
         while self._count < wanted and loop.time() < until:
             await asyncio.sleep(0.0005)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 __all__ = ["run"]
 
 _GRACE_SECONDS = 5
+_SWITCH_SECONDS = 0.0005
 
 
 def run(app: FastAPI, listener: socket.socket, started: Callable[[], object]) -> None:
@@ -24,6 +26,8 @@ def run(app: FastAPI, listener: socket.socket, started: Callable[[], object]) ->
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False
     )
+    # A thread that computes in Python keeps others waiting for this long each time they come back from the network.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has ended
         _Server(config, started).run([listener])
 

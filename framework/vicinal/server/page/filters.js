@@ -90,7 +90,6 @@ export function filterPanel(solution, onChange) {
         if (!isText(field)) return;
         const values = new Set(items.map((item) => item.metadata[field.name]).filter((value) => value));
         inputs[at].offer([...values].map(String).sort(), next === null);
-        inputs[at].show(where[field.name] ?? []);
       });
     },
   };
@@ -124,6 +123,10 @@ function textInput(field, onChange) {
   const body = h("div", input, list);
   let shown = [];
 
+  function press() {
+    for (const chip of chips.children) chip.setAttribute("aria-pressed", shown.includes(chip.value));
+  }
+
   function toggle(value) {
     onChange(shown.includes(value) ? shown.filter((one) => one !== value) : [...shown, value]);
   }
@@ -133,13 +136,14 @@ function textInput(field, onChange) {
     show(texts) {
       shown = texts;
       input.value = texts.join(" ");
-      for (const chip of chips.children) chip.setAttribute("aria-pressed", texts.includes(chip.value));
+      press();
     },
     offer(values, all) {
       if (values.length && all && values.length <= MOST_CHIPS) {
         const chip = (value) => h("button.chip", { type: "button", value, onclick: () => toggle(value) }, value);
         fill(body, fill(chips, values.map(chip)));
         body.parentElement.classList.add("wide");
+        press();
       } else fill(list, values.map((value) => h("option", { value })));
     },
   };

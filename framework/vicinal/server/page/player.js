@@ -17,8 +17,8 @@ const seen = new IntersectionObserver((entries) => {
   }
 });
 
-/** A player of the sound at `url`; it starts at `start`, and marks the part to `end`. */
-export function player(url, { start = 0, end = null, name = "sound" } = {}) {
+/** A player of the sound at `url`, which may be that of a `file`; it starts at `start`, and marks the part to `end`. */
+export function player(url, { start = 0, end = null, name = "sound", file = null } = {}) {
   const audio = new Audio();
   const button = h("button.play", { type: "button", "aria-label": `Play ${name}`, onclick: toggle }, icon("play"));
   const wave = h("canvas.wave", { role: "slider", tabindex: "0", "aria-label": `Position in ${name}`, "aria-valuemin": "0" });
@@ -46,7 +46,7 @@ export function player(url, { start = 0, end = null, name = "sound" } = {}) {
 
   async function load() {
     audio.src = url;
-    peaks = await readPeaks(url).catch(() => null);
+    peaks = await readPeaks(file, url).catch(() => null);
     draw();
   }
 
@@ -133,20 +133,27 @@ function loudest(peaks, from, to) {
 }
 
 /** The loudest samples of equal parts of a sound, 0 to 1; null where it is too large to be read for that. */
-async function readPeaks(url) {
-  const response = await fetch(url);
-  if (Number(response.headers.get("Content-Length")) > MOST_BYTES) {
-    await response.body.cancel();
-    return null;
-  }
-  const context = new OfflineAudioContext(1, 1, 22_050);
-  const samples = (await context.decodeAudioData(await response.arrayBuffer())).getChannelData(0);
+async function readPeaks(file, url) {
+  const bytes = file ? await bytesOf(file) : await fetched(url);
+  if (bytes === null) return null;
+  const samples = (await new OfflineAudioContext(1, 1, 22_050).decodeAudioData(bytes)).getChannelData(0);
   const peaks = new Float32Array(BARS * 4);
   const each = samples.length / peaks.length;
-  let most = 1e-6;
   for (let part = 0; part < peaks.length; part += 1) {
-    for (let at = Math.floor(part * each); at < (part + 1) * each; at += 1) peaks[part] = Math.max(peaks[part], Math.abs(samples[at] ?? 0));
-    most = Math.max(most, peaks[part]);
+    const last = Math.min(samples.length, (part + 1) * each);
+    for (let at = Math.floor(part * each); at < last; at += 1) {
+      peaks[part] = Math.max(peaks[part], Math.abs(samples[at]));
+    }
   }
+  const most = Math.max(1e-6, ...peaks);
   return peaks.map((peak) => peak / most);
+}
+
+const bytesOf = (file) => (file.size > MOST_BYTES ? null : file.arrayBuffer());
+
+async function fetched(url) {
+  const response = await fetch(url);
+  if (Number(response.headers.get("Content-Length")) <= MOST_BYTES) return response.arrayBuffer();
+  await response.body.cancel();
+  return null;
 }

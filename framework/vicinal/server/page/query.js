@@ -153,7 +153,7 @@ export function queryBox(solution, { onText, onFile, onClear }) {
   function showFile(file) {
     const url = URL.createObjectURL(file);
     const kind = file.type.split("/")[0];
-    showSubject("Near this file", preview(kind, url, file.name), file.name, bytes(file.size));
+    showSubject("Near this file", preview(kind, url, file.name, file), file.name, bytes(file.size));
     release = () => URL.revokeObjectURL(url);
   }
 
@@ -207,10 +207,10 @@ export function queryBox(solution, { onText, onFile, onClear }) {
 }
 
 /** A file or an item, small. */
-function preview(kind, url, name) {
+function preview(kind, url, name, file) {
   if (kind === "image") return h("img", { src: url, alt: "" });
   if (kind === "svg") return drawing(url, "");
-  if (kind === "audio") return player(url, { name });
+  if (kind === "audio") return player(url, { name, file });
   if (kind !== "video") return null;
   const video = h("video", { src: url, controls: true, preload: "metadata", playsinline: true });
   video.muted = true;

@@ -1,0 +1,160 @@
+"""What `vicinal serve` answers a second: 32 clients, one client, and the encoder called directly in batches of 32.
+
+The server is a process of its own on Milvus Lite, with texts encoded by MiniLM. The clients share one process: each
+keeps a connection, sends a query of 5 to 12 words, reads the answer, and asks again. The encoder alone encodes the same
+queries in this process, in batches of 32, while the server idles. All three take turns; what counts is the median over
+the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import common
+from common import Results, folder, median
+
+CLIENTS = 32
+GAIN, SHARE = 3.0, 0.7
+SERVE = "from vicinal.cli import main; raise SystemExit(main())"
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--seconds", type=float, default=10, metavar="S", help="of each measurement (10)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds (3)")
+    parser.add_argument("--rows", type=int, default=1_000, metavar="N", help="texts that are indexed (1,000)")
+    parser.add_argument("--clients", type=int, default=CLIENTS, metavar="N", help="clients at once (32)")
+    parser.add_argument("--milvus", metavar="URI", help="a Milvus server in place of Milvus Lite")
+    options = parser.parse_args()
+    queries = common.texts(5_000, 5, 12, seed=11)
+    with folder() as where:
+        source = f"{{type: lines, path: '{common.write_lines(where / 'rows.txt', common.texts(options.rows, 5, 40))}'}}"
+        with common.solution(where, source, "{type: sentence}", milvus=options.milvus) as made:
+            assert made.ingest().rows == options.rows
+            encoder = made.new_encoder()
+            made.close()
+            with server(where / "bench.yaml", made.name) as url:
+                measured = rounds(url, encoder, queries, options)
+                batches = batch_sizes(url)
+    print_table(measured, batches, options)
+
+
+@contextmanager
+def server(path: Path, name: str) -> Iterator[str]:
+    """The URL to search at, while the server runs and after its model is loaded."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE, "serve", path, "--port", "0"], stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout
+            url = process.stdout.readline().decode().split(" at ")[1].split()[0]
+            asyncio.run(load(f"{url}/api/{name}/search", ["warm up"], 1, 1.0))
+            yield f"{url}/api/{name}/search"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+
+
+def rounds(
+    url: str, encoder: object, queries: Sequence[str], options: argparse.Namespace
+) -> dict[str, list[list[float]]]:
+    """The latencies of each measurement, in milliseconds, and its queries a second before them."""
+    direct(encoder, queries, 1.0)
+    ways = {
+        "encoder alone, batches of 32": lambda: direct(encoder, queries, options.seconds),
+        "one client": lambda: asyncio.run(load(url, queries, 1, options.seconds)),
+        f"{options.clients} clients": lambda: asyncio.run(load(url, queries, options.clients, options.seconds)),
+    }
+    measured: dict[str, list[list[float]]] = {name: [] for name in ways}
+    for number in range(options.rounds):
+        for name in list(ways)[:: -1 if number % 2 else 1]:
+            measured[name].append(ways[name]())
+            print(f"  round {number + 1}: {name} {measured[name][-1][0]:.0f}/s", file=sys.stderr, flush=True)
+    return measured
+
+
+def direct(encoder: object, queries: Sequence[str], seconds: float) -> list[float]:
+    done, taken, batches = 0, [], itertools.cycle(range(0, len(queries) - 32, 32))
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        start = next(batches)
+        at = time.perf_counter()
+        samples = [segment.sample for query in queries[start : start + 32] for segment in encoder.decode_query(query)]  # type: ignore[attr-defined]
+        encoder.encode(samples)  # type: ignore[attr-defined]
+        taken.append((time.perf_counter() - at) * 1000)
+        done += 32
+    return [done / (time.perf_counter() - began), *taken]
+
+
+async def load(url: str, queries: Sequence[str], clients: int, seconds: float) -> list[float]:
+    """Queries a second, then the latency of each."""
+    parts = urlsplit(url)
+    taken: list[float] = []
+    until = time.perf_counter() + seconds
+    began = time.perf_counter()
+    await asyncio.gather(*(client(parts, queries[number::clients], until, taken) for number in range(clients)))
+    return [len(taken) / (time.perf_counter() - began), *taken]
+
+
+async def client(parts: object, queries: Sequence[str], until: float, taken: list[float]) -> None:
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)  # type: ignore[attr-defined]
+    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\nContent-Length: "  # type: ignore[attr-defined]
+    for query in itertools.cycle(queries):
+        if (at := time.perf_counter()) >= until:
+            break
+        body = json.dumps({"query": query, "limit": 10})
+        writer.write(f"{head}{len(body)}\r\n\r\n{body}".encode())
+        answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+        assert answer.startswith(b"http/1.1 200 "), answer
+        length = int(answer.partition(b"content-length: ")[2].partition(b"\r")[0])
+        await reader.readexactly(length)
+        taken.append((time.perf_counter() - at) * 1000)
+    writer.close()
+    await writer.wait_closed()
+
+
+def batch_sizes(url: str) -> float:
+    """The mean number of queries that the server encoded together."""
+    parts = urlsplit(url)
+    with urllib.request.urlopen(f"{parts.scheme}://{parts.netloc}/metrics") as answer:
+        lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+    found = {name.partition("{")[0]: float(value) for name, value in lines.items() if "batch_size" in name}
+    return found["vicinal_batch_size_sum"] / found["vicinal_batch_size_count"]
+
+
+def print_table(measured: dict[str, list[list[float]]], batches: float, options: argparse.Namespace) -> None:
+    results = Results(options.json)
+    speed = {name: median([one[0] for one in runs]) for name, runs in measured.items()}
+    table = []
+    for name, runs in measured.items():
+        cuts = statistics.quantiles([ms for one in runs for ms in one[1:]], n=100)
+        table.append({"": name, "queries/s": speed[name], "p50 ms": cuts[49], "p99 ms": cuts[98]})
+    title = f"vicinal serve, {options.rows:,} texts, {options.rounds} rounds of {options.seconds:g} s"
+    results.add("serve", title, table)
+    alone, one, many = speed.values()
+    results.add(
+        "ratios",
+        f"mean batch {batches:.1f} queries",
+        [
+            {"": f"{options.clients} clients to one", "ratio": many / one, "wanted": GAIN},
+            {"": f"{options.clients} clients to the encoder alone", "ratio": many / alone, "wanted": SHARE},
+        ],
+    )
+    results.print()
+
+
+if __name__ == "__main__":
+    main()
