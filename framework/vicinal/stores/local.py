@@ -79,6 +79,8 @@ class EmbeddedRedis:
     def revive(self) -> None:
         """Start the server again if it has ended, as after a ``kill``."""
         if self._lock is not None and not _answers(self.socket):
+            if self._process is not None:
+                self._process.poll()  # it must be known to have ended before it is replaced
             self._start_alone(self._lock)
 
     def _start_alone(self, users: IO[str]) -> None:
