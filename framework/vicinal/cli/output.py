@@ -120,7 +120,12 @@ def _bar(share: float, width: int = 8) -> str:
 
 
 def _at(segment: Mapping[str, Any] | None) -> str:
-    return f"{segment['start']:.1f} s" if segment and segment.get("start") is not None else ""
+    """Where a segment begins, as players show it: 0:05, 1:02:03."""
+    if not segment or segment.get("start") is None:
+        return ""
+    minutes, seconds = divmod(int(segment["start"]), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class Progress:
