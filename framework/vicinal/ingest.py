@@ -45,7 +45,6 @@ __all__ = ["Ingest"]
 
 _READ_BATCH = 1_000
 _READ_BYTES = 4 * 1024 * 1024
-_DECODE_TASK = 16
 _SEGMENTED_AHEAD = 16
 _RETRY_SECONDS = 30
 _SUSPICIOUS = 16
@@ -67,10 +66,6 @@ class Batch:
 
     items: list[Decoded] = field(default_factory=list)
     vectors: Any = None
-
-    @property
-    def size(self) -> int:
-        return sum(len(item.segments) for item in self.items)
 
 
 @dataclass(slots=True)
@@ -108,7 +103,7 @@ class Ingest:
         self._stale = {failure.key for failure in self.metadata.failures()}
         self._proven = bool(self.metadata.state().get("items"))
         window = self.config.batch or self.encoder.window
-        ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // _DECODE_TASK)
+        ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // self.encoder.together)
         decoded: queue.Queue[Future[list[Decoded]] | None] = queue.Queue(ahead)
         encoded: queue.Queue[Batch | None] = queue.Queue(2)
         workers = os.cpu_count() or 2 if self.config.workers == "auto" else self.config.workers
@@ -152,7 +147,10 @@ class Ingest:
             raise BadItem(failures[0].message)
         if not changes:
             return "unchanged"
-        batch = Batch([Decoded(changes[0], field_values(item, self.fields), self._segments(item))])
+        fields, segments = field_values(item, self.fields), self._segments([item])[0]
+        if isinstance(segments, BadItem):
+            raise segments
+        batch = Batch([Decoded(changes[0], fields, segments)])
         batch.vectors = self._vectors(batch.items)
         if flaw := _flaw(batch.vectors):
             raise BadItem(flaw)
@@ -204,46 +202,45 @@ class Ingest:
         self._record(failures + more)
         if unchanged:
             self.hook.batch_written(solution=self.metadata.name, new=0, updated=0, unchanged=unchanged)
-        task = 1 if self.encoder.segmented else _DECODE_TASK  # a film takes seconds, and its segments are many
+        task = 1 if self.encoder.segmented else self.encoder.together  # a film takes seconds, and its segments are many
         for start in range(0, len(changes), task):
             self._put(decoded, pool.submit(self._decode, changes[start : start + task]))
 
     def _decode(self, changes: Sequence[Change]) -> list[Decoded]:
-        done, failures = [], []
+        sound, failures = [], []
         for change in changes:
-            stage = "fields"
             try:
-                fields = field_values(change.item, self.fields)
-                stage = "decode"
-                done.append(Decoded(change, fields, self._segments(change.item)))
+                sound.append((change, field_values(change.item, self.fields)))
             except BadItem as error:
-                failures.append(Failure(change.item.key, stage, str(error), change.item.uri))
+                failures.append(Failure(change.item.key, "fields", str(error), change.item.uri))
+        done = []
+        for (change, fields), segments in zip(sound, self._segments([change.item for change, _ in sound]), strict=True):
+            if isinstance(segments, BadItem):
+                failures.append(Failure(change.item.key, "decode", str(segments), change.item.uri))
+            else:
+                done.append(Decoded(change, fields, segments))
         self._record(failures)
         return done
 
-    def _segments(self, item: Item) -> Sequence[Segment]:
+    def _segments(self, items: Sequence[Item]) -> list[Sequence[Segment] | BadItem]:
         try:
-            segments = self.encoder.decode(item)
-        except BadItem:
-            raise
-        except Exception as error:  # whatever a file does to a decoder, the other files are worth having
-            raise BadItem(f"{type(error).__name__}: {error}") from error
-        if not segments:
-            raise BadItem("it has no segment to encode")
-        return segments
+            return self.encoder.decode_many(items)
+        except Exception:  # so that one item cannot spoil the others, whatever it did to a reader of many
+            return Encoder.decode_many(self.encoder, items)
 
     # --- encoding
 
     def _batches(self, decoded: queue.Queue[Any], window: int) -> Iterator[Batch]:
-        batch = Batch()
+        batch, size = Batch(), 0
         while (future := decoded.get()) is not _END:
             if self._stop.is_set():
                 return
             for item in future.result():
                 batch.items.append(item)
-                if batch.size >= window:
+                size += len(item.segments)
+                if size >= window:
                     yield batch
-                    batch = Batch()
+                    batch, size = Batch(), 0
         self._read_out = True
         if batch.items and not self._stop.is_set():
             yield batch

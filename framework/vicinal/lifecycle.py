@@ -57,6 +57,15 @@ class Lifecycle:
                     hint="set MILVUS_URI to the Milvus that has it; or `vicinal drop` and ingest again",
                 )
             self._vectors.create(state["physical"])
+            self._serve_at_once()
+
+    def _serve_at_once(self) -> None:
+        """On a server an index that compares with every row is there before the rows, which then never wait."""
+        index = choose_index(self._config.index, self._encoder.space, self._vectors.engine, 0)
+        if index.exact and not self._vectors.embedded:
+            self._vectors.build(index)
+            self._metadata.set_state(index=asdict(index))
+            self._vectors.load(wait=False)
 
     def _begin(self) -> dict[str, Any]:
         state = {
@@ -99,7 +108,7 @@ class Lifecycle:
         wanted = choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
         current = self.built()
         rebuild = current is None or not self._vectors.index_in_use() or self._differs(current, wanted)
-        if written and (self._vectors.embedded or written >= _FLUSH_ROWS):
+        if written and (self._vectors.embedded or (written >= _FLUSH_ROWS and not wanted.exact)):
             self._vectors.flush()
         rebuild = rebuild or self._vectors.outgrown(wanted)
         if rebuild or (written and self._vectors.embedded):

@@ -6,9 +6,11 @@ fixed number of bits; two molecules are compared by Tanimoto similarity, the sha
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ _PARSING = Lock()
 
 class Morgan(Encoder):
     """Encodes molecules; content and query are SMILES."""
+
+    together = 256
 
     queries = ("smiles",)
 
@@ -66,6 +70,15 @@ class Morgan(Encoder):
             BadItem: it is no SMILES, or no molecule that chemistry allows; with RDKit's reason.
         """
         return [Segment(_parse(_checked(item.content)))]
+
+    def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | BadItem]:
+        """Parse many SMILES on all cores; those that RDKit's reader of files refuses, once more and alone."""
+        plain = [item.content.strip() if isinstance(item.content, str) else "" for item in items]
+        found = _parse_many([smiles if _is_plain(smiles) else "*" for smiles in plain])
+        return [
+            [Segment(molecule)] if molecule is not None and _is_plain(smiles) else self._decoded(item)
+            for item, smiles, molecule in zip(items, plain, found, strict=True)
+        ]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
         """Fingerprints of RDKit molecules, ``(n, bits / 8)`` uint8; bit i is the i-th that ``np.unpackbits`` gives."""
@@ -121,6 +134,26 @@ def _parse(smiles: str) -> Any:
     if not molecule.GetNumAtoms():
         raise BadItem("the molecule has no atoms")
     return molecule
+
+
+def _is_plain(smiles: str) -> bool:
+    """Whether a SMILES can stand in a line of a file, between no spaces, and ``_checked`` has nothing against it."""
+    return 0 < len(smiles) <= LONGEST and smiles.isascii() and smiles.isprintable() and " " not in smiles
+
+
+def _parse_many(lines: Sequence[str]) -> list[Any]:
+    """The molecules of SMILES, None for one that is none. RDKit lets go of the GIL only where it reads a file."""
+    from rdkit import Chem, rdBase
+
+    found: list[Any] = [None] * len(lines)
+    with NamedTemporaryFile("w", suffix=".smi") as file, _PARSING, rdBase.BlockLogs():
+        file.writelines(f"{line} {number}\n" for number, line in enumerate(lines))
+        file.flush()
+        reader = Chem.MultithreadedSmilesMolSupplier(file.name, titleLine=False, numWriterThreads=os.cpu_count() or 1)
+        for molecule in reader:
+            if molecule is not None and molecule.GetNumAtoms():
+                found[int(molecule.GetProp("_Name"))] = molecule  # lines may be skipped: comments begin with #
+    return found
 
 
 def _reason(smiles: str) -> str:

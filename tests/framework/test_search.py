@@ -325,7 +325,7 @@ def test_a_search_after_an_interrupted_first_ingest_builds_the_index(workshop):
     with pytest.raises(Interrupted):
         things.ingest()
     state = things.metadata.state()
-    assert "index" not in state
+    assert ("index" in state) != things.vectors.embedded  # a server has its exact index before the rows
     assert 0 < state["rows"] < 300
     workshop.manager.unregister(interrupting)
     assert keys(things.search("text 1", limit=1)) == ["k1"]

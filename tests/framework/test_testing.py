@@ -144,6 +144,11 @@ class NoSegment(Tiny):
         return [SimpleNamespace(sample=segment.sample, start=None, end=None) for segment in super().decode(item)]
 
 
+class Shuffled(Tiny):
+    def decode_many(self, items):
+        return super().decode_many(items)[::-1]
+
+
 class TwoSegments(Tiny):
     def decode(self, item):
         return [*super().decode(item), *super().decode(item)]
@@ -292,6 +297,7 @@ WRONG = {
     "test_an_item_has_one_segment_unless_segmented": [TwoSegments],
     "test_samples_are_strings_where_texts_is_set": [TextsInTuples],
     "test_decode_is_thread_safe": [SharedBuffer],
+    "test_decode_many_equals_decode": [Shuffled],
     "test_bad_input_raises_bad_item": [ForeignError, WordlessError, AcceptsNumbers],
     "test_shape_and_dtype": [Doubles, ByColumns],
     "test_values_are_finite": [NotANumber],

@@ -142,3 +142,11 @@ def test_parameters_out_of_range_are_refused(wrong):
 
 def test_it_is_registered():
     assert create_manager().encoders.load("morgan") is Morgan
+
+
+def test_many_are_parsed_as_each_is_alone() -> None:
+    contents = ["CCO", "#C", "CN", "//", "CCC", "", "C1CC", "CCN |$a;;$|", "N#N", "*"] * 60
+    encoder = Morgan()
+    answers = encoder.decode_many([Item(str(number), content) for number, content in enumerate(contents)])
+    told = [None if isinstance(answer, BadItem) else Chem.MolToSmiles(answer[0].sample) for answer in answers]
+    assert told == ["CCO", None, "CN", None, "CCC", None, None, "CCN", "N#N", "*"] * 60

@@ -225,7 +225,7 @@ class VectorStore:
                 params.add_index(
                     "text_sparse", index_name="text_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25"
                 )
-            # An embedded engine builds at loading; the client would sleep half a second an index to see that it is done.
+            # An embedded engine builds at loading; the client would sleep half a second to see that it is done.
             self._client.create_index(self.alias, params, timeout=3600, sync=not self.embedded)
             self._await_index()
 
@@ -263,13 +263,16 @@ class VectorStore:
                 raise StoreError("Milvus has not finished the index within an hour", hint="`vicinal index` tries again")
             time.sleep(0.2)
 
-    def load(self, *, again: bool = False) -> None:
-        """Make the collection searchable; ``again`` makes an embedded engine serve new rows from the index too."""
+    def load(self, *, again: bool = False, wait: bool = True) -> None:
+        """Make the collection searchable; ``again`` makes an embedded engine serve new rows from the index too.
+
+        Without ``wait`` a server is told to, and goes on by itself; another call waits for it.
+        """
         with self._translated():
             if again and self.embedded:
                 self._client.release_collection(self.alias)
             if str(self._client.get_load_state(self.alias)["state"]) != "Loaded":
-                self._client.load_collection(self.alias, timeout=600)
+                self._client.load_collection(self.alias, timeout=600, _async=not wait)
 
     # --- rows
 

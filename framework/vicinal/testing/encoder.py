@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from threading import Barrier
 from typing import Any, ClassVar, get_args, get_type_hints
@@ -14,6 +15,7 @@ from typing import Any, ClassVar, get_args, get_type_hints
 import numpy as np
 
 from vicinal.encoder import Encoder
+from vicinal.errors import BadItem
 from vicinal.model import Item, Rendering, Segment, Space
 from vicinal.testing.checks import assert_described, assert_frozen, assert_refused, assert_same, assert_strict
 from vicinal.testing.process import Answer, ask
@@ -121,6 +123,18 @@ class EncoderContract:
         assert self.bad, "give contents that must be refused, as `bad`"
         for item in _items(self.bad):
             assert_refused(self.encoder.decode, item)
+
+    def test_decode_many_equals_decode(self) -> None:
+        if type(self.encoder).decode_many is Encoder.decode_many:
+            return
+        pairs = zip_longest(self.items, _items(self.bad))
+        mixed = [item for pair in pairs for item in pair if item is not None]
+        answers, alone = self.encoder.decode_many(mixed), Encoder.decode_many(self.encoder, mixed)
+        assert len(answers) == len(mixed), "give an answer for each item, in their order"
+        for item, answer, expected in zip(mixed, answers, alone, strict=True):
+            assert isinstance(answer, BadItem) == isinstance(expected, BadItem), f"{item}: {answer}, alone: {expected}"
+            if not isinstance(answer, BadItem) and not isinstance(expected, BadItem):
+                self._assert_same(self._encode(answer), self._encode(expected), f"{item} among others and alone")
 
     # Encoding
 
