@@ -302,17 +302,20 @@ class Search:
     # --- what is found
 
     def _hits(self, answers: Sequence[Sequence[Candidate]]) -> list[list[Hit]]:
-        flat = [candidate for answer in answers for candidate in answer]
-        records = iter(self.metadata.records([item_id(candidate.item) for candidate in flat]))
-        return [_ranked([self._hit(candidate, next(records)) for candidate in answer]) for answer in answers]
+        ids = {candidate.item: item_id(candidate.item) for answer in answers for candidate in answer}
+        records = dict(zip(ids, self.metadata.records(list(ids.values())), strict=True))
+        return [
+            [self._hit(candidate, records[candidate.item], rank) for rank, candidate in enumerate(answer, 1)]
+            for answer in answers
+        ]
 
-    def _hit(self, candidate: Candidate, record: Any) -> Hit:
+    def _hit(self, candidate: Candidate, record: Any, rank: int) -> Hit:
         distance, near = similarity(candidate.distance, self.index.metric)
         segment = None
         if self.encoder.segmented:
             segment = {"number": candidate.segment, "start": candidate.start, "end": candidate.end}
         uri, metadata, content = (record.uri, record.metadata, record.content) if record else ("", {}, None)
-        return Hit(candidate.item, 0, distance, near, uri, metadata, content, segment)
+        return Hit(candidate.item, rank, distance, near, uri, metadata, content, segment)
 
 
 def _alike(asks: Sequence[Ask], prepared: Sequence[Query | Exception]) -> dict[tuple[int, str], list[int]]:
