@@ -34,7 +34,7 @@ def clips(tmp_path_factory):
         kinds = [KINDS[place] for place in rng.permutation(len(KINDS))[:5]]
         draws = [graded(make_videos.shot(kind, 100 + number), number / 10) for kind in kinds]
         name = f"{number}.{'mp4' if number % 2 else 'webm'}"
-        codec = ("libx264", {}) if number % 2 else ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"})
+        codec = ("libx264", {}) if number % 2 else ("libvpx-vp9", {"deadline": "good", "cpu-used": "5", "crf": "24"})
         write(folder / name, make_videos.film(draws, SHOT), make_videos.RATE, *codec)
         drawn[name] = draws
     return folder, drawn
