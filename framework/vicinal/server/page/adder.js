@@ -8,7 +8,9 @@ const DONE = { new: "added", updated: "replaced", unchanged: "there already, unc
 
 /** The panel; `onAdded` is called when something has changed. */
 export function addPanel(solution, onAdded) {
-  return solution.query.kind === "text" || solution.query.kind === "smiles" ? textPanel(solution, onAdded) : filePanel(solution, onAdded);
+  return solution.query.kind === "text" || solution.query.kind === "smiles"
+    ? textPanel(solution, onAdded)
+    : filePanel(solution, onAdded);
 }
 
 function textPanel(solution, onAdded) {
@@ -30,7 +32,11 @@ function textPanel(solution, onAdded) {
     }
     button.disabled = true;
     try {
-      const { status } = await api.addText(solution.name, { key: key.input.value.trim(), content: content.input.value.trim(), metadata });
+      const { status } = await api.addText(solution.name, {
+        key: key.input.value.trim(),
+        content: content.input.value.trim(),
+        metadata,
+      });
       say(told, "good", `${key.input.value.trim()}: ${DONE[status]}`);
       for (const one of [key, content]) one.input.value = "";
       key.input.focus();
@@ -46,15 +52,32 @@ function textPanel(solution, onAdded) {
     return null;
   }
 
-  const element = h("form.panel.adder", { onsubmit: submit }, h("h2", "Add an item"), h("div.fields", key.element, content.element, more.elements), h("div.row", button, told));
+  const element = h(
+    "form.panel.adder",
+    { onsubmit: submit },
+    h("h2", "Add an item"),
+    h("div.fields", key.element, content.element, more.elements),
+    h("div.row", button, told),
+  );
   return { element, focus: () => key.input.focus() };
 }
 
 function filePanel(solution, onAdded) {
   const id = uniqueId("files");
   const accept = `${solution.query.kind}/*`;
-  const chooser = h("input.hidden", { type: "file", id, accept, multiple: true, onchange: () => upload([...chooser.files]) });
-  const choose = h("button.primary", { type: "button", onclick: () => chooser.click() }, icon("upload"), h("span", "Choose files"));
+  const chooser = h("input.hidden", {
+    type: "file",
+    id,
+    accept,
+    multiple: true,
+    onchange: () => upload([...chooser.files]),
+  });
+  const choose = h(
+    "button.primary",
+    { type: "button", onclick: () => chooser.click() },
+    icon("upload"),
+    h("span", "Choose files"),
+  );
   const more = metadataInputs(solution.fields);
   const told = h("ul.uploads", { "aria-live": "polite" });
 
@@ -88,7 +111,10 @@ function filePanel(solution, onAdded) {
       show("good", DONE[status]);
       return status !== "unchanged";
     } catch (error) {
-      show("bad", [error.about("content", "file", "key", "metadata") || error.message, error.hint].filter(Boolean).join(". "));
+      show(
+        "bad",
+        [error.about("content", "file", "key", "metadata") || error.message, error.hint].filter(Boolean).join(". "),
+      );
       return false;
     }
   }
@@ -98,7 +124,12 @@ function filePanel(solution, onAdded) {
     { ondragover: (event) => event.preventDefault(), ondrop: dropped },
     h("h2", "Add files"),
     h("div.fields", more.elements),
-    h("div.row", choose, h("span.quiet", "or drop them here. A file with the name of one that is there replaces it."), chooser),
+    h(
+      "div.row",
+      choose,
+      h("span.quiet", "or drop them here. A file with the name of one that is there replaces it."),
+      chooser,
+    ),
     told,
   );
   function dropped(event) {
@@ -110,14 +141,22 @@ function filePanel(solution, onAdded) {
 
 /** Inputs for the declared fields, and one for any other metadata. */
 function metadataInputs(fields) {
-  const inputs = fields.map((field) => [field, labelled(field.name, { type: field.type.startsWith("varchar") || field.type === "bool" ? "text" : "number", step: "any", placeholder: field.type === "bool" ? "true or false" : "" })]);
+  const inputs = fields.map((field) => [
+    field,
+    labelled(field.name, {
+      type: field.type.startsWith("varchar") || field.type === "bool" ? "text" : "number",
+      step: "any",
+      placeholder: field.type === "bool" ? "true or false" : "",
+    }),
+  ]);
   const rest = labelled("More metadata (JSON)", { class: "code", placeholder: '{"year": 2001}', spellcheck: "false" });
   return {
     elements: [...inputs.map(([, input]) => input.element), rest.element],
     fail: rest.fail,
     read() {
       const values = rest.input.value.trim() ? parsed(rest.input.value) : {};
-      for (const [field, { input }] of inputs) if (input.value.trim()) values[field.name] = typed(field.type, input.value.trim());
+      for (const [field, { input }] of inputs)
+        if (input.value.trim()) values[field.name] = typed(field.type, input.value.trim());
       return values;
     },
   };
@@ -125,7 +164,8 @@ function metadataInputs(fields) {
 
 function parsed(text) {
   const value = JSON.parse(text);
-  if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Error("a JSON object is wanted, as {\"year\": 2001}");
+  if (value === null || typeof value !== "object" || Array.isArray(value))
+    throw new Error('a JSON object is wanted, as {"year": 2001}');
   return value;
 }
 

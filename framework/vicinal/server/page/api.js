@@ -133,7 +133,8 @@ export function follow(name, id, onNews) {
   source.addEventListener("end", (event) => {
     const news = JSON.parse(event.data);
     source.close();
-    if (news.ended === null) timer = setTimeout(poll, 1000); // the server is being stopped, not the run
+    if (news.ended === null)
+      timer = setTimeout(poll, 1000); // the server is being stopped, not the run
     else onNews(news, true);
   });
   source.addEventListener("error", () => {

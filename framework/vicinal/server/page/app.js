@@ -94,7 +94,15 @@ function lost(name) {
   current?.body.close();
   current = null;
   mark();
-  fill(main, state("search", "No such solution", `This server has none named “${name}”.`, h("a.button.secondary", { href: format({ name: solutions[0].name }) }, `Go to ${solutions[0].title}`)));
+  fill(
+    main,
+    state(
+      "search",
+      "No such solution",
+      `This server has none named “${name}”.`,
+      h("a.button.secondary", { href: format({ name: solutions[0].name }) }, `Go to ${solutions[0].title}`),
+    ),
+  );
 }
 
 function open(solution, { view }) {
@@ -117,7 +125,12 @@ function heading(solution, view) {
     "nav.views",
     { "aria-label": "Views" },
     Object.entries(VIEWS).map(([name, [, title]]) =>
-      h("a", { href: format({ name: solution.name, view: name }), "aria-current": name === view && "page" }, title, name === "index" && h("span.badge.bad")),
+      h(
+        "a",
+        { href: format({ name: solution.name, view: name }), "aria-current": name === view && "page" },
+        title,
+        name === "index" && h("span.badge.bad"),
+      ),
     ),
   );
   function show() {

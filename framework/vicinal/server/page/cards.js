@@ -29,7 +29,10 @@ function card(thing, actions, list) {
   element.dataset.key = thing.key;
   element.classList.add(thing.kind);
   element.setAttribute("aria-label", thing.rank ? `${thing.rank}. ${thing.key}, similarity ${near(thing)}` : thing.key);
-  append(element, (makers[thing.kind] ?? text)(thing, actions, () => large(thing, actions, list)));
+  append(
+    element,
+    (makers[thing.kind] ?? text)(thing, actions, () => large(thing, actions, list)),
+  );
   return element;
 }
 
@@ -42,7 +45,12 @@ function nearness(hit) {
   if (hit.similarity === undefined) return null;
   const bar = h("span.fill");
   bar.style.setProperty("--share", Math.max(0, Math.min(1, hit.similarity)));
-  return h("span.near", { title: `Similarity ${hit.similarity}` }, h("span.meter", { "aria-hidden": "true" }, bar), h("b", near(hit)));
+  return h(
+    "span.near",
+    { title: `Similarity ${hit.similarity}` },
+    h("span.meter", { "aria-hidden": "true" }, bar),
+    h("b", near(hit)),
+  );
 }
 
 function title(thing) {
@@ -53,7 +61,13 @@ function title(thing) {
 function buttons(thing, { similar, remove }) {
   return h(
     "span.acts",
-    similar && h("button.similar", { type: "button", title: `More like ${thing.key}`, onclick: () => similar(thing.key) }, icon("near"), h("span", "More like this")),
+    similar &&
+      h(
+        "button.similar",
+        { type: "button", title: `More like ${thing.key}`, onclick: () => similar(thing.key) },
+        icon("near"),
+        h("span", "More like this"),
+      ),
     remove && iconButton("trash", `Remove ${thing.key}`, () => remove(thing.key)),
   );
 }
@@ -68,19 +82,38 @@ function folded(thing) {
 }
 
 function facts(thing) {
-  const rows = Object.entries(thing.metadata).map(([name, value]) => [name, name === "bytes" ? bytes(value) : plain(value)]);
+  const rows = Object.entries(thing.metadata).map(([name, value]) => [
+    name,
+    name === "bytes" ? bytes(value) : plain(value),
+  ]);
   rows.unshift(["key", thing.key]);
   if (thing.kind === "svg") rows.push(["SMILES", thing.content]);
-  if (thing.segment) rows.push(["found at", `${moment(thing)}${thing.segment.end > thing.segment.start ? ` – ${clock(thing.segment.end)}` : ""}`]);
-  if (thing.distance !== undefined) rows.push(["similarity", thing.similarity.toPrecision(6)], ["distance", thing.distance.toPrecision(6)]);
+  if (thing.segment)
+    rows.push([
+      "found at",
+      `${moment(thing)}${thing.segment.end > thing.segment.start ? ` – ${clock(thing.segment.end)}` : ""}`,
+    ]);
+  if (thing.distance !== undefined)
+    rows.push(["similarity", thing.similarity.toPrecision(6)], ["distance", thing.distance.toPrecision(6)]);
   if (thing.added) rows.push(["added", "by hand"]);
-  return h("dl.facts", rows.map(([name, value]) => [h("dt", name), h("dd", value)]));
+  return h(
+    "dl.facts",
+    rows.map(([name, value]) => [h("dt", name), h("dd", value)]),
+  );
 }
 
 /** The metadata that is short enough for a label. */
 function labels(thing, but = []) {
-  const shown = Object.entries(thing.metadata).filter(([name, value]) => plain(value).length <= 40 && plain(value) !== "" && !but.includes(name));
-  return shown.length > 0 && h("span.labels", shown.slice(0, 4).map(([name, value]) => h("span.label", { title: name }, plain(value))));
+  const shown = Object.entries(thing.metadata).filter(
+    ([name, value]) => plain(value).length <= 40 && plain(value) !== "" && !but.includes(name),
+  );
+  return (
+    shown.length > 0 &&
+    h(
+      "span.labels",
+      shown.slice(0, 4).map(([name, value]) => h("span.label", { title: name }, plain(value))),
+    )
+  );
 }
 
 function foot(thing, actions) {
@@ -108,7 +141,11 @@ function image(thing, actions, open) {
 
 function molecule(thing, actions, open) {
   return [
-    h("button.frame", { type: "button", "aria-label": `See ${thing.key} large`, onclick: open }, drawing(thing.content_url, `Structure of ${thing.key}`)),
+    h(
+      "button.frame",
+      { type: "button", "aria-label": `See ${thing.key} large`, onclick: open },
+      drawing(thing.content_url, `Structure of ${thing.key}`),
+    ),
     h("div.body", h("div.head", title(thing), labels(thing)), foot(thing, actions)),
   ];
 }
@@ -117,8 +154,17 @@ function molecule(thing, actions, open) {
 function film(thing, actions) {
   const start = thing.segment?.start ?? 0;
   const at = moment(thing);
-  const video = h("video", { src: `${thing.content_url}#t=${start || 0.001}`, preload: "metadata", playsinline: true, "aria-label": thing.key });
-  const run = h("button.start", { type: "button", "aria-label": `Play ${thing.key}${at ? ` from ${at}` : ""}`, onclick: play }, icon("play"));
+  const video = h("video", {
+    src: `${thing.content_url}#t=${start || 0.001}`,
+    preload: "metadata",
+    playsinline: true,
+    "aria-label": thing.key,
+  });
+  const run = h(
+    "button.start",
+    { type: "button", "aria-label": `Play ${thing.key}${at ? ` from ${at}` : ""}`, onclick: play },
+    icon("play"),
+  );
   const frame = h("div.frame", video, run);
   video.muted = true;
   video.addEventListener("error", () => fill(frame, h("span.gone", icon("video"), "This browser cannot play it")));
@@ -131,7 +177,17 @@ function film(thing, actions) {
   }
   return [
     frame,
-    h("div.body", h("div.head", title(thing), at && h("button.jump", { type: "button", title: "Play from where it was found", onclick: play }, icon("play"), at)), foot(thing, actions), folded(thing)),
+    h(
+      "div.body",
+      h(
+        "div.head",
+        title(thing),
+        at &&
+          h("button.jump", { type: "button", title: "Play from where it was found", onclick: play }, icon("play"), at),
+      ),
+      foot(thing, actions),
+      folded(thing),
+    ),
   ];
 }
 
@@ -151,7 +207,16 @@ function text(thing, actions) {
   return [
     h("div.head", thing.content ? h("h3", clamped(thing.content)) : h("h3", title(thing)), nearness(thing)),
     paragraphs,
-    h("div.foot", labels(thing, long.map(([name]) => name)), folded(thing), h("span.grow"), buttons(thing, actions)),
+    h(
+      "div.foot",
+      labels(
+        thing,
+        long.map(([name]) => name),
+      ),
+      folded(thing),
+      h("span.grow"),
+      buttons(thing, actions),
+    ),
   ];
 }
 
@@ -174,12 +239,21 @@ function clamped(content) {
 function large(thing, actions, list) {
   const similar = actions.similar;
   view(list.things, list.things.indexOf(thing), (one, close) => ({
-    media: one.kind === "svg" ? drawing(one.content_url, `Structure of ${one.key}`) : h("img", { src: one.content_url, alt: one.key }),
+    media:
+      one.kind === "svg"
+        ? drawing(one.content_url, `Structure of ${one.key}`)
+        : h("img", { src: one.content_url, alt: one.key }),
     body: [
       h("h2", title(one)),
       nearness(one),
       facts(one),
-      similar && h("button.secondary", { type: "button", onclick: () => (close(), similar(one.key)) }, icon("near"), "More like this"),
+      similar &&
+        h(
+          "button.secondary",
+          { type: "button", onclick: () => (close(), similar(one.key)) },
+          icon("near"),
+          "More like this",
+        ),
     ],
   }));
 }
@@ -189,38 +263,7 @@ export function skeletons(kind, number) {
   const layout = LAYOUTS[kind === "smiles" ? "svg" : kind] ?? "texts";
   const list = h("ol.cards.loading", { "aria-hidden": "true" });
   list.classList.add(layout);
-  for (let at = 0; at < number; at += 1) list.append(h("li.card", h("span.bone.media"), h("span.bone"), h("span.bone.short")));
+  for (let at = 0; at < number; at += 1)
+    list.append(h("li.card", h("span.bone.media"), h("span.bone"), h("span.bone.short")));
   return list;
-}
-
-/** Lets the arrow keys go through the cards, Enter open one, and M look for more like it. */
-export function installKeys(root, { similar, leave }) {
-  root.addEventListener("keydown", (event) => {
-    const card = event.target.closest?.(".card");
-    if (!card || event.target.closest("input, textarea, select, video, [role=slider]") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const to = neighbour(card, event.key);
-    if (to) {
-      event.preventDefault();
-      to.focus();
-    } else if (event.key === "ArrowUp") leave();
-    else if (event.target !== card) return;
-    else if (event.key === "Enter") card.querySelector(".frame:is(button), .play, .start, .jump, summary")?.click();
-    else if (event.key === "m" || event.key === "M") similar(card.dataset.key);
-  });
-}
-
-/** The card to the left or right, or the nearest one in the row above or below. */
-function neighbour(card, key) {
-  const all = [...card.parentElement.children];
-  const at = all.indexOf(card);
-  if (key === "ArrowRight") return all[at + 1];
-  if (key === "ArrowLeft") return all[at - 1];
-  if (key !== "ArrowDown" && key !== "ArrowUp") return null;
-  const down = key === "ArrowDown";
-  const here = card.getBoundingClientRect();
-  const beyond = (down ? all.slice(at + 1) : all.slice(0, at).reverse()).map((one) => [one, one.getBoundingClientRect()]);
-  const row = beyond.find(([, box]) => (down ? box.top > here.top + 1 : box.top < here.top - 1))?.[1].top;
-  const inRow = beyond.filter(([, box]) => row !== undefined && Math.abs(box.top - row) < 2);
-  inRow.sort(([, one], [, other]) => Math.abs(one.left - here.left) - Math.abs(other.left - here.left));
-  return inRow[0]?.[0];
 }

@@ -36,7 +36,10 @@ export function askForKey() {
         "form",
         { onsubmit: submit },
         h("h2", { id: `${id}-title` }, "An API key, please"),
-        h("p.quiet", "This server answers only those who show one. It is kept in a cookie of this site until you close the browser."),
+        h(
+          "p.quiet",
+          "This server answers only those who show one. It is kept in a cookie of this site until you close the browser.",
+        ),
         h("label", { for: id }, "API key"),
         input,
         problem,
@@ -88,7 +91,13 @@ export function view(things, start, show) {
   const dialog = h(
     "dialog.viewer",
     { "aria-label": "Large view", onclose: () => dialog.remove() },
-    h("div.bar", place, h("span.grow"), arrows, iconButton("close", "Close", () => dialog.close())),
+    h(
+      "div.bar",
+      place,
+      h("span.grow"),
+      arrows,
+      iconButton("close", "Close", () => dialog.close()),
+    ),
     h("div.pair", stage, side),
   );
 

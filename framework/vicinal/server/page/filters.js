@@ -2,6 +2,7 @@
 // A field's choice is a list of texts, as the address keeps it: values ("ab*": that begin so), or one "least..most".
 
 import * as api from "/page/api.js";
+import { sentence } from "/page/dialogs.js";
 import { fill, h, uniqueId } from "/page/dom.js";
 
 const SAMPLE = 200;
@@ -35,7 +36,9 @@ function clause(field, texts) {
 
 function words(name, texts) {
   const exact = texts.filter((text) => !text.endsWith("*"));
-  const parts = texts.filter((text) => text.endsWith("*")).map((text) => `${name} like ${quoted(`${text.slice(0, -1)}%`)}`);
+  const parts = texts
+    .filter((text) => text.endsWith("*"))
+    .map((text) => `${name} like ${quoted(`${text.slice(0, -1)}%`)}`);
   if (exact.length === 1) parts.unshift(`${name} == ${quoted(exact[0])}`);
   if (exact.length > 1) parts.unshift(`${name} in [${exact.map(quoted).join(", ")}]`);
   return parts.length > 1 ? `(${parts.join(" or ")})` : parts[0];
@@ -78,14 +81,16 @@ export function filterPanel(solution, onChange) {
       solution.fields.forEach((field, at) => inputs[at].show(where[field.name] ?? []));
     },
     fail(message, hint) {
-      fill(problem, message, message && hint ? h("span.hint", ` ${hint}`) : null);
+      fill(problem, sentence(message), message && hint && h("span.hint", ` ${sentence(hint)}`));
       written.toggleAttribute("aria-invalid", Boolean(message));
     },
     /** Looks at some items once, to offer the values that there are. */
     async suggest() {
       if (filled || !solution.fields.some(isText)) return;
       filled = true;
-      const { items, next } = await api.items(solution.name, { limit: SAMPLE }).catch(() => ({ items: [], next: null }));
+      const { items, next } = await api
+        .items(solution.name, { limit: SAMPLE })
+        .catch(() => ({ items: [], next: null }));
       solution.fields.forEach((field, at) => {
         if (!isText(field)) return;
         const values = new Set(items.map((item) => item.metadata[field.name]).filter((value) => value));
@@ -144,14 +149,22 @@ function textInput(field, onChange) {
         fill(body, fill(chips, values.map(chip)));
         body.parentElement.classList.add("wide");
         press();
-      } else fill(list, values.map((value) => h("option", { value })));
+      } else
+        fill(
+          list,
+          values.map((value) => h("option", { value })),
+        );
     },
   };
 }
 
 function flagInput(field, onChange) {
   const id = uniqueId("field");
-  const options = [["", "any"], ["true", "yes"], ["false", "no"]];
+  const options = [
+    ["", "any"],
+    ["true", "yes"],
+    ["false", "no"],
+  ];
   const select = h(
     "select",
     { id, onchange: () => onChange(select.value ? [select.value] : []) },

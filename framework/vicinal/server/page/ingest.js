@@ -6,13 +6,24 @@ import { announce, fill, h, icon, uniqueId } from "/page/dom.js";
 import { count, duration, plural, when } from "/page/format.js";
 
 const COUNTS = ["new", "updated", "unchanged", "removed", "failed"];
-const TITLES = { running: "Indexing", cancelling: "Stopping after the batch in hand", done: "Done", failed: "Stopped", cancelled: "Cancelled; what was done is kept" };
+const TITLES = {
+  running: "Indexing",
+  cancelling: "Stopping after the batch in hand",
+  done: "Done",
+  failed: "Stopped",
+  cancelled: "Cancelled; what was done is kept",
+};
 
 /** Shows the view in `root`; returns {update(), close()}. */
 export function indexView(root, solution, { changed }) {
   const id = uniqueId("prune");
   const prune = h("input", { type: "checkbox", id });
-  const start = h("button.primary", { type: "button", onclick: () => begin(() => api.startIngest(solution.name, prune.checked)) }, icon("stack"), "Index now");
+  const start = h(
+    "button.primary",
+    { type: "button", onclick: () => begin(() => api.startIngest(solution.name, prune.checked)) },
+    icon("stack"),
+    "Index now",
+  );
   const running = h("div.run", { hidden: true });
   const problem = h("p.problem", { role: "alert" });
   const numbers = h("section.panel.numbers", { "aria-label": "Numbers" });
@@ -68,7 +79,11 @@ export function indexView(root, solution, { changed }) {
     showFailures();
   }
 
-  const bar = h("div.progress", { role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, h("span"));
+  const bar = h(
+    "div.progress",
+    { role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" },
+    h("span"),
+  );
   const heading = h("h3");
   const pace = h("p.quiet");
   const tiles = h("dl.tiles");
@@ -80,17 +95,31 @@ export function indexView(root, solution, { changed }) {
     running.hidden = false;
     running.dataset.state = job.state;
     const share = job.state === "done" ? 1 : job.total ? Math.min(1, job.seen / job.total) : null;
-    fill(heading, ended && icon(job.state === "done" ? "done" : "warn"), job.kind === "retry" && job.state === "running" ? "Trying failures again" : TITLES[job.state]);
+    fill(
+      heading,
+      ended && icon(job.state === "done" ? "done" : "warn"),
+      job.kind === "retry" && job.state === "running" ? "Trying failures again" : TITLES[job.state],
+    );
     bar.classList.toggle("unsure", share === null && !ended);
     bar.style.setProperty("--share", share ?? 0);
     if (share === null) bar.removeAttribute("aria-valuenow");
     else bar.setAttribute("aria-valuenow", Math.round(share * 100));
     pace.textContent = paceOf(job, ended);
-    fill(tiles, COUNTS.filter((name) => job[name] || name === "new" || name === "unchanged" || name === "failed").map((name) => tile(name, job[name])));
+    fill(
+      tiles,
+      COUNTS.filter((name) => job[name] || name === "new" || name === "unchanged" || name === "failed").map((name) =>
+        tile(name, job[name]),
+      ),
+    );
     cancel.hidden = ended;
     cancel.disabled = job.state === "cancelling";
-    cancel.onclick = () => api.cancel(solution.name, job.id).catch((error) => toast(sentence(error.message), { isBad: true }));
-    fill(notes, job.error && h("p.problem", { role: "alert" }, sentence(job.error), job.hint && h("span.hint", ` ${job.hint}`)), job.warnings.map((line) => h("p.note", line)));
+    cancel.onclick = () =>
+      api.cancel(solution.name, job.id).catch((error) => toast(sentence(error.message), { isBad: true }));
+    fill(
+      notes,
+      job.error && h("p.problem", { role: "alert" }, sentence(job.error), job.hint && h("span.hint", ` ${job.hint}`)),
+      job.warnings.map((line) => h("p.note", line)),
+    );
   }
 
   async function showNumbers() {
@@ -104,10 +133,26 @@ export function indexView(root, solution, { changed }) {
   async function showFailures() {
     try {
       const page = await api.failures(solution.name);
-      const retry = h("button.secondary", { type: "button", onclick: () => begin(() => api.startRetry(solution.name)) }, icon("again"), "Try them again");
-      if (!page.total) return fill(failures, solution.items > 0 && h("p.allgood", icon("done"), "Every item could be read."));
+      const retry = h(
+        "button.secondary",
+        { type: "button", onclick: () => begin(() => api.startRetry(solution.name)) },
+        icon("again"),
+        "Try them again",
+      );
+      if (!page.total)
+        return fill(failures, solution.items > 0 && h("p.allgood", icon("done"), "Every item could be read."));
       const list = h("ul.failed", page.failures.map(failureLine));
-      fill(failures, h("div.heading", h("h2", plural(page.total, "failure")), h("span.quiet", "left out of the index, each for its reason"), h("span.grow"), retry), list);
+      fill(
+        failures,
+        h(
+          "div.heading",
+          h("h2", plural(page.total, "failure")),
+          h("span.quiet", "left out of the index, each for its reason"),
+          h("span.grow"),
+          retry,
+        ),
+        list,
+      );
       return moreFailures(list, page.next);
     } catch (error) {
       return fill(failures, failed(error, showFailures));
@@ -161,12 +206,22 @@ function tile(name, number) {
 }
 
 function failureLine({ key, stage, message, at }) {
-  return h("li", icon("warn"), h("div", h("b", key), h("p", message)), h("span.label", { title: "where it failed" }, stage), h("time.quiet", { datetime: at }, when(at)));
+  return h(
+    "li",
+    icon("warn"),
+    h("div", h("b", key), h("p", message)),
+    h("span.label", { title: "where it failed" }, stage),
+    h("time.quiet", { datetime: at }, when(at)),
+  );
 }
 
 function numbersOf(stats) {
   const { index, stores } = stats;
-  const parameters = index && Object.entries({ ...index.params, ...index.search }).map(([name, value]) => `${name} ${value}`).join(", ");
+  const parameters =
+    index &&
+    Object.entries({ ...index.params, ...index.search })
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ");
   const rows = [
     ["items", count(stats.items)],
     ["vectors", count(stats.rows)],
@@ -176,6 +231,11 @@ function numbersOf(stats) {
     ["metadata in", `Redis ${stores.redis.version}`],
     ["changed", stats.updated ? when(stats.updated) : "never"],
   ];
-  return [h("h2", "Numbers"), h("dl.facts", rows.map(([name, value]) => [h("dt", name), h("dd", value)]))];
+  return [
+    h("h2", "Numbers"),
+    h(
+      "dl.facts",
+      rows.map(([name, value]) => [h("dt", name), h("dd", value)]),
+    ),
+  ];
 }
-

@@ -2,10 +2,11 @@
 
 import * as api from "/page/api.js";
 import { addPanel } from "/page/adder.js";
-import { cards, extend, installKeys, skeletons } from "/page/cards.js";
+import { cards, extend, skeletons } from "/page/cards.js";
 import { failed, sentence, state, toast } from "/page/dialogs.js";
 import { debounced, fill, h, icon } from "/page/dom.js";
 import { count, plural } from "/page/format.js";
+import { installKeys } from "/page/keys.js";
 import { go } from "/page/route.js";
 
 const PAGE = 24;
@@ -29,7 +30,12 @@ export function itemsView(root, solution, { changed }) {
   });
   const told = h("span.quiet");
   const add = addPanel(solution, added);
-  const addButton = h("button.secondary", { type: "button", "aria-expanded": "false", onclick: toggleAdd }, icon("plus"), "Add");
+  const addButton = h(
+    "button.secondary",
+    { type: "button", "aria-expanded": "false", onclick: toggleAdd },
+    icon("plus"),
+    "Add",
+  );
   const listing = h("section.results", { "aria-label": "Items" });
   add.element.hidden = true;
   installKeys(listing, { similar, leave: () => find.focus() });
@@ -70,7 +76,13 @@ export function itemsView(root, solution, { changed }) {
     else if (!items.length) return fill(listing, none());
     else list = cards(items, { similar, remove }, "Items");
     const shown = list.things.length;
-    const button = next !== null && h("button.secondary", { type: "button", onclick: () => onward(next, list, button) }, `Show more (${count(shown)} so far)`);
+    const button =
+      next !== null &&
+      h(
+        "button.secondary",
+        { type: "button", onclick: () => onward(next, list, button) },
+        `Show more (${count(shown)} so far)`,
+      );
     return fill(listing, list, button && h("div.row.center", button));
   }
 
@@ -88,7 +100,12 @@ export function itemsView(root, solution, { changed }) {
 
   function none() {
     if (prefix) return state("search", "No such key", `No item has a key that begins with “${prefix}”.`);
-    const link = h("a.button.primary", { href: `#/${encodeURIComponent(solution.name)}/index` }, icon("stack"), "Index the source");
+    const link = h(
+      "a.button.primary",
+      { href: `#/${encodeURIComponent(solution.name)}/index` },
+      icon("stack"),
+      "Index the source",
+    );
     return state("stack", "Nothing is indexed yet", "Index the source, or add an item by hand.", link);
   }
 

@@ -21,7 +21,12 @@ const seen = new IntersectionObserver((entries) => {
 export function player(url, { start = 0, end = null, name = "sound", file = null } = {}) {
   const audio = new Audio();
   const button = h("button.play", { type: "button", "aria-label": `Play ${name}`, onclick: toggle }, icon("play"));
-  const wave = h("canvas.wave", { role: "slider", tabindex: "0", "aria-label": `Position in ${name}`, "aria-valuemin": "0" });
+  const wave = h("canvas.wave", {
+    role: "slider",
+    tabindex: "0",
+    "aria-label": `Position in ${name}`,
+    "aria-valuemin": "0",
+  });
   const time = h("span.time");
   const element = h("div.player", button, wave, time);
   let peaks = null;
@@ -79,7 +84,9 @@ export function player(url, { start = 0, end = null, name = "sound", file = null
   }
 
   function onKey(event) {
-    const by = { ArrowLeft: -STEP_SECONDS, ArrowDown: -STEP_SECONDS, ArrowRight: STEP_SECONDS, ArrowUp: STEP_SECONDS }[event.key];
+    const by = { ArrowLeft: -STEP_SECONDS, ArrowDown: -STEP_SECONDS, ArrowRight: STEP_SECONDS, ArrowUp: STEP_SECONDS }[
+      event.key
+    ];
     if (by === undefined) return;
     event.preventDefault();
     event.stopPropagation();

@@ -2,8 +2,9 @@
 
 import * as api from "/page/api.js";
 import { debounced, fill, h, icon, iconButton, uniqueId } from "/page/dom.js";
-import { bytes } from "/page/format.js";
+import { sentence } from "/page/dialogs.js";
 import { drawing, ink } from "/page/drawing.js";
+import { bytes } from "/page/format.js";
 import { player } from "/page/player.js";
 
 const DRAW_AFTER_MS = 250;
@@ -42,7 +43,13 @@ export function queryBox(solution, { onText, onFile, onClear }) {
     oninput: typed,
   });
   const erase = iconButton("close", "Clear the search", cleared, { hidden: true });
-  const chooser = h("input.hidden", { type: "file", accept: query.accept.join(","), tabindex: "-1", "aria-label": "File to search with", onchange: chosen });
+  const chooser = h("input.hidden", {
+    type: "file",
+    accept: query.accept.join(","),
+    tabindex: "-1",
+    "aria-label": "File to search with",
+    onchange: chosen,
+  });
   const choose = () => chooser.click();
   const parts = query.text ? textLine() : query.file ? dropZone() : itemsOnly();
   const element = h("form.ask", { role: "search", onsubmit: submitted }, parts, subject, problem, chooser);
@@ -72,11 +79,18 @@ export function queryBox(solution, { onText, onFile, onClear }) {
   }
 
   function itemsOnly() {
-    return h("div.zone", icon("near"), h("p", h("b", "Pick one of the items below"), h("span.quiet", " to find what is near it")));
+    return h(
+      "div.zone",
+      icon("near"),
+      h("p", h("b", "Pick one of the items below"), h("span.quiet", " to find what is near it")),
+    );
   }
 
   function files() {
-    return query.kinds.filter((kind) => WORDS[kind]).map((kind) => WORDS[kind]).join(" or ");
+    return query.kinds
+      .filter((kind) => WORDS[kind])
+      .map((kind) => WORDS[kind])
+      .join(" or ");
   }
 
   function submitted(event) {
@@ -124,7 +138,11 @@ export function queryBox(solution, { onText, onFile, onClear }) {
 
   function showSketch(drawn) {
     const url = URL.createObjectURL(drawn);
-    const picture = h("img.drawn", { src: url, alt: "The molecule as it is read", onload: () => URL.revokeObjectURL(url) });
+    const picture = h("img.drawn", {
+      src: url,
+      alt: "The molecule as it is read",
+      onload: () => URL.revokeObjectURL(url),
+    });
     fill(sketch, picture);
     sketch.hidden = false;
     sketch.classList.remove("stale");
@@ -145,7 +163,12 @@ export function queryBox(solution, { onText, onFile, onClear }) {
       fail("");
       onClear();
     };
-    fill(subject, media && h("div.thumb", media), h("div.what", h("span.quiet", about), h("b", { title: label }, label), note && h("span.quiet", note)), iconButton("close", "Clear the search", back));
+    fill(
+      subject,
+      media && h("div.thumb", media),
+      h("div.what", h("span.quiet", about), h("b", { title: label }, label), note && h("span.quiet", note)),
+      iconButton("close", "Clear the search", back),
+    );
     subject.hidden = false;
     element.classList.add("chosen");
   }
@@ -161,7 +184,11 @@ export function queryBox(solution, { onText, onFile, onClear }) {
     showSubject("More like", null, key);
     const item = await api.item(solution.name, key).catch(() => null);
     if (!item || subject.hidden || shown !== `@${key}`) return;
-    showSubject("More like", preview(item.kind, item.content_url, key), item.kind === "text" && item.content ? item.content : key);
+    showSubject(
+      "More like",
+      preview(item.kind, item.content_url, key),
+      item.kind === "text" && item.content ? item.content : key,
+    );
   }
 
   function hideSubject() {
@@ -172,7 +199,7 @@ export function queryBox(solution, { onText, onFile, onClear }) {
   }
 
   function fail(message, hint = "", gently = false) {
-    fill(problem, message, message && hint && h("span.hint", ` ${hint}`));
+    fill(problem, sentence(message), message && hint && h("span.hint", ` ${hint}`));
     problem.classList.toggle("gentle", gently);
     field.toggleAttribute("aria-invalid", Boolean(message) && !gently);
   }

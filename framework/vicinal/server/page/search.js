@@ -1,11 +1,12 @@
 // The view that searches: the box, the number of results, the filter, and what was found.
 
 import * as api from "/page/api.js";
-import { cards, installKeys, skeletons } from "/page/cards.js";
+import { cards, skeletons } from "/page/cards.js";
 import { failed, state, toast } from "/page/dialogs.js";
 import { announce, debounced, fill, h, icon, uniqueId } from "/page/dom.js";
 import { conditions, expression, filterPanel } from "/page/filters.js";
 import { milliseconds, plural } from "/page/format.js";
+import { installKeys } from "/page/keys.js";
 import { keepUpload, queryBox, takeFiles, upload } from "/page/query.js";
 import { go, MOST_K } from "/page/route.js";
 
@@ -32,8 +33,17 @@ export function searchView(root, solution) {
   });
   const filters = filterPanel(solution, (where, f) => go_({ where, f }, { replace: true }));
   const slider = limitSlider((k) => go_({ k }, { replace: true }));
-  const filterButton = h("button.chip.toggle", { type: "button", "aria-expanded": "false", onclick: () => openFilters() });
-  const share = h("button.chip.quiet", { type: "button", title: "Copy the address of this search", onclick: copyLink }, icon("link"), h("span", "Copy link"));
+  const filterButton = h("button.chip.toggle", {
+    type: "button",
+    "aria-expanded": "false",
+    onclick: () => openFilters(),
+  });
+  const share = h(
+    "button.chip.quiet",
+    { type: "button", title: "Copy the address of this search", onclick: copyLink },
+    icon("link"),
+    h("span", "Copy link"),
+  );
   const results = h("section.results", { "aria-label": "Results" });
   const stopFiles = solution.query.file ? takeFiles(byFile) : () => {};
 
@@ -41,7 +51,13 @@ export function searchView(root, solution) {
   installKeys(results, { similar, leave: () => box.focus() });
   fill(
     root,
-    h("div.panel.asking", box.element, box.sketch, h("div.controls", slider.element, filterButton, h("span.grow"), share), filters.element),
+    h(
+      "div.panel.asking",
+      box.element,
+      box.sketch,
+      h("div.controls", slider.element, filterButton, h("span.grow"), share),
+      filters.element,
+    ),
     results,
   );
   document.addEventListener("keydown", onKey);
@@ -116,12 +132,19 @@ export function searchView(root, solution) {
     else if (filter) {
       openFilters(true);
       filters.fail(filter, error.hint);
-    } else return fill(results, failed(error, () => run(true)));
+    } else
+      return fill(
+        results,
+        failed(error, () => run(true)),
+      );
     return fill(results);
   }
 
   async function copyLink() {
-    await navigator.clipboard?.writeText(location.href).then(() => toast("The address is copied"), () => toast("It cannot be copied here; the address bar has it"));
+    await navigator.clipboard?.writeText(location.href).then(
+      () => toast("The address is copied"),
+      () => toast("It cannot be copied here; the address bar has it"),
+    );
   }
 
   function onKey(event) {
@@ -182,7 +205,12 @@ function timed(timings) {
 }
 
 function nothingIndexed(solution) {
-  const link = h("a.button.primary", { href: `#/${encodeURIComponent(solution.name)}/index` }, icon("stack"), "Index the source");
+  const link = h(
+    "a.button.primary",
+    { href: `#/${encodeURIComponent(solution.name)}/index` },
+    icon("stack"),
+    "Index the source",
+  );
   return state("stack", "Nothing is indexed yet", "Read the source once, and its items can be found here.", link);
 }
 
@@ -191,7 +219,8 @@ async function land(results, solution, route, { similar, onText }) {
   if (!solution.items) return fill(results, nothingIndexed(solution));
   const kind = solution.query.kind;
   const number = SAMPLE[kind === "smiles" ? "svg" : kind] ?? 6;
-  const lost = route.upload && !upload(route.upload) && h("p.note", "The file of this search is not kept. Choose it again.");
+  const lost =
+    route.upload && !upload(route.upload) && h("p.note", "The file of this search is not kept. Choose it again.");
   fill(results, lost, skeletons(kind, number));
   try {
     const { items } = await api.items(solution.name, { limit: number + 3 * CHIPS });
@@ -200,12 +229,24 @@ async function land(results, solution, route, { similar, onText }) {
     return fill(
       results,
       lost,
-      chips.length > 0 && h("div.chips", h("span.quiet", "Try"), chips.map((item) => chip(item, kind, onText))),
-      h("div.heading", h("h2", "From the index"), h("span.quiet", "a few of what is there; pick one to find its neighbours")),
+      chips.length > 0 &&
+        h(
+          "div.chips",
+          h("span.quiet", "Try"),
+          chips.map((item) => chip(item, kind, onText)),
+        ),
+      h(
+        "div.heading",
+        h("h2", "From the index"),
+        h("span.quiet", "a few of what is there; pick one to find its neighbours"),
+      ),
       cards(items.slice(0, number), { similar }, "Some indexed items"),
     );
   } catch (error) {
-    return fill(results, failed(error, () => land(results, solution, route, { similar, onText })));
+    return fill(
+      results,
+      failed(error, () => land(results, solution, route, { similar, onText })),
+    );
   }
 }
 
