@@ -26,8 +26,12 @@ docs: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(PIP) -e ".[bench]"
 	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/images.py
+	$(BIN)/python benchmarks/sounds.py
+	$(BIN)/python benchmarks/videos.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/serve.py
 
 clean:
 	rm -rf .venv .venv-milvus configs/.vicinal

@@ -9,6 +9,8 @@ molecules  RDKit's own multi-threaded way from SMILES to Morgan fingerprints (Mu
 skip       A second run over unchanged rows, stores opened anew, and its parts one by one. Nothing is encoded in such a
            run, so the first one uses a cheap encoder; what MiniLM adds, the hash of its weights, is shown beside it.
 memory     Peak memory of a fresh process that ingests few rows and many; see memory.py.
+images, sounds, videos
+           Programs of their own, images.py and so on; what follows the word is theirs.
 
 Contenders take turns; a ratio compares two of the same round. Shown are medians, with the lowest and the highest.
 """
@@ -20,6 +22,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +31,14 @@ import memory
 from common import Results, folder, median, ratios, rounds, seconds, solution
 
 TARGETS = {"texts": 0.97, "molecules": 0.7, "skip": 20_000}
+MEDIA = ("images", "sounds", "videos")
 PARTS = ("texts", "molecules", "skip", "memory")
 
 
 def main() -> None:
+    if sys.argv[1:2] and sys.argv[1] in MEDIA:
+        import_module(sys.argv.pop(1)).main()
+        return
     parser = common.parser(__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(PARTS)}; all by default")
     parser.add_argument("--texts", type=int, default=3_000, metavar="N", help="texts (3,000)")

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 SCRIPT = Path(sys.executable).with_name("vicinal")
 HEAVY = (
     "torch", "torchvision", "torchaudio", "transformers", "sentence_transformers", "pandas", "pymilvus", "milvus_lite",
-    "librosa", "fastapi", "rdkit", "pyarrow", "numpy",
+    "librosa", "fastapi", "uvicorn", "prometheus_client", "PIL", "av", "scipy", "rdkit", "pyarrow", "numpy",
 )  # fmt: skip
 
 

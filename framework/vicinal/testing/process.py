@@ -20,6 +20,9 @@ __all__ = ["HEAVY", "Answer", "ask"]
 
 HEAVY = frozenset(
     {
+        "PIL",
+        "av",
+        "fastapi",
         "librosa",
         "onnxruntime",
         "pandas",
@@ -27,7 +30,9 @@ HEAVY = frozenset(
         "rdkit",
         "sentence_transformers",
         "tensorflow",
+        "timm",
         "torch",
+        "torchaudio",
         "torchvision",
         "transformers",
     }
