@@ -1,0 +1,152 @@
+"""How fast vicinal ingests videos, and what it decodes of them.
+
+ingest   Generated videos of 640 × 360, H.264 as x264 writes it by default, a frame a second through EfficientNet-Lite0.
+         (a) is the image encoder alone, fed with those frames, decoded and cut out already. (b) is the loop that
+         notebooks have: every frame decoded, each 25th kept as an image, encoded video by video, nothing stored. The
+         encoder is loaded before any clock starts. On a CPU decoding takes its share of the cores from the encoder: how
+         much, a row of its own says.
+decode   Frames picked by the plan of vicinal_video.plan against decoding all frames, for key frames near and far apart.
+
+Contenders take turns; a ratio compares two of the same round. Shown are medians, with the lowest and the highest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+from common import Results, folder, median, ratios, rounds, seconds, solution
+
+sys.path.insert(0, str(common.DATA))
+import make_videos
+
+PARTS = ("ingest", "decode")
+TARGET = 0.9
+RATE = 25
+SIZE = (640, 360)
+SHOTS = 4
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(PARTS)}; all by default")
+    parser.add_argument("--videos", type=int, default=32, metavar="N", help="ingest: videos of 12 s (32)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each contender (3)")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    results = Results(options.json)
+    for name in options.parts or PARTS:
+        {"ingest": ingest, "decode": decode}[name](options, results)
+    results.print()
+
+
+def written(where: Path, count: int, options: dict[str, str] | None = None) -> list[Path]:
+    """Generated videos of four shots."""
+    kinds = list(make_videos.KINDS)
+    where.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        shots = [make_videos.shot(kinds[(number + place * 2) % len(kinds)], number) for place in range(SHOTS)]
+        frames = (image.resize(SIZE) for image in make_videos.film(shots, rate=RATE))
+        path = where / f"{number:03}.mp4"
+        paths.append(make_videos.write(path, frames, RATE, options=options or {"preset": "veryfast"}))
+    return paths
+
+
+def ingest(options: argparse.Namespace, results: Results) -> None:
+    from vicinal import Item
+    from vicinal_image.efficientnet import EfficientNetLite0
+    from vicinal_video.film import Film
+    from vicinal_video.keyframes import Keyframes
+
+    with folder() as where:
+        paths = written(where / "videos", options.videos)
+        encoder, videos = EfficientNetLite0(), Keyframes()
+        samples = [segment.sample for path in paths for segment in videos.decode(Item("x", path))]
+        count = len(samples)
+        encoder.encode(samples[: encoder.window])
+
+        def alone() -> None:
+            for start in range(0, count, encoder.window):
+                encoder.encode(samples[start : start + encoder.window])
+
+        def decoding() -> None:
+            for path in paths:
+                videos.decode(Item("x", path))
+
+        def loop() -> None:
+            for path in paths:
+                images = [shown.frame.to_image() for n, shown in enumerate(Film(path, 1e6).frames()) if n % RATE == 0]
+                encoder.encode([encoder.decode(Item("x", image))[0].sample for image in images])
+
+        contenders: dict[str, Callable[[], float]] = {
+            "(a) the image encoder alone, frames in memory": lambda: seconds(alone),
+            "(b) the loop: all frames decoded, one after another": lambda: seconds(loop),
+            "decoding alone, one thread": lambda: seconds(decoding),
+            "vicinal": lambda: ingested(where / "videos", len(paths), count),
+        }
+        ingested(where / "videos", len(paths), count)
+        taken = rounds(contenders, options.rounds)
+    names = list(contenders)
+    title = f"{len(paths)} videos of {SHOTS * make_videos.SECONDS:g} s, {SIZE[0]} × {SIZE[1]}, H.264; a frame a second"
+    results.add("ingest", title, table(taken, {names[0]: TARGET, names[1]: 1.0}, count))
+
+
+def table(taken: dict[str, list[float]], targets: dict[str, float], count: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for name, times in taken.items():
+        rows.append({"": name, "frames/s": [count / each for each in times]})
+        if name in targets:
+            found = ratios(taken, name, "vicinal")
+            met = "yes" if median(found) >= targets[name] else "no"
+            rows[-1] |= {"vicinal / it": found, "target": targets[name], "met": met}
+    return rows
+
+
+def ingested(where: Path, count: int, segments: int) -> float:
+    """Seconds from opening the stores to the end of the run, the encoder loaded."""
+    with folder() as home, solution(home, f"{{type: folder, path: '{where}'}}", "{type: keyframes}") as made:
+        made.encoder.encode([segment.sample for segment in made.encoder.decode_query(next(where.iterdir()))])
+        reports: list[Any] = []
+        taken = seconds(lambda: reports.append(made.ingest()))
+        assert (reports[0].new, reports[0].rows, reports[0].failed) == (count, segments, 0), reports[0]
+        return taken
+
+
+def decode(options: argparse.Namespace, results: Results) -> None:
+    from vicinal_video.film import Film
+    from vicinal_video.picks import intervals
+    from vicinal_video.plan import planned
+
+    rows = []
+    with folder() as where:
+        for keys in (10, 50, 250):
+            chosen = {"preset": "veryfast", "x264-params": f"keyint={keys}:scenecut=0"}
+            paths = written(where / str(keys), 4, chosen)
+
+            def by_plan(paths: Sequence[Path] = paths) -> None:
+                for path in paths:
+                    film = Film(path, 1e6)
+                    if plan := planned(*film.stored(), 1.0):
+                        list(film.chosen(plan))
+
+            def whole(paths: Sequence[Path] = paths) -> None:
+                for path in paths:
+                    list(intervals(Film(path, 1e6).frames(), 1.0))
+
+            contenders: dict[str, Callable[[], float]] = {
+                "all frames": lambda run=whole: seconds(run),  # type: ignore[misc]
+                "by plan": lambda run=by_plan: seconds(run),  # type: ignore[misc]
+            }
+            taken = rounds(contenders, options.rounds)
+            rows.append({"frames from key frame to key frame": str(keys), "times as fast": ratios(taken, *contenders)})
+    results.add("decode", f"A frame a second of H.264, {SIZE[0]} × {SIZE[1]}, decoded by plan", rows)
+
+
+if __name__ == "__main__":
+    main()
