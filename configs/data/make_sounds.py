@@ -237,6 +237,17 @@ def main() -> None:
             rng = np.random.default_rng([SEED, sorted(NAMES).index(kind), number])
             suffix, codec = (".flac", "flac") if name == "hats" else (".ogg", "libopus")
             write(folder / kind / f"{name}{suffix}", sound(kind, number, rng), codec)
+    write(folder.parent / "owl-in-the-rain.ogg", owl_in_the_rain())
+
+
+def owl_in_the_rain() -> np.ndarray:
+    """Two seconds of a sample sound with another one over it, to search with."""
+    owl, rain = (
+        sound(kind, NAMES[kind].index(name), np.random.default_rng([SEED, sorted(NAMES).index(kind), number]))
+        for kind, name, number in (("birds", "owl", 3), ("noise", "rain", 7))
+    )
+    heard = owl + 0.15 * rain * np.sqrt(np.mean(owl**2) / np.mean(rain**2))
+    return 0.4 * heard[RATE : 3 * RATE]
 
 
 if __name__ == "__main__":

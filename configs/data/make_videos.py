@@ -36,7 +36,7 @@ CLIPS = {
     "countryside": ("train", "balloons", "snow"),
     "colours": ("rings", "planets", "balloons"),
 }
-STILLS = {"train.jpg": ("winter", 4.5), "fish.jpg": ("a-day-at-sea", 4.5)}
+STILLS = {"train.jpg": ("winter", 4.2), "fish.jpg": ("a-day-at-sea", 4.7)}
 """Moments of clips, in seconds."""
 
 

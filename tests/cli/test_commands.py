@@ -325,8 +325,8 @@ class TestDoctor:
 
 
 def test_demo_fills_the_samples_and_asks_them(vicinal):
-    molecules, qa, images, *_ = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
-    assert [each["solution"] for each in answers[:3]] == ["molecules", "qa", "images-offline"]
+    molecules, qa, images, sounds, videos = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
+    assert [each["solution"] for each in answers] == ["molecules", "qa", "images-offline", "audio", "videos"]
     assert all(list(each["ingest"]) == REPORT for each in answers)
     assert {each["ingest"]["failed"] for each in answers} == {0}
     assert [search["hits"][0]["key"] for search in molecules["searches"]][:2] == ["aspirin", "theobromine"]
@@ -335,5 +335,11 @@ def test_demo_fills_the_samples_and_asks_them(vicinal):
     assert cut_out[0] == "fish/fish-4.jpg"
     assert {key.split("/")[0] for key in flowers} == {"flowers"}
     assert "sunset" not in {key.split("/")[0] for key in other}
+    owl, drums = ([hit["key"] for hit in search["hits"]] for search in sounds["searches"])
+    assert owl[0] == "birds/owl.ogg"
+    assert {key.split("/")[0] for key in drums} == {"drums"}
+    still, same = (search["hits"][0] for search in videos["searches"])
+    assert (still["key"], still["segment"]["start"]) == ("winter.mp4", 4.0)
+    assert same["key"] in ("winter.mp4", "night-out.mp4", "countryside.mp4", "a-day-at-sea.mp4")
     files = {".vicinal", "data", *(sample.yaml for sample in SAMPLES)}
     assert {file.name for file in Path("demo").iterdir()} == files

@@ -66,6 +66,22 @@ SAMPLES = (
         ),
         "@fish/fish-2.jpg --limit 5",
     ),
+    Sample(
+        "audio.yaml",
+        (
+            Ask("data/owl-in-the-rain.ogg", "What was heard here for two seconds, in the rain?", file=True),
+            Ask("@drums/rock.ogg", "More like these drums (asked by their key)"),
+        ),
+        "@sirens/wail.ogg --limit 5",
+    ),
+    Sample(
+        "video.yaml",
+        (
+            Ask("data/videos/train.jpg", "In which video, and when, is this still seen?", file=True),
+            Ask("@new-year.mp4", "Videos that share moments with this one (asked by its key)"),
+        ),
+        "@colours.mp4 --limit 3",
+    ),
 )
 
 
