@@ -12,6 +12,7 @@ import { installTheme } from "/page/theme.js";
 
 const VIEWS = { search: [searchView, "Search"], items: [itemsView, "Items"], index: [indexView, "Index"] };
 const LOOK_MS = 3000;
+const COUNTED_MS = 1300; // the server counts items at most once a second
 
 const main = document.getElementById("main");
 const nav = document.getElementById("solutions");
@@ -34,7 +35,12 @@ async function load() {
 
 /** Asks again, since numbers have changed. */
 async function changed() {
+  await look();
   clearTimeout(looking);
+  looking = setTimeout(look, COUNTED_MS);
+}
+
+async function look() {
   try {
     const found = await api.solutions();
     for (const solution of solutions) Object.assign(solution, found.find(({ name }) => name === solution.name) ?? {});
@@ -49,7 +55,7 @@ async function changed() {
 /** While a store is away, see whether it is back. */
 function lookAgain() {
   clearTimeout(looking);
-  if (solutions.some(({ ready }) => !ready)) looking = setTimeout(changed, LOOK_MS);
+  if (solutions.some(({ ready }) => !ready)) looking = setTimeout(look, LOOK_MS);
 }
 
 function drawNav() {
