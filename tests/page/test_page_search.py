@@ -148,6 +148,23 @@ def test_a_sound_plays_and_one_at_a_time(reader):
     expect(one.get_by_role("button", name=re.compile("^Play"))).to_be_visible()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_was_played_of_a_sound_has_the_colour_of_the_button(visit, scheme):
+    page = visit(color_scheme=scheme).open("audio?q=%40birds%2Fcuckoo.ogg")
+    wave = first(page).get_by_role("slider")
+    expect(wave).to_have_attribute("aria-valuemax", re.compile("[1-9]"))
+    wave.click(position={"x": 200, "y": 20})
+    expect(wave).to_have_attribute("aria-valuetext", "0:01")
+    colours = """(canvas) => {
+      const seen = new Set();
+      const { data } = canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width / 4, 1);
+      for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) seen.add(data.slice(at, at + 3).join(", "));
+      return [...seen];
+    }"""
+    button = first(page).locator(".play").evaluate("(button) => getComputedStyle(button).backgroundColor")
+    assert [f"rgb({colour})" for colour in wave.evaluate(colours)] == [button]
+
+
 @pytest.mark.parametrize(
     ("gesture", "event"), [("drop", "DragEvent"), ("paste", "ClipboardEvent")], ids=["dropped", "pasted"]
 )
