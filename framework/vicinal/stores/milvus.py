@@ -38,6 +38,8 @@ MAX_LIMIT = 16_384
 _WRITE_BYTES = 16 * 1024 * 1024
 _QUERY_BYTES = 256 * 1024 * 1024
 _CALL_SECONDS = 60.0
+_IN_PROCESS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
+"""The client would ask every ten seconds whether it still has a connection, until the embedded server ends it."""
 _ROWS_A_CELL = 39
 
 
@@ -103,7 +105,8 @@ class VectorStore:
         logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
         with self._translated():
             # The embedded server keeps a connection of its own for each file; a server's may be shared.
-            return MilvusClient(self._where, token=token or "", timeout=timeout)
+            options = {"grpc_options": _IN_PROCESS} if self.embedded else {}
+            return MilvusClient(self._where, token=token or "", timeout=timeout, **options)
 
     def __enter__(self) -> Self:
         return self
