@@ -190,6 +190,20 @@ def ratios(taken: Mapping[str, Sequence[float]], reference: str, name: str) -> l
     return [base / mine for base, mine in zip(taken[reference], taken[name], strict=True)]
 
 
+def compared(
+    taken: Mapping[str, Sequence[float]], targets: Mapping[str, float], count: int, unit: str
+) -> list[dict[str, Any]]:
+    """A row for each contender, and how many times as fast as it vicinal is where there is a target for that."""
+    rows: list[dict[str, Any]] = []
+    for name, times in taken.items():
+        rows.append({"": name, unit: [count / each for each in times]})
+        if name in targets:
+            found = ratios(taken, name, "vicinal")
+            met = "yes" if median(found) >= targets[name] else "no"
+            rows[-1] |= {"vicinal / it": found, "target": targets[name], "met": met}
+    return rows
+
+
 def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 

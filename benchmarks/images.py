@@ -25,7 +25,7 @@ import numpy as np
 
 import common
 import memory
-from common import Results, folder, median, ratios, rounds, seconds, solution
+from common import Results, compared, folder, rounds, seconds, solution
 
 sys.path.insert(0, str(common.DATA))
 
@@ -111,7 +111,7 @@ def ingest(options: argparse.Namespace, results: Results) -> None:
         taken = rounds(contenders, options.rounds)
     title = f"{options.images} JPEGs of {SIZE[0]} × {SIZE[1]}, ResNet-18 in {encoder._engine.dtype}"
     targets = dict(zip(contenders, (OF_THE_ENCODER, OF_THE_LOOP), strict=False))
-    results.add("ingest", title, rows_of(taken, targets, len(paths)))
+    results.add("ingest", title, compared(taken, targets, len(paths), "images/s"))
 
 
 def offline(options: argparse.Namespace, results: Results) -> None:
@@ -129,19 +129,7 @@ def offline(options: argparse.Namespace, results: Results) -> None:
         }
         taken = rounds(contenders, options.rounds)
     title = f"{options.images} JPEGs of {SIZE[0]} × {SIZE[1]}, EfficientNet-Lite0 in {encoder._engine.dtype}"
-    results.add("offline", title, rows_of(taken, {"(a) the encoder alone": OF_THE_ENCODER}, len(paths)))
-
-
-def rows_of(taken: dict[str, list[float]], targets: dict[str, float], count: int) -> list[dict[str, Any]]:
-    """A row for each contender, and how many times as fast as it vicinal is."""
-    rows: list[dict[str, Any]] = []
-    for name, times in taken.items():
-        rows.append({"": name, "images/s": [count / each for each in times]})
-        if name in targets:
-            found = ratios(taken, name, "vicinal")
-            met = "yes" if median(found) >= targets[name] else "no"
-            rows[-1] |= {"vicinal / it": found, "target": targets[name], "met": met}
-    return rows
+    results.add("offline", title, compared(taken, {"(a) the encoder alone": OF_THE_ENCODER}, len(paths), "images/s"))
 
 
 def loop(paths: Sequence[Path], weights: Path) -> Callable[[], float]:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import common
-from common import Results, folder, median, ratios, rounds, seconds, solution
+from common import Results, compared, folder, rounds, seconds, solution
 
 sys.path.insert(0, str(common.DATA))
 import make_sounds
@@ -67,16 +67,6 @@ def main() -> None:
     for name in options.parts or PARTS:
         {"melstats": melstats, "clap": clap, "start": start, "scale": scale}[name](options, results)
     results.print()
-
-
-def table(taken: dict[str, list[float]], references: Sequence[str], mine: str, count: int) -> list[dict[str, Any]]:
-    """A row for each contender, and to what share of each reference vicinal comes."""
-    rows = [{"": name, "sounds/s": [count / each for each in times]} for name, times in taken.items()]
-    for row in rows:
-        if (name := str(row[""])) in references:
-            shares = ratios(taken, name, mine)
-            row |= {"vicinal / it": shares, "target": TARGET, "met": "yes" if median(shares) >= TARGET else "no"}
-    return rows
 
 
 def written(where: Path, count: int, length: float) -> list[Path]:
@@ -134,13 +124,13 @@ def melstats(options: argparse.Namespace, results: Results) -> None:
             "torchaudio and librosa, samples in memory": directly(sounds),
             "melstats' arithmetic, samples in memory": lambda: seconds(arithmetic),
             "melstats in a plain pool, from files": lambda: seconds(plain),
-            "vicinal ingest": lambda: ingested(where, "{type: melstats}", len(paths), len(paths)),
+            "vicinal": lambda: ingested(where, "{type: melstats}", len(paths), len(paths)),
         }
         ingested(where, "{type: melstats}", len(paths), len(paths))  # the pages of both stores' programs are nobody's
         taken = rounds(contenders, options.rounds)
     names = list(contenders)
     title = f"{len(sounds)} sounds of 10 s (Ogg Opus, MP3, FLAC), melstats"
-    results.add("melstats", title, table(taken, names[:3], names[3], len(sounds)))
+    results.add("melstats", title, compared(taken, dict.fromkeys(names[:3], TARGET), len(sounds), "sounds/s"))
 
 
 def directly(sounds: Sequence[np.ndarray]) -> Callable[[], float]:
@@ -185,13 +175,13 @@ def clap(options: argparse.Namespace, results: Results) -> None:
 
         contenders: dict[str, Callable[[], float]] = {
             "CLAP, decoded pieces in memory": lambda: seconds(alone),
-            "vicinal ingest": lambda: ingested(where, f"{{type: clap, model: '{model}'}}", len(paths), len(paths)),
+            "vicinal": lambda: ingested(where, f"{{type: clap, model: '{model}'}}", len(paths), len(paths)),
         }
         taken = rounds(contenders, options.rounds)
     names = list(contenders)
     precision = "bfloat16" if encoder._ear.lowered else "float32"
     title = f"{len(paths)} sounds of 10 s, CLAP of full size with random weights, {precision}"
-    results.add("clap", title, table(taken, names[:1], names[1], len(paths)))
+    results.add("clap", title, compared(taken, dict.fromkeys(names[:1], TARGET), len(paths), "sounds/s"))
 
 
 def full_size(path: Path) -> None:

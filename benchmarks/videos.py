@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import common
-from common import Results, folder, median, ratios, rounds, seconds, solution
+from common import Results, compared, folder, ratios, rounds, seconds, solution
 
 sys.path.insert(0, str(common.DATA))
 import make_videos
@@ -94,18 +94,7 @@ def ingest(options: argparse.Namespace, results: Results) -> None:
         taken = rounds(contenders, options.rounds)
     names = list(contenders)
     title = f"{len(paths)} videos of {SHOTS * make_videos.SECONDS:g} s, {SIZE[0]} × {SIZE[1]}, H.264; a frame a second"
-    results.add("ingest", title, table(taken, {names[0]: TARGET, names[1]: 1.0}, count))
-
-
-def table(taken: dict[str, list[float]], targets: dict[str, float], count: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for name, times in taken.items():
-        rows.append({"": name, "frames/s": [count / each for each in times]})
-        if name in targets:
-            found = ratios(taken, name, "vicinal")
-            met = "yes" if median(found) >= targets[name] else "no"
-            rows[-1] |= {"vicinal / it": found, "target": targets[name], "met": met}
-    return rows
+    results.add("ingest", title, compared(taken, {names[0]: TARGET, names[1]: 1.0}, count, "frames/s"))
 
 
 def ingested(where: Path, count: int, segments: int) -> float:
