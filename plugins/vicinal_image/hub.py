@@ -6,24 +6,20 @@ Nothing here imports torch or transformers, or reads the weights other than for 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from vicinal import hub
 from vicinal.errors import DependencyMissing, PluginError
-from vicinal_image import weights
 from vicinal_image.frame import Preprocessing
+from vicinal_image.weights import ANOTHER
 
 __all__ = ["ClipFolder", "locate"]
 
-_WEIGHTS = ("*.safetensors", "*.bin")
 _SMALL = ("*.json", "*.txt")
-_ANSWERS_IN = 5.0
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _METHODS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
 
@@ -38,7 +34,7 @@ class ClipFolder:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """Its ``config.json``."""
-        return _json(self.path / "config.json")
+        return hub.read_json(self.path / "config.json")
 
     @property
     def dimension(self) -> int:
@@ -57,8 +53,8 @@ class ClipFolder:
         Raises:
             PluginError: the files ask for a way that is not CLIP's.
         """
-        own = _json(self.path / "preprocessor_config.json")
-        found = own or _json(self.path / "processor_config.json").get("image_processor") or {}
+        own = hub.read_json(self.path / "preprocessor_config.json")
+        found = own or hub.read_json(self.path / "processor_config.json").get("image_processor") or {}
         resize, crop = _side(found.get("size", 224)), _side(found.get("crop_size", 224))
         method = _METHODS.get(found.get("resample", 3))
         steps = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
@@ -72,8 +68,8 @@ class ClipFolder:
     @cached_property
     def hash(self) -> str:
         """A hash of weights, tokenizer and all settings."""
-        files = sorted({path for kind in (*_weights(self.path), *_SMALL) for path in self.path.glob(kind)})
-        parts = [f"{path.name} {_sha256(path)}" for path in files]
+        files = sorted({path for kind in (*hub.weights(self.path), *_SMALL) for path in self.path.glob(kind)})
+        parts = [f"{path.name} {hub.sha256(path)}" for path in files]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -85,8 +81,8 @@ def locate(model: str) -> ClipFolder:
         PluginError: it is no CLIP.
     """
     is_path = Path(model).is_dir() or model.startswith((".", "/", "~")) or model.count("/") > 1
-    path = Path(model) if is_path else _cached(model) or _fetched(model)
-    if is_path and not (path.is_dir() and _weights(path)):
+    path = Path(model) if is_path else hub.cached(model) or _fetched(model)
+    if is_path and not (path.is_dir() and hub.weights(path)):
         raise _missing(model, "the folder holds no weights" if path.is_dir() else "there is no such folder")
     folder = ClipFolder(path, model)
     if (kind := folder.config.get("model_type")) != "clip":
@@ -101,60 +97,16 @@ def _side(size: Any) -> int:
     return int(size or 0)
 
 
-def _weights(path: Path) -> list[str]:
-    """The pattern of its files with weights, safetensors where there are any."""
-    return [kind for kind in _WEIGHTS if any(path.glob(kind))][:1]
-
-
-def _cache() -> Path:
-    """Where the hub's client keeps models: https://huggingface.co/docs/huggingface_hub/guides/manage-cache."""
-    env = os.environ
-    home = Path(env.get("HF_HOME") or Path(env.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    return Path(env.get("HF_HUB_CACHE") or env.get("HUGGINGFACE_HUB_CACHE") or home / "hub").expanduser()
-
-
-def _cached(name: str) -> Path | None:
-    folder = _cache() / f"models--{name.replace('/', '--')}"
-    main = folder / "refs" / "main"
-    if main.is_file() and _weights(snapshot := folder / "snapshots" / main.read_text().strip()):
-        return snapshot
-    return None
-
-
 def _fetched(name: str) -> Path:
-    if variable := weights.is_offline():
-        raise _missing(name, f"{variable} forbids downloads")
     try:
-        from huggingface_hub import HfApi, snapshot_download
-
-        info = HfApi().model_info(name, timeout=_ANSWERS_IN)
-        files = [sibling.rfilename for sibling in info.siblings or []]
-        kind = next((kind for kind in _WEIGHTS if any(file.endswith(kind[1:]) for file in files)), _WEIGHTS[0])
-        return Path(snapshot_download(name, revision=info.sha, allow_patterns=[*_SMALL, kind]))
-    except Exception as error:  # no network, no such model, no right to it: each has classes of its own
-        first = next(iter(str(error).splitlines()), "")
-        raise _missing(name, f"the hub answers {type(error).__name__}: {first}") from error
+        return hub.fetch(name, _SMALL)
+    except hub.NotFetched as error:
+        raise _missing(name, str(error)) from error
 
 
 def _missing(name: str, why: str) -> DependencyMissing:
-    cached = _cache() / f"models--{name.replace('/', '--')}"
+    cached = hub.cache() / f"models--{name.replace('/', '--')}"
     return DependencyMissing(
         f"the weights of the model {name} are not on this machine ({why})",
-        hint=f"they may lie in {cached}, or in a folder that `model:` names; {weights.ANOTHER}",
+        hint=f"they may lie in {cached}, or in a folder that `model:` names; {ANOTHER}",
     )
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        found: Mapping[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
-    except ValueError as error:
-        raise PluginError(f"{path} is not valid JSON: {error}", hint="fetch the model again") from error
-    return found
-
-
-def _sha256(path: Path) -> str:
-    """A file's SHA-256; the hub's cache names a large file by it, which spares reading it."""
-    real = path.resolve()
-    if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name):
-        return real.name
-    return weights.sha256(real)

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from vicinal import hub
 from vicinal.errors import DependencyMissing, PluginError
 from vicinal_image.catalogue import Published
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ANOTHER", "checked", "fetch", "find", "is_offline", "load", "sha256"]
+__all__ = ["ANOTHER", "checked", "fetch", "find", "load", "sha256"]
 
 SITE = "https://download.pytorch.org/models/"
 ANOTHER = "`type: efficientnet_lite0` needs no download"
 
-_OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _ANSWERS_IN = 3.0
 _STALLS_AFTER = 20.0
 
@@ -42,11 +42,6 @@ def _sha256(path: Path, size: int, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_offline() -> str:
-    """The variable that forbids downloads, or nothing."""
-    return next((name for name in _OFFLINE if os.environ.get(name, "").lower() in ("1", "on", "yes", "true")), "")
-
-
 # --- torchvision's files
 
 
@@ -59,7 +54,7 @@ def find(name: str) -> Path:
     path = _cache() / name
     if path.is_file():
         return path
-    if variable := is_offline():
+    if variable := hub.forbidden():
         raise _missing(path, f"{variable} forbids downloads")
     if not _answers(SITE):
         raise _missing(path, f"{SITE} does not answer")

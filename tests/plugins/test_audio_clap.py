@@ -258,11 +258,11 @@ def assert_explained(error, *words):
 
 def test_weights_that_cannot_be_had(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("VICINAL_OFFLINE", "1")
     with pytest.raises(DependencyMissing) as caught:
         _ = Clap().space
     place = tmp_path / "hub" / "models--laion--clap-htsat-unfused"
-    assert_explained(caught.value, "laion/clap-htsat-unfused", "HF_HUB_OFFLINE", str(place), "model:")
+    assert_explained(caught.value, "laion/clap-htsat-unfused", "VICINAL_OFFLINE", str(place), "model:")
     with pytest.raises(DependencyMissing) as caught:
         locate(str(tmp_path / "nowhere"))
     assert_explained(caught.value, "there is no such folder")
