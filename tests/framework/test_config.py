@@ -614,3 +614,8 @@ def test_any_value_of_any_key_is_a_config_or_has_problems(tmp_path, plugins, key
     config, problems = check_config(file, plugins)
     assert (config is None) == bool(problems)
     assert all(line.startswith(f"{file}:1:") and "\n" not in line for line in problems)
+
+
+def test_an_index_that_no_engine_knows_is_located(problems):
+    (problem,) = problems(GOOD + "index: {type: HNSWW}\n")
+    assert re.fullmatch(r"a\.yaml:\d+:9: index\.type: input should be 'auto', .*, not 'HNSWW'", problem)

@@ -250,8 +250,8 @@ def test_ef_is_never_below_the_number_of_hits():
     ("engine", "space", "config", "message"),
     [
         (LITE, FLOATS, {"type": "IVF_PQ"}, "Milvus Lite 3.2.2 cannot build index 'IVF_PQ' for float vectors"),
-        (LITE, FLOATS, {"type": "nonsense"}, "Milvus Lite 3.2.2 cannot build index 'nonsense' for float vectors"),
-        (SERVER, FLOATS, {"type": "nonsense"}, "Milvus 2.3.5 cannot build index 'nonsense' for float vectors"),
+        (LITE, FLOATS, {"type": "SCANN"}, "Milvus Lite 3.2.2 cannot build index 'SCANN' for float vectors"),
+        (SERVER, FLOATS, {"type": "HNSW_PQ"}, "Milvus 2.3.5 cannot build index 'HNSW_PQ' for float vectors"),
         (SERVER, FLOATS, {"type": "HNSW_SQ"}, "Milvus 2.3.5 cannot build index 'HNSW_SQ' for float vectors"),
         (SERVER, BITS, {"type": "HNSW"}, "Milvus 2.3.5 cannot build index 'HNSW' for binary vectors"),
         (SERVER, FLOATS, {"type": "BIN_FLAT"}, "Milvus 2.3.5 cannot build index 'BIN_FLAT' for float vectors"),
@@ -278,7 +278,7 @@ def assert_refused_before_anything_is_created(workshop, encoder, index):
 
 
 def test_nothing_is_created_for_an_index_that_no_engine_can_build(workshop):
-    assert_refused_before_anything_is_created(workshop, "hashed", "nonsense")
+    assert_refused_before_anything_is_created(workshop, "hashed", "HNSW_PQ")
     assert_refused_before_anything_is_created(workshop, "hashed", "{metric: JACCARD}")
     assert_refused_before_anything_is_created(workshop, "letters", "{metric: L2}")
 

@@ -160,10 +160,16 @@ Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
 Share = Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHARE}$"})]
 
 
+IndexType = Literal[
+    "auto", "AUTOINDEX", "FLAT", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "HNSW", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "SCANN",
+    "DISKANN", "BIN_FLAT", "BIN_IVF_FLAT",
+]  # fmt: skip
+
+
 class IndexConfig(Params):
     """The vector index: how Milvus finds near vectors."""
 
-    type: str = "auto"
+    type: IndexType = "auto"
     """The index's name in Milvus: FLAT, IVF_FLAT, IVF_SQ8, HNSW, BIN_IVF_FLAT …; auto picks by engine and size."""
     metric: Metric | None = None
     """How nearness is measured: COSINE, IP, L2 or JACCARD; the encoder's own by default."""
