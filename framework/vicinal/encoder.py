@@ -35,13 +35,6 @@ class Encoder(ABC):
     together: ClassVar[int] = 16
     """How many items one call of ``decode_many`` is given at most."""
 
-    queries: ClassVar[tuple[Medium, ...]] = ()
-    """What a user may search with; first what items are themselves. Faces ask for a text or a file by this.
-
-    Without it, that is texts where ``texts`` is set, and nothing otherwise: a server must not hand a stranger's text to
-    an encoder that reads paths. One that reads both takes ``text:…`` for a text, though a file may have that name.
-    """
-
     def __init__(self, params: Any = None) -> None:
         self.params: Any = type(self).Params() if params is None else params
 
@@ -62,6 +55,16 @@ class Encoder(ABC):
     def window(self) -> int:
         """How many samples one call of ``encode`` is given at most; more lets an encoder sort and batch them better."""
         return 256
+
+    @property
+    def queries(self) -> tuple[Medium, ...]:
+        """What a user may search with; first what items are themselves. Faces ask for a text or a file by this.
+
+        A class may set it as an attribute. Without it, that is texts where ``texts`` is set, and nothing otherwise: a
+        server must not hand a stranger's text to an encoder that reads paths. One that reads both takes ``text:…`` for
+        a text, though a file may have that name.
+        """
+        return ()
 
     @abstractmethod
     def decode(self, item: Item) -> Sequence[Segment]:

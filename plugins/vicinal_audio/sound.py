@@ -21,7 +21,7 @@ __all__ = ["SoundEncoder", "path_of"]
 class SoundEncoder(Encoder):
     """Encodes sounds; content and query are paths of files, also of videos, whose sound track is taken."""
 
-    queries: ClassVar[tuple[Medium, ...]] = ("audio",)
+    queries: tuple[Medium, ...] = ("audio",)
 
     class Params(Encoder.Params):
         window: float | None = Field(default=None, ge=1, le=600)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -26,7 +26,7 @@ __all__ = ["ImageEncoder"]
 class ImageEncoder(Encoder):
     """An encoder of images: a file's path, bytes, or an image of Pillow (a frame of a video, say)."""
 
-    queries: ClassVar[tuple[Medium, ...]] = ("image",)
+    queries: tuple[Medium, ...] = ("image",)
 
     class Params(Encoder.Params):
         batch_size: int = Field(default=16, ge=1, le=4096)

@@ -1,11 +1,13 @@
 """Videos by some of their frames: each becomes a segment with its time, encoded by any registered encoder of images.
 
 The image encoder is given frames as images of Pillow: that it takes these as an item's content is all that is asked of
-it. Videos are searched by a video, or by whatever the image encoder is asked by: a picture, with CLIP also a sentence.
+it. Videos are searched by a video, or by whatever the image encoder says it is asked by: a picture, with CLIP also a
+sentence.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -16,6 +18,7 @@ from pydantic import Field, model_validator
 
 from vicinal import BadItem, Encoder, EncoderBlock, Item, Rendering, Segment, Space
 from vicinal.errors import PluginError
+from vicinal.model import Medium
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +31,7 @@ MOST_ASKED = 64
 """Frames of a video that is searched with; of a longer one as many, evenly spread."""
 
 _HELD = 64
+_FORCED = "text:"
 _SUFFIXES = (".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm")
 
 
@@ -41,11 +45,11 @@ class Keyframes(Encoder):
     """Encodes videos; content is the path of a file, a query that or what the image encoder takes."""
 
     segmented = True
-    queries = ("video", "image")
 
     class Params(Encoder.Params):
         image: EncoderBlock = Field(default={"type": "efficientnet_lite0"}, validate_default=True)
-        """The encoder of the frames, with its own parameters beside its ``type``."""
+        """The encoder of the frames, with its own parameters beside its ``type``. Videos are searched by what it is
+        searched by, too: by pictures, with ``clip`` also by sentences."""
         keyframes: Literal["interval", "scene"] = "interval"
         """``interval``: one frame in ``every`` seconds; ``scene``: one for each scene."""
         every: float = Field(default=1.0, ge=0.04, le=3600)
@@ -73,11 +77,11 @@ class Keyframes(Encoder):
         """The encoder of the frames.
 
         Raises:
-            PluginError: it cuts items into segments of its own, as an encoder of images does not.
+            PluginError: it cuts items into segments of its own, or its items are no images.
             DependencyMissing: what it needs is not installed.
         """
         made: Encoder = self.params.image.build()
-        if made.segmented or made.texts:
+        if made.segmented or made.texts or made.queries[:1] not in ((), ("image",)):
             raise PluginError(
                 f"image: {self.params.image.type} is no encoder of images", hint="one is efficientnet_lite0"
             )
@@ -98,6 +102,11 @@ class Keyframes(Encoder):
     def window(self) -> int:
         return self.image.window
 
+    @property
+    def queries(self) -> tuple[Medium, ...]:
+        """A video, and what the image encoder says it is asked by."""
+        return ("video", *self.image.queries)
+
     def decode(self, item: Item) -> list[Segment]:
         """Read a video: a segment for each frame that is taken, which ends where the next one begins.
 
@@ -115,15 +124,17 @@ class Keyframes(Encoder):
     def decode_query(self, query: str | Path) -> list[Segment]:
         """A video, if it is the path of one; else what the image encoder makes of it.
 
+        Where that reads sentences, ``text:`` before one makes it a sentence, though it ends as the name of a video.
+
         Raises:
             BadItem: the video, or what the image encoder takes it for, cannot be read.
         """
-        from vicinal_video.film import is_film
-
-        if str(query).lower().endswith(_SUFFIXES) or is_film(query):
-            segments = self.decode(Item("query", query))
-            return segments[:: -(-len(segments) // MOST_ASKED)]
-        return list(self.image.decode_query(query))
+        if not self._is_video(query):
+            return list(self.image.decode_query(query))
+        if "text" in self.queries and not os.path.isfile(query):  # noqa: PTH113
+            raise BadItem(f"there is no file {query}; write {_FORCED}{query} if that is a sentence")
+        segments = self.decode(Item("query", query))
+        return segments[:: -(-len(segments) // MOST_ASKED)]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
         """Vectors of frames, as the image encoder gives them."""
@@ -139,6 +150,14 @@ class Keyframes(Encoder):
 
     def render(self, item: Item) -> Rendering:
         return Rendering("video", str(item.content))
+
+    def _is_video(self, query: str | Path) -> bool:
+        from vicinal_video.film import is_film
+
+        name = str(query)
+        if "text" in self.queries and name.startswith(_FORCED):
+            return False
+        return name.lower().endswith(_SUFFIXES) or is_film(query)
 
     def _planned(self, key: str, film: Film) -> list[Segment]:
         """The frames of the intervals, without decoding all that nobody sees; none where that cannot be done."""

@@ -96,7 +96,7 @@ def test_any_registered_encoder_of_images_will_do(tmp_path):
     assert (vectors * wanted).sum(axis=1) == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["keyframes", "sentence", "melstats"])
+@pytest.mark.parametrize("kind", ["keyframes", "sentence", "melstats", "morgan", "clap"])
 def test_what_is_no_encoder_of_images(kind, tmp_path):
     params = {"window": 2} if kind == "melstats" else {}
     encoder = Keyframes(Keyframes.Params.model_validate({"image": {"type": kind, **params}}))
@@ -116,6 +116,11 @@ def test_parameters_that_say_nothing():
 
 
 # --- queries
+
+
+def test_a_face_may_ask_with_a_video_and_what_the_image_encoder_says():
+    assert Keyframes().queries == ("video", "image")
+    assert keyframes().queries == ("video",), "an image encoder that says nothing"
 
 
 def test_a_query_is_a_picture_or_a_video(tmp_path):
