@@ -81,7 +81,7 @@ def test_it_is_installed_and_listed_as_a_plugin(installed, tmp_path):
 
 def test_its_own_tests_pass(installed, written):
     said = run("-m", "pytest", "-p", "no:cacheprovider", cwd=written, path=[installed])
-    assert re.search(r"\b2\d passed", said), said
+    assert re.search(r"\b3\d passed", said), said
 
 
 def test_its_example_finds_what_was_meant(installed, written):

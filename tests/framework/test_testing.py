@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from vicinal import BadItem, Encoder, Item, Params, Segment, Space
+from vicinal import BadItem, Encoder, Item, Params, Rendering, Segment, Space
 from vicinal.testing import EncoderContract
 
 
@@ -276,6 +276,53 @@ class BareText(Tiny):
         return str(item.content)
 
 
+class QueriesInAList(Tiny):
+    queries = ["text"]  # noqa: RUF012
+
+
+class UnknownQueries(Tiny):
+    queries = ("text", "smell")
+
+
+class QueriesTwice(Tiny):
+    queries = ("text", "text")
+
+
+class ShortTextsOnly(Tiny):
+    queries = ("text",)
+
+    def decode_query(self, query):
+        if len(query) > 20:
+            raise BadItem("too long")
+        return super().decode_query(query)
+
+
+class TextsByDefault(ShortTextsOnly):
+    queries = ()
+    texts = True
+
+
+class NoSegmentForTexts(Tiny):
+    queries = ("text",)
+
+    def decode_query(self, query):
+        return super().decode_query(query) if len(query) < 20 else []
+
+
+class OpensTexts(Tiny):
+    queries = ("image", "text")
+
+    def decode_query(self, query):
+        return super().decode_query(str(query).removeprefix("text:"))
+
+    def render(self, item):
+        return Rendering("image", str(item.content))
+
+
+class PicturesAsTexts(Tiny):
+    queries = ("image",)
+
+
 class FailsElsewhere(Tiny):
     """It works in the process whose module was imported by pytest."""
 
@@ -311,6 +358,9 @@ WRONG = {
     "test_a_batch_larger_than_the_window": [FixedBuffer],
     "test_a_query_equals_its_item": [OtherQuery],
     "test_a_bad_query_raises_bad_item": [AnyQuery],
+    "test_queries_are_known_media": [QueriesInAList, UnknownQueries, QueriesTwice],
+    "test_a_text_is_a_query_where_queries_say_so": [ShortTextsOnly, TextsByDefault, NoSegmentForTexts, OpensTexts],
+    "test_items_are_shown_as_what_queries_say_they_are": [PicturesAsTexts],
     "test_render_shows_an_item": [BareText],
 }
 """The tests of the contract, each with the encoders on which that test fails and no other."""

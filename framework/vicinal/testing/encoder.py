@@ -16,7 +16,7 @@ import numpy as np
 
 from vicinal.encoder import Encoder
 from vicinal.errors import BadItem
-from vicinal.model import Item, Rendering, Segment, Space
+from vicinal.model import Item, Medium, Rendering, Segment, Space
 from vicinal.testing.checks import assert_described, assert_frozen, assert_refused, assert_same, assert_strict
 from vicinal.testing.process import Answer, ask
 
@@ -25,6 +25,10 @@ __all__ = ["EncoderContract"]
 THREADS = 8
 FLOAT_METRICS = ("COSINE", "IP", "L2")
 KINDS = get_args(get_type_hints(Rendering)["kind"])
+MEDIA = get_args(Medium)
+FILES = {"image", "audio", "video"}
+SHOWN = {"text": {"text"}, "smiles": {"svg", "text"}, "image": {"image"}, "audio": {"audio"}, "video": {"video"}}
+SENTENCE = "Which of them is like this one: green, 3 cm long, and naïve?"
 
 
 class EncoderContract:
@@ -199,6 +203,34 @@ class EncoderContract:
         if not self.query_differs:
             for query in self._queries(self.bad):
                 assert_refused(self.encoder.decode_query, query)
+
+    def test_queries_are_known_media(self) -> None:
+        queries = self.encoder.queries
+        assert isinstance(queries, tuple)
+        assert set(queries) <= set(MEDIA), f"{queries} are not all among {MEDIA}"
+        assert len(set(queries)) == len(queries), f"{queries} names one twice"
+
+    def test_a_text_is_a_query_where_queries_say_so(self) -> None:
+        """Any sentence; where files are queries too, what stands behind ``text:`` is never opened as one."""
+        kinds = self.encoder.queries or (("text",) if self.encoder.texts else ())
+        if "text" not in kinds:
+            return
+        mark = "text:" if FILES & set(kinds) else ""
+        space, vectors = self.encoder.space, self._encode(self.encoder.decode_query(mark + SENTENCE))
+        width = space.dimension // 8 if space.kind == "binary" else space.dimension
+        assert vectors.shape[1:] == (width,)
+        assert len(vectors), f"{mark + SENTENCE!r} has no segment"
+        for query in self._queries(self.good) if mark else ():
+            text = self._encode(self.encoder.decode_query(f"{mark}{query}"))
+            item = self._encode(self.encoder.decode(Item("query", query)))
+            assert not np.array_equal(text, item), f"{mark}{query} is a text, and was read as a file"
+
+    def test_items_are_shown_as_what_queries_say_they_are(self) -> None:
+        for medium in self.encoder.queries[:1]:
+            for item in self.items:
+                kind = self.encoder.render(item).kind
+                if isinstance(item.content, str | Path):
+                    assert kind in SHOWN.get(medium, KINDS), f"{item} is of {medium}, and is shown as {kind}"
 
     def test_render_shows_an_item(self) -> None:
         for item in self.items:
