@@ -6,17 +6,14 @@ fixed number of bits; two molecules are compared by Tanimoto similarity, the sha
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
-from functools import cached_property
-from tempfile import NamedTemporaryFile
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
+from vicinal_molecule.fingerprints import PARSING, Beside, Fingerprints
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,16 +23,13 @@ __all__ = ["Morgan"]
 LONGEST = 5_000
 """Characters; RDKit's time and stack grow with a SMILES, and small molecules need a few hundred at most."""
 
-_THREADED = 256
 _WIDTH, _HEIGHT = 300, 200
-_PARSING = Lock()
 
 
 class Morgan(Encoder):
     """Encodes molecules; content and query are SMILES."""
 
-    together = 256
-
+    together = 1_024
     queries = ("smiles",)
 
     class Params(Encoder.Params):
@@ -45,6 +39,11 @@ class Morgan(Encoder):
         """How many bonds an environment reaches from its atom; 2 is ECFP4."""
         chirality: bool = False
         """Whether mirror images differ."""
+
+    def __init__(self, params: Any = None) -> None:
+        super().__init__(params)
+        options = (self.params.bits, self.params.radius, self.params.chirality)
+        self._fingerprints, self._beside = Fingerprints(*options), Beside(options)
 
     @property
     def space(self) -> Space:
@@ -64,33 +63,27 @@ class Morgan(Encoder):
         return 2048
 
     def decode(self, item: Item) -> list[Segment]:
-        """Parse a SMILES: one segment, whose sample is an RDKit molecule.
+        """Parse a SMILES: one segment, whose sample is its fingerprint, ``bits / 8`` bytes.
 
         Raises:
             BadItem: it is no SMILES, or no molecule that chemistry allows; with RDKit's reason.
         """
-        return [Segment(_parse(_checked(item.content)))]
+        return [Segment(self._fingerprints.of([_parse(_checked(item.content))])[0])]
 
     def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | BadItem]:
         """Parse many SMILES on all cores; those that RDKit's reader of files refuses, once more and alone."""
         plain = [item.content.strip() if isinstance(item.content, str) else "" for item in items]
-        found = _parse_many([smiles if _is_plain(smiles) else "*" for smiles in plain])
+        found = self._many([smiles if _is_plain(smiles) else "*" for smiles in plain])
         return [
-            [Segment(molecule)] if molecule is not None and _is_plain(smiles) else self._decoded(item)
-            for item, smiles, molecule in zip(items, plain, found, strict=True)
+            [Segment(bits)] if bits is not None and _is_plain(smiles) else self._decoded(item)
+            for item, smiles, bits in zip(items, plain, found, strict=True)
         ]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
-        """Fingerprints of RDKit molecules, ``(n, bits / 8)`` uint8; bit i is the i-th that ``np.unpackbits`` gives."""
+        """The fingerprints as ``(n, bits / 8)`` uint8; bit i is the i-th that ``np.unpackbits`` gives."""
         import numpy as np
-        from rdkit.DataStructs import BitVectToBinaryText
 
-        if not samples:
-            return np.zeros((0, self.params.bits // 8), np.uint8)
-        threads = 0 if len(samples) >= _THREADED else 1  # 0: as many as there are cores
-        prints = self._generator.GetFingerprints(list(samples), numThreads=threads)
-        packed = np.frombuffer(b"".join(map(BitVectToBinaryText, prints)), np.uint8)
-        return _mirrored()[packed].reshape(len(samples), -1)
+        return np.frombuffer(b"".join(samples), np.uint8).reshape(len(samples), self.params.bits // 8)
 
     def render(self, item: Item) -> Rendering:
         """The structure as an SVG on a transparent ground, its bonds in the colour of the text around it."""
@@ -99,12 +92,9 @@ class Morgan(Encoder):
         except BadItem:
             return Rendering("text", str(item.content))
 
-    @cached_property
-    def _generator(self) -> Any:
-        from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
-
-        params = self.params
-        return GetMorganGenerator(radius=params.radius, fpSize=params.bits, includeChirality=params.chirality)
+    def _many(self, lines: Sequence[str]) -> list[bytes | None]:
+        found = self._beside.of_lines(lines)
+        return found if found is not None else self._fingerprints.of_lines(lines)
 
 
 def _checked(content: Any) -> str:
@@ -127,7 +117,7 @@ def _parse(smiles: str) -> Any:
     """
     from rdkit import Chem, rdBase
 
-    with _PARSING, rdBase.BlockLogs():
+    with PARSING, rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
         raise BadItem(_reason(smiles))
@@ -141,32 +131,17 @@ def _is_plain(smiles: str) -> bool:
     return 0 < len(smiles) <= LONGEST and smiles.isascii() and smiles.isprintable() and " " not in smiles
 
 
-def _parse_many(lines: Sequence[str]) -> list[Any]:
-    """The molecules of SMILES, None for one that is none. RDKit lets go of the GIL only where it reads a file."""
-    from rdkit import Chem, rdBase
-
-    found: list[Any] = [None] * len(lines)
-    with NamedTemporaryFile("w", suffix=".smi") as file, _PARSING, rdBase.BlockLogs():
-        file.writelines(f"{line} {number}\n" for number, line in enumerate(lines))
-        file.flush()
-        reader = Chem.MultithreadedSmilesMolSupplier(file.name, titleLine=False, numWriterThreads=os.cpu_count() or 1)
-        for molecule in reader:
-            if molecule is not None and molecule.GetNumAtoms():
-                found[int(molecule.GetProp("_Name"))] = molecule  # lines may be skipped: comments begin with #
-    return found
-
-
 def _reason(smiles: str) -> str:
     """Why RDKit refuses a SMILES, in its own words: a mistake in the notation, or in the chemistry."""
     from rdkit import Chem, rdBase
 
     shown = smiles if len(smiles) <= 80 else f"{smiles[:77]}…"
-    with _PARSING, rdBase.BlockLogs():
+    with PARSING, rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles, sanitize=False)
         problems = [] if molecule is None else [problem.Message() for problem in Chem.DetectChemistryProblems(molecule)]
     if molecule is not None:
         return f"not a possible molecule: {'; '.join(problems) or 'RDKit cannot sanitize it'}, in {shown!r}"
-    with _PARSING, rdBase.CaptureErrorLog() as log:
+    with PARSING, rdBase.CaptureErrorLog() as log:
         Chem.MolFromSmiles(smiles, sanitize=False)
     return f"not a SMILES: {_syntax(log.messages)}in {shown!r}"
 
@@ -177,14 +152,6 @@ def _syntax(log: str) -> str:
     place = re.search(r"check for mistakes around position (\d+)", log)
     what = found[1] if found else ""
     return f"{what} at character {place[1]}, " if what and place else f"{what}, " if what else ""
-
-
-def _mirrored() -> np.ndarray:
-    """Each byte with its bits in reverse: RDKit writes the first bit as the lowest, numpy takes it from the highest."""
-    import numpy as np
-
-    every = np.arange(256, dtype=np.uint8)
-    return np.packbits(np.unpackbits(every, bitorder="little"))
 
 
 def _draw(molecule: Any) -> str:

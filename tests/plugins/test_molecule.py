@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
@@ -144,9 +148,83 @@ def test_it_is_registered():
     assert create_manager().encoders.load("morgan") is Morgan
 
 
-def test_many_are_parsed_as_each_is_alone() -> None:
-    contents = ["CCO", "#C", "CN", "//", "CCC", "", "C1CC", "CCN |$a;;$|", "N#N", "*"] * 60
+CONTENTS = ["CCO", "#C", "CN", "//", "CCC", "", "C1CC", "CCN |$a;;$|", "N#N", "*", "C"] * 60
+
+
+def told(answers):
+    """Each answer as the bits or the reason in it."""
+    return [str(answer) if isinstance(answer, BadItem) else answer[0].sample for answer in answers]
+
+
+def many(encoder):
+    return told(encoder.decode_many([Item(str(number), content) for number, content in enumerate(CONTENTS)]))
+
+
+def alone():
     encoder = Morgan()
-    answers = encoder.decode_many([Item(str(number), content) for number, content in enumerate(contents)])
-    told = [None if isinstance(answer, BadItem) else Chem.MolToSmiles(answer[0].sample) for answer in answers]
-    assert told == ["CCO", None, "CN", None, "CCC", None, None, "CCN", "N#N", "*"] * 60
+    return told([encoder._decoded(Item("m", content)) for content in CONTENTS])
+
+
+def warmed():
+    """An encoder that has met so many that a process beside this one works for it."""
+    encoder, expected = Morgan(), alone()
+    until = time.monotonic() + 60
+    while not encoder._beside._ready:
+        assert many(encoder) == expected, "while the process starts"
+        assert time.monotonic() < until
+    return encoder, expected
+
+
+def test_many_are_parsed_as_each_is_alone():
+    assert many(Morgan()) == alone()
+    assert sum(isinstance(each, bytes) for each in alone()) == 7 * 60
+
+
+def test_a_process_beside_this_one_parses_as_each_is_alone():
+    encoder, expected = warmed()
+    assert many(encoder) == expected
+
+
+def test_without_its_process_it_goes_on_and_later_has_another():
+    encoder, expected = warmed()
+    first = encoder._beside._process
+    first.kill()
+    first.wait()
+    assert many(encoder) == expected
+    for _ in range(4):
+        many(encoder)
+    assert encoder._beside._process.pid != first.pid
+    assert many(encoder) == expected
+
+
+def test_a_process_that_cannot_start_is_not_asked_for_again():
+    encoder, expected = Morgan(), alone()
+    encoder._beside._command = [sys.executable, "-c", "raise SystemExit(1)"]
+    while not encoder._beside._useless:
+        assert many(encoder) == expected
+    assert many(encoder) == expected
+    assert encoder._beside._process is None
+
+
+def test_its_process_ends_with_the_encoder():
+    encoder, _ = warmed()
+    process = encoder._beside._process
+    del encoder
+    gc.collect()
+    assert process.returncode == 0
+
+
+def test_its_process_ends_with_this_one():
+    script = (
+        "import os, sys, time; from vicinal import Item; from vicinal_molecule.morgan import Morgan\n"
+        "morgan = Morgan()\n"
+        "while not morgan._beside._ready: morgan.decode_many([Item('m', 'CCO')] * 500)\n"
+        "print(morgan._beside._process.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    proc, until = Path("/proc", done.stdout.strip()), time.monotonic() + 30
+    assert done.returncode == -9
+    assert proc.name.isdecimal()
+    while proc.exists() and "vicinal_molecule" in (proc / "cmdline").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.01)
