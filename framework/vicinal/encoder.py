@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vicinal import params
-from vicinal.errors import BadItem
+from vicinal.errors import BadItem, VicinalError
 from vicinal.model import Item, Medium, Rendering, Segment, Space
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Encoder(ABC):
 
         Raises:
             BadItem: the item cannot be read; the reason is recorded and the run goes on.
+            PluginError: none can be read (``DependencyMissing``: a model is not there, say); the run ends with it.
         """
 
     def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | BadItem]:
@@ -86,6 +87,8 @@ class Encoder(ABC):
             return self.decode(item) or BadItem("it has no segment to encode")
         except BadItem as error:
             return error
+        except VicinalError:  # the set-up is at fault, and every other item would meet it as well
+            raise
         except Exception as error:  # whatever a file does to a decoder, the other files are worth having
             return BadItem(f"{type(error).__name__}: {error}")
 

@@ -16,7 +16,7 @@ from encoders import Hashed
 from proxy import Proxy
 from servers import end, free_port, wait_for_port
 from vicinal import Failure, Item, Segment, Source, hookimpl, ingest
-from vicinal.errors import PluginError, SourceError, StoreUnreachable
+from vicinal.errors import DependencyMissing, PluginError, SourceError, StoreUnreachable
 from vicinal.stores import milvus
 from vicinal.stores.local import redis_server
 
@@ -228,6 +228,33 @@ def test_whatever_a_decoder_raises_is_a_failure_of_its_item(lite):
         "x5": "StopIteration: ",
         "none": "it has no segment to encode",
     }
+
+
+class ReadsMany(Decoding):
+    """Reads many at once, and fails as a whole where one of them does."""
+
+    def decode_many(self, items):
+        return [self.decode(item) for item in items]
+
+
+@pytest.mark.parametrize("encoder", [Decoding, ReadsMany])
+def test_a_decoder_without_what_it_needs_ends_the_run_and_what_was_done_is_kept(lite, encoder):
+    things = lite.solution(extra="ingest: {batch: 20}")
+    things.encoder = encoder()
+    missing = DependencyMissing("the weights are gone", hint="fetch them")
+    beyond = [Item(f"x{number}", missing, version="1") for number in range(100)]
+    things.source = Listed([*items(200), Item("bad", "bad text"), *beyond])
+    with pytest.raises(DependencyMissing, match="the weights are gone") as error:
+        things.ingest()
+    assert (error.value.hint, error.value.exit_code) == ("fetch them", 4)
+    assert {failure.key for failure in things.failures()} <= {"bad"}
+    kept = things.metadata.state()["items"]
+    assert kept >= 100
+    assert_exact(things, kept)
+    things.source = Listed(items(220))
+    report = things.ingest()
+    assert (report.unchanged, report.new, report.failed) == (kept, 220 - kept, 0)
+    assert_exact(things, 220)
 
 
 def test_a_batch_of_many_segments_is_cut_between_items(lite):
