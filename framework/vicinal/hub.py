@@ -11,16 +11,49 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vicinal.errors import PluginError
+from vicinal.errors import DependencyMissing, PluginError
 
-__all__ = ["NotFetched", "cache", "cached", "fetch", "forbidden", "read_json", "sha256", "weights"]
+__all__ = ["Folder", "NotFetched", "cache", "cached", "fetch", "forbidden", "locate", "read_json", "sha256", "weights"]
 
 _WEIGHTS = ("*.safetensors", "*.bin")
+_SMALL = ("*.json", "*.txt")
 _SECONDS = 5.0
 _OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder with a model, as transformers saves it."""
+
+    path: Path
+    name: str
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Its ``config.json``."""
+        return read_json(self.path / "config.json")
+
+    @property
+    def dimension(self) -> int:
+        """The length of the vectors in which two kinds of things meet."""
+        return int(self.config.get("projection_dim") or 512)
+
+    @cached_property
+    def hash(self) -> str:
+        """A hash of weights, tokenizer and all settings."""
+        files = sorted({path for kind in (*weights(self.path), *_SMALL) for path in self.path.glob(kind)})
+        parts = [f"{path.name} {sha256(path)}" for path in files]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def preparation(self, of: str) -> dict[str, Any]:
+        """What its files say of how inputs are prepared; ``of`` names that part where one file is for several."""
+        own = read_json(self.path / "preprocessor_config.json")
+        return own or read_json(self.path / "processor_config.json").get(of) or {}
 
 
 class NotFetched(Exception):
@@ -75,6 +108,40 @@ def fetch(name: str, small: Sequence[str], ignore: Sequence[str] = ()) -> Path:
     except Exception as error:  # each way to fail has a class of its own
         first = next(iter(str(error).splitlines()), "")
         raise NotFetched(f"the hub answers {type(error).__name__}: {first}") from error
+
+
+def locate(model: str, kind: str, otherwise: str) -> Path:
+    """The folder of a model, given as a local folder or by its name: in the cache, and only then on the hub.
+
+    ``kind`` is what its ``config.json`` must say that it is, ``otherwise`` what to do instead where it cannot be had.
+
+    Raises:
+        DependencyMissing: it is not there and cannot be fetched; the message says where it may lie.
+        PluginError: it is of another kind.
+    """
+    is_path = Path(model).is_dir() or model.startswith((".", "/", "~")) or model.count("/") > 1
+    path = Path(model) if is_path else cached(model) or _fetched(model, otherwise)
+    if is_path and not (path.is_dir() and weights(path)):
+        why = "the folder holds no weights" if path.is_dir() else "there is no such folder"
+        raise _missing(model, why, otherwise)
+    if (found := read_json(path / "config.json").get("model_type")) != kind:
+        raise PluginError(f"{model} is no {kind.upper()}: its config.json says {found or 'nothing'} for model_type")
+    return path
+
+
+def _fetched(name: str, otherwise: str) -> Path:
+    try:
+        return fetch(name, _SMALL)
+    except NotFetched as error:
+        raise _missing(name, str(error), otherwise) from error
+
+
+def _missing(name: str, why: str, otherwise: str) -> DependencyMissing:
+    cached = cache() / f"models--{name.replace('/', '--')}"
+    return DependencyMissing(
+        f"the weights of the model {name} are not on this machine ({why})",
+        hint=f"they may lie in {cached}, or in a folder that `model:` names; {otherwise}",
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,13 +6,29 @@ text, a frame at 12.0 s). A search finds *hits*. An item that could not be read 
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
-__all__ = ["Failure", "Hit", "IngestReport", "Item", "Medium", "Metric", "Rendering", "Segment", "Space", "item_id"]
+from vicinal.errors import BadItem
+
+__all__ = [
+    "Failure",
+    "Hit",
+    "IngestReport",
+    "Item",
+    "Medium",
+    "Metric",
+    "Rendering",
+    "Segment",
+    "Sentence",
+    "Space",
+    "item_id",
+]
 
 Metric = Literal["COSINE", "IP", "L2", "JACCARD"]
 Medium = Literal["text", "smiles", "image", "audio", "video"]
@@ -50,6 +66,38 @@ class Segment:
     sample: Any
     start: float | None = None
     end: float | None = None
+
+
+class Sentence(str):
+    """A text that pictures or sounds are searched with: the sample of a query that is no file."""
+
+    __slots__ = ()
+
+    MARK: ClassVar[str] = "text:"
+    """Before a query, it says that what follows is a sentence, though a file may have that name."""
+    LONGEST: ClassVar[int] = 10_000
+    """Characters; networks read the first fifty to a few hundred words."""
+
+    @classmethod
+    def of(cls, query: Any, endings: tuple[str, ...]) -> Self | None:
+        """The sentence that a query is; None where it is a file: its path, its bytes, or an object.
+
+        Raises:
+            BadItem: it is empty or too long, or has one of these endings, as a file has, and there is none.
+        """
+        if not isinstance(query, str):
+            return None
+        if not query.startswith(cls.MARK):
+            if os.path.isfile(query):  # noqa: PTH113, since Path.is_file raises for a name that is too long
+                return None
+            if query.lower().endswith(endings) and not re.search(r"\s", query):
+                raise BadItem(f"there is no file {query}; write {cls.MARK}{query} if that is a sentence")
+        text = query.removeprefix(cls.MARK)
+        if not text.strip():
+            raise BadItem("the sentence is empty")
+        if len(text) > cls.LONGEST:
+            raise BadItem(f"the sentence has {len(text):,} characters, more than {cls.LONGEST:,}")
+        return cls(text.encode(errors="replace").decode())
 
 
 @dataclass(frozen=True, slots=True)

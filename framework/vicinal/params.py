@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-__all__ = ["LocalPath", "Params"]
+__all__ = ["LocalPath", "ModelName", "Params", "folder_or_name"]
 
 
 class Params(BaseModel):
@@ -27,3 +27,14 @@ def _beside_the_config(path: Path, info: ValidationInfo) -> Path:
 
 LocalPath = Annotated[Path, AfterValidator(_beside_the_config)]
 """A path on this machine; a relative one is relative to the YAML file that names it."""
+
+
+def folder_or_name(model: str, info: ValidationInfo) -> str:
+    """A folder beside the YAML file, if there is one of that name or only a folder can be meant; else the name."""
+    path = _beside_the_config(Path(model), info)
+    is_path = path.is_dir() or model.startswith((".", "~")) or Path(model).is_absolute()
+    return str(path.absolute()) if is_path else model
+
+
+ModelName = Annotated[str, Field(min_length=1), AfterValidator(folder_or_name)]
+"""A model on a hub, by its name, or a folder with one; a relative folder is relative to the YAML file that names it."""

@@ -5,43 +5,28 @@ A collection of sounds is asked by a sound or by a sentence. Its weights are on 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationInfo
+from pydantic import Field
 
-from vicinal import BadItem, Item, LocalPath, Segment, Space
+from vicinal import Item, Segment, Space
+from vicinal.model import Sentence
+from vicinal.params import ModelName
 from vicinal_audio.sound import SoundEncoder
 from vicinal_audio.weights import ClapFolder, locate
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Clap", "Sentence"]
-
-LONGEST_SENTENCE = 10_000
-"""Characters; the network reads the first few hundred words."""
+__all__ = ["Clap"]
 
 MOST_PIECES = 16
 """Of a sound; a piece takes 256 KB of memory, and the network a second or so."""
 
-_FORCED = "text:"
-_PATH = TypeAdapter(LocalPath)
-
-
-def _folder_or_name(model: str, info: ValidationInfo) -> str:
-    """A folder beside the YAML file, if there is one of that name; else the name as it is."""
-    path: Path = _PATH.validate_python(model, context=info.context)
-    return str(path) if path.is_dir() or model.startswith((".", "/", "~")) else model
-
-
-class Sentence(str):
-    """A text that sounds are searched with."""
-
-    __slots__ = ()
+_ENDINGS = (".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
 
 
 class Clap(SoundEncoder):
@@ -55,7 +40,7 @@ class Clap(SoundEncoder):
     shortest: ClassVar[float] = 0.0
 
     class Params(SoundEncoder.Params):
-        model: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_name)] = "laion/clap-htsat-unfused"
+        model: ModelName = "laion/clap-htsat-unfused"
         """A CLAP on the Hugging Face hub, or the folder of one."""
         batch_size: int = Field(default=8, ge=1, le=1024)
         """Pieces computed together. 8 is enough on a CPU, 64 and more are better on a GPU."""
@@ -102,9 +87,8 @@ class Clap(SoundEncoder):
         Raises:
             BadItem: the file cannot be read, or the sentence is empty.
         """
-        if isinstance(query, str) and (query.startswith(_FORCED) or not os.path.isfile(query)):  # noqa: PTH113
-            return [Segment(_checked(query.removeprefix(_FORCED)))]
-        return self.decode(Item("query", query))
+        sentence = Sentence.of(query, _ENDINGS)
+        return self.decode(Item("query", query)) if sentence is None else [Segment(sentence)]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
         """Vectors of spectrograms and sentences, ``(n, dimension)`` float32 of length 1."""
@@ -143,11 +127,3 @@ class Clap(SoundEncoder):
         from vicinal_audio.tower import Reader
 
         return Reader(self._folder, self.params.device)
-
-
-def _checked(text: str) -> Sentence:
-    if not text.strip():
-        raise BadItem("the sentence is empty")
-    if len(text) > LONGEST_SENTENCE:
-        raise BadItem(f"the sentence has {len(text):,} characters, more than {LONGEST_SENTENCE:,}")
-    return Sentence(text.encode(errors="replace").decode())

@@ -5,18 +5,13 @@ Nothing here imports torch or transformers, or reads the weights other than for 
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from vicinal import hub
-from vicinal.errors import DependencyMissing, PluginError
 
 __all__ = ["ClapFolder", "locate"]
 
-_SMALL = ("*.json", "*.txt")
 _HEARING = {
     "sampling_rate": 48_000,
     "fft_window_size": 1024,
@@ -30,36 +25,14 @@ _HEARING = {
 }
 
 
-@dataclass(frozen=True)
-class ClapFolder:
+class ClapFolder(hub.Folder):
     """A folder with a CLAP as transformers saves it."""
-
-    path: Path
-    name: str
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """Its ``config.json``."""
-        return hub.read_json(self.path / "config.json")
 
     @cached_property
     def hearing(self) -> dict[str, Any]:
         """How sounds are prepared for it, with transformers' defaults for what its files leave open."""
-        own = hub.read_json(self.path / "preprocessor_config.json")
-        found = own or hub.read_json(self.path / "processor_config.json").get("feature_extractor") or {}
+        found = self.preparation("feature_extractor")
         return {key: found.get(key, default) for key, default in _HEARING.items()}
-
-    @property
-    def dimension(self) -> int:
-        """The length of its vectors."""
-        return int(self.config.get("projection_dim") or 512)
-
-    @cached_property
-    def hash(self) -> str:
-        """A hash of weights, tokenizer and all settings."""
-        files = sorted({path for kind in (*hub.weights(self.path), *_SMALL) for path in self.path.glob(kind)})
-        parts = [f"{path.name} {hub.sha256(path)}" for path in files]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def locate(model: str) -> ClapFolder:
@@ -69,27 +42,4 @@ def locate(model: str) -> ClapFolder:
         DependencyMissing: it is not there and cannot be fetched; the message says where it may lie.
         PluginError: it is no CLAP.
     """
-    is_path = Path(model).is_dir() or model.startswith((".", "/", "~")) or model.count("/") > 1
-    path = Path(model) if is_path else hub.cached(model) or _fetched(model)
-    if is_path and not (path.is_dir() and hub.weights(path)):
-        raise _missing(model, "the folder holds no weights" if path.is_dir() else "there is no such folder")
-    folder = ClapFolder(path, model)
-    if (kind := folder.config.get("model_type")) != "clap":
-        raise PluginError(f"{model} is no CLAP: its config.json says {kind or 'nothing'} for model_type")
-    return folder
-
-
-def _fetched(name: str) -> Path:
-    try:
-        return hub.fetch(name, _SMALL)
-    except hub.NotFetched as error:
-        raise _missing(name, str(error)) from error
-
-
-def _missing(name: str, why: str) -> DependencyMissing:
-    cached = hub.cache() / f"models--{name.replace('/', '--')}"
-    return DependencyMissing(
-        f"the weights of the model {name} are not on this machine ({why})",
-        hint=f"they may lie in {cached}, or in a folder that `model:` names; the encoder melstats needs no weights and"
-        " works offline",
-    )
+    return ClapFolder(hub.locate(model, "clap", "the encoder melstats needs no weights and works offline"), model)

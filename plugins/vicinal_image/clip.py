@@ -5,15 +5,13 @@ A collection of images is asked by an image or by a sentence. Its weights are on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationInfo
-
-from vicinal import BadItem, Item, LocalPath, Segment, Space
+from vicinal import Item, Segment, Space
+from vicinal.model import Sentence
+from vicinal.params import ModelName
 from vicinal_image.base import ImageEncoder, unit
 from vicinal_image.frame import Preprocessing
 from vicinal_image.hub import ClipFolder, locate
@@ -23,26 +21,9 @@ if TYPE_CHECKING:
 
     from vicinal_image.run import Build
 
-__all__ = ["Clip", "Sentence"]
+__all__ = ["Clip"]
 
-LONGEST_SENTENCE = 10_000
-"""Characters; the network reads the first fifty words or so."""
-
-_FORCED = "text:"
-_PATH = TypeAdapter(LocalPath)
-_A_FILE = re.compile(r"\S+\.(avif|bmp|gif|jpe?g|png|tiff?|webp)", re.IGNORECASE)
-
-
-def _folder_or_name(model: str, info: ValidationInfo) -> str:
-    """A folder beside the YAML file, if there is one of that name; else the name as it is."""
-    path: Path = _PATH.validate_python(model, context=info.context)
-    return str(path) if path.is_dir() or model.startswith((".", "/", "~")) else model
-
-
-class Sentence(str):
-    """A text that images are searched with."""
-
-    __slots__ = ()
+_ENDINGS = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class Clip(ImageEncoder):
@@ -51,7 +32,7 @@ class Clip(ImageEncoder):
     queries = ("image", "text")
 
     class Params(ImageEncoder.Params):
-        model: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_name)]
+        model: ModelName
         """A CLIP on the Hugging Face hub (``openai/clip-vit-base-patch32``), or the folder of one."""
 
     @property
@@ -79,15 +60,8 @@ class Clip(ImageEncoder):
         Raises:
             BadItem: the file cannot be read, or the sentence is empty.
         """
-        if not isinstance(query, str):
-            return self.decode(Item("query", query))
-        if query.startswith(_FORCED):
-            return [Segment(_checked(query.removeprefix(_FORCED)))]
-        if _is_file(query):
-            return self.decode(Item("query", query))
-        if _A_FILE.fullmatch(query):
-            raise BadItem(f"there is no file {query}; write {_FORCED}{query} if that is a sentence")
-        return [Segment(_checked(query))]
+        sentence = Sentence.of(query, _ENDINGS)
+        return self.decode(Item("query", query)) if sentence is None else [Segment(sentence)]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
         """Vectors of frames and sentences, ``(n, dimension)`` float32 of length 1."""
@@ -116,18 +90,3 @@ class Clip(ImageEncoder):
         from vicinal_image.towers import eye
 
         return eye(self._folder)
-
-
-def _is_file(query: str) -> bool:
-    try:
-        return Path(query).is_file()
-    except (OSError, ValueError):  # too long for a name, or with a NUL in it
-        return False
-
-
-def _checked(text: str) -> Sentence:
-    if not text.strip():
-        raise BadItem("the sentence is empty")
-    if len(text) > LONGEST_SENTENCE:
-        raise BadItem(f"the sentence has {len(text):,} characters, more than {LONGEST_SENTENCE:,}")
-    return Sentence(text.encode(errors="replace").decode())

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from vicinal import BadItem, Encoder, EncoderBlock, Item, Rendering, Segment, Space
 from vicinal.errors import PluginError
-from vicinal.model import Medium
+from vicinal.model import Medium, Sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,6 @@ MOST_ASKED = 64
 """Frames of a video that is searched with; of a longer one as many, evenly spread."""
 
 _HELD = 64
-_FORCED = "text:"
 _SUFFIXES = (".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm")
 
 
@@ -132,7 +131,7 @@ class Keyframes(Encoder):
         if not self._is_video(query):
             return list(self.image.decode_query(query))
         if "text" in self.queries and not os.path.isfile(query):  # noqa: PTH113
-            raise BadItem(f"there is no file {query}; write {_FORCED}{query} if that is a sentence")
+            raise BadItem(f"there is no file {query}; write {Sentence.MARK}{query} if that is a sentence")
         segments = self.decode(Item("query", query))
         return segments[:: -(-len(segments) // MOST_ASKED)]
 
@@ -155,7 +154,7 @@ class Keyframes(Encoder):
         from vicinal_video.film import is_film
 
         name = str(query)
-        if "text" in self.queries and name.startswith(_FORCED):
+        if "text" in self.queries and name.startswith(Sentence.MARK):
             return False
         return name.lower().endswith(_SUFFIXES) or is_film(query)
 

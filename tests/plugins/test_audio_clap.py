@@ -194,6 +194,8 @@ def test_sentences_that_are_refused(tiny, query):
 
 
 def test_a_path_is_never_a_sentence(tiny, tmp_path):
+    with pytest.raises(BadItem, match=r"no file birds/owl\.OGG; write text:birds/owl\.OGG if that is a sentence"):
+        encoder(tiny).decode_query("birds/owl.OGG")
     with pytest.raises(BadItem, match="there is no file"):
         encoder(tiny).decode_query(tmp_path / "gone.wav")
 

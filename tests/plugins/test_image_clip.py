@@ -19,8 +19,9 @@ from pictures import TEN, rgb
 
 from vicinal import BadItem, Item
 from vicinal.errors import DependencyMissing, PluginError
+from vicinal.model import Sentence
 from vicinal.testing import EncoderContract
-from vicinal_image.clip import Clip, Sentence
+from vicinal_image.clip import Clip
 
 SENTENCES = ["a red balloon", "a fish, blue!", "the city at night " * 60]
 
