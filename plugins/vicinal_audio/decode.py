@@ -6,7 +6,6 @@ averaged. What is damaged is left out and the rest is kept, as long as it is the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 import soxr
 
 from vicinal.errors import BadItem
+from vicinal.ffmpeg import checked, opened, packets
 
 __all__ = ["LEAST", "SILENCE", "Window", "audible", "blocks", "windows"]
 
@@ -28,11 +28,10 @@ _BLOCK = 65_536
 _SLOWEST = 2_000
 _LOUDEST = 2.0**16
 _TAIL = 0.5
-_BREAKS = 64
 _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,tta,w64,wav,wv"
 )
-"""Formats that hold a sound in one file; lists that name other files or addresses (m3u8, concat) are not opened."""
+"""Formats that hold a sound in one file."""
 
 
 class Window(NamedTuple):
@@ -50,12 +49,8 @@ def blocks(path: Path, rate: int, longest: float) -> Iterator[np.ndarray]:
         BadItem: there is no such file, no sound in it, nothing of it can be decoded, or it is longer than ``longest``
             seconds; while the blocks are read, too.
     """
-    if not os.path.isfile(path):  # noqa: PTH113, since Path.is_file raises for a name that is too long
-        raise BadItem(f"there is no file {path}")
-    if not path.stat().st_size:
-        raise BadItem("the file is empty")
     count = 0
-    for block in _resampled(_decoded(path), rate):
+    for block in _resampled(_decoded(checked(path)), rate):
         count += len(block)
         if count > longest * rate:
             raise BadItem(f"the sound is longer than `longest`, {longest:g} s")
@@ -125,9 +120,8 @@ def _peak(samples: np.ndarray) -> float:
 
 def _decoded(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     """Blocks of mono samples, each with its rate."""
-    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
     try:
-        with av.open(f"file:{path}", options=options, metadata_errors="ignore") as container:
+        with opened(path, _CONTAINERS) as container:
             tracks = container.streams.audio
             if not tracks:
                 raise BadItem(f"there is no sound in it, only {_contents(container)}")
@@ -143,7 +137,7 @@ def _decoded(path: Path) -> Iterator[tuple[np.ndarray, int]]:
 def _frames(container: Any, stream: Any) -> Iterator[Any]:
     """Decoded frames, without those that cannot be decoded."""
     good, bad, reason = 0, 0, ""
-    for packet in _packets(container, stream):
+    for packet in packets(container, stream):
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -155,18 +149,6 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
             yield from frames
     if bad > good:
         raise BadItem(f"more of it is damaged than can be decoded: {reason}")
-
-
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Packets; after a break, from the next place on at which the file can be taken apart again."""
-    for _ in range(_BREAKS):
-        try:
-            yield from container.demux(stream)
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            continue
-        return
 
 
 def _gathered(frames: Iterable[Any]) -> Iterator[tuple[np.ndarray, int]]:

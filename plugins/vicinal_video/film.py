@@ -18,6 +18,7 @@ import av
 from av.stream import Disposition
 
 from vicinal.errors import BadItem
+from vicinal.ffmpeg import checked, opened, packets
 from vicinal_video.plan import Plan, Role, Stored
 
 __all__ = ["Film", "Shown", "is_film"]
@@ -25,13 +26,12 @@ __all__ = ["Film", "Shown", "is_film"]
 MOST_PIXELS = 2**26
 """Of a frame, 8192 by 8192: more would be a decompression bomb."""
 
-_BREAKS = 64
 _JUMP = 1.0
 _USUAL = Fraction(1, 25)
 _CONTAINERS = (
     "asf,avi,dv,flv,gif,h264,hevc,ivf,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,swf,wtv,yuv4mpegpipe"
 )
-"""Formats that hold a video in one file; lists that name other files or addresses (m3u8, concat) are not opened."""
+"""Formats that hold a video in one file."""
 
 
 class Shown(NamedTuple):
@@ -54,10 +54,7 @@ class Film:
     """How much wider than high its pixels are."""
 
     def __post_init__(self) -> None:
-        if not os.path.isfile(self.path):  # noqa: PTH113, since Path.is_file raises for a name that is too long
-            raise BadItem(f"there is no file {self.path}")
-        if not self.path.stat().st_size:
-            raise BadItem("the file is empty")
+        checked(self.path)
 
     def frames(self) -> Iterator[Shown]:
         """All frames, in the order in which they are shown.
@@ -67,7 +64,7 @@ class Film:
         """
         with self._opened() as (container, stream):
             clock = _Clock(stream, _origin(container))
-            for frame in _sound(_decoded(packet, stream) for packet in _packets(container, stream)):
+            for frame in _sound(_decoded(packet, stream) for packet in packets(container, stream)):
                 start, self.end = clock.read(frame)
                 self._check(start)
                 yield Shown(frame, start)
@@ -78,7 +75,7 @@ class Film:
             origin, base = _origin(container), stream.time_base or Fraction(0)
             usual = 1 / (stream.average_rate or 1 / _USUAL)
             found = []
-            for packet in _packets(container, stream):
+            for packet in packets(container, stream):
                 if not packet.size:
                     continue
                 if packet.pts is None:
@@ -93,13 +90,13 @@ class Film:
         """The frames that a plan wants, and as few others decoded as it takes; fewer where the file is damaged."""
         with self._opened() as (container, stream):
             self.end = plan.end
-            parts = _followed(_packets(container, stream), stream, plan)
+            parts = _followed(packets(container, stream), stream, plan)
             yield from (Shown(frame, plan.wanted[frame.pts]) for frame in parts if frame.pts in plan.wanted)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
         try:
-            with _container(self.path) as container:
+            with opened(self.path, _CONTAINERS) as container:
                 stream = _track(container)
                 if stream.width * stream.height > MOST_PIXELS:
                     raise BadItem(f"its frames have {stream.width:,} × {stream.height:,} pixels, more than can be read")
@@ -119,15 +116,10 @@ def is_film(path: str | Path) -> bool:
     try:
         if not os.path.isfile(path):  # noqa: PTH113
             return False
-        with _container(Path(path)) as container:
+        with opened(Path(path), _CONTAINERS) as container:
             return _track(container) is not None
     except (av.error.FFmpegError, BadItem, ValueError):
         return False
-
-
-def _container(path: Path) -> Any:
-    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
-    return av.open(f"file:{path}", options=options, metadata_errors="ignore")
 
 
 def _track(container: Any) -> Any:
@@ -146,18 +138,6 @@ def _track(container: Any) -> Any:
 def _origin(container: Any) -> float:
     """The time, in seconds, that a player calls zero."""
     return float((container.start_time or 0) / av.time_base)
-
-
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Packets; after a break, from the next place on at which the file can be taken apart again."""
-    for _ in range(_BREAKS):
-        try:
-            yield from container.demux(stream)
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            continue
-        return
 
 
 def _decoded(packet: Any, stream: Any) -> list[Any] | str:
