@@ -92,7 +92,10 @@ async def events(request: Request, name: str, id: str) -> Response:
     job, host = served_of(request, name).jobs.get(id), host_of(request)
     if host.streams >= host.settings.max_streams:
         raise Problem(
-            429, f"{host.streams} event streams are open already", hint=f"poll /api/{name}/ingest/{id} instead"
+            429,
+            f"{host.streams} event streams are open already",
+            hint=f"poll /api/{name}/ingest/{id} instead",
+            headers={"Connection": "close"},
         )
     host.streams += 1
     host.metrics.streams.set(host.streams)

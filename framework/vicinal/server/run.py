@@ -12,10 +12,13 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from vicinal.server.connections import allow_files, end_overdue, limited
+
 __all__ = ["run"]
 
 _GRACE_SECONDS = 5
 _SWITCH_SECONDS = 0.0005
+_TICKS_OF_A_SECOND = 10
 
 
 def run(app: FastAPI, listener: socket.socket, started: Callable[[], object]) -> None:
@@ -24,7 +27,12 @@ def run(app: FastAPI, listener: socket.socket, started: Callable[[], object]) ->
     Event streams end at once then, other answers have a few seconds, and a run is called off.
     """
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False
+        app,
+        http=limited(app.state.host.settings, allow_files()),  # type: ignore[arg-type]
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
     )
     # A thread that computes in Python keeps others waiting for this long each time they come back from the network.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -41,6 +49,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._when_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_OF_A_SECOND == 0:
+            app: Any = self.config.app
+            end_overdue(self.server_state.connections, app.state.host.settings)
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         app: Any = self.config.app

@@ -45,6 +45,10 @@ class Settings:
     """How long an answer may take before it is given up with 503."""
     max_streams: int = 64
     """Event streams that are open at once; more are turned away with 429."""
+    max_connections: int = 16_384
+    """Connections that are open at once, if as many files may be; more are turned away with 503."""
+    client_seconds: float = 30.0
+    """How long a client may take to send a request's head or a part of its body, or to read on."""
     heartbeat_seconds: float = 15.0
     """After so long without news an event stream carries a comment, so that proxies keep it open."""
     watch_seconds: float = 2.0
