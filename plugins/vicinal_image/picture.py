@@ -22,6 +22,11 @@ __all__ = ["MOST_PIXELS", "read"]
 MOST_PIXELS = 89_478_485
 """Above so many pixels (256 MiB of RGB) Pillow itself warns of a decompression bomb."""
 
+_PLAINLY = {
+    "broken data stream when reading image file": "its data cannot be decoded",
+    "could not create decoder object": "its data cannot be decoded",
+    "unrecognized data stream contents when reading image file": "its data cannot be decoded",
+}
 _PROGRAMS = ("EPS", "WMF")  # to draw these, Pillow runs Ghostscript or the system's own interpreter on them
 _ORIENTATION = 0x0112
 _TURNS = (
@@ -166,16 +171,18 @@ def _from_lab(image: Pillow.Image) -> Pillow.Image:
 
 
 def _reason(error: Exception) -> str:
+    """Why an image cannot be decoded, by what Pillow says, which is not always meant for those who sent the image."""
     from PIL import Image
 
     first = next(iter(str(error).splitlines()), "").strip() or type(error).__name__
     if isinstance(error, Image.DecompressionBombError):
-        return f"it has more pixels than Pillow opens ({first})"
-    if "truncated" in first or isinstance(error, EOFError):
-        return f"the image is truncated ({first})"
+        pixels = re.search(r"\d+", first)
+        return f"it has {int(pixels[0]):,} pixels, more than Pillow opens" if pixels else first
+    if "truncated" in first.lower() or isinstance(error, EOFError):
+        return "the image is truncated: its file ends before the picture does"
     if isinstance(error, MemoryError):
         return "there is not enough memory to decode it"
-    return f"the image is damaged ({first})"
+    return f"the image is damaged: {_PLAINLY.get(first, first)}"
 
 
 def _looks_like(head: bytes) -> str:

@@ -160,19 +160,22 @@ class TestOrientation:
 
 
 JPEG, PNG = saved(picture("city", 2, (200, 150)), "JPEG"), saved(picture("city", 2, (200, 150)), "PNG")
+WEBP = saved(picture("city", 2, (200, 150)), "WEBP")
 FLIPPED = bytearray(PNG)
 for place in range(2_000, 2_040, 8):
     FLIPPED[place] ^= 0x55
 REFUSED = {
-    "truncated.jpg": (JPEG[: len(JPEG) // 2], "truncated"),
-    "truncated.png": (PNG[: len(PNG) // 2], "truncated"),
-    "header.jpg": (JPEG[:8], "truncated|no image|damaged"),
-    "flipped.png": (bytes(FLIPPED), "damaged|truncated"),
+    "truncated.jpg": (JPEG[: len(JPEG) // 2], "^the image is truncated: its file ends before the picture does$"),
+    "truncated.png": (PNG[: len(PNG) // 2], "^the image is truncated: its file ends before the picture does$"),
+    "header.jpg": (JPEG[:20], "^it is no image: Pillow does not know its format$"),
+    "header.png": (PNG[:20], "^the image is truncated: its file ends before the picture does$"),
+    "half.webp": (WEBP[: len(WEBP) // 2], "^the image is damaged: its data cannot be decoded$"),
+    "flipped.png": (bytes(FLIPPED), "^the image is damaged: its data cannot be decoded$"),
     "empty.jpg": (b"", "empty"),
     "zeros.jpg": (bytes(4_000), "zeros"),
     "text.jpg": ("ein Text, kein Bild: ä\n".encode() * 40, "no image: it is a text"),
     "sound.png": (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0" + b"\xfe\x80" * 500, "does not know its format"),
-    "bomb.png": (png(30_000, 30_000), "more pixels than Pillow opens"),
+    "bomb.png": (png(30_000, 30_000), "^it has 900,000,000 pixels, more than Pillow opens$"),
     "wide.png": (png(10_000, 9_500), "10,000 × 9,500 pixels, more than 89,478,485"),
     "program.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "EPS is a program"),
 }
