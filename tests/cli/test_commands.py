@@ -299,12 +299,32 @@ class TestDoctor:
         assert {what.partition(" ")[0] for what in lacking} <= {"encoder"}  # whose weights must be fetched first
         assert {"encoder efficientnet_lite0", "encoder morgan", "encoder sentence"}.isdisjoint(lacking)
         if "encoder resnet18" in lacking:
-            assert "VICINAL_OFFLINE forbids downloads" in lacking["encoder resnet18"]["detail"]
+            assert "doctor fetches nothing" in lacking["encoder resnet18"]["detail"]
             assert "efficientnet_lite0" in lacking["encoder resnet18"]["hint"]
         assert details["encoder morgan"].startswith("2048-d binary, morgan/")
+        assert details["encoder clip"] == "needs model"
+        assert details["molecules: encoder"] == details["encoder morgan"]
         assert details["molecules: Milvus"].endswith(str(Path(".vicinal/molecules/milvus.db").resolve()))
         assert details["molecules: items"] == f"{len(rows):,}"
-        assert re.search(r"ok +pymilvus +\d", cli("doctor"))
+
+    def test_it_fits_a_terminal(self, cli, monkeypatch, tmp_path):
+        """Encoders without a solution are two lines; the one of a solution tells all that there is to tell."""
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        monkeypatch.setenv("HF_HOME", str(tmp_path))
+        (tmp_path / "pictures").mkdir()
+        yaml = tmp_path / "pictures.yaml"
+        yaml.write_text("name: pictures\nsource: {type: folder, path: pictures}\nencoder: {type: resnet18}\n")
+        printed = cli("doctor", yaml)
+        assert max(map(len, printed.splitlines())) <= 80
+        assert re.search(r"ok +pymilvus +\d", printed)
+        said = " ".join(printed.split())
+        assert "ok encoders clip (needs model), efficientnet_lite0, keyframes, melstats, morgan, sentence" in said
+        assert re.search(
+            r"missing encoders clap, (\w*resne\w+, )+\w*resne\w+; their weights must be fetched first", said
+        )
+        assert said.count("resnet18-f37072fd.pth") == 1
+        assert "missing pictures: encoder the weights resnet18-f37072fd.pth are not on this machine" in said
 
     def test_what_is_wrong_is_a_finding_and_an_exit_code(self, cli, things, monkeypatch):
         monkeypatch.setenv("REDIS_URL", "redis://ada:hunter2@127.0.0.1:1/0")

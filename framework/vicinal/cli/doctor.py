@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from pydantic import ValidationError
 
 from vicinal.cli.output import console, json_option, print_json, table
 from vicinal.errors import ExitCode, PluginError, VicinalError
 
 if TYPE_CHECKING:
+    from vicinal.encoder import Encoder
     from vicinal.plugins import Manager
 
 _OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
+_NEEDS = "needs "
+_LACKING = "; their weights must be fetched first: `vicinal doctor FILE` says where those of a solution may lie"
 _PACKAGES = ("pymilvus", "milvus-lite", "redis", "numpy", "pyarrow", "pluggy", "pydantic")
 
 
@@ -49,9 +54,26 @@ def doctor(files: tuple[Path, ...], as_json: bool) -> int:
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        rows = [(f.status, f.what, f.detail + (f"; {f.hint}" if f.hint else "")) for f in findings]
-        console().print(table(("", "what", "found"), rows))
+        console().print(table(("", "what", "found"), list(_rows(findings))))
     return ExitCode.FAILED if any(finding.status == "failed" for finding in findings) else ExitCode.DONE
+
+
+def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
+    """A row a finding; encoders, of which there are many, have one for those that work and one for those that lack."""
+    for kind, alike in groupby(findings, lambda finding: finding.what.partition(" ")[0]):
+        group = list(alike)
+        for status, more in (("ok", ""), ("missing", _LACKING)) if kind == "encoder" else ():
+            some = [finding for finding in group if finding.status == status]
+            if len(some) > 1:
+                yield status, "encoders", ", ".join(map(_named, some)) + more
+                group = [finding for finding in group if finding.status != status]
+        for finding in group:
+            yield finding.status, finding.what, finding.detail + (f"; {finding.hint}" if finding.hint else "")
+
+
+def _named(finding: Finding) -> str:
+    name = finding.what.partition(" ")[2]
+    return f"{name} ({finding.detail})" if finding.detail.startswith(_NEEDS) else name
 
 
 @contextmanager
@@ -90,11 +112,14 @@ def _plugins(manager: Manager) -> Iterator[Finding]:
 def _encoders(manager: Manager) -> Iterator[Finding]:
     for entry in manager.encoders:
         if not entry.missing():
-            yield _look(f"encoder {entry.name}", partial(_signature, manager, entry.name))
+            yield _look(f"encoder {entry.name}", partial(_by_default, manager, entry.name))
 
 
-def _signature(manager: Manager, name: str) -> str:
-    encoder = manager.encoders.build(name, manager.encoders.load(name).Params())
+def _by_default(manager: Manager, name: str) -> str:
+    return _signature(manager.encoders.build(name, manager.encoders.load(name).Params()))
+
+
+def _signature(encoder: Encoder) -> str:
     return f"{encoder.space.dimension}-d {encoder.space.kind}, {encoder.signature}"
 
 
@@ -109,6 +134,7 @@ def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
         return
     yield Finding(str(file), "ok", f"solution {solution.name!r}")
     with solution:
+        yield _look(f"{solution.name}: encoder", lambda: _signature(solution.encoder))
         redis, milvus = map(without_password, (solution.config.stores.redis, solution.config.stores.milvus))
         yield _look(f"{solution.name}: Redis", lambda: f"Redis {solution.metadata.version()}, {redis}")
         yield _look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
@@ -119,10 +145,15 @@ def _look(what: str, find: Callable[[], str]) -> Finding:
     try:
         return Finding(what, "ok", find())
     except PluginError as error:
-        return Finding(what, "missing", str(error), error.hint)
+        return Finding(what, "missing", _as_found(str(error)), error.hint)
     except VicinalError as error:
         return Finding(what, "failed", str(error), error.hint)
-    except ValueError as error:  # an encoder without defaults for all of its parameters is not at fault
-        return Finding(what, "ok", f"needs parameters: {str(error).splitlines()[0]}")
+    except ValidationError as error:  # an encoder without defaults for all of its parameters is not at fault
+        return Finding(what, "ok", _NEEDS + ", ".join(str(each["loc"][0]) for each in error.errors() if each["loc"]))
     except Exception as error:  # a plugin may fail in any way
         return Finding(what, "failed", f"{type(error).__name__}: {error}")
+
+
+def _as_found(message: str) -> str:
+    """An encoder takes it for the user's wish that nothing is fetched."""
+    return message.replace(f"{_OFFLINE[0]} forbids downloads", "doctor fetches nothing")
