@@ -35,6 +35,11 @@ class Change:
     def is_new(self) -> bool:
         return self.before is None or self.before.counted == 0
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether the item is not indexed as it is now."""
+        return self.before is None or self.before.fingerprint != self.fingerprint
+
     def entry(self, segments: int) -> Entry:
         """The ledger's entry once the item is indexed with this many segments."""
         return Entry(Entry.check_of(self.item.key), self.fingerprint, segments, segments)

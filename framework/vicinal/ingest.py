@@ -67,6 +67,11 @@ class Batch:
     items: list[Decoded] = field(default_factory=list)
     vectors: Any = None
 
+    def only(self, keep: Sequence[bool]) -> Batch:
+        """The items for which ``keep`` says so, with their vectors."""
+        rows = np.repeat(np.asarray(keep, bool), [len(item.segments) for item in self.items])
+        return Batch([item for item, kept in zip(self.items, keep, strict=True) if kept], self.vectors[rows])
+
 
 @dataclass(slots=True)
 class Ingest:
@@ -129,10 +134,16 @@ class Ingest:
         return self.report
 
     def write(self, batches: Iterator[Batch]) -> IngestReport:
-        """Write batches that are encoded already, as ``import`` reads them."""
+        """Write batches that are encoded already, as ``import`` reads them, without what the ledger knows."""
         for batch in batches:
+            changed = batch.only([item.change.is_needed for item in batch.items])
+            unchanged = len(batch.items) - len(changed.items)
             self.report.seen += len(batch.items)
-            self._write(batch)
+            self.report.unchanged += unchanged
+            if unchanged:
+                self.hook.batch_written(solution=self.metadata.name, new=0, updated=0, unchanged=unchanged)
+            if changed.items:
+                self._write(changed)
         return self.report
 
     def add(self, item: Item) -> Literal["new", "updated", "unchanged"]:

@@ -122,7 +122,7 @@ def import_items(
 
     Raises:
         SourceError: it is no such file.
-        StoreMismatch: its vectors were made by another encoder.
+        StoreMismatch: its vectors were made by another encoder, or two keys have one id.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -166,11 +166,15 @@ def _imported(
 
 
 def _compared(batch: list[Any], metadata: MetadataStore) -> list[Any]:
-    """Leave out what is already there, and tell the others what the ledger knew before."""
-    entries = metadata.lookup([change.id for change, *_ in batch])
-    changed = []
-    for (change, *rest), entry in zip(batch, entries, strict=True):
+    """Tell the changes what the ledger knew before.
+
+    Raises:
+        StoreMismatch: the id of one is that of another key that is indexed.
+    """
+    for (change, *_), entry in zip(batch, metadata.lookup([change.id for change, *_ in batch]), strict=True):
+        if entry is not None and not entry.is_of(change.item.key):
+            raise StoreMismatch(
+                f"the id of {change.item.key!r} is that of another key that is indexed", hint="remove one of the two"
+            )
         change.before = entry
-        if entry is None or entry.fingerprint != change.fingerprint:
-            changed.append((change, *rest))
-    return changed
+    return batch

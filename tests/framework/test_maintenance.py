@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from vicinal import hookimpl
 from vicinal.errors import SourceError, StoreMismatch, UnknownItem
 from vicinal.model import item_id
 from vicinal.stores.redis import Entry, Record
@@ -186,6 +187,21 @@ def test_a_drop_that_was_interrupted_can_be_repeated(lite):
 # --- export and import
 
 
+class Told:
+    """What observers are told of batches."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    @hookimpl
+    def batch_written(self, new, updated, unchanged):
+        self.batches.append((new, updated, unchanged))
+
+
+def refuse(*_):
+    raise AssertionError("nothing is to be written")
+
+
 def stored(things):
     """Every vector that a solution holds, by id."""
     ids = [row["id"] for batch in things.vectors.rows(["id"]) for row in batch]
@@ -257,10 +273,40 @@ def test_an_import_replaces_what_changed(lite):
     lite.write(changed)
     assert things.ingest(prune=True).rows == SEGMENTS - 2 + 2
     report = things.import_(lite.folder / "old.parquet")
-    assert (report.new, report.updated, report.rows) == (1, 2, SEGMENTS)
+    assert (report.seen, report.new, report.updated, report.unchanged) == (ITEMS, 1, 2, ITEMS - 3)
+    assert report.rows == SEGMENTS
     assert found(things.check()) == SOUND
     lite.write(ROWS)
     assert things.ingest().unchanged == ITEMS
+
+
+def test_an_import_writes_nothing_again(workshop, monkeypatch):
+    workshop.write(ROWS)
+    things = workshop.solution(encoder="{type: words}")
+    things.ingest()
+    things.export(workshop.folder / "things.parquet")
+    told = []
+    workshop.manager.register(Told(told), "told")
+    with monkeypatch.context() as patch:
+        for store, writes in ((things.vectors, ("upsert", "delete")), (things.metadata, ("begin", "commit"))):
+            for name in writes:
+                patch.setattr(store, name, refuse)
+        report = things.import_(workshop.folder / "things.parquet")
+    assert (report.seen, report.new, report.updated, report.unchanged) == (ITEMS, 0, 0, ITEMS)
+    assert report.rows == SEGMENTS
+    assert told == [(0, 0, ITEMS)]
+    assert found(things.check()) == SOUND
+
+
+def test_an_import_of_a_key_whose_id_is_taken_is_refused(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    things.ingest()
+    things.export(lite.folder / "things.parquet")
+    things.remove(["k3"])
+    things.metadata.commit({item_id("k3"): Entry(Entry.check_of("another key"), b"f" * 12, 1, 1)}, [])
+    with pytest.raises(StoreMismatch, match="the id of 'k3' is that of another key that is indexed"):
+        things.import_(lite.folder / "things.parquet")
 
 
 def test_an_import_of_another_encoders_vectors_is_refused(lite):
