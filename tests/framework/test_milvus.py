@@ -17,10 +17,12 @@ from servers import free_port
 from vicinal.config.models import IndexConfig, parse_field
 from vicinal.errors import FilterError, StoreBusy, StoreError, StoreUnreachable, UnsupportedByEngine
 from vicinal.model import Space
-from vicinal.stores.engine import Engine, choose_index
+from vicinal.stores import milvus
+from vicinal.stores.engine import Engine, Index, choose_index
 from vicinal.stores.milvus import Schema, VectorStore, _cut
 
-LITE, SERVER, NEWER = Engine("Milvus Lite", (3, 2, 2)), Engine("Milvus", (2, 3, 5)), Engine("Milvus", (2, 6, 4))
+LITE, NEWER = Engine("Milvus Lite", (3, 2, 2)), Engine("Milvus", (2, 6, 4))
+SERVER = Engine("Milvus", (2, 3, 5), disk_index=False)
 FLOATS, BITS = Space(16), Space(256, "binary", "JACCARD")
 MIB = 1024 * 1024
 
@@ -184,6 +186,7 @@ def test_declared_fields_and_times_are_columns(opened):
     [
         ("milvus_lite-3.2.2", LITE, "Milvus Lite 3.2.2"),
         ("v2.3.5-lite", SERVER, "Milvus 2.3.5"),
+        ("v2.3.5", Engine("Milvus", (2, 3, 5)), "Milvus 2.3.5"),
         ("v2.6.4", NEWER, "Milvus 2.6.4"),
         ("2.5.0-dev-abc123", Engine("Milvus", (2, 5, 0)), "Milvus 2.5.0"),
     ],
@@ -253,6 +256,7 @@ def test_ef_is_never_below_the_number_of_hits():
         (LITE, FLOATS, {"type": "SCANN"}, "Milvus Lite 3.2.2 cannot build index 'SCANN' for float vectors"),
         (SERVER, FLOATS, {"type": "HNSW_PQ"}, "Milvus 2.3.5 cannot build index 'HNSW_PQ' for float vectors"),
         (SERVER, FLOATS, {"type": "HNSW_SQ"}, "Milvus 2.3.5 cannot build index 'HNSW_SQ' for float vectors"),
+        (SERVER, FLOATS, {"type": "DISKANN"}, "Milvus 2.3.5 cannot build index 'DISKANN' for float vectors"),
         (SERVER, BITS, {"type": "HNSW"}, "Milvus 2.3.5 cannot build index 'HNSW' for binary vectors"),
         (SERVER, FLOATS, {"type": "BIN_FLAT"}, "Milvus 2.3.5 cannot build index 'BIN_FLAT' for float vectors"),
         (SERVER, BITS, {"metric": "L2"}, "index.metric L2 does not fit binary vectors"),
@@ -301,6 +305,25 @@ def test_every_index_that_an_engine_is_said_to_build_is_built(opened):
         if store.embedded:
             store.load(again=True)
             assert items(store.search([vectors[9]], index, 1, rows=300)[0]) == ["k9"], name
+
+
+def test_an_index_that_a_server_tries_to_build_for_ever_is_given_up(milvus_server, monkeypatch):
+    """The real thing: this server has no DISKANN, and tells nobody but its log."""
+    monkeypatch.setattr(milvus, "_STALLED_SECONDS", 1.0)
+    store = VectorStore("stalled", milvus_server, Schema(FLOATS, False, {}))
+    store.create(f"{store.alias}_v1")
+    try:
+        store.upsert(rows_of(store, vectors_of(3_000)))
+        store.flush()
+        with pytest.raises(StoreError, match="with the index DISKANN: for 1 s it has had 0 of 3,000 rows") as error:
+            store.build(Index("DISKANN", "COSINE", "DISKANN", "COSINE"))
+        assert "its log says why" in error.value.hint
+        store.build(index := index_for(store, type="HNSW"))
+        store.load()
+        assert items(store.search([vectors_of(1)[0]], index, 1, "", rows=3_000)[0]) == ["k0"]
+    finally:
+        store.drop()
+        store.close()
 
 
 def test_full_text_is_refused_where_the_engine_has_none(milvus_server):

@@ -26,13 +26,15 @@ class Engine:
 
     name: str
     version: tuple[int, ...]
+    disk_index: bool = True
+    """Whether it has DISKANN; the server that PyPI's package ``milvus`` brings would try to build one for ever."""
 
     @classmethod
     def parse(cls, text: str) -> Engine:
         """From what ``get_server_version`` answers: ``milvus_lite-3.2.2``, ``v2.3.5-lite`` (a server), ``v2.6.4``."""
         lite = text.startswith("milvus_lite")
         version = tuple(int(part) for part in re.findall(r"\d+", text)[:3])
-        return cls("Milvus Lite" if lite else "Milvus", version)
+        return cls("Milvus Lite" if lite else "Milvus", version, not text.endswith("-lite"))
 
     def __str__(self) -> str:
         return f"{self.name} {'.'.join(map(str, self.version))}"
@@ -56,7 +58,8 @@ class Engine:
             return _BINARY
         if self.embedded:
             return _LITE
-        return _SERVER | (_SERVER_2_5 if self.version >= (2, 5) else set())
+        known = _SERVER | (_SERVER_2_5 if self.version >= (2, 5) else set())
+        return known if self.disk_index else known - {"DISKANN"}
 
 
 @dataclass(frozen=True, slots=True)

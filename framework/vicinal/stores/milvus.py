@@ -38,6 +38,8 @@ MAX_LIMIT = 16_384
 _WRITE_BYTES = 16 * 1024 * 1024
 _QUERY_BYTES = 256 * 1024 * 1024
 _CALL_SECONDS = 60.0
+_STALLED_SECONDS = 1800.0
+"""A server indexes segments of up to a gigabyte as a whole, and counts their rows when it has one."""
 _IN_PROCESS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
 """The client would ask every ten seconds whether it still has a connection, until the embedded server ends it."""
 _ROWS_A_CELL = 39
@@ -228,8 +230,8 @@ class VectorStore:
                 params.add_index(
                     "text_sparse", index_name="text_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25"
                 )
-            # An embedded engine builds at loading; the client would sleep half a second to see that it is done.
-            self._client.create_index(self.alias, params, timeout=3600, sync=not self.embedded)
+            # An embedded engine builds at loading; for a server the client would wait without asking how it goes.
+            self._client.create_index(self.alias, params, timeout=_CALL_SECONDS, sync=False)
             self._await_index()
 
     def _params(self, index: Index) -> dict[str, Any]:
@@ -254,16 +256,27 @@ class VectorStore:
             return used is not None and self._params(index).get("nlist", 0) >= 2 * int(used)
 
     def _await_index(self) -> None:
-        """``create_index`` returns before a server has built the index of every segment."""
-        deadline = time.monotonic() + 3600
+        """``create_index`` returns before a server has built the index of every segment.
+
+        Raises:
+            StoreError: it could not be built, or for half an hour no row more was indexed. A server tries again for
+                ever what it cannot build, and may say why in its log alone.
+        """
+        done, since = -1, time.monotonic()
         while not self.embedded:
             state = self._client.describe_index(self.alias, "vector")
             if state.get("state") == "Failed":
                 raise StoreError(f"Milvus could not build the index: {state.get('index_state_fail_reason') or state}")
             if state.get("pending_index_rows", 0) == 0 and state.get("state") in ("Finished", None):
                 return
-            if time.monotonic() > deadline:
-                raise StoreError("Milvus has not finished the index within an hour", hint="`vicinal index` tries again")
+            if done != (done := int(state.get("indexed_rows", 0))):
+                since = time.monotonic()
+            if time.monotonic() - since > _STALLED_SECONDS:
+                raise StoreError(
+                    f"Milvus does not get on with the index {state.get('index_type')}: for {_STALLED_SECONDS:g} s"
+                    f" it has had {done:,} of {int(state.get('total_rows', 0)):,} rows",
+                    hint="its log says why; write another `index: {type: …}` and run `vicinal index`",
+                )
             time.sleep(0.2)
 
     def load(self, *, again: bool = False, wait: bool = True) -> None:
@@ -276,6 +289,11 @@ class VectorStore:
                 self._client.release_collection(self.alias)
             if str(self._client.get_load_state(self.alias)["state"]) != "Loaded":
                 self._client.load_collection(self.alias, timeout=600, _async=not wait)
+
+    def loading(self) -> bool:
+        """Whether a server is loading the collection, so that a search would wait: half a minute after it was killed."""
+        with self._translated():
+            return not self.embedded and str(self._client.get_load_state(self.alias)["state"]) == "Loading"
 
     # --- rows
 
