@@ -309,14 +309,15 @@ def test_every_index_that_an_engine_is_said_to_build_is_built(opened):
 
 def test_an_index_that_a_server_tries_to_build_for_ever_is_given_up(milvus_server, monkeypatch):
     """The real thing: this server has no DISKANN, and tells nobody but its log."""
-    monkeypatch.setattr(milvus, "_STALLED_SECONDS", 1.0)
     store = VectorStore("stalled", milvus_server, Schema(FLOATS, False, {}))
     store.create(f"{store.alias}_v1")
     try:
         store.upsert(rows_of(store, vectors_of(3_000)))
         store.flush()
-        with pytest.raises(StoreError, match="with the index DISKANN: for 1 s it has had 0 of 3,000 rows") as error:
-            store.build(Index("DISKANN", "COSINE", "DISKANN", "COSINE"))
+        with monkeypatch.context() as patch:
+            patch.setattr(milvus, "_STALLED_SECONDS", 1.0)
+            with pytest.raises(StoreError, match="with the index DISKANN: for 1 s it has had 0 of 3,000 rows") as error:
+                store.build(Index("DISKANN", "COSINE", "DISKANN", "COSINE"))
         assert "its log says why" in error.value.hint
         store.build(index := index_for(store, type="HNSW"))
         store.load()
