@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,50 +13,38 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import encoders
-from servers import ROOT, end, free_port, wait_for_port
+from servers import MILVUS, Milvus, end, free_port, wait_for_port
 from vicinal import Solution, create_manager
 from vicinal.stores.local import redis_server
 
-MILVUS = ROOT / ".venv-milvus" / "bin" / "milvus-server"
-
 
 @pytest.fixture(scope="session")
-def milvus_server(tmp_path_factory):
-    """The URI of a real Milvus server, started for this run on a free port and ended after it.
+def own_milvus(tmp_path_factory):
+    """A real Milvus server, started for this run on a free port and ended after it; None where another is named.
 
     A machine can run one such server (its etcd has a fixed port), so VICINAL_TEST_MILVUS may name one that runs.
     """
-    if running := os.environ.get("VICINAL_TEST_MILVUS"):
-        yield running
+    if os.environ.get("VICINAL_TEST_MILVUS"):
+        yield None
         return
     if not MILVUS.exists():
         reason = "no Milvus server: `make test` installs one in .venv-milvus"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    data = tmp_path_factory.mktemp("milvus")
-    port = free_port()
-    with (data / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [MILVUS, "--data", data / "data", "--proxy-port", str(port)], stdout=log, stderr=log, start_new_session=True
-        )
+    folder = tmp_path_factory.mktemp("milvus")
+    server = Milvus(folder)
     try:
-        wait_for_port(port, process, 120)
-        from pymilvus import MilvusClient
-
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                MilvusClient(f"http://127.0.0.1:{port}", timeout=5).list_collections()
-                break
-            except Exception:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}"
+        yield server
     finally:
-        end(process)
-        shutil.rmtree(data, ignore_errors=True)
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def milvus_server(own_milvus):
+    """The URI of a real Milvus server."""
+    return own_milvus.uri if own_milvus else os.environ["VICINAL_TEST_MILVUS"]
 
 
 @pytest.fixture(scope="session")

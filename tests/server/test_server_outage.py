@@ -63,9 +63,9 @@ class Load:
             self.answers.append(self._site.search("text 7", limit=1))
             time.sleep(0.005)
 
-    def wait_for(self, status):
+    def wait_for(self, status, seconds=30):
         """Until somebody who asks from now on is answered this."""
-        start, deadline = len(self.answers), time.monotonic() + 30
+        start, deadline = len(self.answers), time.monotonic() + seconds
         while status not in {answer.status_code for answer in self.answers[start + 4 :]}:
             assert time.monotonic() < deadline, [answer.text for answer in self.answers[-3:]]
             time.sleep(0.01)
@@ -81,14 +81,15 @@ def is_ready(site):
     return True
 
 
-def await_readiness(site, ready):
-    deadline = time.monotonic() + 30
+def await_readiness(site, ready, seconds=30):
+    deadline = time.monotonic() + seconds
     while is_ready(site) is not ready:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def goes_away_and_comes_back(site, go, come_back):
+def goes_away_and_comes_back(site, go, come_back, seconds=30):
+    """A store that needs up to so many seconds until it answers again."""
     with Load(site) as load:
         assert is_ready(site)
         go()
@@ -102,7 +103,8 @@ def goes_away_and_comes_back(site, go, come_back):
         assert "does not answer" in described["reason"]
         assert site.get("/healthz").status_code == 200
         come_back()
-        await_readiness(site, True)
+        await_readiness(site, True, seconds)
+        assert site.search("text 7", limit=1).status_code == 200  # what is ready answers
         load.wait_for(200)
     assert {answer.status_code for answer in load.answers} == {200, 503}
     for answer in load.answers:
@@ -132,6 +134,17 @@ def test_milvus_goes_away_and_comes_back(made, milvus_server, redis_url):
         with serving(things, **WATCH) as site:
             goes_away_and_comes_back(site, wire.cut, wire.mend)
         things.drop()
+
+
+def test_milvus_is_killed_and_started_again(made, own_milvus, redis_url):
+    """It listens at once, but loads nothing until the leases of the killed one have ended, after half a minute."""
+    if own_milvus is None:
+        pytest.skip("VICINAL_TEST_MILVUS names a server that is not this run's to kill")
+    things = made(own_milvus.uri, redis_url).solution()
+    things.ingest()
+    with serving(things, max_seconds=5, **WATCH) as site:
+        goes_away_and_comes_back(site, own_milvus.kill, own_milvus.start_again, seconds=120)
+    things.drop()
 
 
 def test_redis_is_killed_and_started_again(made, milvus_server, tmp_path):

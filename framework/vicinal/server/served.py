@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from vicinal.errors import StoreUnreachable, UnknownItem, VicinalError
+from vicinal.errors import StoreError, StoreUnreachable, UnknownItem, VicinalError
 from vicinal.model import Item, Medium, item_id
 from vicinal.search import Ask, SearchResult
 from vicinal.server import media
@@ -122,7 +122,8 @@ class Served:
         solution = self.solution.open()
         solution.metadata.heal()
         state = solution.metadata.state()
-        solution.vectors.exists()
+        if solution.vectors.exists() and solution.vectors.loading():
+            raise StoreError("Milvus is loading the collection", hint="searches wait for it")
         return {
             "items": int(state.get("items", 0)),
             "rows": int(state.get("rows", 0)),

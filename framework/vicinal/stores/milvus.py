@@ -291,9 +291,21 @@ class VectorStore:
                 self._client.load_collection(self.alias, timeout=600, _async=not wait)
 
     def loading(self) -> bool:
-        """Whether a server is loading the collection, so that a search would wait: half a minute after it was killed."""
+        """Whether a server loads the collection still, so that a search would wait: for half a minute after a crash."""
+        if self.embedded:
+            return False
         with self._translated():
-            return not self.embedded and str(self._client.get_load_state(self.alias)["state"]) == "Loading"
+            state = str(self._client.get_load_state(self.alias)["state"])
+        if state != "Loaded":
+            return state == "Loading"
+        try:
+            with self._translated():  # it may say so before anybody answers for it
+                self._client.query(self.alias, filter="id == -1", output_fields=["id"], timeout=_CALL_SECONDS)
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            return True
+        return False
 
     # --- rows
 
