@@ -44,7 +44,7 @@ RUN apt-get update \
 RUN groupadd --gid 10001 vicinal \
     && useradd --uid 10001 --gid vicinal --no-create-home --home-dir /var/cache/vicinal --shell /usr/sbin/nologin vicinal \
     && install --directory --owner=vicinal --group=vicinal \
-        /srv/vicinal /srv/vicinal/.vicinal /var/cache/vicinal
+        /srv/vicinal /srv/vicinal/.vicinal /srv/uploads /var/cache/vicinal
 
 COPY --from=environment /opt/vicinal /opt/vicinal
 ENV PATH=/opt/vicinal/bin:$PATH \
@@ -62,7 +62,8 @@ RUN --mount=type=bind,source=deploy/warm.py,target=/tmp/warm.py \
     --network=none \
     HF_HUB_OFFLINE=1 python /tmp/warm.py qa.yaml molecule.yaml image-offline.yaml video.yaml audio.yaml
 
-VOLUME ["/srv/vicinal/.vicinal", "/var/cache/vicinal"]
+# None for .vicinal: where /srv/vicinal is mounted read-only, an engine could not mount a volume within it.
+VOLUME ["/var/cache/vicinal"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \

@@ -159,19 +159,25 @@ def test_named_volumes_are_all_in_use():
     assert set(COMPOSE["volumes"]) == {source for source in used if not source.startswith(".")}
 
 
-def test_what_is_served_is_mounted_beside_a_writable_folder_for_uploads():
+def test_what_is_served_is_mounted_and_uploads_go_to_a_volume():
     served = re.findall(r'"([\w-]+\.yaml)"', values("CMD")[-1])
     mounts = dict(mount.split(":")[:2][::-1] for mount in SERVICES["vicinal"]["volumes"])
     assert len(served) == 5
-    assert {mounts[f"/srv/vicinal/{file}"] for file in served} == {f"./configs/{file}" for file in served}
-    assert mounts["/srv/vicinal/.vicinal"] == "state"
-    folders = {
-        re.match(r"[^/]+", path)[0]
-        for file in served
-        for path in [yaml.safe_load((ROOT / "configs" / file).read_text(encoding="utf-8"))["source"]["path"]]
-    }
-    assert {f"/srv/vicinal/{folder}" for folder in folders} <= set(mounts)
+    assert mounts[values("WORKDIR")[-1]] == "./configs"
+    for file in served:
+        source = yaml.safe_load((ROOT / "configs" / file).read_text(encoding="utf-8"))["source"]["path"]
+        assert not Path(source).is_absolute() and (ROOT / "configs" / source).exists()
+    assert mounts[SERVICES["vicinal"]["environment"]["VICINAL_UPLOADS"]] == "uploads"
     assert all(SERVICES[name]["volumes"] == SERVICES["vicinal"]["volumes"] for name in OURS)
+
+
+def test_volumes_are_folders_of_the_image_that_its_user_may_write():
+    """And none lies within a folder that is mounted read-only: it could not be made there."""
+    made = re.search(r"install --directory --owner=vicinal --group=vicinal (.*)", " ".join(values("RUN")))[1].split()
+    writable = [mount.split(":")[1] for mount in SERVICES["vicinal"]["volumes"] if not mount.endswith(":ro")]
+    assert set(json.loads(values("VOLUME")[0])) <= set(writable) <= set(made)
+    locked = [mount.split(":")[1] for mount in SERVICES["vicinal"]["volumes"] if mount.endswith(":ro")]
+    assert not any(folder.startswith(f"{top}/") for folder in writable for top in locked)
 
 
 def test_the_image_is_made_in_three_stages_of_a_python_that_vicinal_supports():

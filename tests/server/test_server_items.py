@@ -7,6 +7,9 @@ from urllib.parse import quote
 import pytest
 from site_of_tests import ROWS, problem, serving
 
+from vicinal.errors import ConfigError
+from vicinal.server import Settings, create_app
+
 ITEM = {"key", "uri", "content", "metadata", "kind", "content_url", "added"}
 
 
@@ -117,6 +120,22 @@ def test_a_file_is_added_kept_under_a_name_of_ours_and_removed(files, lite):
     assert files.ingest(prune=True)["removed"] == 0
     assert files.request("DELETE", "/api/things/items", json={"keys": ["up/../load"]}).json() == {"removed": 1}
     assert list(kept.iterdir()) == []
+
+
+def test_uploads_go_to_a_folder_that_is_named_for_them(lite, tmp_path, monkeypatch):
+    (lite.folder / "files").mkdir()
+    things = lite.solution(encoder="{type: bytes}", source="{type: folder, path: files}")
+    monkeypatch.chdir(tmp_path)
+    with serving(things, uploads="kept") as site:
+        added = site.post("/api/things/items", files={"file": ("x.png", b"abc")})
+        assert added.json() == {"key": "x.png", "status": "new"}
+        assert [path.read_bytes() for path in (tmp_path / "kept" / "things").iterdir()] == [b"abc"]
+        assert site.get("/api/things/items/x.png/content").content == b"abc"
+        assert site.request("DELETE", "/api/things/items/x.png").json() == {"removed": 1}
+        assert list((tmp_path / "kept" / "things").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"VICINAL_UPLOADS: no file can be kept in .*/file/things: Not a directory"):
+        create_app([things], settings=Settings(uploads="file"))
 
 
 def test_a_file_is_no_text_and_a_text_no_file(files):

@@ -133,14 +133,11 @@ def test_settings_come_from_the_environment():
         "VICINAL_MAX_UPLOAD_MB": "0.5",
         "VICINAL_MAX_LIMIT": "20",
         "VICINAL_WARM": "0",
+        "VICINAL_UPLOADS": "/srv/uploads",
     }
     settings = Settings.from_environment(given)
-    assert (settings.api_keys, settings.upload_bytes, settings.max_limit, settings.warm) == (
-        ("a", "b"),
-        500_000,
-        20,
-        False,
-    )
+    assert (settings.api_keys, settings.upload_bytes, settings.max_limit) == (("a", "b"), 500_000, 20)
+    assert (settings.warm, settings.uploads) == (False, "/srv/uploads")
     assert Settings.from_environment({}) == Settings()
     with pytest.raises(ConfigError) as raised:
         Settings.from_environment({"VICINAL_MAX_LIMIT": "many", "VICINAL_GATHER_MS": "-1", "VICINAL_WARM": "perhaps"})

@@ -49,7 +49,7 @@ class Served:
         self.settings = settings
         self.name = solution.name
         self.jobs = Jobs(solution, lambda outcome, number: metrics.ingested(self.name, outcome, number))
-        self.uploads = Uploads(solution)
+        self.uploads = Uploads(solution, settings.uploads)
         self.ready, self.reason = False, "the server is starting"
         self._metrics = metrics
         self._counts = {"items": 0, "rows": 0, "failures": 0}

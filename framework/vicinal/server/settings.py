@@ -25,6 +25,8 @@ class Settings:
     """Whoever asks must show one of these; none: everybody may."""
     cors_origins: tuple[str, ...] = ()
     """Origins (``https://example.org``) whose pages may call this server from a browser; none: no other page may."""
+    uploads: str = ""
+    """The folder that uploaded files go to, each solution's to one of its name; by default ``.vicinal`` by its YAML."""
     max_upload_mb: float = 50.0
     """Size of an uploaded file, in units of 1,000,000 bytes."""
     max_body_kb: float = 1024.0
@@ -89,6 +91,8 @@ class Settings:
 def _read(text: str, default: Any) -> Any:
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, str):
+        return text
     if isinstance(default, bool):
         if text.lower() not in ("true", "false", "1", "0"):
             raise ValueError(f"neither true nor false: {text!r}")

@@ -1,4 +1,4 @@
-"""Files that came over HTTP: kept beside the solution's YAML under names of ours, or for as long as a query takes."""
+"""Files that came over HTTP: kept in a folder under names of ours, or for as long as a query takes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from shutil import copyfileobj
 from typing import BinaryIO
 
+from vicinal.errors import ConfigError
 from vicinal.model import Item, item_id
 from vicinal.solution import Solution
 
@@ -23,18 +24,21 @@ _SUFFIXES = (
 
 
 class Uploads:
-    """The uploaded files of one solution, in ``.vicinal/{name}/uploads`` beside its YAML.
+    """The uploaded files of one solution, in ``.vicinal/{name}/uploads`` beside its YAML or in ``{root}/{name}``.
 
     A name is made of the item's id and the content's hash. Of the client's own file name only a well-known suffix is
     kept, since it tells a browser the media type later.
     """
 
-    def __init__(self, solution: Solution) -> None:
-        self._solution = solution
-
-    @property
-    def folder(self) -> Path:
-        return self._solution.folder / ".vicinal" / self._solution.name / "uploads"
+    def __init__(self, solution: Solution, root: str = "") -> None:
+        """
+        Raises:
+            ConfigError: files cannot be kept in ``root``.
+        """
+        self.folder = solution.folder / ".vicinal" / solution.name / "uploads"
+        if root:
+            self.folder = Path(root).expanduser().absolute() / solution.name
+            _must_take_files(self.folder)
 
     @contextmanager
     def borrowed(self, file: BinaryIO, name: str) -> Iterator[Path]:
@@ -69,6 +73,15 @@ class Uploads:
         for path in self.folder.glob(f"{item_id(key):016x}-*"):
             if path != but:
                 path.unlink(missing_ok=True)
+
+
+def _must_take_files(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"VICINAL_UPLOADS: no file can be kept in {folder}: {reason}") from error
 
 
 def _suffix(name: str) -> str:
