@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo
 
-from vicinal import BadItem, Encoder, Item, LocalPath, Rendering, Segment, Space
+from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
+from vicinal.params import folder_or_name
 from vicinal_text.engine import BertEngine, Device, Engine, PipelineEngine, Precision
 from vicinal_text.folder import MINILM, ModelFolder
 from vicinal_text.locate import locate
@@ -26,16 +27,10 @@ __all__ = ["Query", "Sentence"]
 LARGEST = 1024 * 1024
 """Bytes of a text; a model reads its first few hundred words, so a larger one is a mistake."""
 
-_PATH = TypeAdapter(LocalPath)
-
 
 def _folder_or_name(model: str, info: ValidationInfo) -> str:
-    """A folder beside the YAML file, if there is one of that name; else the name as it is."""
-    if model == MINILM:
-        return model
-    path: Path = _PATH.validate_python(model, context=info.context)
-    is_path = model.startswith((".", "~")) or Path(model).is_absolute() or path.is_dir()
-    return str(path.absolute()) if is_path else model
+    """A folder beside the YAML file, if there is one of that name; else the name, as that of the packaged model is."""
+    return model if model == MINILM else folder_or_name(model, info)
 
 
 class Query(str):
