@@ -103,6 +103,32 @@ def test_every_route_fails_with_the_one_body(texts):
     problem(texts.get("/page/nothing.js"), 404)
 
 
+def test_head_is_get_without_the_body(files):
+    """On every route for GET, a stream of events and what fails included."""
+    job = files.ingest()["id"]
+    paths = [
+        *(path.format(name="things", id=job, key="f1.png") for path in files.get("/openapi.json").json()["paths"]),
+        *("/", "/page/app.js", "/page/nothing.js", "/docs", "/openapi.json", "/api/nothing/stats"),
+    ]
+    found = set()
+    for path in paths:
+        whole, head = files.get(path), files.head(path)
+        assert (head.status_code, head.content) == (whole.status_code, b""), path
+        for answer in (whole, head):
+            answer.headers.pop("date")
+            if path in ("/metrics", "/api/solutions", "/api/things/stats"):  # each call of them may say something new
+                answer.headers.pop("content-length")
+            answer.headers.pop("transfer-encoding", "")
+        assert head.headers == whole.headers, path
+        found.add(whole.status_code)
+    assert found == {200, 404, 405}
+    big = files.folder / "f4.png"
+    big.write_bytes(b"\0" * 50_000_000)
+    answer = files.head("/api/things/items/f4.png/content", headers={"Range": "bytes=5-"})
+    assert (answer.status_code, answer.headers["content-range"]) == (206, "bytes 5-49999999/50000000")
+    assert files.get("/healthz").json() == {"ok": True}
+
+
 def test_a_defect_is_logged_and_not_told(texts, monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("a secret of ours")

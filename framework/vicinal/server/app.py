@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 import vicinal
 from vicinal.server import ingest, items, problems, search, system
 from vicinal.server.guard import Guard
+from vicinal.server.head import Head
 from vicinal.server.host import Host
 from vicinal.server.openapi import describe
 from vicinal.server.settings import Settings
@@ -53,6 +54,7 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
     for module in (search, system, ingest, items):  # routes are tried in this order
         app.include_router(module.router)
     app.add_middleware(Guard, host=host)
+    app.add_middleware(Head)
     if host.settings.cors_origins:  # outermost, so that a page of another origin can read why it was refused
         app.add_middleware(
             CORSMiddleware,

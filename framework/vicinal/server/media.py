@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import mimetypes
 import re
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import Request, Response
@@ -46,7 +47,7 @@ def content(request: Request, key: str, rendering: Rendering, color: str | None 
     """What an item is shown by.
 
     Raises:
-        Problem: 404, its file is gone; 416, the range lies outside of it.
+        Problem: 404, its file is gone; 416, the range lies outside of it; 503, too many files are open.
     """
     if rendering.kind == "svg":
         return drawing(rendering.value, color)
@@ -75,7 +76,9 @@ def _file(request: Request, key: str, path: Path, kind: str) -> Response:
     try:
         file = path.open("rb")
         status = path.stat()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+            raise Problem(503, "too many files are open", hint="ask again in a moment") from None
         raise Problem(404, f"the file of {key[:200]!r} is gone", hint="the next ingest will notice it") from None
     mark = blake2b(f"{path}\0{status.st_mtime_ns}\0{status.st_size}".encode(), digest_size=12).hexdigest()
     etag = f'"{mark}"'
@@ -98,7 +101,21 @@ def _file(request: Request, key: str, path: Path, kind: str) -> Response:
     if code == 206:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{status.st_size}"
     headers["Content-Length"] = str(end - start)
-    return StreamingResponse(_chunks(file, start, end), code, headers, media_type=_type(path, kind))
+    return _Part(file, start, end, code, headers, _type(path, kind))
+
+
+class _Part(StreamingResponse):
+    """A part of a file, which is closed whether it was read or the client left before."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int, code: int, headers: dict[str, str], kind: str) -> None:
+        super().__init__(_chunks(file, start, end), code, headers, media_type=kind)
+        self._file = file
+
+    async def __call__(self, *asgi: Any) -> None:
+        try:
+            await super().__call__(*asgi)
+        finally:
+            self._file.close()
 
 
 def _range(request: Request, etag: str, size: int) -> tuple[int, int, int]:
@@ -120,12 +137,11 @@ def _range(request: Request, etag: str, size: int) -> tuple[int, int, int]:
     return start, end, 206
 
 
-def _chunks(file: Any, start: int, end: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        while start < end and (chunk := file.read(min(_CHUNK, end - start))):
-            start += len(chunk)
-            yield chunk
+def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    file.seek(start)
+    while start < end and (chunk := file.read(min(_CHUNK, end - start))):
+        start += len(chunk)
+        yield chunk
 
 
 def _type(path: Path, kind: str) -> str:
