@@ -170,6 +170,32 @@ def test_a_commit_clears_the_failures_that_it_is_told_of(store):
     assert [failure.key for failure in store.failures()] == ["b"]
 
 
+def test_failures_are_paged_in_the_order_of_their_keys(store):
+    keys = sorted(["b", "a", "ä", "z/1", "Z", "ключ", "\U0001f600", *(f"n{n:03d}" for n in range(50))])
+    assert store.failure_page(5) == ([], None, 0)
+    store.fail([Failure(key, "read", "x", at="then") for key in reversed(keys)])
+    found, after, pages = [], "", 0
+    while after is not None:
+        page, after, total = store.failure_page(5, after)
+        assert total == len(keys)
+        found += page
+        pages += 1
+    assert found == [Failure(key, "read", "x", at="then") for key in keys]
+    assert pages == 12
+    store.clear_failures(["a"])
+    store.commit({item_id("b"): entry("b", 1)}, cleared=["b", "never there"])
+    page, _, total = store.failure_page(3)
+    assert ([failure.key for failure in page], total) == (sorted(set(keys) - {"a", "b"})[:3], len(keys) - 2)
+    assert store.failure_page(5, "\U0001f600") == ([], None, total)
+
+
+def test_failures_that_were_written_before_they_had_an_order_are_paged_as_well(store):
+    store.fail([Failure(key, "read", "x") for key in "cab"])
+    store.client.delete(f"vicinal:{store.name}:failed")
+    page, after, total = store.failure_page(2)
+    assert ([failure.key for failure in page], after, total) == (["a", "b"], "b", 3)
+
+
 def test_state_keeps_what_json_can_say(store):
     assert store.state() == {}
     store.set_state(physical="p", index={"type": "FLAT"}, items=3, rows=4)
@@ -395,6 +421,7 @@ def test_a_server_that_goes_away_is_unreachable_for_every_call(redis_url, tmp_pa
             lambda: far.drop_metadata([1]),
             lambda: far.fail([Failure("a", "read", "x")]),
             lambda: list(far.failures()),
+            lambda: far.failure_page(1),
             far.failure_count,
             lambda: far.clear_failures(["a"]),
             far.state,

@@ -148,16 +148,12 @@ async def failures(
     served = served_of(request, name)
     if limit > served.settings.max_limit:
         raise unprocessable("limit", f"at most {served.settings.max_limit:,}")
-    found = await served.call(served.solution.failures)
-    after = [failure for failure in found if failure.key > cursor] if cursor else found
-    page = after[:limit]
-    return _json(
-        {
-            "failures": [asdict(failure) for failure in page],
-            "next": page[-1].key if len(after) > limit else None,
-            "total": len(found),
-        }
-    )
+    return _json(await served.call(_failures, served, limit, cursor))
+
+
+def _failures(served: Served, limit: int, cursor: str) -> dict[str, Any]:
+    found, following, total = served.solution.metadata.failure_page(limit, cursor)
+    return {"failures": [asdict(failure) for failure in found], "next": following, "total": total}
 
 
 def _json(value: Any, status: int = 200) -> Response:

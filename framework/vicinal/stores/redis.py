@@ -4,6 +4,7 @@
     vicinal:{name}:ledger:{bucket}   hash: item id -> what was indexed of it, see ``Entry``
     vicinal:{name}:added             set: ids of items that were added by hand, which no source has
     vicinal:{name}:failures          hash: key -> why it could not be indexed
+    vicinal:{name}:failed            sorted set: the same keys, so that a page of them is read without the others
     vicinal:{name}:state             hash: physical collection, encoder, index, counts
     vicinal:{name}:writer            who writes now; expires unless renewed
 
@@ -178,7 +179,7 @@ class MetadataStore:
         with self._transaction() as pipe:
             self._count(pipe, {id_: entry.pack() for id_, entry in entries.items()})
             if cleared:
-                pipe.hdel(self._prefix + "failures", *cleared)
+                self._clear_failures(pipe, cleared)
 
     def forget(self, ids: Iterable[int]) -> None:
         """Remove items whose vectors are gone: ledger, counts and metadata."""
@@ -262,6 +263,7 @@ class MetadataStore:
         if packed:
             with self._transaction() as pipe:
                 pipe.hset(self._prefix + "failures", mapping=packed)
+                pipe.zadd(self._prefix + "failed", dict.fromkeys(packed, 0))
 
     def failures(self) -> Iterator[Failure]:
         """The recorded failures."""
@@ -271,6 +273,40 @@ class MetadataStore:
         except redis.RedisError as error:
             raise self._unreachable(error) from error
 
+    def failure_page(self, limit: int, after: str = "") -> tuple[list[Failure], str | None, int]:
+        """Some failures in the order of their keys: those after a key, the key to go on after, and how many there are.
+
+        The key to go on after is None where there are no more.
+        """
+        total, ordered = self._in_order()
+        if total != ordered:  # written before there was an order
+            self._put_in_order()
+        start = f"({_printable(after)}" if after else "-"
+        keys = self.call("zrangebylex", self._prefix + "failed", start, "+", start=0, num=limit + 1)
+        data = self.call("hmget", self._prefix + "failures", keys[:limit]) if keys else []
+        found = [
+            Failure(key.decode(), *orjson.loads(one)) for key, one in zip(keys, data, strict=False) if one is not None
+        ]
+        return found, keys[limit - 1].decode() if len(keys) > limit else None, total
+
+    def _in_order(self) -> tuple[int, int]:
+        """How many failures there are, and how many of them are in order."""
+        pipe = self.client.pipeline(transaction=True)
+        pipe.hlen(self._prefix + "failures")
+        pipe.zcard(self._prefix + "failed")
+        try:
+            total, ordered = pipe.execute()
+        except redis.RedisError as error:
+            raise self._unreachable(error) from error
+        return int(total), int(ordered)
+
+    def _put_in_order(self) -> None:
+        keys = self.call("hkeys", self._prefix + "failures")
+        with self._transaction() as pipe:
+            pipe.unlink(self._prefix + "failed")
+            if keys:
+                pipe.zadd(self._prefix + "failed", dict.fromkeys(keys, 0))
+
     def failure_count(self) -> int:
         """How many failures are recorded."""
         return int(self.call("hlen", self._prefix + "failures"))
@@ -278,7 +314,12 @@ class MetadataStore:
     def clear_failures(self, keys: Sequence[str]) -> None:
         """Forget these failures."""
         if keys:
-            self.call("hdel", self._prefix + "failures", *keys)
+            with self._transaction() as pipe:
+                self._clear_failures(pipe, keys)
+
+    def _clear_failures(self, pipe: Any, keys: Sequence[str]) -> None:
+        pipe.hdel(self._prefix + "failures", *keys)
+        pipe.zrem(self._prefix + "failed", *keys)
 
     def state(self) -> dict[str, Any]:
         """The solution's state; empty where nothing was ever written."""
@@ -295,7 +336,7 @@ class MetadataStore:
             for kind in ("ledger", "meta"):
                 for bucket in self._buckets(kind):
                     pipe.unlink(bucket)
-            pipe.unlink(*(self._prefix + kind for kind in ("added", "failures", "state")))
+            pipe.unlink(*(self._prefix + kind for kind in ("added", "failures", "failed", "state")))
 
     def memory(self) -> int:
         """Bytes that this Redis uses, for all of its solutions."""
