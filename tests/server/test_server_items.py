@@ -138,6 +138,14 @@ def test_uploads_go_to_a_folder_that_is_named_for_them(lite, tmp_path, monkeypat
         create_app([things], settings=Settings(uploads="file"))
 
 
+def test_a_form_with_a_field_that_there_is_not_is_refused(files):
+    """An old client's ``Num`` would else be passed over, and ten hits come in place of three."""
+    for path, fields in (("search", "file, limit, filter"), ("items", "file, key, metadata")):
+        body = problem(files.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
+        assert body["errors"] == ["Num: is no field of this form"]
+        assert body["hint"] == f"it has {fields}"
+
+
 def test_a_file_is_no_text_and_a_text_no_file(files):
     answer = files.post("/api/things/items", json={"key": "k", "content": "/etc/passwd"})
     assert "are files" in problem(answer, 422)["error"]

@@ -19,6 +19,8 @@ __all__ = ["Form", "is_form", "json_of", "read_form"]
 
 M = TypeVar("M", bound=BaseModel)
 
+_KINDS = "send application/json (curl --json) or multipart/form-data (curl -F)"
+
 
 def is_form(request: Request) -> bool:
     """Whether a request carries a form with a file, and no JSON.
@@ -31,7 +33,7 @@ def is_form(request: Request) -> bool:
         return True
     if kind in ("", "application/json") or kind.endswith("+json"):
         return False
-    raise Problem(415, f"content type {kind!r} is not taken", hint="send application/json or multipart/form-data")
+    raise Problem(415, f"content type {kind!r} is not taken", hint=_KINDS)
 
 
 async def json_of(request: Request, model: type[M], *, empty: bool = False) -> M:
@@ -87,17 +89,20 @@ class Form:
 
 
 @asynccontextmanager
-async def read_form(request: Request) -> AsyncIterator[Form]:
+async def read_form(request: Request, *names: str) -> AsyncIterator[Form]:
     """The form that a request carries; its file lies on disk where it is large, and is gone afterwards.
 
     Raises:
-        Problem: 400, it cannot be read; 413, it is too large.
+        Problem: 400, it cannot be read; 413, it is too large; 422, it has a field that is none of these.
     """
     try:
         form = await request.form(max_files=1, max_fields=20, max_part_size=256 * 1024)
     except ClientDisconnect:
         raise Problem(400, "the request broke off") from None
     try:
+        for name in form:
+            if name not in names:
+                raise unprocessable(name[:100], "is no field of this form", f"it has {', '.join(names)}")
         yield Form(form)
     finally:
         await form.close()

@@ -88,7 +88,7 @@ def _item(served: Served, record: Record, added: bool) -> dict[str, Any]:
 async def add(request: Request, name: str) -> Response:
     served = served_of(request, name)
     if is_form(request):
-        async with read_form(request) as form:
+        async with read_form(request, "file", "key", "metadata") as form:
             upload = form.file("file")
             key = form.text("key", PurePosixPath((upload.filename or "").replace("\\", "/")).name)
             if served.medium in ("text", "smiles"):
@@ -134,7 +134,9 @@ def _refused(item: Item, error: BadItem) -> Problem:
     if isinstance(item.content, Path):
         message = message.replace(str(item.content), "the file").replace(item.content.name, "the file")
     where = next((where for where in ("key", "field") if where in message.split("'")[0]), "content")
-    return unprocessable("metadata" if where == "field" else where, message, error.hint)
+    if where == "field":
+        return unprocessable("metadata", message, error.hint or 'say it in `metadata`, as {"label": "cat"}')
+    return unprocessable(where, message, error.hint)
 
 
 @router.delete(

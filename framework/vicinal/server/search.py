@@ -36,7 +36,7 @@ _FIELDS = {"limit": {"type": "integer", "minimum": 1, "default": 10}, "filter": 
 async def search(request: Request, name: str) -> Response:
     served = served_of(request, name)
     if is_form(request):
-        async with read_form(request) as form:
+        async with read_form(request, "file", *_FIELDS) as form:
             return _one(served, await _by_file(served, form))
     asked = await json_of(request, schemas.SearchRequest)
     _check(served, asked.limit, asked.filter)
