@@ -104,7 +104,8 @@ def goes_away_and_comes_back(site, go, come_back, seconds=30):
         assert site.get("/healthz").status_code == 200
         come_back()
         await_readiness(site, True, seconds)
-        assert site.search("text 7", limit=1).status_code == 200  # what is ready answers
+        answer = site.search("text 7", limit=1)
+        assert answer.status_code == 200, answer.text  # what is ready answers
         load.wait_for(200)
     assert {answer.status_code for answer in load.answers} == {200, 503}
     for answer in load.answers:
