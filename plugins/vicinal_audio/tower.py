@@ -6,20 +6,18 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import transformers
 from torch.nn.functional import normalize
 
-from vicinal.errors import DependencyMissing, PluginError
+from vicinal.errors import PluginError
+from vicinal.hardware import Device, Precision, has_quick_bfloat16, torch_device
 from vicinal_audio.weights import ClapFolder
 
-__all__ = ["Device", "Ear", "Precision", "Reader"]
-
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "fp32", "bf16"]
+__all__ = ["Ear", "Reader"]
 
 TRUE = 0.9995
 """The least cosine to float32 at which bfloat16 is used by itself."""
@@ -29,11 +27,11 @@ class Ear:
     """Log-mel spectrograms to vectors."""
 
     def __init__(self, folder: ClapFolder, device: Device, precision: Precision, batch_size: int) -> None:
-        self.device, self.batch_size = _device(device), batch_size
+        self.device, self.batch_size = torch_device(device), batch_size
         self.network = _load(transformers.ClapAudioModelWithProjection, folder, self.device)
         self.channels = 4 if folder.config.get("audio_config", {}).get("enable_fusion") else 1
         self.lowered = precision == "bf16"
-        if precision == "auto" and _has_quick_bfloat16(self.device):
+        if precision == "auto" and has_quick_bfloat16(self.device):
             self.lowered = self._stays_true(folder)
 
     def encode(self, mels: np.ndarray) -> np.ndarray:
@@ -61,7 +59,7 @@ class Reader:
     """Sentences to vectors."""
 
     def __init__(self, folder: ClapFolder, device: Device) -> None:
-        self.device = _device(device)
+        self.device = torch_device(device)
         self.network = _load(transformers.ClapTextModelWithProjection, folder, self.device)
         with _quiet(), _explained(folder.path):
             self.tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder.path), local_files_only=True)
@@ -77,7 +75,7 @@ class Reader:
             return _unit(self.network(**inputs).text_embeds)
 
 
-def _load(kind: Any, folder: ClapFolder, device: str) -> Any:
+def _load(kind: Any, folder: ClapFolder, device: torch.device) -> Any:
     with _quiet(), _explained(folder.path):
         network, told = kind.from_pretrained(
             str(folder.path), local_files_only=True, dtype=torch.float32, output_loading_info=True
@@ -94,24 +92,8 @@ def _unit(vectors: torch.Tensor) -> np.ndarray:
     return found
 
 
-def _device(device: Device) -> str:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DependencyMissing("device: cuda is asked for, but torch finds no GPU", hint="write device: auto")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def _has_quick_bfloat16(device: str) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware."""
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        return not {"avx512_bf16", "amx_bf16"}.isdisjoint(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return False
-
-
-def _lowered(device: str, lowered: bool) -> Any:
-    return torch.autocast(device, torch.bfloat16) if lowered else nullcontext()
+def _lowered(device: torch.device, lowered: bool) -> Any:
+    return torch.autocast(device.type, torch.bfloat16) if lowered else nullcontext()
 
 
 @contextmanager

@@ -6,11 +6,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from vicinal import Encoder, Item, Rendering, Segment
+from vicinal.hardware import Device, Precision
 from vicinal.model import Medium
 from vicinal_image.frame import Decode, Preprocessing
 from vicinal_image.picture import MOST_PIXELS
@@ -31,11 +32,11 @@ class ImageEncoder(Encoder):
     class Params(Encoder.Params):
         batch_size: int = Field(default=16, ge=1, le=4096)
         """Images computed together. 8 to 16 are best on a CPU, 64 to 256 on a GPU."""
-        precision: Literal["auto", "fp32", "bf16"] = "auto"
+        precision: Precision = "auto"
         """``auto``: bfloat16 (on older GPUs float16) where the hardware has it and vectors stay true, else float32."""
         decode: Decode = "fast"
         """``fast`` decodes large JPEGs at a fraction of their size; ``exact`` is what torchvision does."""
-        device: Literal["auto", "cpu", "cuda"] = "auto"
+        device: Device = "auto"
         """``auto`` is a GPU where torch finds one."""
         max_pixels: int = Field(default=MOST_PIXELS, ge=1, le=2 * MOST_PIXELS)
         """An image of more pixels is refused before it is decoded: it may be a decompression bomb."""
@@ -76,9 +77,9 @@ class ImageEncoder(Encoder):
         return Rendering("text", f"an image without a file ({item.key})")
 
     @property
-    def _precision(self) -> Literal["auto", "fp32", "bf16"]:
+    def _precision(self) -> Precision:
         """What ``precision`` means for this network."""
-        found: Literal["auto", "fp32", "bf16"] = self.params.precision
+        found: Precision = self.params.precision
         return found
 
     @property

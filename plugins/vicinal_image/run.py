@@ -1,39 +1,29 @@
 """Running a network over pictures with what the hardware gives: lower precision, many small batches, a GPU.
 
-On a CPU the batches of one call are computed side by side, each on a thread that uses few of torch's own: batches that
-share all cores wait for each other after every layer, and all the more so while decoding threads want the cores
-too. Measured here on two cores with decoding beside it: 18 ms of processor time an image in place of 27 for ResNet-18.
+On a CPU the batches of one call are computed side by side. Measured on two cores with decoding beside it: 18 ms of
+processor time an image in place of 27 for ResNet-18.
 """
 
 from __future__ import annotations
 
-import functools
-import platform
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.errors import DependencyMissing
+from vicinal.hardware import Device, Precision, has_quick_bfloat16, side_by_side, torch_device
 from vicinal_image.frame import Preprocessing
 
-__all__ = ["Build", "Device", "Engine", "Network", "Precision", "has_quick_bfloat16", "side_by_side", "torch_device"]
+__all__ = ["Build", "Engine", "Network"]
 
 Network = Callable[[Tensor], Tensor]
 Build = Callable[[torch.dtype, torch.device], Network]
-Precision = Literal["auto", "fp32", "bf16"]
-Device = Literal["auto", "cpu", "cuda"]
 
 TRUE = 0.9995
 """The least cosine to float32 at which ``auto`` takes a lower precision."""
 
-_MOST_WORKERS = 8
 _PROBES = 4
 
 
@@ -93,51 +83,11 @@ class Engine:
         return bool(torch.cosine_similarity(found.float(), wanted.float()).min() >= TRUE)
 
 
-@functools.cache
-def side_by_side() -> ThreadPoolExecutor:
-    """The threads that compute batches, shared by all encoders of the process; one for each core, at most eight.
-
-    The number of torch's own threads that a thread uses is set by the thread itself, but becomes the default of threads
-    that start later, so it is set back as soon as all have started.
-    """
-    before = torch.get_num_threads()
-    workers = min(before, _MOST_WORKERS)
-    started = threading.Barrier(workers + 1)
-
-    def start() -> None:
-        torch.get_num_threads()  # takes over the default, which would otherwise happen later and undo the next line
-        torch.set_num_threads(before // workers)
-        started.wait()
-
-    pool = ThreadPoolExecutor(workers, "vicinal-image", initializer=start)
-    for _ in range(workers):
-        pool.submit(int)
-    started.wait()
-    torch.set_num_threads(before)
-    return pool
-
-
-def has_quick_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return platform.machine() in ("x86_64", "AMD64") and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
-
-
-def torch_device(device: Device) -> torch.device:
-    """The device that ``auto``, ``cpu`` or ``cuda`` means on this machine."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DependencyMissing("device: cuda is asked for, but torch finds no GPU", hint="write device: auto")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def _lower(device: torch.device) -> torch.dtype | None:
     """The lower precision that a device is quick in."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if has_quick_bfloat16() else None
+    return torch.bfloat16 if has_quick_bfloat16(device) else None
 
 
 def _probes(side: int) -> list[np.ndarray]:

@@ -14,8 +14,9 @@ import transformers
 from torch import Tensor
 
 from vicinal.errors import PluginError
+from vicinal.hardware import Device, torch_device
 from vicinal_image.hub import ClipFolder
-from vicinal_image.run import Build, Device, Network, torch_device
+from vicinal_image.run import Build, Network
 
 __all__ = ["Reader", "eye"]
 

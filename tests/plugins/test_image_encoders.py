@@ -91,7 +91,7 @@ class TestWhatTheyShare:
     def test_the_threads_of_torch_are_left_as_they_were(self):
         import torch
 
-        from vicinal_image.run import side_by_side
+        from vicinal.hardware import side_by_side
 
         before = torch.get_num_threads()
         pool = side_by_side()
