@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vicinal.errors import DependencyMissing
+from vicinal.hardware import Device, Precision, has_quick_bfloat16, torch_device
 from vicinal_text.folder import ModelFolder
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
-__all__ = ["BertEngine", "Device", "Engine", "PipelineEngine", "Precision"]
+__all__ = ["BertEngine", "Engine", "PipelineEngine"]
 
-Precision = Literal["auto", "fp32", "bf16"]
-Device = Literal["auto", "cpu", "cuda"]
-
-FEW_TOKENS = 256
-"""Up to so many tokens in one call are a few texts: queries, not an ingest."""
+FEW_TEXTS, FEW_TOKENS = 2, 256
+"""Up to so many in one call are a query: the answer to a single one must not wait for lower precision to be loaded."""
 
 _TRUE = 0.999
 _PROBE = "A short text that tells whether the vectors of this model stay true in a lower precision."
@@ -40,7 +39,8 @@ class BertEngine:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of texts; see ``Engine``."""
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        bert = self._many if sum(map(len, tokens)) > FEW_TOKENS else self._few
+        few = len(tokens) <= FEW_TEXTS and sum(map(len, tokens)) <= FEW_TOKENS
+        bert = self._few if few else self._many
         vectors: np.ndarray = bert.encode(tokens)
         return vectors
 
@@ -55,17 +55,17 @@ class BertEngine:
 
     @cached_property
     def _few(self) -> Any:
-        return self._bert(_device(self.device), "float32")
+        return self._bert(torch_device(self.device), "float32")
 
     @cached_property
     def _many(self) -> Any:
-        device = _device(self.device)
+        device = torch_device(self.device)
         if not _lowers(self.precision, device):
             return self._few
         lowered = self._bert(device, "bfloat16")
         return lowered if self.precision == "bf16" or self._is_true(lowered) else self._few
 
-    def _bert(self, device: str, dtype: str) -> Any:
+    def _bert(self, device: torch.device, dtype: str) -> Any:
         import torch
 
         from vicinal_text.bert import Bert
@@ -90,7 +90,7 @@ class PipelineEngine:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of texts; see ``Engine``."""
-        many = sum(map(len, texts)) > 4 * FEW_TOKENS
+        many = len(texts) > FEW_TEXTS or sum(map(len, texts)) > 4 * FEW_TOKENS
         found: np.ndarray = self._pipeline.encode(texts, bfloat16=many and self._is_lowered)
         return found
 
@@ -103,25 +103,15 @@ class PipelineEngine:
             )
         from vicinal_text.pipeline import Pipeline
 
-        return Pipeline(self.folder, _device(self.device), self.batch_size)
+        return Pipeline(self.folder, torch_device(self.device), self.batch_size)
 
     @cached_property
     def _is_lowered(self) -> bool:
-        if not _lowers(self.precision, _device(self.device)):
+        if not _lowers(self.precision, torch_device(self.device)):
             return False
         lowered, exact = (self._pipeline.encode([_PROBE], bfloat16=low)[0] for low in (True, False))
         return self.precision == "bf16" or float(lowered @ exact) >= _TRUE
 
 
-def _device(device: Device) -> str:
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DependencyMissing("device: cuda is asked for, but torch finds no GPU", hint="write device: auto")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def _lowers(precision: Precision, device: str) -> bool:
-    from vicinal_text.bert import has_quick_bfloat16
-
+def _lowers(precision: Precision, device: torch.device) -> bool:
     return precision == "bf16" or (precision == "auto" and has_quick_bfloat16(device))

@@ -24,14 +24,14 @@ _KNOWN = {"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"
 class Pipeline:
     """Encodes texts with the modules of a sentence-transformers model."""
 
-    def __init__(self, folder: ModelFolder, device: str, batch_size: int) -> None:
+    def __init__(self, folder: ModelFolder, device: torch.device, batch_size: int) -> None:
         with _quiet():
             try:
-                self.model: Any = SentenceTransformer(str(folder.path), device=device, local_files_only=True)
+                self.model: Any = SentenceTransformer(str(folder.path), device=str(device), local_files_only=True)
             except Exception as error:
                 raise PluginError(f"sentence-transformers cannot load {folder.path}: {error}") from error
         self.model.eval()
-        self.device, self.batch_size = torch.device(device), batch_size
+        self.device, self.batch_size = device, batch_size
         self.is_known = all(type(module).__name__ in _KNOWN for module in self.model)
         self._prepare = getattr(self.model, "preprocess", None) or self.model.tokenize
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
+from vicinal.hardware import Device, Precision
 from vicinal.params import folder_or_name
-from vicinal_text.engine import BertEngine, Device, Engine, PipelineEngine, Precision
+from vicinal_text.engine import BertEngine, Engine, PipelineEngine
 from vicinal_text.folder import MINILM, ModelFolder
 from vicinal_text.locate import locate
 

@@ -16,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from vicinal import BadItem, Hit, Item, create_manager
 from vicinal.errors import DependencyMissing, ExitCode, PluginError
 from vicinal.testing import EncoderContract, RerankerContract
 from vicinal_text import locate as places
+from vicinal_text.bert import batches
 from vicinal_text.engine import BertEngine, PipelineEngine
 from vicinal_text.folder import MINILM, ModelFolder
 from vicinal_text.keywords import Keywords, bm25
@@ -243,6 +245,40 @@ def test_what_cannot_be_encoded_is_made_good():
     (segment,) = make().decode(Item("t", "a\0b \ud800 c"))
     assert segment.sample == "ab ? c"
     assert make().encode([segment.sample]).shape == (1, 384)
+
+
+def test_it_is_computed_without_the_lock_of_the_interpreter():
+    encoder = make(device="cpu")
+    encoder.encode([f"the text number {number}" for number in range(9)])
+    assert isinstance(encoder._engine._many._forward, torch.jit.ScriptModule)
+
+
+def test_without_torchscript_the_vectors_are_the_same(monkeypatch):
+    texts = docstrings(12)
+    expected = make(device="cpu").encode(texts)
+
+    def missing(*_):
+        raise AttributeError("torch has no script")
+
+    monkeypatch.setattr(torch.jit, "script", missing)
+    encoder = make(device="cpu")
+    assert np.array_equal(encoder.encode(texts), expected)
+    assert not isinstance(encoder._engine._many._forward, torch.jit.ScriptModule)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "size", "least", "expected"),
+    [
+        ([5, 3, 4], 8, 1, [[1, 2, 0]]),
+        ([5, 3, 4], 2, 1, [[1, 2], [0]]),
+        ([4] * 6, 8, 2, [[0, 1, 2], [3, 4, 5]]),
+        ([2, 2, 2, 2, 4, 4], 8, 2, [[0, 1, 2, 3], [4, 5]]),
+        ([9, 1], 8, 4, [[1], [0]]),
+        ([600, 500, 512], 4, 1, [[1], [2], [0]]),
+    ],
+)
+def test_batches_are_of_like_lengths_and_equal_parts(lengths, size, least, expected):
+    assert batches(lengths, size, least) == expected
 
 
 # Finding and checking models
