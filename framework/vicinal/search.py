@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -138,13 +138,15 @@ class Search:
             found.append(answer)
         return found
 
-    def answer(self, asks: Sequence[Ask]) -> list[SearchResult | Exception]:
+    def answer(self, asks: Sequence[Ask], encoded: Callable[[], object] = bool) -> list[SearchResult | Exception]:
         """The answers to several users' queries, encoded in one batch and searched in one call for those alike.
 
-        Where one fails, its error stands in its place, and the others are answered.
+        Where one fails, its error stands in its place, and the others are answered. ``encoded`` is called once the
+        encoder is free for others.
         """
         timer = Timer()
         prepared = self._prepare(asks, timer)
+        encoded()
         answers: list[list[Hit] | Exception] = [one if isinstance(one, Exception) else [] for one in prepared]
         for (limit, filter), numbers in _alike(asks, prepared).items():
             try:

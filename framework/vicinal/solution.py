@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -289,17 +289,18 @@ class Solution:
                 return search.run([query], limit, filter)[0]
             return search.run(query, limit, filter)
 
-    def answer(self, asks: Sequence[Ask]) -> list[SearchResult | Exception]:
+    def answer(self, asks: Sequence[Ask], encoded: Callable[[], object] = bool) -> list[SearchResult | Exception]:
         """Answer several users at once: their queries are encoded in one batch, those alike searched in one call.
 
         Where one fails, its error stands in its place. What another process did to the collection is noticed here.
+        ``encoded`` is called once the encoder is free for others.
 
         Raises:
             NothingIndexed: nothing can be searched yet.
             StoreUnreachable: a store is away.
         """
         with self._searching() as search:
-            answers = search.answer(asks)
+            answers = search.answer(asks, encoded)
         if not any(isinstance(one, StoreError) and not isinstance(one, StoreUnreachable) for one in answers):
             return answers
         self.refresh()

@@ -13,7 +13,7 @@ from vicinal.errors import StoreError, StoreUnreachable, UnknownItem, VicinalErr
 from vicinal.model import Item, Medium, item_id
 from vicinal.search import Ask, SearchResult
 from vicinal.server import media
-from vicinal.server.gather import Gatherer
+from vicinal.server.gather import AT_ONCE, Gatherer
 from vicinal.server.jobs import Jobs
 from vicinal.server.metrics import Metrics
 from vicinal.server.problems import Problem, logger
@@ -40,7 +40,7 @@ _PLACEHOLDERS: dict[Medium, str] = {
 class Served:
     """A solution, and how requests reach it without blocking the event loop or one another.
 
-    Queries are answered on one thread, in batches; uploads are decoded, items read and written on a few others; a run
+    Queries are answered in batches, on two threads; uploads are decoded, items read and written on a few others; a run
     has a thread of its own.
     """
 
@@ -57,8 +57,8 @@ class Served:
         self._refreshed = 0.0
         self._away = ""
         self._pool = ThreadPoolExecutor(_WORKERS, f"vicinal-{self.name}")
-        self._asker = ThreadPoolExecutor(1, f"vicinal-search-{self.name}")
-        self._gatherer = Gatherer(self._answer, self._asker, settings, lambda n: metrics.batched(self.name, n))
+        self._askers = ThreadPoolExecutor(AT_ONCE, f"vicinal-search-{self.name}")
+        self._gatherer = Gatherer(self._answer, self._askers, settings, lambda n: metrics.batched(self.name, n))
         self._checking = asyncio.Lock()
 
     # --- its life
@@ -67,13 +67,13 @@ class Served:
         """Connect, and load the model in the background; a store that is away is tried again."""
         await self.check()
         if self.settings.warm:
-            self._asker.submit(self._warm)
+            self._askers.submit(self._warm)
 
     async def close(self) -> None:
         """End the run that goes on, finish what was asked, and disconnect."""
         await asyncio.to_thread(self.jobs.close)
-        self._asker.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self._asker.shutdown)
+        self._askers.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._askers.shutdown)
         await asyncio.to_thread(self._pool.shutdown)
         self.solution.close()
 
@@ -163,11 +163,11 @@ class Served:
                 503, f"no answer within {self.settings.max_seconds:g} s", hint="ask again in a moment"
             ) from None
 
-    def _answer(self, asks: Sequence[Ask]) -> list[SearchResult | Exception]:
+    def _answer(self, asks: Sequence[Ask], encoded: Callable[[], object]) -> list[SearchResult | Exception]:
         if (now := time.monotonic()) - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = now
             self._notice_others()
-        return self.solution.open().answer(asks)
+        return self.solution.open().answer(asks, encoded)
 
     def _notice_others(self) -> None:
         """Another process may have filled, changed or dropped the collection since."""
