@@ -1,9 +1,9 @@
-"""SMILES to Morgan fingerprints, many at once: in this process, or in one beside it.
+"""SMILES to Morgan fingerprints, in this process and in others beside it.
 
-RDKit parses on all cores only when it reads a file, and keeps the interpreter to itself while it waits for the next
-molecule, so that no other thread of Python goes on. A run over many molecules therefore has them parsed in a process of
-its own, while this one reads, compares and writes. That process is this very file run as a program; it needs RDKit and
-nothing of vicinal, takes pickled lists of SMILES on its standard input, and ends where that does.
+RDKit's parser keeps the interpreter to itself, also in its reader that has threads of its own, so that nothing else of
+a run goes on meanwhile. A run over many molecules therefore has them parsed by processes of their own, while this one
+reads, compares and writes. Such a process is this very file run as a program: it needs RDKit and nothing of vicinal,
+takes pickled lists of SMILES on its standard input, and ends where that does.
 """
 
 from __future__ import annotations
@@ -18,44 +18,48 @@ import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
-from tempfile import NamedTemporaryFile
+from itertools import cycle
 from typing import IO, Any
 
-__all__ = ["PARSING", "Beside", "Fingerprints"]
+__all__ = ["PARSING", "Fingerprints", "Helpers"]
 
 PARSING = threading.Lock()
 """RDKit's log is one for all threads, so whoever blocks it holds this. It costs no speed: the parser keeps the GIL."""
 
-_THREADED = 256
+_MANY = 1_000
+"""SMILES after which helpers pay: they start in about the time of twice as many."""
+_MOST_HELPERS = 3
+"""More of them than cores, or than this, would wait for the process that they work for."""
 _ENDING_SECONDS = 5.0
 _IDLE_SECONDS = 60.0
-_MANY = 2_000
-"""Lines after which a process beside this one pays: it starts in about the time of as many."""
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Fingerprints:
-    """Morgan fingerprints as bytes, the first bit of the first byte being its highest."""
+    """Morgan fingerprints as bytes, the first bit being the highest of the first byte."""
 
     def __init__(self, bits: int, radius: int, chirality: bool) -> None:
         self.options = (bits, radius, chirality)
 
-    def of_lines(self, lines: Sequence[str]) -> list[bytes | None]:
-        """Of SMILES without blanks in them; None for one that RDKit's reader of files refuses."""
-        molecules = _parsed(lines)
-        sound = [number for number, molecule in enumerate(molecules) if molecule is not None]
-        found: list[bytes | None] = [None] * len(lines)
-        for number, bits in zip(sound, self.of([molecules[number] for number in sound]), strict=True):
-            found[number] = bits
-        return found
+    def of(self, smiles: Sequence[str]) -> list[bytes | None]:
+        """Of each SMILES; None for one that RDKit refuses, or that has no atoms. Nothing is said on stderr."""
+        from rdkit import rdBase
 
-    def of(self, molecules: Sequence[Any]) -> list[bytes]:
-        """Of molecules of RDKit."""
+        with PARSING, rdBase.BlockLogs():
+            return [*map(self._of, smiles)]
+
+    def _of(self, smiles: str) -> bytes | None:
+        from rdkit.Chem import MolFromSmiles
         from rdkit.DataStructs import BitVectToBinaryText
 
-        threads = 0 if len(molecules) >= _THREADED else 1  # 0: as many as there are cores
-        prints = self._generator.GetFingerprints(list(molecules), numThreads=threads)
-        return [BitVectToBinaryText(one).translate(_MIRRORED) for one in prints]
+        try:
+            molecule = MolFromSmiles(smiles)
+        except Exception:  # as half a surrogate pair, which is no text in C++
+            return None
+        if molecule is None or not molecule.GetNumAtoms():
+            return None
+        found: bytes = BitVectToBinaryText(self._generator.GetFingerprint(molecule))
+        return found.translate(_MIRRORED)
 
     @cached_property
     def _generator(self) -> Any:
@@ -65,22 +69,28 @@ class Fingerprints:
         return GetMorganGenerator(radius=radius, fpSize=bits, includeChirality=chirality)
 
 
-def _parsed(lines: Sequence[str]) -> list[Any]:
-    from rdkit import Chem, rdBase
+class Helpers:
+    """Processes that compute fingerprints for this one; whatever becomes of them, nothing is lost but speed."""
 
-    found: list[Any] = [None] * len(lines)
-    with NamedTemporaryFile("w", suffix=".smi") as file, PARSING, rdBase.BlockLogs():
-        file.writelines(f"{line} {number}\n" for number, line in enumerate(lines))
-        file.flush()
-        reader = Chem.MultithreadedSmilesMolSupplier(file.name, titleLine=False, numWriterThreads=os.cpu_count() or 1)
-        for molecule in reader:
-            if molecule is not None and molecule.GetNumAtoms():
-                found[int(molecule.GetProp("_Name"))] = molecule  # lines may be skipped: comments begin with #
-    return found
+    def __init__(self, options: tuple[int, int, bool]) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.all = [Helper(options) for _ in range(min(_MOST_HELPERS, cores))]
+        self._turns = cycle(self.all)
+        self._lock = threading.Lock()
+        self._met = 0
+
+    def of(self, smiles: Sequence[str]) -> list[bytes | None] | None:
+        """As of ``Fingerprints``, by the helper whose turn it is; None until many have come and it has started."""
+        with self._lock:
+            self._met += len(smiles)
+            if self._met <= _MANY or not self.all:
+                return None
+            helper = next(self._turns)
+        return helper.of(smiles)
 
 
-class Beside:
-    """A process that computes fingerprints for this one; whatever becomes of it, nothing is lost but speed."""
+class Helper:
+    """A process, started when it is first asked, and again where it has ended in its work or after idling."""
 
     def __init__(self, options: tuple[int, int, bool]) -> None:
         self._command = [sys.executable, "-P", __file__, *map(str, map(int, options))]
@@ -88,19 +98,14 @@ class Beside:
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._useless = not sys.executable
-        self._met = 0
 
-    def of_lines(self, lines: Sequence[str]) -> list[bytes | None] | None:
-        """As of ``Fingerprints``; None until many lines have come and the process has started, and after it has ended.
-
-        Where it ended in the middle of its work, or idle, it is started anew once many have come again.
-        """
+    def of(self, smiles: Sequence[str]) -> list[bytes | None] | None:
+        """As of ``Fingerprints``; None while it starts, and where it has ended."""
         with self._lock:
-            self._met += len(lines)
             try:
                 if not self._is_ready():
                     return None
-                _tell(lines, self._process.stdin)  # type: ignore[union-attr, arg-type]
+                _tell(smiles, self._process.stdin)  # type: ignore[union-attr, arg-type]
                 found: list[bytes | None] = pickle.load(self._process.stdout)  # type: ignore[union-attr, arg-type]
             except (OSError, EOFError, pickle.UnpicklingError):
                 self._give_up()
@@ -108,7 +113,7 @@ class Beside:
             return found
 
     def _is_ready(self) -> bool:
-        if self._process is None and self._met > _MANY and not self._useless:
+        if self._process is None and not self._useless:
             self._start()
         if self._process is not None and not self._ready:
             told: Any = self._process.stdout
@@ -127,7 +132,7 @@ class Beside:
 
     def _give_up(self) -> None:
         self._useless = not self._ready  # one that cannot even start is not asked again
-        self._process, self._ready, self._met = None, False, 0
+        self._process, self._ready = None, False
         self._close()
 
 
@@ -146,15 +151,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _serve(bits: str, radius: str, chirality: str) -> None:
     """Answer until there is nothing to read, or nothing came for a while."""
     fingerprints = Fingerprints(int(bits), int(radius), bool(int(chirality)))
-    fingerprints.of_lines(["C"])  # loads all of RDKit that is needed
+    fingerprints.of(["C"])  # loads all of RDKit that is needed
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     _tell(True, answers)
     while select.select([asked], [], [], _IDLE_SECONDS)[0]:
         try:
-            lines = pickle.load(asked)
+            smiles = pickle.load(asked)
         except EOFError:
             return
-        _tell(fingerprints.of_lines(lines), answers)
+        _tell(fingerprints.of(smiles), answers)
 
 
 def _tell(thing: object, file: IO[bytes]) -> None:

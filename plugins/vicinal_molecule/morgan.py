@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
-from vicinal_molecule.fingerprints import PARSING, Beside, Fingerprints
+from vicinal_molecule.fingerprints import PARSING, Fingerprints, Helpers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ class Morgan(Encoder):
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
         options = (self.params.bits, self.params.radius, self.params.chirality)
-        self._fingerprints, self._beside = Fingerprints(*options), Beside(options)
+        self._fingerprints, self._helpers = Fingerprints(*options), Helpers(options)
 
     @property
     def space(self) -> Space:
@@ -68,15 +69,20 @@ class Morgan(Encoder):
         Raises:
             BadItem: it is no SMILES, or no molecule that chemistry allows; with RDKit's reason.
         """
-        return [Segment(self._fingerprints.of([_parse(_checked(item.content))])[0])]
+        smiles = _checked(item.content)
+        bits = self._fingerprints.of([smiles])[0]
+        if bits is None:
+            raise BadItem(_reason(smiles))
+        return [Segment(bits)]
 
     def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | BadItem]:
-        """Parse many SMILES on all cores; those that RDKit's reader of files refuses, once more and alone."""
-        plain = [item.content.strip() if isinstance(item.content, str) else "" for item in items]
-        found = self._many([smiles if _is_plain(smiles) else "*" for smiles in plain])
+        """Parse many SMILES, from the second thousand on in other processes; one that fails, again and alone."""
+        sound = [isinstance(item.content, str) and len(item.content) <= LONGEST for item in items]
+        smiles = [item.content.strip() if right else "" for item, right in zip(items, sound, strict=True)]
+        found = self._helpers.of(smiles) or self._fingerprints.of(smiles)
         return [
-            [Segment(bits)] if bits is not None and _is_plain(smiles) else self._decoded(item)
-            for item, smiles, bits in zip(items, plain, found, strict=True)
+            [Segment(bits)] if bits is not None and "\0" not in each else self._decoded(item)
+            for item, each, bits in zip(items, smiles, found, strict=True)
         ]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
@@ -87,14 +93,10 @@ class Morgan(Encoder):
 
     def render(self, item: Item) -> Rendering:
         """The structure as an SVG on a transparent ground, its bonds in the colour of the text around it."""
-        try:
-            return Rendering("svg", _draw(_parse(_checked(item.content))))
-        except BadItem:
-            return Rendering("text", str(item.content))
-
-    def _many(self, lines: Sequence[str]) -> list[bytes | None]:
-        found = self._beside.of_lines(lines)
-        return found if found is not None else self._fingerprints.of_lines(lines)
+        with suppress(BadItem):
+            if svg := _draw(_checked(item.content)):
+                return Rendering("svg", svg)
+        return Rendering("text", str(item.content))
 
 
 def _checked(content: Any) -> str:
@@ -110,27 +112,6 @@ def _checked(content: Any) -> str:
     return smiles
 
 
-def _parse(smiles: str) -> Any:
-    """Parse without a word on stderr.
-
-    RDKit's log is one for all threads, so blocking it needs the lock. That costs no speed: the parser keeps the GIL.
-    """
-    from rdkit import Chem, rdBase
-
-    with PARSING, rdBase.BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles)
-    if molecule is None:
-        raise BadItem(_reason(smiles))
-    if not molecule.GetNumAtoms():
-        raise BadItem("the molecule has no atoms")
-    return molecule
-
-
-def _is_plain(smiles: str) -> bool:
-    """Whether a SMILES can stand in a line of a file, between no spaces, and ``_checked`` has nothing against it."""
-    return 0 < len(smiles) <= LONGEST and smiles.isascii() and smiles.isprintable() and " " not in smiles
-
-
 def _reason(smiles: str) -> str:
     """Why RDKit refuses a SMILES, in its own words: a mistake in the notation, or in the chemistry."""
     from rdkit import Chem, rdBase
@@ -139,6 +120,8 @@ def _reason(smiles: str) -> str:
     with PARSING, rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles, sanitize=False)
         problems = [] if molecule is None else [problem.Message() for problem in Chem.DetectChemistryProblems(molecule)]
+    if molecule is not None and not molecule.GetNumAtoms():
+        return "the molecule has no atoms"
     if molecule is not None:
         return f"not a possible molecule: {'; '.join(problems) or 'RDKit cannot sanitize it'}, in {shown!r}"
     with PARSING, rdBase.CaptureErrorLog() as log:
@@ -154,9 +137,15 @@ def _syntax(log: str) -> str:
     return f"{what} at character {place[1]}, " if what and place else f"{what}, " if what else ""
 
 
-def _draw(molecule: Any) -> str:
+def _draw(smiles: str) -> str:
+    """A molecule as SVG; empty for none."""
+    from rdkit import Chem, rdBase
     from rdkit.Chem.Draw import rdMolDraw2D
 
+    with PARSING, rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None:
+        return ""
     drawer = rdMolDraw2D.MolDraw2DSVG(_WIDTH, _HEIGHT)
     options: Any = drawer.drawOptions()
     options.clearBackground = False

@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import time
+from itertools import repeat
 from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
@@ -17,6 +18,7 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
 from vicinal import BadItem, Item, create_manager
 from vicinal.testing import EncoderContract
+from vicinal_molecule.fingerprints import Helper
 from vicinal_molecule.morgan import Morgan
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
@@ -148,7 +150,7 @@ def test_it_is_registered():
     assert create_manager().encoders.load("morgan") is Morgan
 
 
-CONTENTS = ["CCO", "#C", "CN", "//", "CCC", "", "C1CC", "CCN |$a;;$|", "N#N", "*", "C"] * 60
+CONTENTS = ["CCO", "#C", "CN", "//", "CCC", "", "C1CC", "CCN |$a;;$|", "N#N", "*", "C\ud800"] * 60
 
 
 def told(answers):
@@ -166,60 +168,72 @@ def alone():
 
 
 def warmed():
-    """An encoder that has met so many that a process beside this one works for it."""
+    """An encoder that has met so many that a process beside this one works for it, and that process."""
     encoder, expected = Morgan(), alone()
+    helper = Helper(encoder._fingerprints.options)
+    encoder._helpers.all, encoder._helpers._turns = [helper], repeat(helper)
     until = time.monotonic() + 60
-    while not encoder._beside._ready:
+    while not helper._ready:
         assert many(encoder) == expected, "while the process starts"
         assert time.monotonic() < until
-    return encoder, expected
+    return encoder, helper, expected
 
 
 def test_many_are_parsed_as_each_is_alone():
     assert many(Morgan()) == alone()
-    assert sum(isinstance(each, bytes) for each in alone()) == 7 * 60
+    assert sum(isinstance(each, bytes) for each in alone()) == 6 * 60
 
 
 def test_a_process_beside_this_one_parses_as_each_is_alone():
-    encoder, expected = warmed()
+    encoder, _, expected = warmed()
     assert many(encoder) == expected
 
 
-def test_without_its_process_it_goes_on_and_later_has_another():
-    encoder, expected = warmed()
-    first = encoder._beside._process
+def test_without_its_process_it_goes_on_and_has_another():
+    encoder, helper, expected = warmed()
+    first = helper._process
     first.kill()
     first.wait()
+    until = time.monotonic() + 60
+    while not helper._ready or helper._process is first:
+        assert many(encoder) == expected
+        assert time.monotonic() < until
     assert many(encoder) == expected
-    for _ in range(4):
-        many(encoder)
-    assert encoder._beside._process.pid != first.pid
-    assert many(encoder) == expected
+    assert helper._process.pid != first.pid
 
 
 def test_a_process_that_cannot_start_is_not_asked_for_again():
-    encoder, expected = Morgan(), alone()
-    encoder._beside._command = [sys.executable, "-c", "raise SystemExit(1)"]
-    while not encoder._beside._useless:
+    encoder, helper, expected = warmed()
+    helper._give_up()
+    helper._command = [sys.executable, "-c", "raise SystemExit(1)"]
+    while not helper._useless:
         assert many(encoder) == expected
     assert many(encoder) == expected
-    assert encoder._beside._process is None
+    assert helper._process is None
 
 
 def test_its_process_ends_with_the_encoder():
-    encoder, _ = warmed()
-    process = encoder._beside._process
-    del encoder
+    encoder, helper, _ = warmed()
+    process = helper._process
+    del encoder, helper
     gc.collect()
     assert process.returncode == 0
 
 
+def test_few_need_no_process():
+    encoder = Morgan()
+    many(encoder)
+    assert {helper._process for helper in encoder._helpers.all} <= {None}
+
+
 def test_its_process_ends_with_this_one():
     script = (
-        "import os, sys, time; from vicinal import Item; from vicinal_molecule.morgan import Morgan\n"
+        "import os; from itertools import repeat; from vicinal import Item; "
+        "from vicinal_molecule.fingerprints import Helper; from vicinal_molecule.morgan import Morgan\n"
         "morgan = Morgan()\n"
-        "while not morgan._beside._ready: morgan.decode_many([Item('m', 'CCO')] * 500)\n"
-        "print(morgan._beside._process.pid, flush=True); os.kill(os.getpid(), 9)"
+        "morgan._helpers.all = [helper := Helper((2048, 2, False))]; morgan._helpers._turns = repeat(helper)\n"
+        "while not helper._ready: morgan.decode_many([Item('m', 'CCO')] * 500)\n"
+        "print(helper._process.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     proc, until = Path("/proc", done.stdout.strip()), time.monotonic() + 30
