@@ -40,7 +40,7 @@ BATCH = 32
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(PARTS)}; all by default")
-    parser.add_argument("--images", type=int, default=512, metavar="N", help="images (512)")
+    parser.add_argument("--images", type=int, default=1_024, metavar="N", help="images (1,024)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each contender (3)")
     parser.add_argument("--memory", action="store_true", help="run the part memory alone")
     parser.add_argument("--memory-images", type=int, nargs="+", default=[1_000, 5_000], metavar="N")

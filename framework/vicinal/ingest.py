@@ -242,16 +242,21 @@ class Ingest:
     # --- encoding
 
     def _batches(self, decoded: queue.Queue[Any], window: int) -> Iterator[Batch]:
-        batch, size = Batch(), 0
+        """Batches of about ``window`` segments; the first has a quarter, so that encoding need not wait for long.
+
+        Where the config says how large a batch is, all are.
+        """
+        first = window if self.config.batch else min(window, max(2 * _SUSPICIOUS, window // 4))
+        batch, size, full = Batch(), 0, first
         while (future := decoded.get()) is not _END:
             if self._stop.is_set():
                 return
             for item in future.result():
                 batch.items.append(item)
                 size += len(item.segments)
-                if size >= window:
+                if size >= full:
                     yield batch
-                    batch, size = Batch(), 0
+                    batch, size, full = Batch(), 0, window
         self._read_out = True
         if batch.items and not self._stop.is_set():
             yield batch

@@ -154,11 +154,11 @@ class Odd(Hashed):
 @pytest.mark.parametrize(
     ("change", "form"),
     [
-        (lambda vectors: vectors[:, :8], "float32 of shape (64, 8)"),
-        (lambda vectors: vectors[1:], "float32 of shape (63, 16)"),
-        (lambda vectors: vectors.ravel(), "float32 of shape (1024,)"),
-        (lambda vectors: vectors.astype(float), "float64 of shape (64, 16)"),
-        (lambda vectors: vectors.tolist(), "float64 of shape (64, 16)"),
+        (lambda vectors: vectors[:, :8], "float32 of shape (32, 8)"),
+        (lambda vectors: vectors[1:], "float32 of shape (31, 16)"),
+        (lambda vectors: vectors.ravel(), "float32 of shape (512,)"),
+        (lambda vectors: vectors.astype(float), "float64 of shape (32, 16)"),
+        (lambda vectors: vectors.tolist(), "float64 of shape (32, 16)"),
         (lambda vectors: None, "object of shape (1,)"),
     ],
 )
@@ -168,7 +168,7 @@ def test_vectors_of_a_wrong_form_end_the_run_and_name_the_encoder(lite, change, 
     things.source = Listed(items(70))
     with pytest.raises(PluginError) as error:
         things.ingest()
-    assert str(error.value) == f"encoder Odd returned {form}, not float32 of shape (64, 16)"
+    assert str(error.value) == f"encoder Odd returned {form}, not float32 of shape (32, 16)"
     assert error.value.__notes__ == ["raised by test_pipeline.Odd.encode"]
     assert things.metadata.state()["items"] == 0
     assert things.failures() == []
