@@ -47,8 +47,7 @@ def main() -> None:
             encoder = made.new_encoder()
             made.close()
             with server(where / "bench.yaml", made.name) as url:
-                measured = rounds(url, encoder, queries, options)
-                batches = batch_sizes(url)
+                measured, batches = rounds(url, encoder, queries, options)
     print_table(measured, batches, options)
 
 
@@ -70,20 +69,29 @@ def server(path: Path, name: str) -> Iterator[str]:
 
 def rounds(
     url: str, encoder: object, queries: Sequence[str], options: argparse.Namespace
-) -> dict[str, list[list[float]]]:
-    """The latencies of each measurement, in milliseconds, and its queries a second before them."""
+) -> tuple[dict[str, list[list[float]]], float]:
+    """The latencies of each measurement in milliseconds, its queries a second before them; and the mean batch of many.
+
+    A batch is what the server encoded together while there were many clients.
+    """
     direct(encoder, queries, 1.0)
+    many = f"{options.clients} clients"
     ways = {
         "encoder alone, batches of 32": lambda: direct(encoder, queries, options.seconds),
         "one client": lambda: asyncio.run(load(url, queries, 1, options.seconds)),
-        f"{options.clients} clients": lambda: asyncio.run(load(url, queries, options.clients, options.seconds)),
+        many: lambda: asyncio.run(load(url, queries, options.clients, options.seconds)),
     }
     measured: dict[str, list[list[float]]] = {name: [] for name in ways}
+    gathered, batches = 0.0, 0.0
     for number in range(options.rounds):
         for name in list(ways)[:: -1 if number % 2 else 1]:
+            before = batch_counts(url)
             measured[name].append(ways[name]())
+            if name == many:
+                after = batch_counts(url)
+                gathered, batches = gathered + after[0] - before[0], batches + after[1] - before[1]
             print(f"  round {number + 1}: {name} {measured[name][-1][0]:.0f}/s", file=sys.stderr, flush=True)
-    return measured
+    return measured, gathered / batches
 
 
 def direct(encoder: object, queries: Sequence[str], seconds: float) -> list[float]:
@@ -126,13 +134,13 @@ async def client(parts: object, queries: Sequence[str], until: float, taken: lis
     await writer.wait_closed()
 
 
-def batch_sizes(url: str) -> float:
-    """The mean number of queries that the server encoded together."""
+def batch_counts(url: str) -> tuple[float, float]:
+    """How many queries the server has encoded, and in how many batches."""
     parts = urlsplit(url)
     with urllib.request.urlopen(f"{parts.scheme}://{parts.netloc}/metrics") as answer:
         lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
     found = {name.partition("{")[0]: float(value) for name, value in lines.items() if "batch_size" in name}
-    return found["vicinal_batch_size_sum"] / found["vicinal_batch_size_count"]
+    return found["vicinal_batch_size_sum"], found["vicinal_batch_size_count"]
 
 
 def print_table(measured: dict[str, list[list[float]]], batches: float, options: argparse.Namespace) -> None:
