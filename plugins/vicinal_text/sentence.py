@@ -51,7 +51,7 @@ class Sentence(Encoder):
         batch_size: int = Field(default=32, ge=1, le=4096)
         """Texts computed together, fewer where they are long. 32 is best on a CPU, 256 and more on a GPU."""
         precision: Precision = "auto"
-        """``auto``: bfloat16 where the processor has it and vectors stay true, else float32. Queries are in float32."""
+        """``auto``: bfloat16 where the processor has it and vectors stay true, else float32, and for a single query."""
         device: Device = "auto"
         """``auto`` is a GPU where torch finds one."""
         prompt: str | None = None
