@@ -14,7 +14,7 @@ import orjson
 from vicinal.config.models import FieldSpec
 from vicinal.errors import BadItem
 from vicinal.model import Failure, Item, item_id
-from vicinal.stores.redis import Entry, Record
+from vicinal.stores.records import Entry, Record
 
 __all__ = ["Change", "SeenIds", "compare", "fingerprint"]
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from vicinal.model import item_id
 from vicinal.stores.milvus import VectorStore
-from vicinal.stores.redis import Entry, MetadataStore
+from vicinal.stores.records import Entry
+from vicinal.stores.redis import MetadataStore
 
 __all__ = ["CheckReport", "check", "remove"]
 

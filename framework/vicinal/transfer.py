@@ -20,7 +20,8 @@ from vicinal.encoder import Encoder
 from vicinal.errors import SourceError, StoreMismatch
 from vicinal.model import Item, Segment, item_id
 from vicinal.stores.milvus import VectorStore
-from vicinal.stores.redis import Entry, MetadataStore, Record
+from vicinal.stores.records import Entry, Record
+from vicinal.stores.redis import MetadataStore
 
 if TYPE_CHECKING:
     import pyarrow as pa

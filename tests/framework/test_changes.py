@@ -15,7 +15,7 @@ from vicinal import BadItem, Item
 from vicinal.changes import Change, SeenIds, compare, field_values, fingerprint
 from vicinal.config.models import parse_field
 from vicinal.model import item_id
-from vicinal.stores.redis import Entry, Record
+from vicinal.stores.records import Entry, Record
 
 IDS = st.lists(st.one_of(st.integers(0, 60), st.integers(0, 2**63 - 1)), max_size=40)
 

@@ -16,7 +16,7 @@ import pytest
 
 from vicinal.changes import fingerprint
 from vicinal.model import item_id
-from vicinal.stores.redis import Record
+from vicinal.stores.records import Record
 
 KILLS = 10
 ROWS = 3_000

@@ -9,7 +9,7 @@ import pytest
 from vicinal import hookimpl
 from vicinal.errors import SourceError, StoreMismatch, UnknownItem
 from vicinal.model import item_id
-from vicinal.stores.redis import Entry, Record
+from vicinal.stores.records import Entry, Record
 
 ITEMS = 120
 

@@ -22,7 +22,8 @@ from servers import end, free_port, wait_for_port
 from vicinal.errors import DependencyMissing, StoreError, StoreUnreachable
 from vicinal.model import Failure, item_id
 from vicinal.stores.local import redis_server
-from vicinal.stores.redis import Entry, MetadataStore, Record
+from vicinal.stores.records import Entry, Record
+from vicinal.stores.redis import MetadataStore
 
 MARK = b"fingerprint!"
 

@@ -18,7 +18,7 @@ from vicinal.server.openapi import body, multipart
 from vicinal.server.problems import Problem, unprocessable
 from vicinal.server.search import text_query
 from vicinal.server.served import Served
-from vicinal.stores.redis import Record
+from vicinal.stores.records import Record
 
 __all__ = ["router"]
 

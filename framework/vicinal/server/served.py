@@ -20,7 +20,7 @@ from vicinal.server.problems import Problem, logger
 from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
 from vicinal.solution import Solution
-from vicinal.stores.redis import Record
+from vicinal.stores.records import Record
 
 __all__ = ["Served"]
 

@@ -10,21 +10,19 @@ product, which is their cosine, with their number of set bits beside them; ``tan
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from vicinal.config.models import FieldSpec
-from vicinal.errors import FilterError, StoreError, StoreUnreachable, UnsupportedByEngine
+from vicinal.errors import StoreError, StoreUnreachable, UnsupportedByEngine
 from vicinal.model import Space
-from vicinal.stores import without_password
 from vicinal.stores.engine import Engine, Index
 from vicinal.stores.local import FLUSH_BYTES, LiteFile
+from vicinal.stores.milvuserrors import knock, translated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +96,7 @@ class VectorStore:
 
     def _connect(self, token: str | None, timeout: float) -> MilvusClient:
         if self._file is None:
-            _knock(self._where, timeout)
+            knock(self._where, timeout)
         _forget_schemas()
         from pymilvus import MilvusClient
 
@@ -426,32 +424,9 @@ class VectorStore:
         width = self.schema.space.dimension if index.engine_metric == "L2" else 1
         return min(answer, max(1, _QUERY_BYTES // (4 * width * max(rows, 1))), 1_000)
 
-    @contextmanager
-    def _translated(self, filter: str = "") -> Iterator[None]:
+    def _translated(self, filter: str = "") -> AbstractContextManager[None]:
         """Milvus' errors as vicinal's."""
-        try:
-            yield
-        except Exception as error:
-            if not _is_milvus_error(error):
-                raise
-            raise self._translate(error, filter) from error
-
-    def _translate(self, error: Exception, filter: str) -> StoreError | FilterError:
-        message = _first_line(error)
-        if _is_lost_connection(error):
-            return StoreUnreachable(
-                f"Milvus at {without_password(self._where)} does not answer: {message}",
-                hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
-            )
-        if filter and _blames_filter(str(error)):
-            fields = ", ".join(["item", "segment", *self.schema.fields])
-            return FilterError(
-                f"filter {filter!r}: {message}",
-                hint=f"a filter may use {fields}; more are declared under `fields` in the YAML",
-            )
-        return StoreError(
-            f"Milvus at {without_password(self._where)}: {message}", hint="`vicinal doctor` looks at both stores"
-        )
+        return translated(self._where, self.schema.fields, filter)
 
 
 def _forget_schemas() -> None:
@@ -459,23 +434,6 @@ def _forget_schemas() -> None:
     from pymilvus.client.cache import GlobalCache
 
     GlobalCache.schema.clear()
-
-
-def _knock(uri: str, timeout: float) -> None:
-    """Milvus' own client tries for a long time; a port where nobody listens is told at once."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https", "tcp") or not parts.hostname:
-        raise StoreUnreachable(
-            f"not the URI of a Milvus: {without_password(uri)}", hint="write http://host:19530, or a path ending in .db"
-        )
-    port = parts.port or (443 if parts.scheme == "https" else 19530)
-    try:
-        socket.create_connection((parts.hostname, port), timeout).close()
-    except OSError as error:
-        raise StoreUnreachable(
-            f"Milvus at {parts.hostname}:{port} does not answer: {error.strerror or error}",
-            hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
-        ) from error
 
 
 def _sparse_row(packed: np.ndarray) -> dict[str, Any]:
@@ -513,32 +471,3 @@ def _cut(rows: Sequence[dict[str, Any]], size: Any) -> Iterator[list[dict[str, A
         held += more
     if part:
         yield part
-
-
-def _is_milvus_error(error: Exception) -> bool:
-    import grpc
-    from pymilvus import MilvusException
-
-    return isinstance(error, MilvusException | grpc.RpcError)
-
-
-def _is_lost_connection(error: Exception) -> bool:
-    import grpc
-    from pymilvus.exceptions import ConnectError, ConnectionNotExistException, MilvusUnavailableException
-
-    if isinstance(error, ConnectError | ConnectionNotExistException | MilvusUnavailableException):
-        return True
-    if isinstance(error, grpc.RpcError):
-        return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-    signs = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "StatusCode.CANCELLED", "server unavailable")
-    return any(sign in str(error) for sign in signs)
-
-
-def _blames_filter(text: str) -> bool:
-    words = ("expression", "expr", "unknown field", "unterminated", "column ", "parse", "cannot", "field", "token")
-    return any(word in text for word in words)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(getattr(error, "message", "") or error)
-    return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__
