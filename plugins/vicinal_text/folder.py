@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from vicinal.errors import PluginError
-from vicinal_text.weights import DTYPES, header, sha256
+from vicinal.hub import sha256
+from vicinal_text.weights import DTYPES, header
 
 __all__ = ["MINILM", "SMALL", "WEIGHTS", "ModelFolder"]
 

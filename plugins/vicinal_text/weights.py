@@ -1,9 +1,7 @@
-"""Weight files: their SHA-256, and the tensors of a safetensors file without a copy."""
+"""Weight files: what a safetensors file holds, and its tensors without a copy."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,25 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["DTYPES", "header", "sha256", "tensors"]
+__all__ = ["DTYPES", "header", "tensors"]
 
 DTYPES = {"F32": "<f4", "F16": "<f2"}
 """The kinds of number that ``tensors`` reads, as numpy writes them."""
 
 _HEADER_LIMIT = 100 * 1024 * 1024
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal; read once in a process as long as its size and time stay the same."""
-    path = path.resolve()
-    stat = path.stat()
-    return _sha256(path, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _sha256(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def header(path: Path) -> dict[str, dict[str, Any]]:
