@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
+from collection import FLOATS
 
 import encoders
 from vicinal import create_manager
 from vicinal.config import check_config
+from vicinal.stores.milvus import Schema, VectorStore
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +57,25 @@ def problems(check):
         return problems
 
     return problems
+
+
+@pytest.fixture(params=["lite", "server"])
+def where(request, tmp_path):
+    """An embedded file, then a server."""
+    return str(tmp_path / "milvus.db") if request.param == "lite" else request.getfixturevalue("milvus_server")
+
+
+@pytest.fixture
+def opened(where, request):
+    """Opens vector stores, and drops what they made."""
+    made = []
+
+    def open_(space=FLOATS, *, segmented=False, fields=None):
+        name = f"test-{zlib.crc32(request.node.nodeid.encode()):x}"
+        made.append(VectorStore(name, where, Schema(space, segmented, fields or {})))
+        return made[-1]
+
+    yield open_
+    for store in made:
+        store.drop()
+        store.close()
