@@ -31,6 +31,13 @@ def wait_for_port(port, process, seconds):
     raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
 
 
+def wait_until(true, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
 def end(process):
     os.killpg(process.pid, signal.SIGTERM)
     try:

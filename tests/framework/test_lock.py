@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from proxy import Proxy
+from servers import wait_until
 from vicinal import hookimpl
 from vicinal.errors import StoreBusy, StoreUnreachable
 from vicinal.stores import lock
@@ -173,10 +174,3 @@ def test_a_run_that_lost_its_lock_stops(lite, monkeypatch):
     assert 10 <= things.metadata.state()["items"] < 200
     things.metadata.client.delete(key(things.metadata))
     assert things.ingest().rows == 200
-
-
-def wait_until(true, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.01)

@@ -12,7 +12,7 @@ import pytest
 from run_of_tests import Listed, Observer, assert_exact, items
 
 from proxy import Proxy
-from servers import end, free_port, wait_for_port
+from servers import end, free_port, wait_for_port, wait_until
 from vicinal import Item, hookimpl, ingest
 from vicinal.errors import StoreUnreachable
 from vicinal.stores import milvus
@@ -63,13 +63,6 @@ def reachable(things):
         return things.vectors.exists()
     except StoreUnreachable:
         return False
-
-
-def wait_until(true, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.1)
 
 
 def later(seconds, call):
@@ -171,7 +164,7 @@ def test_a_milvus_that_stays_away_ends_the_run_with_what_is_done_committed(wired
         things.ingest()
     assert time.monotonic() - started < 15
     wire.mend()
-    wait_until(lambda: reachable(things))
+    wait_until(lambda: reachable(things), 30)
     done = things.metadata.state()["items"]
     assert 20 <= done < 400
     report = things.ingest()
