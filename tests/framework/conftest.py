@@ -1,7 +1,8 @@
-"""What tests of the core share: texts that are checked as configs, vector stores on both engines."""
+"""What tests of the core share: texts that are checked as configs, vector stores, a module in a heavy one's place."""
 
 from __future__ import annotations
 
+import sys
 import zlib
 from pathlib import Path
 
@@ -79,3 +80,13 @@ def opened(where, request):
     for store in made:
         store.drop()
         store.close()
+
+
+@pytest.fixture
+def light_onnxruntime(tmp_path_factory, monkeypatch):
+    """An empty module in place of a heavy one, so that importing it is quick."""
+    folder = tmp_path_factory.mktemp("heavy")
+    (folder / "onnxruntime.py").write_text("")
+    monkeypatch.syspath_prepend(folder)
+    yield
+    sys.modules.pop("onnxruntime", None)

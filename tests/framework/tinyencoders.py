@@ -1,0 +1,59 @@
+"""Encoders of texts that keep every promise of the contract."""
+
+import numpy as np
+
+from vicinal import BadItem, Encoder, Params, Segment, Space
+
+
+def features(text: str, dimension: int) -> np.ndarray:
+    """Counts of a text's characters, by their number."""
+    return np.bincount([ord(character) % dimension for character in text], minlength=dimension).astype(np.float32)
+
+
+class Tiny(Encoder):
+    """Counts characters: float vectors."""
+
+    class Params(Params):
+        dimension: int = 16
+        """How many counters there are."""
+
+    window = 64
+
+    @property
+    def space(self):
+        return Space(self.params.dimension)
+
+    @property
+    def signature(self):
+        return f"tiny/{self.params.dimension}"
+
+    def decode(self, item):
+        if not isinstance(item.content, str) or not item.content:
+            raise BadItem("not a text")
+        return [Segment(item.content)]
+
+    def encode(self, samples):
+        rows = [features(sample, self.params.dimension) for sample in samples]
+        return np.array(rows, np.float32).reshape(-1, self.params.dimension)
+
+
+class TinyBits(Tiny):
+    """Tells which characters are there: binary vectors."""
+
+    @property
+    def space(self):
+        return Space(self.params.dimension, "binary", "JACCARD")
+
+    def encode(self, samples):
+        return np.packbits(super().encode(samples) > 0, axis=1)
+
+
+class TinyWords(Tiny):
+    """A segment for each word, with the times at which it would be read."""
+
+    segmented = True
+    texts = True
+
+    def decode(self, item):
+        words = super().decode(item)[0].sample.split()
+        return [Segment(word, float(number), number + 1.0) for number, word in enumerate(words)]
