@@ -1,67 +1,23 @@
-"""Sentence embeddings: the vectors of sentence-transformers, quicker; and the reranker by words."""
+"""Sentence embeddings: the vectors of sentence-transformers, quicker; their prompts and texts."""
 
 from __future__ import annotations
 
-import ast
 import json
-import os
-import random
-import shutil
-import subprocess
-import sys
-import sysconfig
 import warnings
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
+from sentences import LONG, TEXTS, cosines, docstrings, make
 
-from vicinal import BadItem, Hit, Item, create_manager
-from vicinal.errors import DependencyMissing, ExitCode, PluginError
-from vicinal.testing import EncoderContract, RerankerContract
-from vicinal_text import locate as places
+from vicinal import BadItem, Item
+from vicinal.testing import EncoderContract
 from vicinal_text.bert import batches
 from vicinal_text.engine import BertEngine, PipelineEngine
-from vicinal_text.folder import MINILM, ModelFolder
-from vicinal_text.keywords import Keywords, bm25
-from vicinal_text.locate import locate
+from vicinal_text.folder import ModelFolder
 from vicinal_text.sentence import Query, Sentence
 
-TEXTS = (
-    "How do I pick nprobe for an IVF index?",
-    "The number of probes trades speed for recall.",
-    "A recipe for apple pie with cinnamon.",
-    "Ünïcödé, naïve café: 東京は日本の首都です 🍎\tand\nmore",
-    "x",
-)
-LONG = " ".join(f"word{number} of a text that is far longer than the model reads" for number in range(200))
-
-
-def make(**params):
-    return Sentence(Sentence.Params(**params))
-
-
-def cosines(first, second):
-    return (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
-
-
-def docstrings(count):
-    """English texts of 8 to 20 words that every Python has: what the standard library says of itself."""
-    found = {}
-    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
-        try:
-            nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        except (SyntaxError, UnicodeDecodeError):
-            continue
-        for node in nodes:
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                words = (ast.get_docstring(node) or "").split()
-                if len(words) >= 8 and ">>>" not in words:
-                    found[" ".join(words[:20])] = None
-    return random.Random(1).sample(sorted(found), count)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def quietly(call):
@@ -69,22 +25,6 @@ def quietly(call):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return call()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """On a busy machine threads wait for each other: the tests take half as long on one."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def minilm():
-    return locate(MINILM).path
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +75,6 @@ class TestSentence(EncoderContract):
     good = TEXTS
     bad = ("", "  \n", "\0", None, 7, b"bytes", ["a"], "x" * (2**20 + 1), "ü" * (2**19 + 1))
     variants = ({"precision": "fp32"}, {"precision": "bf16"}, {"prompt": "passage: "})
-
-
-class TestKeywords(RerankerContract):
-    reranker_class = Keywords
 
 
 # Vectors
@@ -279,138 +215,3 @@ def test_without_torchscript_the_vectors_are_the_same(monkeypatch):
 )
 def test_batches_are_of_like_lengths_and_equal_parts(lengths, size, least, expected):
     assert batches(lengths, size, least) == expected
-
-
-# Finding and checking models
-
-
-def test_encoding_imports_no_transformers_and_nothing_reaches_stderr():
-    program = """
-import sys
-from vicinal_text.sentence import Sentence
-encoder = Sentence()
-encoder.encode([segment.sample for segment in encoder.decode_query("how are texts found?")])
-encoder.encode([f"the text number {number} of quite a few" for number in range(60)])
-assert "transformers" not in sys.modules, "its import takes seconds"
-"""
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_packaged_model_must_be_the_published_one(minilm, tmp_path, monkeypatch):
-    shutil.copytree(minilm, tmp_path / "model")
-    with (tmp_path / "model" / "model.safetensors").open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        file.write(b"\1")
-    monkeypatch.setattr(places, "_packaged", lambda: tmp_path / "model")
-    encoder = make()
-    for act in (lambda: encoder.signature, lambda: encoder.encode(["a text"])):
-        with pytest.raises(PluginError, match="is not the published model") as caught:
-            act()
-        assert "--force-reinstall" in caught.value.hint
-
-
-def test_the_same_weights_elsewhere_have_the_same_signature_and_may_differ_from_the_package(minilm, tmp_path):
-    shutil.copytree(minilm, tmp_path / "copy")
-    assert make(model=str(tmp_path / "copy")).signature == make().signature
-    with (tmp_path / "copy" / "model.safetensors").open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        file.write(b"\1")
-    assert make(model=str(tmp_path / "copy")).signature != make().signature
-
-
-def test_a_folder_is_relative_to_the_yaml(minilm, tmp_path):
-    (tmp_path / "models").symlink_to(minilm)
-    params = Sentence.Params.model_validate({"model": "models"}, context={"base": tmp_path})
-    assert params.model == str(tmp_path / "models")
-    assert Sentence.Params.model_validate({"model": "all-MiniLM-L6-v2"}, context={"base": tmp_path}).model == (
-        "all-MiniLM-L6-v2"
-    )
-
-
-@pytest.mark.parametrize("offline", [True, False])
-def test_a_model_that_cannot_be_had_is_an_error_with_places(offline, tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1" if offline else "0")
-    if not offline:
-        import huggingface_hub
-
-        def refuse(*_, **given):
-            assert given["timeout"] <= 10
-            raise OSError("no network")
-
-        monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
-    with pytest.raises(DependencyMissing, match="someone/a-model-of-theirs is not on this machine") as caught:
-        _ = make(model="someone/a-model-of-theirs").space
-    assert ("HF_HUB_OFFLINE" if offline else "no network") in str(caught.value)
-    assert str(tmp_path / "cache") in caught.value.hint
-    assert "minilm" in caught.value.hint
-    assert caught.value.exit_code == ExitCode.PLUGIN_MISSING
-
-
-def test_a_model_in_the_cache_is_found_without_a_network(minilm, tmp_path, monkeypatch):
-    repository = tmp_path / "models--sentence-transformers--all-MiniLM-L6-v2"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text("abc123")
-    (repository / "snapshots").mkdir()
-    (repository / "snapshots" / "abc123").symlink_to(minilm)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert make(model="all-MiniLM-L6-v2").signature == make().signature
-
-
-def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(DependencyMissing, match=r"neither modules\.json nor config\.json"):
-        _ = make(model=str(tmp_path)).space
-    with pytest.raises(DependencyMissing, match="there is no folder"):
-        _ = make(model="./nowhere").space
-    with pytest.raises(ValidationError):
-        make(model="")
-
-
-def test_it_is_registered():
-    manager = create_manager()
-    assert manager.encoders.load("sentence") is Sentence
-    assert manager.rerankers.load("keywords") is Keywords
-
-
-# The reranker
-
-
-def hits(*texts, **metadata):
-    return [Hit(text, rank, 0.1 * rank, 1 - 0.1 * rank, "", metadata, text) for rank, text in enumerate(texts, 1)]
-
-
-def reranked(query, found, **params):
-    return [hit.key for hit in Keywords(Keywords.Params(**params)).rerank(query, found)]
-
-
-def test_bm25_by_hand():
-    """n = 3, mean length 7 / 3; idf(red) = ln(1 + 1.5 / 2.5), idf(apple) = ln(1 + 2.5 / 1.5)."""
-    scores = bm25(["red", "apple"], [["green", "pear"], ["red", "apple", "pie"], ["red", "car"]])
-    assert scores == pytest.approx([0.0, 1.298992, 0.499177], abs=1e-5)
-
-
-def test_fusion_by_hand():
-    """Ranks by vectors 1, 2, 3 and by words none, 2, 1: 1/61, 1/62 + 1/62 = 0.032258, and 1/63 + 1/61 = 0.032266."""
-    found = hits("green pear", "red car", "red apple pie")
-    assert reranked("red apple", found) == ["red apple pie", "red car", "green pear"]
-    assert reranked("red apple", found, weight=0) == ["green pear", "red car", "red apple pie"]
-
-
-def test_words_are_compared_without_case_in_any_script():
-    assert reranked("STRASSE", hits("a road", "die Straße")) == ["die Straße", "a road"]
-    assert reranked("cafe\u0301", hits("tea", "Café")) == ["Café", "tea"]
-    assert reranked("首都", hits("a city", "東京は日本の首都です"), weight=1)[0] == "東京は日本の首都です"
-
-
-def test_metadata_counts_where_it_is_asked_for():
-    first, second = hits("a", "b")
-    found = [replace(first, metadata={"answer": "pear"}), replace(second, metadata={"answer": "apple", "year": 1})]
-    assert reranked("apple", found) == ["a", "b"]
-    assert reranked("apple", found, metadata=True) == ["b", "a"]
-
-
-@pytest.mark.parametrize("query", ["@red-apple", Path("red apple"), "", "?!"])
-def test_what_has_no_words_keeps_its_order(query):
-    assert reranked(query, hits("a pear", "red apple")) == ["a pear", "red apple"]

@@ -1,0 +1,24 @@
+"""What tests of the plugins share; what is heavy is imported where it is used."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """On a busy machine threads wait for each other: the tests take half as long on one."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    from vicinal_text.folder import MINILM
+    from vicinal_text.locate import locate
+
+    return locate(MINILM).path
