@@ -22,3 +22,21 @@ def minilm():
     from vicinal_text.locate import locate
 
     return locate(MINILM).path
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Writes a film of each format once."""
+    from films import FORMATS, count_up, write
+
+    folder, made = tmp_path_factory.mktemp("films"), {}
+
+    def write_once(name):
+        if name not in made:
+            codec, options = FORMATS[name]
+            options = dict(options)
+            form = options.pop("form", None)
+            made[name] = write(folder / name, count_up(), codec=codec, options=options, form=form)
+        return made[name]
+
+    return write_once

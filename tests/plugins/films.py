@@ -14,6 +14,8 @@ from PIL import Image
 from vicinal import BadItem, Encoder, Item, Segment, Space, create_manager, hookimpl
 from vicinal_video.film import Film
 from vicinal_video.keyframes import Keyframes
+from vicinal_video.picks import intervals
+from vicinal_video.plan import planned
 
 DATA = Path(__file__).parents[2] / "configs" / "data"
 
@@ -21,6 +23,23 @@ sys.path.insert(0, str(DATA))
 import make_videos  # noqa: E402
 
 SIZE = (96, 64)
+FORMATS = {
+    "h264.mp4": ("libx264", {}),
+    "short-chains.mp4": ("libx264", {"x264-params": "keyint=10:min-keyint=10:scenecut=0"}),
+    "long-chain.mp4": ("libx264", {"x264-params": "keyint=999:bframes=8:b-pyramid=normal:scenecut=0"}),
+    "open-chains.mkv": ("libx264", {"x264-params": "keyint=12:min-keyint=12:open-gop=1:bframes=3:scenecut=0"}),
+    "key-frames-only.mov": ("libx264", {"g": "1"}),
+    "h264.ts": ("libx264", {"bf": "2"}),
+    "hevc.mp4": ("libx265", {"x265-params": "log-level=none:keyint=15:open-gop=1"}),
+    "mpeg4.avi": ("mpeg4", {"g": "9"}),
+    "mpeg2.mpg": ("mpeg2video", {}),
+    "vp8.webm": ("libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}),
+    "vp9.webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "vp9-hidden-frames.mkv": ("libvpx-vp9", {"auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "6"}),
+    "av1.mkv": ("libsvtav1", {"preset": "12", "svtav1-params": "keyint=40"}),
+    "mjpeg.avi": ("mjpeg", {"form": "yuvj420p"}),
+}
+"""Codec and options of a film, by its name."""
 
 
 class Fields(Encoder):
@@ -141,3 +160,19 @@ def film(path, longest=14_400.0):
 def shots(*kinds, seed=0, **given):
     """The frames of generated shots."""
     return make_videos.film([make_videos.shot(kind, seed) for kind in kinds], **given)
+
+
+def count_up(seconds=6, rate=25, size=SIZE):
+    return (numbered(number, size) for number in range(round(seconds * rate)))
+
+
+def taken(path, every=1.0):
+    """Start and number of each frame that is taken, by the plan where there is one."""
+    found = film(path)
+    plan = planned(*found.stored(), every)
+    picks = found.chosen(plan) if plan else intervals(found.frames(), every)
+    return [(round(shown.start, 3), number_of(shown.frame)) for shown in picks], found.end
+
+
+def spans(path, **params):
+    return [(round(each.start, 2), round(each.end, 2)) for each in keyframes(**params).decode(Item("x", path))]
