@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from test_audio_decode import DATA, RATE, chirp, samples_of, vector, write
+from tones import DATA, RATE, chirp, samples_of, vector, write
 
 import vicinal_audio
 from vicinal import Item, Rendering, create_manager

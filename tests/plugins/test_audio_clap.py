@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from test_audio_decode import DATA, chirp, samples_of, write
+from tones import DATA, chirp, samples_of, write
 
 from vicinal import BadItem, Item
 from vicinal.errors import DependencyMissing, ExitCode, PluginError

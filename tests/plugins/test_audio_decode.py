@@ -1,86 +1,19 @@
-"""Reading sounds: formats, rates, channels, damage, silence, limits, and how they are cut into windows."""
+"""Reading sounds: formats, rates, channels, silence, and how they are cut into windows."""
 
 from __future__ import annotations
 
-import random
-import sys
 import tracemalloc
-from fractions import Fraction
-from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from tones import DATA, RATE, chirp, make_sounds, samples_of, vector, write
 
 from vicinal import BadItem, Item
-from vicinal_audio.decode import audible, blocks, windows
+from vicinal_audio.decode import audible, windows
 from vicinal_audio.melstats import MelStats
-
-DATA = Path(__file__).parents[2] / "configs" / "data"
-RATE = 22_050
-
-sys.path.insert(0, str(DATA))
-import make_sounds  # noqa: E402
-
-
-def chirp(seconds=3.0, rate=44_100):
-    """A tone that rises and sways, with overtones below 3.6 kHz, so that every rate in use can hold it."""
-    t = np.arange(int(seconds * rate)) / rate
-    phase = 300 * t + 60 * t**2 / seconds + 3 * np.sin(2 * np.pi * 3 * t)
-    tone = sum(np.sin(2 * np.pi * n * phase) / n for n in (1, 2, 3, 4))
-    return (0.2 * tone * (0.6 + 0.4 * np.sin(2 * np.pi * 1.5 * t))).astype(np.float32)
-
-
-def write(path, samples, rate=44_100, codec=None, video=False):
-    """Write samples, ``(n,)`` or ``(n, channels)``, by soundfile, or by PyAV where a codec is named."""
-    samples = np.asarray(samples, np.float32)
-    if codec is None:
-        soundfile.write(path, samples, rate)
-        return path
-    planes = np.atleast_2d(samples.T)
-    layout = {1: "mono", 2: "stereo"}[len(planes)]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        picture = container.add_stream("mpeg4", rate=25, width=64, height=48, pix_fmt="yuv420p") if video else None
-        if codec:
-            form = stream.codec_context.format.name
-            values = planes if form.startswith("flt") else (planes * 32_767).astype(np.int16)
-            form = form if form.startswith("flt") else "s16p"
-            fifo, convert = av.AudioFifo(), av.AudioResampler(stream.codec_context.format, layout, rate)
-            whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(values), format=form, layout=layout)
-            whole.sample_rate, whole.pts = rate, 0
-            for frame in convert.resample(whole):
-                fifo.write(frame)
-            size = stream.codec_context.frame_size or 4096
-            while frame := fifo.read(size, partial=True):
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        for number in range(int(25 * len(samples) / rate) if picture else 0):
-            frame = av.VideoFrame(64, 48, "yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            container.mux(picture.encode(frame))
-        if picture:
-            container.mux(picture.encode(None))
-    return path
-
-
-def samples_of(path, rate=RATE, longest=3600.0):
-    return np.concatenate(list(blocks(Path(path), rate, longest)))
-
-
-def vector(path, **params):
-    encoder = MelStats(MelStats.Params(**params))
-    return encoder.encode([segment.sample for segment in encoder.decode(Item("x", path))])[0]
-
-
-def reason(path, **given):
-    with pytest.raises(BadItem) as caught:
-        samples_of(path, **given)
-    return str(caught.value)
-
 
 # --- formats
 
@@ -158,108 +91,6 @@ def test_a_float_file_with_values_that_are_no_numbers(tmp_path):
     soundfile.write(tmp_path / "a.wav", sound, 44_100, subtype="FLOAT")
     assert np.isfinite(samples_of(tmp_path / "a.wav")).all()
     assert np.isfinite(vector(tmp_path / "a.wav")).all()
-
-
-# --- what is no sound
-
-
-def test_what_is_no_sound(tmp_path):
-    (tmp_path / "empty.wav").touch()
-    (tmp_path / "text.wav").write_text("this is a text, whatever its name says\n" * 50)
-    (tmp_path / "noise.mp3").write_bytes(random.Random(1).randbytes(100_000))
-    (tmp_path / "list.mp3").write_text(f"#EXTM3U\n#EXTINF:3,\nfile:{tmp_path}/a.mp3\n#EXT-X-ENDLIST\n")
-    (tmp_path / "concat.mp3").write_text("ffconcat version 1.0\nfile a.mp3\n")
-    write(tmp_path / "a.mp3", chirp(), codec="libmp3lame")
-    soundfile.write(tmp_path / "none.wav", np.zeros(0, np.float32), 44_100)
-    assert reason(tmp_path / "empty.wav") == "the file is empty"
-    assert "not a sound file" in reason(tmp_path / "text.wav")
-    assert "damaged" in reason(tmp_path / "noise.mp3")
-    assert "not a sound file" in reason(tmp_path / "list.mp3")
-    assert "not a sound file" in reason(tmp_path / "concat.mp3")
-    assert "no samples" in reason(tmp_path / "none.wav")
-    assert "there is no file" in reason(tmp_path / "gone.wav")
-    assert "there is no file" in reason(tmp_path)
-    assert "there is no file" in reason("x" * 5000)
-    assert "there is no file" in reason("http://localhost/a.mp3")
-
-
-def test_a_film_without_a_sound_track(tmp_path):
-    with av.open(str(tmp_path / "mute.mp4"), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25, width=64, height=48, pix_fmt="yuv420p")
-        for number in range(10):
-            frame = av.VideoFrame(64, 48, "yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    assert reason(tmp_path / "mute.mp4") == "there is no sound in it, only video"
-
-
-def test_a_content_that_is_no_path():
-    for content in (None, 7, b"a.wav", "", "  "):
-        with pytest.raises(BadItem):
-            MelStats().decode(Item("x", content))
-
-
-def test_a_click_is_too_short(tmp_path):
-    assert reason(write(tmp_path / "a.wav", chirp(0.01))) == "the sound is too short: 10 ms"
-
-
-def test_a_sound_that_is_too_long(tmp_path):
-    path = write(tmp_path / "a.wav", chirp(5))
-    assert "longer than `longest`, 4 s" in reason(path, longest=4)
-    assert len(samples_of(path, longest=5)) == 5 * RATE
-
-
-def test_a_rate_that_no_sound_has(tmp_path):
-    soundfile.write(tmp_path / "a.wav", chirp(1), 100)
-    assert "100 Hz" in reason(tmp_path / "a.wav")
-
-
-# --- damage
-
-
-@pytest.mark.parametrize(
-    ("name", "codec"), [("a.wav", None), ("a.flac", None), ("a.ogg", None), ("a.mp3", "libmp3lame")]
-)
-def test_a_damaged_tail_keeps_what_comes_before(tmp_path, name, codec):
-    path = write(tmp_path / name, chirp(20), 44_100, codec)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    assert len(samples_of(path)) / RATE == pytest.approx(10, abs=1.5)
-
-
-@pytest.mark.parametrize(
-    ("name", "codec"), [("a.flac", None), ("a.ogg", None), ("a.mp3", "libmp3lame"), ("a.m4a", "aac")]
-)
-def test_a_hole_in_the_middle_is_left_out(tmp_path, name, codec):
-    path = write(tmp_path / name, chirp(20), 44_100, codec)
-    whole = bytearray(path.read_bytes())
-    first, last = int(0.4 * len(whole)), int(0.5 * len(whole))
-    whole[first:last] = bytes(last - first)
-    path.write_bytes(whole)
-    assert 15 < len(samples_of(path)) / RATE < 20
-
-
-def test_an_mp4_whose_index_is_cut_off(tmp_path):
-    path = write(tmp_path / "a.m4a", chirp(), 44_100, "aac")
-    path.write_bytes(path.read_bytes()[:-4000])
-    assert "not a sound file" in reason(path)
-
-
-def test_bit_flips_give_a_sound_or_a_reason(tmp_path):
-    """Whatever a broken file is, it ends as finite samples or as BadItem."""
-    rng = random.Random(5)
-    for name, codec in (("a.wav", None), ("a.flac", None), ("a.ogg", None), ("a.mp3", "libmp3lame"), ("a.m4a", "aac")):
-        whole = write(tmp_path / name, chirp(2), 44_100, codec).read_bytes()
-        for _ in range(12):
-            broken = bytearray(whole)
-            for _ in range(rng.choice([1, 20, 400])):
-                broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
-            (tmp_path / name).write_bytes(broken)
-            try:
-                assert np.isfinite(samples_of(tmp_path / name, longest=60)).all()
-            except BadItem as error:
-                assert str(error)
 
 
 # --- silence and short sounds

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from test_audio_decode import DATA, RATE, chirp, make_sounds, samples_of, write
+from tones import DATA, RATE, chirp, make_sounds, samples_of, write
 
 import vicinal_audio
 from vicinal import Rendering
