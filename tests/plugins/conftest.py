@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "data_image"))
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +45,24 @@ def written(tmp_path_factory):
         return made[name]
 
     return write_once
+
+
+@pytest.fixture(scope="session")
+def tiny_clap(tmp_path_factory):
+    from tinyclap import save
+
+    return save(tmp_path_factory.mktemp("tiny-clap"))
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory):
+    from tinyclip import build
+
+    return build(tmp_path_factory.mktemp("clip") / "tiny")
+
+
+@pytest.fixture
+def no_hub(monkeypatch, tmp_path):
+    """Nothing is fetched from the hub, and nothing is in its cache."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))

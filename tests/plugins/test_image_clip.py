@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pictures import TEN, rgb
 from PIL import Image
 from pydantic import ValidationError
-
-sys.path.insert(0, str(Path(__file__).parent / "data_image"))
-
-from pictures import TEN, rgb
+from tinyclip import SENTENCES
 
 from vicinal import BadItem, Item
 from vicinal.errors import DependencyMissing, PluginError
@@ -23,49 +19,7 @@ from vicinal.model import Sentence
 from vicinal.testing import EncoderContract
 from vicinal_image.clip import Clip
 
-SENTENCES = ["a red balloon", "a fish, blue!", "the city at night " * 60]
-
-
-def build(folder):
-    """Save a CLIP of two small towers with random weights, a tokenizer of letters, and its preparation of pictures."""
-    from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
-
-    letters = sorted(ByteLevel.alphabet())
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {word: number for number, word in enumerate(words)}
-    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    ends = {"bos_token_id": len(words) - 2, "eos_token_id": len(words) - 1, "pad_token_id": len(words) - 1}
-    torch.manual_seed(0)
-    config = CLIPConfig(
-        text_config={**tower, **ends, "vocab_size": len(words), "max_position_embeddings": 77},
-        vision_config={**tower, "image_size": 32, "patch_size": 8},
-        projection_dim=24,
-    )
-    CLIPModel(config).eval().save_pretrained(folder)
-    CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77).save_pretrained(folder)
-    preparation = {
-        "do_resize": True,
-        "size": {"shortest_edge": 36},
-        "resample": 3,
-        "do_center_crop": True,
-        "crop_size": {"height": 32, "width": 32},
-        "image_mean": [0.5, 0.4, 0.3],
-        "image_std": [0.2, 0.3, 0.4],
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(preparation))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("clip") / "tiny")
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+pytestmark = pytest.mark.usefixtures("no_hub")
 
 
 def make(model, **params):
@@ -86,57 +40,60 @@ class TestClip(EncoderContract):
     bad = (Path("no/such/file.jpg"), Path(__file__), None)
 
     @pytest.fixture(autouse=True)
-    def _model(self, tiny):
-        type(self).params = {"model": str(tiny)}
-        type(self).variants = ({"model": str(tiny), "decode": "exact"}, {"model": str(tiny), "precision": "fp32"})
+    def _model(self, tiny_clip):
+        type(self).params = {"model": str(tiny_clip)}
+        type(self).variants = (
+            {"model": str(tiny_clip), "decode": "exact"},
+            {"model": str(tiny_clip), "precision": "fp32"},
+        )
 
 
 class TestVectors:
-    def test_images_are_transformers_own(self, tiny):
+    def test_images_are_transformers_own(self, tiny_clip):
         from transformers import CLIPModel
         from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-        prepare = CLIPImageProcessorPil.from_pretrained(tiny)
+        prepare = CLIPImageProcessorPil.from_pretrained(tiny_clip)
         pixels = prepare([rgb(path) for path in TEN], return_tensors="pt")["pixel_values"]
         with torch.inference_mode():
-            expected = unit(CLIPModel.from_pretrained(tiny).eval().get_image_features(pixels).pooler_output)
-        encoder = make(tiny, precision="fp32", decode="exact")
+            expected = unit(CLIPModel.from_pretrained(tiny_clip).eval().get_image_features(pixels).pooler_output)
+        encoder = make(tiny_clip, precision="fp32", decode="exact")
         found = encoder.encode([encoder.decode(Item("key", path))[0].sample for path in TEN])
         assert (found * expected).sum(1).min() >= 0.9999
 
-    def test_sentences_are_transformers_own(self, tiny):
+    def test_sentences_are_transformers_own(self, tiny_clip):
         from transformers import AutoTokenizer, CLIPModel
 
-        model = CLIPModel.from_pretrained(tiny).eval()
-        tokens = AutoTokenizer.from_pretrained(tiny)(
+        model = CLIPModel.from_pretrained(tiny_clip).eval()
+        tokens = AutoTokenizer.from_pretrained(tiny_clip)(
             SENTENCES, padding=True, truncation=True, max_length=77, return_tensors="pt"
         )
         with torch.inference_mode():
             expected = unit(model.get_text_features(**tokens).pooler_output)
-        found = encode(make(tiny), SENTENCES)
+        found = encode(make(tiny_clip), SENTENCES)
         assert found.dtype == np.float32
         assert (found * expected).sum(1).min() >= 0.99999
 
-    def test_images_and_sentences_may_be_mixed(self, tiny):
-        encoder = make(tiny)
+    def test_images_and_sentences_may_be_mixed(self, tiny_clip):
+        encoder = make(tiny_clip)
         mixed = [TEN[0], SENTENCES[0], TEN[1], SENTENCES[1]]
         alone = np.concatenate([encode(encoder, [content]) for content in mixed])
         assert np.allclose(encode(encoder, mixed), alone, atol=1e-3)
 
-    def test_auto_stays_true(self, tiny):
-        exact, found = (encode(make(tiny, precision=each), TEN) for each in ("fp32", "auto"))
+    def test_auto_stays_true(self, tiny_clip):
+        exact, found = (encode(make(tiny_clip, precision=each), TEN) for each in ("fp32", "auto"))
         assert (exact * found).sum(1).min() >= 0.9995
 
-    def test_vectors_are_golden(self, tiny):
-        encoder = make(tiny, precision="fp32", decode="exact")
+    def test_vectors_are_golden(self, tiny_clip):
+        encoder = make(tiny_clip, precision="fp32", decode="exact")
         image, sentence = encode(encoder, [TEN[5], SENTENCES[0]])
         assert image[:6] == pytest.approx([-0.1229, -0.1527, -0.4565, -0.2162, -0.2824, 0.184], abs=2e-4)
         assert sentence[:6] == pytest.approx([0.0427, 0.0428, 0.458, 0.1131, 0.1145, 0.0683], abs=2e-4)
 
 
 class TestQueries:
-    def test_a_file_is_an_image_and_any_other_text_a_sentence(self, tiny, tmp_path, monkeypatch):
-        encoder = make(tiny)
+    def test_a_file_is_an_image_and_any_other_text_a_sentence(self, tiny_clip, tmp_path, monkeypatch):
+        encoder = make(tiny_clip)
         shutil.copy(TEN[0], tmp_path / "a cat")
         monkeypatch.chdir(tmp_path)
         for image in (str(TEN[0]), TEN[0], TEN[0].read_bytes(), Image.open(TEN[0]), "a cat"):
@@ -156,9 +113,9 @@ class TestQueries:
             ("x" * 10_001, "10,001 characters"),
         ],
     )
-    def test_what_is_refused(self, tiny, query, reason):
+    def test_what_is_refused(self, tiny_clip, query, reason):
         with pytest.raises(BadItem, match=reason):
-            make(tiny).decode_query(query)
+            make(tiny_clip).decode_query(query)
 
 
 class TestFiles:
@@ -177,12 +134,12 @@ class TestFiles:
         ):
             assert part in caught.value.hint
 
-    def test_a_model_in_the_cache_is_found(self, tiny, tmp_path):
+    def test_a_model_in_the_cache_is_found(self, tiny_clip, tmp_path):
         folder = tmp_path / "hub" / "hub" / "models--someone--tiny"
         (folder / "refs").mkdir(parents=True)
         (folder / "refs" / "main").write_text("abc")
-        shutil.copytree(tiny, folder / "snapshots" / "abc")
-        assert make("someone/tiny").signature == make(tiny).signature
+        shutil.copytree(tiny_clip, folder / "snapshots" / "abc")
+        assert make("someone/tiny").signature == make(tiny_clip).signature
 
     def test_a_folder_without_weights(self, tmp_path):
         with pytest.raises(DependencyMissing, match="holds no weights"):
@@ -190,34 +147,34 @@ class TestFiles:
         with pytest.raises(DependencyMissing, match="no such folder"):
             _ = make(tmp_path / "none").space
 
-    def test_a_model_of_another_kind(self, tiny, tmp_path):
-        folder = shutil.copytree(tiny, tmp_path / "bert")
+    def test_a_model_of_another_kind(self, tiny_clip, tmp_path):
+        folder = shutil.copytree(tiny_clip, tmp_path / "bert")
         (folder / "config.json").write_text('{"model_type": "bert"}')
         with pytest.raises(PluginError, match=r"is no CLIP: its config\.json says bert"):
             _ = make(folder).signature
 
-    def test_a_preparation_that_is_not_clips(self, tiny, tmp_path):
-        folder = shutil.copytree(tiny, tmp_path / "odd")
+    def test_a_preparation_that_is_not_clips(self, tiny_clip, tmp_path):
+        folder = shutil.copytree(tiny_clip, tmp_path / "odd")
         (folder / "preprocessor_config.json").write_text('{"do_center_crop": false}')
         with pytest.raises(PluginError, match="preparation of pictures"):
             _ = make(folder).signature
 
-    def test_the_signature_follows_the_weights(self, tiny, tmp_path):
-        folder = shutil.copytree(tiny, tmp_path / "other")
+    def test_the_signature_follows_the_weights(self, tiny_clip, tmp_path):
+        folder = shutil.copytree(tiny_clip, tmp_path / "other")
         data = bytearray((folder / "model.safetensors").read_bytes())
         data[-1] ^= 1
         (folder / "model.safetensors").write_bytes(data)
-        assert make(folder).signature != make(tiny).signature
-        assert make(folder).space == make(tiny).space
+        assert make(folder).signature != make(tiny_clip).signature
+        assert make(folder).space == make(tiny_clip).space
 
 
-def test_a_collection_is_searched_by_a_sentence_and_by_a_picture(tiny, lite):
+def test_a_collection_is_searched_by_a_sentence_and_by_a_picture(tiny_clip, lite):
     folder = lite.folder / "pictures"
     folder.mkdir()
     for path in TEN:
         shutil.copy(path, folder)
     solution = lite.solution(
-        "pictures", encoder=f"{{type: clip, model: '{tiny}'}}", source="{type: folder, path: pictures}"
+        "pictures", encoder=f"{{type: clip, model: '{tiny_clip}'}}", source="{type: folder, path: pictures}"
     )
     assert solution.ingest().rows == 10
     encoder = solution.encoder

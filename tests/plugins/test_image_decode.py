@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
-
-sys.path.insert(0, str(Path(__file__).parent / "data_image"))
-
 from pictures import TEN, picture, rgb
+from PIL import Image, ImageOps
 
 from vicinal import BadItem
 from vicinal_image import picture as reading

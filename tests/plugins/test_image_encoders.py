@@ -10,11 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent / "data_image"))
-
 from pictures import TEN
+from PIL import Image
 
 import vicinal_image
 from vicinal import Item, Rendering, Space, create_manager

@@ -11,11 +11,8 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageFilter, ImageOps
-
-sys.path.insert(0, str(Path(__file__).parent / "data_image"))
-
 from pictures import KINDS, picture
+from PIL import Image, ImageFilter, ImageOps
 from test_image_decode import png
 
 from vicinal import Solution

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
-
-sys.path.insert(0, str(Path(__file__).parent / "data_image"))
-
 from pictures import TEN, rgb
+from pydantic import ValidationError
 
 from vicinal import Item
 from vicinal.errors import DependencyMissing, PluginError

@@ -12,33 +12,23 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
 from films import shots, write
 from site_of_tests import problem, serving
-from test_image_clip import SENTENCES, build
+from tinyclip import SENTENCES
 
 from vicinal import BadItem, Item
 from vicinal_image.clip import Clip
 from vicinal_video.keyframes import Keyframes
 
+pytestmark = pytest.mark.usefixtures("no_hub")
 VIDEOS = {f"{kind}.mp4": kind for kind in ("fish", "city", "train", "rings")}
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("clip") / "tiny")
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+@pytest.fixture
+def encoder(tiny_clip):
+    return Keyframes(Keyframes.Params.model_validate({"image": {"type": "clip", "model": str(tiny_clip)}}))
 
 
 @pytest.fixture
-def encoder(tiny):
-    return Keyframes(Keyframes.Params.model_validate({"image": {"type": "clip", "model": str(tiny)}}))
-
-
-@pytest.fixture
-def videos(lite, tiny):
+def videos(lite, tiny_clip):
     """A solution of four videos."""
     folder = lite.folder / "videos"
     folder.mkdir()
@@ -46,7 +36,7 @@ def videos(lite, tiny):
         write(folder / name, shots(kind, seconds=2), 12)
     made = lite.solution(
         "videos",
-        encoder=f"{{type: keyframes, image: {{type: clip, model: '{tiny}'}}}}",
+        encoder=f"{{type: keyframes, image: {{type: clip, model: '{tiny_clip}'}}}}",
         source="{type: folder, path: videos}",
     )
     assert made.ingest().new == 4
@@ -68,8 +58,8 @@ def test_a_face_may_ask_with_a_sentence(encoder):
     assert encoder.queries == ("video", "image", "text")
 
 
-def test_a_sentence_is_that_of_clip(encoder, tiny):
-    plain = Clip(Clip.Params(model=str(tiny)))
+def test_a_sentence_is_that_of_clip(encoder, tiny_clip):
+    plain = Clip(Clip.Params(model=str(tiny_clip)))
     for sentence in (*SENTENCES, "text:a film.mp4", "text:what about cat.jpg"):
         samples = [[segment.sample for segment in made.decode_query(sentence)] for made in (encoder, plain)]
         assert samples[0] == samples[1] == [sentence.removeprefix("text:")]
