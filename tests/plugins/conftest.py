@@ -66,3 +66,23 @@ def no_hub(monkeypatch, tmp_path):
     """Nothing is fetched from the hub, and nothing is in its cache."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+
+
+@pytest.fixture
+def no_downloads(monkeypatch, tmp_path):
+    """Nothing is fetched from anywhere, and nothing is in torch's cache."""
+    monkeypatch.setenv("VICINAL_OFFLINE", "1")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+@pytest.fixture(scope="session")
+def resnet18(tmp_path_factory):
+    """A seeded ResNet-18 of torchvision, and the file with its state dict."""
+    import torch
+    from seeded import seeded
+
+    model = seeded("resnet18")
+    path = tmp_path_factory.mktemp("weights") / "seeded.pth"
+    torch.save(model.state_dict(), path)
+    model.fc = torch.nn.Identity()
+    return model, path
