@@ -1,0 +1,15 @@
+"""Three hundred texts, their vectors as the encoder of the tests computes them, and the keys of hits."""
+
+from __future__ import annotations
+
+from encoders import Hashed
+
+ROWS = [(f"k{number}", f"text {number}", 2000 + number % 10) for number in range(300)]
+
+
+def vectors_of(texts, **params):
+    return Hashed(Hashed.Params(**params)).encode(texts)
+
+
+def keys(hits):
+    return [hit.key for hit in hits]
