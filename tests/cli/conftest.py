@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -148,3 +149,9 @@ def slowpoke(tmp_path, monkeypatch):
     file = tmp_path / "slow.yaml"
     file.write_text("name: slow\nsource: {type: lines, path: slow.txt}\nencoder: {type: slow}\n")
     return Path(file.name)
+
+
+@pytest.fixture
+def rows():
+    with Path("data/molecules.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))

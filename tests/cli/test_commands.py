@@ -1,8 +1,7 @@
-"""What each command does and prints, on the molecules sample with embedded stores."""
+"""What each command does with a solution and prints, on the molecules sample with embedded stores."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
@@ -18,12 +17,6 @@ REPORT = [
     "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "rows", "seconds", "items_per_second",
     "warnings",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def rows():
-    with Path("data/molecules.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 class TestIngest:
@@ -249,99 +242,6 @@ class TestFailures:
     def test_there_are_none(self, cli, molecules):
         assert cli("failures", molecules) == "no failures\n"
         assert cli.json("failures", molecules) == []
-
-
-def test_validate_tells_of_every_file(cli, things, tmp_path):
-    Path("b.yaml").write_text("name: b\nsource: {type: lines, path: x}\nencoder: {type: morgan, bits: 12}\n")
-    wrong = "b.yaml:3:25: encoder.bits: input should be a multiple of 8, not 12"
-    missing = "cannot read c.yaml: No such file or directory"
-    assert cli("validate", things) == "things.yaml: ok\n"
-    assert cli("validate", things, "b.yaml", "c.yaml", code=3).splitlines() == ["things.yaml: ok", wrong, missing]
-    assert cli.json("validate", things, "b.yaml", "c.yaml", code=3) == [
-        {"file": "things.yaml", "ok": True, "problems": []},
-        {"file": "b.yaml", "ok": False, "problems": [wrong]},
-        {"file": "c.yaml", "ok": False, "problems": [missing]},
-    ]
-
-
-def test_schema_is_the_same_with_and_without_json(cli):
-    schema = cli.json("schema")
-    assert schema["required"] == ["name", "source", "encoder"]
-    assert json.loads(cli("schema")) == schema
-
-
-def test_plugins(cli):
-    found = {row["name"]: row for row in cli.json("plugins")}
-    assert found["files"]["sources"] == ["folder", "lines", "table"]
-    assert found["molecule"] == {
-        "name": "molecule", "distribution": "vicinal", "version": found["files"]["version"], "sources": [],
-        "encoders": ["morgan"], "rerankers": [], "hooks": ["register_encoders"], "status": "ok", "reason": "",
-        "hint": "",
-    }  # fmt: skip
-    printed = cli("plugins")
-    assert re.search(r"molecule +vicinal +\S+ +morgan +ok", printed)
-    assert re.search(r"encoder +morgan +Morgan fingerprints of molecules", printed)
-
-
-def test_plugins_of_a_stranger(vicinal, slowpoke):
-    row = next(row for row in json.loads(vicinal("plugins", "--json").stdout) if row["name"] == "slowpoke")
-    assert (row["encoders"], row["status"]) == (["absent", "slow"], "incomplete")
-    assert (row["reason"], row["hint"]) == ("absent needs nobody_has_this", 'pip install "slowpoke[absent]"')
-
-
-class TestDoctor:
-    def test_it_looks_at_what_is_installed_and_at_the_stores(self, cli, molecules, rows):
-        found = cli.json("doctor", molecules)
-        assert [list(finding) for finding in found] == [["what", "status", "detail", "hint"]] * len(found)
-        details = {finding["what"]: finding["detail"] for finding in found}
-        lacking = {finding["what"]: finding for finding in found if finding["status"] != "ok"}
-        assert {finding["status"] for finding in lacking.values()} <= {"missing"}
-        assert {what.partition(" ")[0] for what in lacking} <= {"encoder"}  # whose weights must be fetched first
-        assert {"encoder efficientnet_lite0", "encoder morgan", "encoder sentence"}.isdisjoint(lacking)
-        if "encoder resnet18" in lacking:
-            assert "doctor fetches nothing" in lacking["encoder resnet18"]["detail"]
-            assert "efficientnet_lite0" in lacking["encoder resnet18"]["hint"]
-        assert details["encoder morgan"].startswith("2048-d binary, morgan/")
-        assert details["encoder clip"] == "needs model"
-        assert details["molecules: encoder"] == details["encoder morgan"]
-        assert details["molecules: Milvus"].endswith(str(Path(".vicinal/molecules/milvus.db").resolve()))
-        assert details["molecules: items"] == f"{len(rows):,}"
-
-    def test_it_fits_a_terminal(self, cli, monkeypatch, tmp_path):
-        """Encoders without a solution are two lines; the one of a solution tells all that there is to tell."""
-        monkeypatch.setenv("COLUMNS", "80")
-        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-        monkeypatch.setenv("HF_HOME", str(tmp_path))
-        (tmp_path / "pictures").mkdir()
-        yaml = tmp_path / "pictures.yaml"
-        yaml.write_text("name: pictures\nsource: {type: folder, path: pictures}\nencoder: {type: resnet18}\n")
-        printed = cli("doctor", yaml)
-        assert max(map(len, printed.splitlines())) <= 80
-        assert re.search(r"ok +pymilvus +\d", printed)
-        said = " ".join(printed.split())
-        assert "ok encoders clip (needs model), efficientnet_lite0, keyframes, melstats, morgan, sentence" in said
-        assert re.search(
-            r"missing encoders clap, (\w*resne\w+, )+\w*resne\w+; their weights must be fetched first", said
-        )
-        assert said.count("resnet18-f37072fd.pth") == 1
-        assert "missing pictures: encoder the weights resnet18-f37072fd.pth are not on this machine" in said
-
-    def test_what_is_wrong_is_a_finding_and_an_exit_code(self, cli, things, monkeypatch):
-        monkeypatch.setenv("REDIS_URL", "redis://ada:hunter2@127.0.0.1:1/0")
-        printed = cli("doctor", things, "nothing.yaml", "--json", code=1)
-        failed = {finding["what"]: finding for finding in json.loads(printed) if finding["status"] == "failed"}
-        assert list(failed) == ["things: Redis", "things: items", "nothing.yaml"]
-        assert failed["things: Redis"]["hint"] == "start it, or set REDIS_URL; `vicinal doctor` looks"
-        assert failed["nothing.yaml"]["detail"] == "cannot read nothing.yaml: No such file or directory"
-        assert "hunter2" not in printed
-
-    def test_a_strangers_encoder_that_fails_is_a_finding(self, vicinal, slowpoke):
-        plugin = Path("site/slowpoke.py")
-        plugin.write_text(plugin.read_text().replace("space = Space(4)", "space = property(lambda self: 1 / 0)"))
-        found = json.loads(vicinal("doctor", "--json", code=1).stdout)
-        assert [f for f in found if f["status"] not in ("ok", "missing")] == [
-            {"what": "encoder slow", "status": "failed", "detail": "ZeroDivisionError: division by zero", "hint": ""}
-        ]
 
 
 def test_demo_fills_the_samples_and_asks_them(vicinal):
