@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,8 @@ import torch
 import transformers
 from torch.nn.functional import normalize
 
-from vicinal.errors import PluginError
 from vicinal.hardware import Device, Precision, has_quick_bfloat16, torch_device
+from vicinal.pretrained import network, tokenizer
 from vicinal_audio.weights import ClapFolder
 
 __all__ = ["Ear", "Reader"]
@@ -28,7 +26,7 @@ class Ear:
 
     def __init__(self, folder: ClapFolder, device: Device, precision: Precision, batch_size: int) -> None:
         self.device, self.batch_size = torch_device(device), batch_size
-        self.network = _load(transformers.ClapAudioModelWithProjection, folder, self.device)
+        self.network = network(transformers.ClapAudioModelWithProjection, folder.path, self.device)
         self.channels = 4 if folder.config.get("audio_config", {}).get("enable_fusion") else 1
         self.lowered = precision == "bf16"
         if precision == "auto" and has_quick_bfloat16(self.device):
@@ -60,9 +58,8 @@ class Reader:
 
     def __init__(self, folder: ClapFolder, device: Device) -> None:
         self.device = torch_device(device)
-        self.network = _load(transformers.ClapTextModelWithProjection, folder, self.device)
-        with _quiet(), _explained(folder.path):
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder.path), local_files_only=True)
+        self.network = network(transformers.ClapTextModelWithProjection, folder.path, self.device)
+        self.tokenizer = tokenizer(folder.path)
         self.longest = int(folder.config.get("text_config", {}).get("max_position_embeddings", 514)) - 2
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
@@ -75,18 +72,6 @@ class Reader:
             return _unit(self.network(**inputs).text_embeds)
 
 
-def _load(kind: Any, folder: ClapFolder, device: torch.device) -> Any:
-    with _quiet(), _explained(folder.path):
-        network, told = kind.from_pretrained(
-            str(folder.path), local_files_only=True, dtype=torch.float32, output_loading_info=True
-        )
-    if lost := sorted(told["missing_keys"]):
-        raise PluginError(
-            f"{folder.path} lacks {len(lost)} of the network's weights, {lost[0]} for one", hint="fetch the model again"
-        )
-    return network.eval().to(device)
-
-
 def _unit(vectors: torch.Tensor) -> np.ndarray:
     found: np.ndarray = normalize(vectors.float(), dim=-1).cpu().numpy()
     return found
@@ -94,28 +79,3 @@ def _unit(vectors: torch.Tensor) -> np.ndarray:
 
 def _lowered(device: torch.device, lowered: bool) -> Any:
     return torch.autocast(device.type, torch.bfloat16) if lowered else nullcontext()
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        raise PluginError(f"transformers cannot load {path}: {error}", hint="fetch the model again") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice of transformers on stderr; its settings are put back afterwards."""
-    log = transformers.utils.logging
-    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.set_verbosity(level)
-        if bars:
-            log.enable_progress_bar()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,8 @@ import torch
 import transformers
 from torch import Tensor
 
-from vicinal.errors import PluginError
 from vicinal.hardware import Device, torch_device
+from vicinal.pretrained import explained, network, tokenizer
 from vicinal_image.hub import ClipFolder
 from vicinal_image.run import Build, Network
 
@@ -48,8 +46,7 @@ class Reader:
         self.device = torch_device(device)
         self.longest = folder.longest
         self.model = _load(transformers.CLIPTextModelWithProjection, folder, self.device)
-        with _explained(folder):
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder.path), local_files_only=True)
+        self.tokenizer = tokenizer(folder.path)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Vectors of sentences, ``(n, dimension)`` float32, not normalised."""
@@ -63,34 +60,8 @@ class Reader:
 
 
 def _load(kind: Any, folder: ClipFolder, device: torch.device) -> Any:
-    with _explained(folder):
+    with explained(folder.path):
         config = transformers.CLIPConfig.from_pretrained(str(folder.path), local_files_only=True)
         part = config.vision_config if kind is transformers.CLIPVisionModelWithProjection else config.text_config
         part.projection_dim = config.projection_dim  # the whole model's counts; a part alone would take its own
-        model, told = kind.from_pretrained(
-            str(folder.path), config=part, local_files_only=True, dtype=torch.float32, output_loading_info=True
-        )
-    if lost := sorted(told["missing_keys"]):
-        raise PluginError(
-            f"{folder.path} lacks {len(lost)} of the network's weights, {lost[0]} for one", hint="fetch the model again"
-        )
-    return model.eval().to(device)
-
-
-@contextmanager
-def _explained(folder: ClipFolder) -> Iterator[None]:
-    """Without progress bars and advice on stderr; a failure says which folder it is about."""
-    log = transformers.utils.logging
-    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except Exception as error:
-        raise PluginError(f"transformers cannot load {folder.path}: {error}", hint="fetch the model again") from error
-    finally:
-        log.set_verbosity(level)
-        if bars:
-            log.enable_progress_bar()
+    return network(kind, folder.path, device, config=part)
