@@ -26,31 +26,26 @@ import numpy as np
 import common
 import memory
 from common import Results, compared, folder, rounds, seconds, solution
+from program import Program
 
 sys.path.insert(0, str(common.DATA))
 
 from make_images import KINDS, picture
 
-PARTS = ("ingest", "offline", "memory")
 OF_THE_ENCODER, OF_THE_LOOP, MEMORY = 0.90, 1.8, 1.20
 SIZE = (640, 480)
 BATCH = 32
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(PARTS)}; all by default")
-    parser.add_argument("--images", type=int, default=1_024, metavar="N", help="images (1,024)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each contender (3)")
-    parser.add_argument("--memory", action="store_true", help="run the part memory alone")
-    parser.add_argument("--memory-images", type=int, nargs="+", default=[1_000, 5_000], metavar="N")
-    options = parser.parse_args()
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    results = Results(options.json)
-    for name in ["memory"] if options.memory else options.parts or PARTS:
-        {"ingest": ingest, "offline": offline, "memory": peaks}[name](options, results)
-    results.print()
+    program = Program(__doc__, {"ingest": ingest, "offline": offline, "memory": peaks})
+    program.parser.add_argument("--images", type=int, default=1_024, metavar="N", help="images (1,024)")
+    program.parser.add_argument("--memory", action="store_true", help="run the part memory alone")
+    program.parser.add_argument("--memory-images", type=int, nargs="+", default=[1_000, 5_000], metavar="N")
+    options = program.options()
+    if options.memory:
+        options.parts = ["memory"]
+    program.run(options)
 
 
 def drawn(where: Path, count: int, size: tuple[int, int] = SIZE) -> list[Path]:

@@ -29,33 +29,25 @@ from typing import Any
 import common
 import memory
 from common import Results, folder, median, ratios, rounds, seconds, solution
+from program import Program
 
 TARGETS = {"texts": 0.97, "molecules": 0.7, "skip": 20_000}
 MEDIA = ("images", "sounds", "videos")
-PARTS = ("texts", "molecules", "skip", "memory")
 
 
 def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in MEDIA:
         import_module(sys.argv.pop(1)).main()
         return
-    parser = common.parser(__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(PARTS)}; all by default")
-    parser.add_argument("--texts", type=int, default=3_000, metavar="N", help="texts (3,000)")
-    parser.add_argument("--molecules", type=int, default=20_000, metavar="N", help="molecules (20,000)")
-    parser.add_argument("--rows", type=int, default=60_000, metavar="N", help="rows of skip (60,000)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each contender (3)")
-    parser.add_argument("--bf16", action="store_true", help="texts: also a SentenceTransformer in bfloat16")
+    program = Program(__doc__, {"texts": texts, "molecules": molecules, "skip": skip, "memory": memory.run})
+    program.parser.add_argument("--texts", type=int, default=3_000, metavar="N", help="texts (3,000)")
+    program.parser.add_argument("--molecules", type=int, default=20_000, metavar="N", help="molecules (20,000)")
+    program.parser.add_argument("--rows", type=int, default=60_000, metavar="N", help="rows of skip (60,000)")
+    program.parser.add_argument("--bf16", action="store_true", help="texts: also a SentenceTransformer in bfloat16")
     milvus = next((os.environ[name] for name in ("MILVUS_URI", "VICINAL_TEST_MILVUS") if os.environ.get(name)), None)
-    parser.add_argument("--milvus", default=milvus, metavar="URI", help="molecules: a Milvus server, too")
-    memory.add_arguments(parser)
-    options = parser.parse_args()
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    results = Results(options.json)
-    for name in options.parts or PARTS:
-        {"texts": texts, "molecules": molecules, "skip": skip, "memory": memory.run}[name](options, results)
-    results.print()
+    program.parser.add_argument("--milvus", default=milvus, metavar="URI", help="molecules: a Milvus server, too")
+    memory.add_arguments(program.parser)
+    program.run(program.options())
 
 
 def rows_of(

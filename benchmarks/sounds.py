@@ -27,11 +27,11 @@ import numpy as np
 
 import common
 from common import Results, compared, folder, rounds, seconds, solution
+from program import Program
 
 sys.path.insert(0, str(common.DATA))
 import make_sounds
 
-PARTS = ("melstats", "clap", "start")
 TARGET = 0.9
 RATE = 22_050
 CORES = os.cpu_count() or 2
@@ -53,20 +53,10 @@ encoder.encode([segment.sample for segment in encoder.decode(Item("x", sys.argv[
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(PARTS)}, scale; all but scale by default"
-    )
-    parser.add_argument("--sounds", type=int, default=240, metavar="N", help="melstats: sounds (240)")
-    parser.add_argument("--heard", type=int, default=48, metavar="N", help="clap: sounds (48)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each contender (3)")
-    options = parser.parse_args()
-    if unknown := set(options.parts) - {*PARTS, "scale"}:
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}, scale")
-    results = Results(options.json)
-    for name in options.parts or PARTS:
-        {"melstats": melstats, "clap": clap, "start": start, "scale": scale}[name](options, results)
-    results.print()
+    program = Program(__doc__, {"melstats": melstats, "clap": clap, "start": start, "scale": scale}, aside=["scale"])
+    program.parser.add_argument("--sounds", type=int, default=240, metavar="N", help="melstats: sounds (240)")
+    program.parser.add_argument("--heard", type=int, default=48, metavar="N", help="clap: sounds (48)")
+    program.run(program.options())
 
 
 def written(where: Path, count: int, length: float) -> list[Path]:

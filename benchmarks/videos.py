@@ -20,11 +20,11 @@ from typing import Any
 
 import common
 from common import Results, compared, folder, ratios, rounds, seconds, solution
+from program import Program
 
 sys.path.insert(0, str(common.DATA))
 import make_videos
 
-PARTS = ("ingest", "decode")
 TARGET = 0.9
 RATE = 25
 SIZE = (640, 360)
@@ -32,17 +32,9 @@ SHOTS = 4
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(PARTS)}; all by default")
-    parser.add_argument("--videos", type=int, default=32, metavar="N", help="ingest: videos of 12 s (32)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each contender (3)")
-    options = parser.parse_args()
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    results = Results(options.json)
-    for name in options.parts or PARTS:
-        {"ingest": ingest, "decode": decode}[name](options, results)
-    results.print()
+    program = Program(__doc__, {"ingest": ingest, "decode": decode})
+    program.parser.add_argument("--videos", type=int, default=32, metavar="N", help="ingest: videos of 12 s (32)")
+    program.run(program.options())
 
 
 def written(where: Path, count: int, options: dict[str, str] | None = None) -> list[Path]:
