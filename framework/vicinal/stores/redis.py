@@ -3,8 +3,7 @@
     vicinal:{name}:meta:{bucket}     hash: item id -> the item's key, uri, content and metadata
     vicinal:{name}:ledger:{bucket}   hash: item id -> what was indexed of it, see ``Entry``
     vicinal:{name}:added             set: ids of items that were added by hand, which no source has
-    vicinal:{name}:failures          hash: key -> why it could not be indexed
-    vicinal:{name}:failed            sorted set: the same keys, so that a page of them is read without the others
+    vicinal:{name}:failures, failed  what could not be indexed, see ``stores.failures``
     vicinal:{name}:state             hash: physical collection, encoder, index, counts
     vicinal:{name}:writer            who writes now; expires unless renewed
 
@@ -16,18 +15,14 @@ is therefore never less than what Milvus holds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import orjson
 import redis
-from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.retry import Retry
 
-from vicinal.errors import StoreError, StoreUnreachable
 from vicinal.model import Failure
-from vicinal.stores import without_password
-from vicinal.stores.local import EmbeddedRedis
+from vicinal.stores.connection import Connection
+from vicinal.stores.failures import Failures
 from vicinal.stores.records import Entry, Record
 
 __all__ = ["MetadataStore"]
@@ -68,48 +63,14 @@ _AT_ONCE = 500
 _PUT_BYTES = 1024 * 1024
 
 
-class MetadataStore:
+class MetadataStore(Connection):
     """The Redis side of one solution. ``where`` is a folder (an embedded Redis) or a URL."""
 
     def __init__(self, name: str, where: str, timeout: float = 5.0) -> None:
+        super().__init__(where, timeout)
         self.name = name
         self._prefix = f"vicinal:{name}:"
-        self._embedded = None if "://" in where else EmbeddedRedis(Path(where), timeout)
-        url = f"unix://{self._embedded.socket}" if self._embedded else where
-        self._where = where
-        try:
-            with redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout) as first:
-                first.set_retry(Retry(NoBackoff(), 0))
-                first.ping()
-            self.client = redis.Redis.from_url(
-                url,
-                socket_timeout=max(timeout, 30.0),
-                socket_connect_timeout=timeout,
-                retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
-            )
-        except ValueError as error:
-            raise StoreUnreachable(f"not a Redis URL: {without_password(where)}: {error}") from error
-        except redis.RedisError as error:
-            self.close()
-            raise self._unreachable(error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Disconnect; an embedded server that nobody uses any more ends."""
-        if hasattr(self, "client"):
-            self.client.close()
-        if self._embedded:
-            self._embedded.close()
-
-    def heal(self) -> None:
-        """Start an embedded server again if it has ended; one elsewhere is its owner's matter."""
-        if self._embedded:
-            self._embedded.revive()
+        self._failures = Failures(self, self._prefix)
 
     def lookup(self, ids: Sequence[int]) -> list[Entry | None]:
         """The ledger's entries of these items, in few round trips."""
@@ -121,21 +82,21 @@ class MetadataStore:
 
     def begin(self, records: Mapping[int, Record], entries: Mapping[int, Entry]) -> None:
         """Before vectors are written: keep the metadata, and note which segments may be touched."""
-        with self._transaction() as pipe:
+        with self.transaction() as pipe:
             self._put(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
             self._put(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
 
     def commit(self, entries: Mapping[int, Entry], cleared: Sequence[str] = ()) -> None:
         """After vectors are written: the items are indexed and counted, and their old failures cleared."""
-        with self._transaction() as pipe:
+        with self.transaction() as pipe:
             self._count(pipe, {id_: entry.pack() for id_, entry in entries.items()})
             if cleared:
-                self._clear_failures(pipe, cleared)
+                self._failures.clear(cleared, pipe)
 
     def forget(self, ids: Iterable[int]) -> None:
         """Remove items whose vectors are gone: ledger, counts and metadata."""
         gone = dict.fromkeys(ids, b"")
-        with self._transaction() as pipe:
+        with self.transaction() as pipe:
             self._count(pipe, gone)
             for id_ in gone:
                 pipe.hdel(self._bucket("meta", id_), _field(id_))
@@ -143,7 +104,7 @@ class MetadataStore:
 
     def reopen(self, entries: Mapping[int, Entry]) -> None:
         """Mark items as unfinished, so that the next run does them again."""
-        with self._transaction() as pipe:
+        with self.transaction() as pipe:
             self._put(pipe, "ledger", {id_: entry.begun(entry).pack() for id_, entry in entries.items()})
 
     def ledger(self) -> Iterator[tuple[int, Entry]]:
@@ -202,75 +163,34 @@ class MetadataStore:
 
     def drop_metadata(self, ids: Sequence[int]) -> None:
         """Remove metadata that belongs to no item."""
-        with self._transaction() as pipe:
+        with self.transaction() as pipe:
             for id_ in ids:
                 pipe.hdel(self._bucket("meta", id_), _field(id_))
 
     def fail(self, failures: Iterable[Failure]) -> None:
         """Record failures, the newest of each key."""
-        packed = {
-            _printable(f.key): orjson.dumps([f.stage, _printable(f.message), _printable(f.uri), f.at]) for f in failures
-        }
-        if packed:
-            with self._transaction() as pipe:
-                pipe.hset(self._prefix + "failures", mapping=packed)
-                pipe.zadd(self._prefix + "failed", dict.fromkeys(packed, 0))
+        self._failures.add(failures)
 
     def failures(self) -> Iterator[Failure]:
         """The recorded failures."""
-        try:
-            for key, data in self.client.hscan_iter(self._prefix + "failures", count=1000):
-                yield Failure(key.decode(), *orjson.loads(data))
-        except redis.RedisError as error:
-            raise self._unreachable(error) from error
+        return iter(self._failures)
 
     def failure_page(self, limit: int, after: str = "") -> tuple[list[Failure], str | None, int]:
         """Some failures in the order of their keys: those after a key, the key to go on after, and how many there are.
 
         The key to go on after is None where there are no more.
         """
-        total, ordered = self._in_order()
-        if total != ordered:  # written before there was an order
-            self._put_in_order()
-        start = f"({_printable(after)}" if after else "-"
-        keys = self.call("zrangebylex", self._prefix + "failed", start, "+", start=0, num=limit + 1)
-        data = self.call("hmget", self._prefix + "failures", keys[:limit]) if keys else []
-        found = [
-            Failure(key.decode(), *orjson.loads(one)) for key, one in zip(keys, data, strict=False) if one is not None
-        ]
-        return found, keys[limit - 1].decode() if len(keys) > limit else None, total
-
-    def _in_order(self) -> tuple[int, int]:
-        """How many failures there are, and how many of them are in order."""
-        pipe = self.client.pipeline(transaction=True)
-        pipe.hlen(self._prefix + "failures")
-        pipe.zcard(self._prefix + "failed")
-        try:
-            total, ordered = pipe.execute()
-        except redis.RedisError as error:
-            raise self._unreachable(error) from error
-        return int(total), int(ordered)
-
-    def _put_in_order(self) -> None:
-        keys = self.call("hkeys", self._prefix + "failures")
-        with self._transaction() as pipe:
-            pipe.unlink(self._prefix + "failed")
-            if keys:
-                pipe.zadd(self._prefix + "failed", dict.fromkeys(keys, 0))
+        return self._failures.page(limit, after)
 
     def failure_count(self) -> int:
         """How many failures are recorded."""
-        return int(self.call("hlen", self._prefix + "failures"))
+        return self._failures.count()
 
     def clear_failures(self, keys: Sequence[str]) -> None:
         """Forget these failures."""
         if keys:
-            with self._transaction() as pipe:
-                self._clear_failures(pipe, keys)
-
-    def _clear_failures(self, pipe: Any, keys: Sequence[str]) -> None:
-        pipe.hdel(self._prefix + "failures", *keys)
-        pipe.zrem(self._prefix + "failed", *keys)
+            with self.transaction() as pipe:
+                self._failures.clear(keys, pipe)
 
     def state(self) -> dict[str, Any]:
         """The solution's state; empty where nothing was ever written."""
@@ -283,19 +203,11 @@ class MetadataStore:
 
     def drop(self) -> None:
         """Remove every key of the solution but the writer's lock."""
-        with self._transaction() as pipe:
+        with self.transaction() as pipe:
             for kind in ("ledger", "meta"):
                 for bucket in self._buckets(kind):
                     pipe.unlink(bucket)
-            pipe.unlink(*(self._prefix + kind for kind in ("added", "failures", "failed", "state")))
-
-    def memory(self) -> int:
-        """Bytes that this Redis uses, for all of its solutions."""
-        return int(self.call("info", "memory")["used_memory"])
-
-    def version(self) -> str:
-        """The server's version."""
-        return str(self.call("info", "server")["redis_version"])
+            pipe.unlink(self._prefix + "added", *self._failures.keys, self._prefix + "state")
 
     def _bucket(self, kind: str, id_: int) -> str:
         return self._numbered(kind, id_ >> (63 - _BUCKET_BITS))
@@ -336,7 +248,7 @@ class MetadataStore:
         try:
             return sorted({key.decode() for key in self.client.scan_iter(f"{_escaped(prefix)}*", count=5000)})
         except redis.RedisError as error:
-            raise self._unreachable(error) from error
+            raise self.translated(error) from error
 
     def _scan(self, kind: str) -> Iterator[tuple[int, bytes]]:
         buckets = self._buckets(kind)
@@ -347,57 +259,9 @@ class MetadataStore:
         pipe = self.client.pipeline(transaction=False)
         for bucket in buckets:
             pipe.hgetall(bucket)
-        try:
-            answers = pipe.execute()
-        except redis.RedisError as error:
-            raise self._unreachable(error) from error
-        for answer in answers:
+        for answer in self.execute(pipe):
             for field, data in answer.items():
                 yield int.from_bytes(field, "big"), data
-
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self)
-
-    def call(self, command: str, *args: Any, **kwargs: Any) -> Any:
-        """One command of the client, its errors as vicinal's."""
-        try:
-            return getattr(self.client, command)(*args, **kwargs)
-        except redis.RedisError as error:
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: redis.RedisError) -> StoreError:
-        where = without_password(self._where)
-        if isinstance(error, redis.ConnectionError | redis.TimeoutError) and not isinstance(
-            error, redis.AuthenticationError
-        ):
-            return StoreUnreachable(
-                f"Redis at {where} does not answer: {error}", hint="start it, or set REDIS_URL; `vicinal doctor` looks"
-            )
-        return StoreError(f"Redis at {where} refused: {error}", hint="`vicinal doctor` looks at both stores")
-
-
-class _Transaction:
-    """A MULTI/EXEC pipeline that runs when its block ends without an error."""
-
-    def __init__(self, store: MetadataStore) -> None:
-        self._store = store
-        self._pipe = store.client.pipeline(transaction=True)
-
-    def __enter__(self) -> Any:
-        return self._pipe
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            return
-        try:
-            self._pipe.execute()
-        except redis.RedisError as error:
-            raise self._store._unreachable(error) from error
-
-
-def _printable(text: str) -> str:
-    """A text without the halves of surrogate pairs that stand for bytes in a file's name: UTF-8 has none."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _field(id_: int) -> bytes:

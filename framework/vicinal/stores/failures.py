@@ -1,0 +1,94 @@
+"""The failures of one solution in Redis: why items could not be indexed, each key's newest, listed whole or by pages.
+
+vicinal:{name}:failures          hash: key -> why it could not be indexed
+vicinal:{name}:failed            sorted set: the same keys, so that a page of them is read without the others
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+import redis
+
+from vicinal.model import Failure
+from vicinal.stores.connection import Connection
+
+__all__ = ["Failures"]
+
+
+class Failures:
+    """The failures that are kept under a prefix, ``vicinal:{name}:``."""
+
+    def __init__(self, connection: Connection, prefix: str) -> None:
+        self._connection = connection
+        self._reasons = prefix + "failures"
+        self._order = prefix + "failed"
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The keys in Redis."""
+        return self._reasons, self._order
+
+    def add(self, failures: Iterable[Failure]) -> None:
+        """Record failures, the newest of each key."""
+        packed = {
+            _printable(f.key): orjson.dumps([f.stage, _printable(f.message), _printable(f.uri), f.at]) for f in failures
+        }
+        if packed:
+            with self._connection.transaction() as pipe:
+                pipe.hset(self._reasons, mapping=packed)
+                pipe.zadd(self._order, dict.fromkeys(packed, 0))
+
+    def __iter__(self) -> Iterator[Failure]:
+        try:
+            for key, data in self._connection.client.hscan_iter(self._reasons, count=1000):
+                yield Failure(key.decode(), *orjson.loads(data))
+        except redis.RedisError as error:
+            raise self._connection.translated(error) from error
+
+    def page(self, limit: int, after: str = "") -> tuple[list[Failure], str | None, int]:
+        """Some failures in the order of their keys: those after a key, the key to go on after, and how many there are.
+
+        The key to go on after is None where there are no more.
+        """
+        total, ordered = self._in_order()
+        if total != ordered:  # written before there was an order
+            self._put_in_order()
+        start = f"({_printable(after)}" if after else "-"
+        keys = self._connection.call("zrangebylex", self._order, start, "+", start=0, num=limit + 1)
+        data = self._connection.call("hmget", self._reasons, keys[:limit]) if keys else []
+        found = [
+            Failure(key.decode(), *orjson.loads(one)) for key, one in zip(keys, data, strict=False) if one is not None
+        ]
+        return found, keys[limit - 1].decode() if len(keys) > limit else None, total
+
+    def _in_order(self) -> tuple[int, int]:
+        """How many failures there are, and how many of them are in order."""
+        pipe = self._connection.client.pipeline(transaction=True)
+        pipe.hlen(self._reasons)
+        pipe.zcard(self._order)
+        total, ordered = self._connection.execute(pipe)
+        return int(total), int(ordered)
+
+    def _put_in_order(self) -> None:
+        keys = self._connection.call("hkeys", self._reasons)
+        with self._connection.transaction() as pipe:
+            pipe.unlink(self._order)
+            if keys:
+                pipe.zadd(self._order, dict.fromkeys(keys, 0))
+
+    def count(self) -> int:
+        """How many are recorded."""
+        return int(self._connection.call("hlen", self._reasons))
+
+    def clear(self, keys: Sequence[str], pipe: Any) -> None:
+        """Forget the failures of these keys, of which there is at least one, as a part of a transaction."""
+        pipe.hdel(self._reasons, *keys)
+        pipe.zrem(self._order, *keys)
+
+
+def _printable(text: str) -> str:
+    """A text without the halves of surrogate pairs that stand for bytes in a file's name: UTF-8 has none."""
+    return text.encode(errors="backslashreplace").decode()
