@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,9 @@ Decode = Literal["fast", "exact"]
 
 _LONGEST = 32
 """How many times as long as wide a picture may be to be resized as a whole."""
+
+_MUCH = 4
+"""From here on Pillow shrinks in two steps, which is quicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +58,48 @@ class Preprocessing:
 
         fast = decode == "fast"
         image = read(content, most_pixels=most_pixels, least=self.crop if fast else None)
-        return np.asarray(self._cut(image, 2.0 if fast else None))
-
-    def _cut(self, image: Image.Image, reducing_gap: float | None) -> Image.Image:
-        """Resize and cut the middle out; both in one step where speed counts, or where the whole would be a bomb."""
-        from PIL.Image import Resampling
-
         width, height = image.size
         shorter = min(width, height)
         columns, rows = self.resize * width // shorter, self.resize * height // shorter
+        if fast and shorter < _MUCH * self.resize and max(columns, rows) <= 2 * self.resize and _resizes_quickly():
+            return self._cut_quickly(image, columns, rows)
+        return np.asarray(self._cut(image, columns, rows, 2.0 if fast else None))
+
+    def _corner(self, columns: int, rows: int) -> tuple[int, int]:
+        """Left and top of the middle of a resized picture."""
         middle = math.floor if self.floor else round
-        left, top = middle((columns - self.crop) / 2), middle((rows - self.crop) / 2)
+        return middle((columns - self.crop) / 2), middle((rows - self.crop) / 2)
+
+    def _cut(self, image: Image.Image, columns: int, rows: int, reducing_gap: float | None) -> Image.Image:
+        """Resize and cut the middle out; both in one step where speed counts, or where the whole would be a bomb."""
+        from PIL.Image import Resampling
+
+        left, top = self._corner(columns, rows)
         method = Resampling[self.interpolation.upper()]
         if reducing_gap is None and max(columns, rows) <= _LONGEST * self.resize:
             return image.resize((columns, rows), method).crop((left, top, left + self.crop, top + self.crop))
-        across, down = width / columns, height / rows
+        across, down = image.width / columns, image.height / rows
         box = (left * across, top * down, (left + self.crop) * across, (top + self.crop) * down)
         return image.resize((self.crop, self.crop), method, box, reducing_gap)
+
+    def _cut_quickly(self, image: Image.Image, columns: int, rows: int) -> np.ndarray:
+        """The same by torch, whose vector instructions need 0.2 ms in place of 0.5; a level differs here and there.
+
+        What is cut out is copied by numpy: torch would have threads share the copy, and wait for each other.
+        """
+        import numpy as np
+        import torch
+
+        left, top = self._corner(columns, rows)
+        pixels = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
+        resized = torch.nn.functional.interpolate(pixels, (rows, columns), mode=self.interpolation, antialias=True)
+        whole = resized[0].permute(1, 2, 0).numpy()
+        return np.ascontiguousarray(whole[top : top + self.crop, left : left + self.crop])
+
+
+@functools.cache
+def _resizes_quickly() -> bool:
+    """Whether torch has vector instructions for pictures in bytes; without them Pillow is quicker."""
+    import torch
+
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")

@@ -15,11 +15,13 @@ from pictures import TEN, picture, rgb
 from PIL import Image, ImageOps
 
 from vicinal import BadItem
+from vicinal_image import frame as framing
 from vicinal_image import picture as reading
 from vicinal_image.frame import Preprocessing
 from vicinal_image.picture import read
 
 CLASSIC = Preprocessing(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CLIP = Preprocessing(224, 224, CLASSIC.mean, CLASSIC.std, "bicubic", floor=True)
 SCENE = picture("house", 1, (120, 80))
 
 
@@ -236,18 +238,45 @@ class TestFrames:
         assert found.dtype == np.uint8
         assert np.array_equal(found, np.asarray(expected))
 
-    def test_fast_decodes_a_large_jpeg_at_a_fraction(self, monkeypatch):
+    @pytest.mark.parametrize("quickly", [True, False])
+    def test_fast_decodes_a_large_jpeg_at_a_fraction(self, monkeypatch, quickly):
         seen, scene = [], picture("fish", 2, (640, 480))
-        cut = Preprocessing._cut
-        monkeypatch.setattr(
-            Preprocessing, "_cut", lambda own, image, gap: seen.append(image.size) or cut(own, image, gap)
-        )
+        monkeypatch.setattr(framing, "_resizes_quickly", lambda: quickly)
+        monkeypatch.setattr(framing, "read", lambda *given, **more: seen.append(read(*given, **more)) or seen[-1])
         for size in ((447, 447), (448, 448), (640, 480), (1_280, 960), (2_000, 1_800)):
             content = saved(scene.resize(size), "JPEG", quality=90)
             fast, exact = CLASSIC.frame(content, "fast"), CLASSIC.frame(content, "exact")
             assert np.abs(fast.astype(int) - exact).mean() < 4
-        assert seen[::2] == [(447, 447), (224, 224), (320, 240), (320, 240), (250, 225)]
-        assert seen[1::2] == [(447, 447), (448, 448), (640, 480), (1_280, 960), (2_000, 1_800)]
+        assert [image.size for image in seen[::2]] == [(447, 447), (224, 224), (320, 240), (320, 240), (250, 225)]
+        assert [image.size for image in seen[1::2]] == [
+            (447, 447),
+            (448, 448),
+            (640, 480),
+            (1_280, 960),
+            (2_000, 1_800),
+        ]
+
+    @pytest.mark.parametrize("size", [(300, 300), (500, 375), (375, 500), (224, 448), (890, 1_500), (100, 80)])
+    @pytest.mark.parametrize("preprocessing", [CLASSIC, CLIP], ids=["bilinear", "bicubic"])
+    def test_torch_resizes_as_pillow_does(self, monkeypatch, preprocessing, size):
+        monkeypatch.setattr(framing, "_resizes_quickly", lambda: True)
+        monkeypatch.setattr(Preprocessing, "_cut", None)
+        scene = picture("fish", 3, size)
+        found = preprocessing.frame(scene, "fast")
+        monkeypatch.undo()
+        expected = preprocessing.frame(scene, "exact")
+        assert found.shape == expected.shape
+        assert found.dtype == np.uint8
+        assert found.flags.c_contiguous
+        differences = np.abs(found.astype(int) - expected)
+        assert differences.max() <= 2
+        assert (differences > 0).mean() < 0.02
+
+    @pytest.mark.parametrize("size", [(1_024, 1_030), (600, 200)])
+    def test_what_torch_would_be_slow_with_is_left_to_pillow(self, monkeypatch, size):
+        monkeypatch.setattr(framing, "_resizes_quickly", lambda: True)
+        monkeypatch.setattr(Preprocessing, "_cut_quickly", None)
+        assert CLASSIC.frame(picture("house", 4, size), "fast").shape == (224, 224, 3)
 
     @pytest.mark.parametrize("size", [(1, 1), (3, 2), (1, 4_000), (4_000, 1), (30_000, 20)])
     @pytest.mark.parametrize("decode", ["fast", "exact"])
