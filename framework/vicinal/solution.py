@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 from vicinal import maintenance
+from vicinal.batch import Batch, Decoded
 from vicinal.config import SolutionConfig, load_config
 from vicinal.encoder import Encoder
 from vicinal.errors import NothingIndexed, StoreError, StoreUnreachable, UnknownItem, VicinalError
 from vicinal.gate import Gate
-from vicinal.ingest import Batch, Decoded, Ingest
+from vicinal.ingest import Ingest
 from vicinal.lifecycle import Lifecycle
 from vicinal.model import Failure, IngestReport, Item, item_id
 from vicinal.plugins import Manager, create_manager

@@ -13,7 +13,7 @@ from run_of_tests import Listed, Observer, assert_exact, items
 
 from proxy import Proxy
 from servers import end, free_port, wait_for_port, wait_until
-from vicinal import Item, hookimpl, ingest
+from vicinal import Item, crew, hookimpl
 from vicinal.errors import StoreUnreachable
 from vicinal.stores import milvus
 from vicinal.stores.local import redis_server
@@ -95,7 +95,7 @@ def test_a_redis_that_stands_still_for_a_while_is_waited_for(lite, own_redis):
 
 
 def test_a_redis_that_stays_away_ends_the_run_with_what_is_done_committed(lite, own_redis, monkeypatch):
-    monkeypatch.setattr(ingest, "_RETRY_SECONDS", 1)
+    monkeypatch.setattr(crew, "_RETRY_SECONDS", 1)
     lite.manager.register(Observer(own_redis.kill), "observer")
     things = slow(lite, own_redis.url, 1_500)
     started = time.monotonic()
@@ -155,7 +155,7 @@ def test_a_milvus_that_goes_away_and_comes_back_is_waited_for(wired, manager):
 
 
 def test_a_milvus_that_stays_away_ends_the_run_with_what_is_done_committed(wired, manager, monkeypatch):
-    monkeypatch.setattr(ingest, "_RETRY_SECONDS", 1)
+    monkeypatch.setattr(crew, "_RETRY_SECONDS", 1)
     monkeypatch.setattr(milvus, "_CALL_SECONDS", 1)
     things, wire = wired
     manager.register(Observer(wire.cut), "observer")
