@@ -54,7 +54,7 @@ def write(
             if stream is None:
                 stream = container.add_stream(codec, rate=rate, options=chosen)
                 stream.width, stream.height = image.size
-                stream.pix_fmt, stream.thread_count = "yuv420p", 1  # one thread gives the same bytes everywhere
+                stream.pix_fmt, stream.thread_count = "yuv420p", 1
             for packet in stream.encode(av.VideoFrame.from_image(image)):
                 container.mux(packet)
         for packet in stream.encode(None):

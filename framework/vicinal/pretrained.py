@@ -5,6 +5,7 @@ Nothing is fetched: ``vicinal.hub`` finds the folder. transformers is imported w
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from vicinal.errors import PluginError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["explained", "network", "tokenizer"]
+__all__ = ["explained", "network", "quiet", "tokenizer"]
 
 
 def network(kind: Any, path: Path, device: torch.device, **given: Any) -> Any:
@@ -52,24 +53,37 @@ def tokenizer(path: Path) -> Any:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Without transformers' progress bars and advice on stderr; a failure says which folder it is about.
+    """Quietly; a failure says which folder it is about.
 
     Raises:
         PluginError: for whatever was raised within.
     """
-    import transformers
+    try:
+        with quiet():
+            yield
+    except Exception as error:
+        raise PluginError(f"transformers cannot load {path}: {error}", hint="fetch the model again") from error
 
-    log = transformers.utils.logging
-    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
+
+@contextmanager
+def quiet(*loggers: str) -> Iterator[None]:
+    """Without progress bars, and without the advice of transformers and of these loggers on stderr."""
+    from transformers.utils import logging as transformers
+
+    level, bars = transformers.get_verbosity(), transformers.is_progress_bar_enabled()
+    others = [logging.getLogger(name) for name in loggers]
+    before = [other.level for other in others]
+    transformers.set_verbosity_error()
+    transformers.disable_progress_bar()
+    for other in others:
+        other.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except Exception as error:
-        raise PluginError(f"transformers cannot load {path}: {error}", hint="fetch the model again") from error
     finally:
-        log.set_verbosity(level)
+        transformers.set_verbosity(level)
+        for other, loudness in zip(others, before, strict=True):
+            other.setLevel(loudness)
         if bars:
-            log.enable_progress_bar()
+            transformers.enable_progress_bar()

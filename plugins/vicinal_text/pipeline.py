@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,11 +11,13 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from vicinal.errors import PluginError
+from vicinal.pretrained import quiet
 from vicinal_text.bert import batches
 from vicinal_text.folder import ModelFolder
 
 __all__ = ["Pipeline"]
 
+_LOGGER = "sentence_transformers"
 _KNOWN = {"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"}
 
 
@@ -25,7 +25,7 @@ class Pipeline:
     """Encodes texts with the modules of a sentence-transformers model."""
 
     def __init__(self, folder: ModelFolder, device: torch.device, batch_size: int) -> None:
-        with _quiet():
+        with quiet(_LOGGER):
             try:
                 self.model: Any = SentenceTransformer(str(folder.path), device=str(device), local_files_only=True)
             except Exception as error:
@@ -45,7 +45,7 @@ class Pipeline:
         """Vectors of texts, ``(n, dimension)`` float32 of length 1; matrix products in bfloat16 if it is asked for."""
         lowered = torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
         rows_of = batches([len(text) // 4 for text in texts], self.batch_size)
-        with torch.inference_mode(), lowered, _quiet():
+        with torch.inference_mode(), lowered, quiet(_LOGGER):
             parts = [self._batch([texts[row] for row in rows]) for rows in rows_of]
         vectors = np.empty((len(texts), parts[0].shape[1]), np.float32)
         for rows, part in zip(rows_of, parts, strict=True):
@@ -63,25 +63,3 @@ class Pipeline:
         }
         vectors: np.ndarray = self.model(features)["sentence_embedding"].float().cpu().numpy()
         return vectors
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice of transformers on stderr; its settings are put back afterwards."""
-    from transformers.utils import logging as transformers
-
-    level, bars = transformers.get_verbosity(), transformers.is_progress_bar_enabled()
-    other = logging.getLogger("sentence_transformers")
-    before = other.level
-    transformers.set_verbosity_error()
-    transformers.disable_progress_bar()
-    other.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers.set_verbosity(level)
-        other.setLevel(before)
-        if bars:
-            transformers.enable_progress_bar()
