@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from vicinal.changes import SeenIds
 from vicinal.model import item_id
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.records import Entry
 from vicinal.stores.redis import MetadataStore
 
-__all__ = ["CheckReport", "check", "remove"]
+__all__ = ["CheckReport", "check", "prune", "remove"]
 
 _BATCH = 1_000
 
@@ -69,6 +70,21 @@ def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Ent
             doomed += [item_id(record.key, number) for number in range(segments)] if record else [id_]
         vectors.delete(doomed)
         metadata.forget(part)
+
+
+def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
+    """Remove the items that a run over the source has not seen, without those added by hand; returns how many.
+
+    Those added by hand that the source has, too, are the source's from now on.
+    """
+    ledger = dict(metadata.ledger())
+    found = seen.contain(np.fromiter(ledger, np.int64, len(ledger)))
+    missing = {id_: entry for (id_, entry), there in zip(ledger.items(), found, strict=True) if not there}
+    added = metadata.owned()
+    metadata.disown(sorted(added - missing.keys()))
+    gone = {id_: entry for id_, entry in missing.items() if id_ not in added}
+    remove(vectors, metadata, gone)
+    return len(gone)
 
 
 def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False) -> CheckReport:

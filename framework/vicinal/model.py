@@ -167,6 +167,11 @@ class IngestReport:
     items_per_second: float = 0.0
     warnings: list[str] = field(default_factory=list)
 
+    def took(self, seconds: float) -> None:
+        """Note how long the run took, and its pace."""
+        self.seconds = round(seconds, 3)
+        self.items_per_second = round(self.seen / max(self.seconds, 1e-9), 1)
+
     def to_dict(self) -> dict[str, Any]:
         """The report as the JSON object that ``ingest --json`` prints."""
         return asdict(self)

@@ -11,27 +11,24 @@ from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 from vicinal import maintenance
-from vicinal.batch import Batch, Decoded
-from vicinal.config import SolutionConfig, load_config
+from vicinal.config import SolutionConfig
+from vicinal.current import Current
 from vicinal.encoder import Encoder
 from vicinal.errors import NothingIndexed, StoreError, StoreUnreachable, UnknownItem, VicinalError
-from vicinal.gate import Gate
 from vicinal.ingest import Ingest
 from vicinal.lifecycle import Lifecycle
 from vicinal.model import Failure, IngestReport, Item, item_id
-from vicinal.plugins import Manager, create_manager
+from vicinal.parts import Parts
+from vicinal.plugins import Manager
 from vicinal.search import Ask, Search, SearchResult
-from vicinal.source import Source
 from vicinal.stores import without_password
 from vicinal.stores.engine import Index
 from vicinal.stores.lock import WriterLock
-from vicinal.stores.milvus import Schema, VectorStore
-from vicinal.stores.redis import MetadataStore
 
 __all__ = ["Solution"]
 
 
-class Solution:
+class Solution(Parts):
     """A solution that is ready to be filled and searched. Stores are opened, and models loaded, when first used.
 
     Use it as a context manager, or call ``close``: an embedded Milvus belongs to one process at a time. Threads may
@@ -42,31 +39,11 @@ class Solution:
         self, config: SolutionConfig, manager: Manager | None = None, folder: str | Path | None = None
     ) -> None:
         """``folder`` is where the solution lives, its YAML file's; else the current one."""
-        self.config = config
-        self.folder = Path(folder or ".").resolve()
-        self.manager = manager or create_manager()
-        self._search: Search | None = None
-        self._refreshed = 0
-        self._run_in_hand: Ingest | None = None
+        super().__init__(config, manager, folder)
         self._opening = threading.RLock()
+        self._search = Current(self._find, self._opening)
+        self._run_in_hand: Ingest | None = None
         self._encoding = threading.Lock()
-        self._gate = Gate()
-
-    @classmethod
-    def from_yaml(cls, path: str | Path, *, manager: Manager | None = None) -> Self:
-        """A solution from its YAML file.
-
-        Raises:
-            ConfigError: the file is wrong; ``problems`` lists every mistake with its line.
-        """
-        manager = manager or create_manager()
-        return cls(load_config(path, manager), manager, Path(path).parent)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def open(self) -> Self:
         """Connect to both stores now, one thread at a time.
@@ -82,55 +59,12 @@ class Solution:
         """Disconnect from both stores; opening them again happens by itself."""
         self.refresh()
         self.__dict__.pop("lifecycle", None)
-        for name in ("vectors", "metadata"):
-            store = self.__dict__.pop(name, None)
-            if store is not None:
-                store.close()
-
-    @property
-    def name(self) -> str:
-        """The solution's name."""
-        return self.config.name
-
-    @cached_property
-    def encoder(self) -> Encoder:
-        """The encoder, its model not yet loaded."""
-        return self.new_encoder()
-
-    def new_encoder(self) -> Encoder:
-        """Another one like it, as ``ingest`` takes one to run beside searches."""
-        return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
-
-    @cached_property
-    def source(self) -> Source:
-        """The source."""
-        return self.manager.sources.build(self.config.source.type, self.config.source.params)
-
-    @cached_property
-    def metadata(self) -> MetadataStore:
-        """The Redis side."""
-        return MetadataStore(self.name, self.config.stores.redis, self.config.stores.timeout)
-
-    @cached_property
-    def vectors(self) -> VectorStore:
-        """The Milvus side."""
-        stores = self.config.stores
-        schema = Schema(self.encoder.space, self.encoder.segmented, self.config.field_specs, self.config.hybrid)
-        return VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)
+        super().close()
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """What creates, checks, indexes and loads the collection."""
-        return Lifecycle(self.config, self.encoder, self.vectors, self.metadata, self._standstill)
-
-    @contextmanager
-    def _standstill(self) -> Iterator[None]:
-        """No search runs; the next one looks at the collection anew."""
-        with self._gate.closed():
-            try:
-                yield
-            finally:
-                self.refresh()
+        return Lifecycle(self.config, self.encoder, self.vectors, self.metadata, self._search.standstill)
 
     # --- filling
 
@@ -225,8 +159,7 @@ class Solution:
                 report.warnings.append(
                     f"Milvus holds {report.rows} rows, the ledger {known}; `vicinal check` tells more"
                 )
-        report.seconds = round(time.perf_counter() - started, 3)
-        report.items_per_second = round(report.seen / max(report.seconds, 1e-9), 1)
+        report.took(time.perf_counter() - started)
         self.manager.hook.ingest_finished(solution=self.name, report=report)
         return report
 
@@ -239,16 +172,7 @@ class Solution:
             raise VicinalError(
                 "the source yields no item at all, so nothing was pruned", hint="`vicinal drop` removes everything"
             )
-        import numpy as np
-
-        ledger = dict(self.metadata.ledger())
-        seen = run.seen.contain(np.fromiter(ledger, np.int64, len(ledger)))
-        missing = {id_: entry for (id_, entry), found in zip(ledger.items(), seen, strict=True) if not found}
-        added = self.metadata.owned()
-        self.metadata.disown(sorted(added - missing.keys()))  # these the source has, too
-        gone = {id_: entry for id_, entry in missing.items() if id_ not in added}
-        maintenance.remove(self.vectors, self.metadata, gone)
-        return len(gone)
+        return maintenance.prune(self.vectors, self.metadata, run.seen)
 
     @contextmanager
     def _writing(self) -> Iterator[WriterLock]:
@@ -285,7 +209,7 @@ class Solution:
         """
         if not 1 <= limit <= 16_384:
             raise VicinalError(f"limit is {limit}", hint="1 to 16,384 items can be asked for")
-        with self._searching() as search:
+        with self._search.using() as search:
             if isinstance(query, str | Path):
                 return search.run([query], limit, filter)[0]
             return search.run(query, limit, filter)
@@ -300,36 +224,17 @@ class Solution:
             NothingIndexed: nothing can be searched yet.
             StoreUnreachable: a store is away.
         """
-        with self._searching() as search:
+        with self._search.using() as search:
             answers = search.answer(asks, encoded)
         if not any(isinstance(one, StoreError) and not isinstance(one, StoreUnreachable) for one in answers):
             return answers
         self.refresh()
-        with self._searching() as search:
+        with self._search.using() as search:
             return search.answer(asks)
 
     def refresh(self) -> None:
         """Look at the collection anew before the next search, since it may have changed."""
-        self._refreshed += 1
-        self._search = None
-
-    @contextmanager
-    def _searching(self) -> Iterator[Search]:
-        """What answers, while nobody rebuilds the index that it knows."""
-        while True:
-            search = self._ready()
-            with self._gate.passing():
-                if search is self._search:
-                    yield search
-                    return
-
-    def _ready(self) -> Search:
-        with self._opening:
-            while (search := self._search) is None:
-                refreshed, search = self._refreshed, self._find()
-                if refreshed == self._refreshed:
-                    self._search = search
-            return search
+        self._search.forget()
 
     def _find(self) -> Search:
         rows = int(self.metadata.state().get("rows", 0))
@@ -414,7 +319,7 @@ class Solution:
 
     def drop(self) -> int:
         """Remove the collection and everything that Redis keeps of it; returns how many items there were."""
-        with WriterLock(self.metadata), self._standstill():
+        with WriterLock(self.metadata), self._search.standstill():
             state = self.metadata.state()
             self.vectors.drop()
             if state:
@@ -431,7 +336,7 @@ class Solution:
         """Write every item, its metadata and its vectors to a parquet file; returns how many items."""
         from vicinal.transfer import export_items
 
-        self._ready()
+        self._search.get()
         return export_items(Path(path), self.encoder, self.vectors, self.metadata)
 
     def import_(self, path: str | Path) -> IngestReport:
@@ -440,19 +345,8 @@ class Solution:
 
         started = time.perf_counter()
         with self._writing() as lock:
-            report = self._new_run(lock=lock).write(
-                self._imported(import_items(Path(path), self.encoder, self.config.field_specs, self.metadata))
-            )
+            batches = import_items(Path(path), self.encoder, self.config.field_specs, self.metadata)
+            report = self._new_run(lock=lock).write(batches)
             report.rows = self.lifecycle.settle(report.new + report.updated)
-        report.seconds = round(time.perf_counter() - started, 3)
-        report.items_per_second = round(report.seen / max(report.seconds, 1e-9), 1)
+        report.took(time.perf_counter() - started)
         return report
-
-    @staticmethod
-    def _imported(batches: Iterator[Any]) -> Iterator[Batch]:
-        import numpy as np
-
-        for batch in batches:
-            if batch:
-                items = [Decoded(change, fields, segments) for change, fields, segments, _ in batch]
-                yield Batch(items, np.concatenate([vectors for *_, vectors in batch]))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from vicinal.batch import Batch, Decoded
 from vicinal.changes import Change, field_values
 from vicinal.encoder import Encoder
 from vicinal.errors import SourceError, StoreMismatch
@@ -116,10 +117,8 @@ def _as_column(vector: Any, encoder: Encoder) -> Any:
     return bytes(vector)
 
 
-def import_items(
-    path: Path, encoder: Encoder, fields: dict[str, Any], metadata: MetadataStore
-) -> Iterator[list[tuple[Change, dict[str, Any], list[Segment], Any]]]:
-    """Read a file that ``export_items`` wrote, in batches ready to be written: change, fields, segments, vectors.
+def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata: MetadataStore) -> Iterator[Batch]:
+    """Read a file that ``export_items`` wrote, in batches ready to be written.
 
     Raises:
         SourceError: it is no such file.
@@ -142,19 +141,18 @@ def import_items(
             hint="import it with the YAML file that it was exported with",
         )
     rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
-    batch = []
+    part: list[tuple[Decoded, Any]] = []
     for key, group in groupby(rows, key=lambda row: row["key"]):
-        batch.append(_imported(key, list(group), encoder, fields))
-        if len(batch) == _BATCH:
-            yield _compared(batch, metadata)
-            batch = []
-    if batch:
-        yield _compared(batch, metadata)
+        part.append(_imported(key, list(group), encoder, fields))
+        if len(part) == _BATCH:
+            yield _compared(part, metadata)
+            part = []
+    if part:
+        yield _compared(part, metadata)
 
 
-def _imported(
-    key: str, rows: list[dict[str, Any]], encoder: Encoder, fields: dict[str, Any]
-) -> tuple[Change, dict[str, Any], list[Segment], Any]:
+def _imported(key: str, rows: list[dict[str, Any]], encoder: Encoder, fields: dict[str, Any]) -> tuple[Decoded, Any]:
+    """An item, and the vectors of its segments."""
     first = rows[0]
     item = Item(key, first["content"], first["uri"], orjson.loads(first["metadata"]))
     segments = [Segment(first["content"], row["start"], row["end"]) for row in rows]
@@ -163,19 +161,20 @@ def _imported(
     else:
         vectors = np.array([np.frombuffer(row["vector"], np.uint8) for row in rows])
     change = Change(item, item_id(key), None, first["fingerprint"])
-    return change, field_values(item, fields), segments, vectors
+    return Decoded(change, field_values(item, fields), segments), vectors
 
 
-def _compared(batch: list[Any], metadata: MetadataStore) -> list[Any]:
-    """Tell the changes what the ledger knew before.
+def _compared(part: list[tuple[Decoded, Any]], metadata: MetadataStore) -> Batch:
+    """A batch of items whose changes know what the ledger knew before.
 
     Raises:
         StoreMismatch: the id of one is that of another key that is indexed.
     """
-    for (change, *_), entry in zip(batch, metadata.lookup([change.id for change, *_ in batch]), strict=True):
-        if entry is not None and not entry.is_of(change.item.key):
+    items = [item for item, _ in part]
+    for item, entry in zip(items, metadata.lookup([item.change.id for item in items]), strict=True):
+        if entry is not None and not entry.is_of(key := item.change.item.key):
             raise StoreMismatch(
-                f"the id of {change.item.key!r} is that of another key that is indexed", hint="remove one of the two"
+                f"the id of {key!r} is that of another key that is indexed", hint="remove one of the two"
             )
-        change.before = entry
-    return batch
+        item.change.before = entry
+    return Batch(items, np.concatenate([vectors for _, vectors in part]))
