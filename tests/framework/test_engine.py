@@ -8,7 +8,7 @@ from collection import BITS, FLOATS, index_for, items, rows_of, vectors_of
 from vicinal.config.models import IndexConfig
 from vicinal.errors import StoreError, UnsupportedByEngine
 from vicinal.model import Space
-from vicinal.stores import milvus
+from vicinal.stores import indexes
 from vicinal.stores.engine import Engine, Index, choose_index
 from vicinal.stores.milvus import Schema, VectorStore
 
@@ -150,7 +150,7 @@ def test_an_index_that_a_server_tries_to_build_for_ever_is_given_up(milvus_serve
         store.upsert(rows_of(store, vectors_of(3_000)))
         store.flush()
         with monkeypatch.context() as patch:
-            patch.setattr(milvus, "_STALLED_SECONDS", 1.0)
+            patch.setattr(indexes, "_STALLED_SECONDS", 1.0)
             with pytest.raises(StoreError, match="with the index DISKANN: for 1 s it has had 0 of 3,000 rows") as error:
                 store.build(Index("DISKANN", "COSINE", "DISKANN", "COSINE"))
         assert "its log says why" in error.value.hint

@@ -17,7 +17,8 @@ from servers import free_port
 from vicinal.config.models import parse_field
 from vicinal.errors import FilterError, StoreBusy, StoreError, StoreUnreachable
 from vicinal.model import Space
-from vicinal.stores.milvus import Schema, VectorStore, _cut
+from vicinal.stores.layout import cut
+from vicinal.stores.milvus import Schema, VectorStore
 
 MIB = 1024 * 1024
 
@@ -72,7 +73,7 @@ def test_a_collection_from_its_creation_to_its_drop(opened):
 def test_a_collection_that_was_created_and_got_no_alias_is_taken_over(opened):
     store = opened()
     physical = f"{store.alias}_v1"
-    store._client.create_collection(physical, schema=store._schema())
+    store._client.create_collection(physical, schema=store._layout.described(store._client))
     assert not store.exists()
     store.create(physical)
     assert store.exists()
@@ -146,9 +147,9 @@ def test_more_than_milvus_takes_in_one_message_goes_through(opened):
 
 def test_rows_are_cut_at_16_mib_and_none_is_lost():
     sizes = [1, 15 * MIB, MIB - 1, 1, 40 * MIB, 5]
-    parts = list(_cut([{"size": size} for size in sizes], lambda row: row["size"]))
+    parts = list(cut([{"size": size} for size in sizes], lambda row: row["size"]))
     assert [[row["size"] for row in part] for part in parts] == [[1, 15 * MIB, MIB - 1], [1], [40 * MIB], [5]]
-    assert list(_cut([], len)) == []
+    assert list(cut([], len)) == []
 
 
 def test_queries_are_cut_so_that_a_scan_stays_in_memory(opened):

@@ -1,7 +1,8 @@
 """The vectors of one solution in Milvus, embedded or a server, reached through ``MilvusClient``.
 
-This module owns a collection's life: create, write, flush, build the index, load, search, drop. A solution's physical
-collection is ``vicinal_{name}_v{generation}``; readers and writers use the alias ``vicinal_{name}``.
+This module owns a collection's life: create, write, flush, build the index, load, search, drop. How its rows look is
+told in ``layout``, how its index is built in ``indexes``. A solution's physical collection is
+``vicinal_{name}_v{generation}``; readers and writers use the alias ``vicinal_{name}``.
 
 Binary fingerprints on an engine without binary vectors are kept as sparse float vectors of length 1 under inner
 product, which is their cosine, with their number of set bits beside them; ``tanimoto`` searches those exactly.
@@ -10,18 +11,16 @@ product, which is their cosine, with their number of set bits beside them; ``tan
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from vicinal.config.models import FieldSpec
 from vicinal.errors import StoreError, StoreUnreachable, UnsupportedByEngine
-from vicinal.model import Space
 from vicinal.stores.engine import Engine, Index
-from vicinal.stores.local import FLUSH_BYTES, LiteFile
+from vicinal.stores.indexes import Indexes
+from vicinal.stores.layout import Candidate, Layout, Schema, as_query, candidate, cut
+from vicinal.stores.local import LiteFile
 from vicinal.stores.milvuserrors import knock, translated
 
 if TYPE_CHECKING:
@@ -30,39 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "Schema", "VectorStore"]
 
-MAX_KEY_BYTES = 1024
-MAX_TEXT_BYTES = 65_535
 MAX_LIMIT = 16_384
-_WRITE_BYTES = 16 * 1024 * 1024
 _QUERY_BYTES = 256 * 1024 * 1024
 _CALL_SECONDS = 60.0
-_STALLED_SECONDS = 1800.0
-"""A server indexes segments of up to a gigabyte as a whole, and counts their rows when it has one."""
 _IN_PROCESS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
 """The client would ask every ten seconds whether it still has a connection, until the embedded server ends it."""
-_ROWS_A_CELL = 39
-
-
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """What a collection's rows consist of, beside ``id``, ``item`` (the item's key) and ``segment`` (its number)."""
-
-    space: Space
-    segmented: bool
-    fields: Mapping[str, FieldSpec]
-    hybrid: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A segment that Milvus found: ``distance`` as the engine's metric gives it."""
-
-    item: str
-    segment: int
-    distance: float
-    start: float | None = None
-    end: float | None = None
-    ones: int = 0
 
 
 class VectorStore:
@@ -135,7 +106,15 @@ class VectorStore:
     @property
     def sparse_bits(self) -> bool:
         """Whether binary vectors are kept as sparse floats, since the engine has none."""
-        return self.schema.space.kind == "binary" and not self.engine.binary_vectors
+        return self._layout.sparse_bits
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.schema, self.engine)
+
+    @property
+    def _indexes(self) -> Indexes:
+        return Indexes(self._client, self.alias, self.schema, self.embedded)
 
     # --- the collection's life
 
@@ -148,39 +127,11 @@ class VectorStore:
         """Create an empty collection, and point the alias to it."""
         with self._translated():
             if not self._client.has_collection(physical):
-                self._client.create_collection(physical, schema=self._schema(), consistency_level="Bounded")
+                self._client.create_collection(
+                    physical, schema=self._layout.described(self._client), consistency_level="Bounded"
+                )
             self._client.create_alias(physical, self.alias)
             _forget_schemas()
-
-    def _schema(self) -> Any:
-        from pymilvus import DataType, Function, FunctionType
-
-        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("id", DataType.INT64, is_primary=True)
-        schema.add_field("item", DataType.VARCHAR, max_length=MAX_KEY_BYTES)
-        schema.add_field("segment", DataType.INT32)
-        if self.schema.segmented:
-            schema.add_field("start", DataType.DOUBLE)
-            schema.add_field("end", DataType.DOUBLE)
-        for name, spec in self.schema.fields.items():
-            extra = {"max_length": spec.length} if spec.type == "varchar" else {}
-            schema.add_field(name, DataType[spec.type.upper()], **extra)
-        self._add_vector(schema)
-        if self.schema.hybrid:
-            schema.add_field("text", DataType.VARCHAR, max_length=MAX_TEXT_BYTES, enable_analyzer=True)
-            schema.add_field("text_sparse", DataType.SPARSE_FLOAT_VECTOR)
-            schema.add_function(Function("bm25", FunctionType.BM25, ["text"], ["text_sparse"]))
-        return schema
-
-    def _add_vector(self, schema: Any) -> None:
-        from pymilvus import DataType
-
-        if self.sparse_bits:
-            schema.add_field("ones", DataType.INT32)
-            schema.add_field("vector", DataType.SPARSE_FLOAT_VECTOR)
-        else:
-            kind = DataType.BINARY_VECTOR if self.schema.space.kind == "binary" else DataType.FLOAT_VECTOR
-            schema.add_field("vector", kind, dim=self.schema.space.dimension)
 
     def drop(self) -> None:
         """Drop the collection and its alias, if there are any."""
@@ -204,78 +155,17 @@ class VectorStore:
     def index_in_use(self) -> dict[str, Any]:
         """What Milvus says of the index of the vectors; empty where there is none."""
         with self._translated():
-            if "vector" not in self._client.list_indexes(self.alias):
-                return {}
-            return dict(self._client.describe_index(self.alias, "vector"))
+            return self._indexes.in_use()
 
     def build(self, index: Index) -> None:
         """Build the index, in place of any other, and wait until it serves every flushed row."""
         with self._translated():
-            if self._client.list_indexes(self.alias):
-                self._client.release_collection(self.alias)
-                for name in self._client.list_indexes(self.alias):
-                    self._client.drop_index(self.alias, name)
-            params = self._client.prepare_index_params()
-            params.add_index(
-                "vector",
-                index_name="vector",
-                index_type=index.engine_type,
-                metric_type=index.engine_metric,
-                # The embedded engine reads parameters from a nested mapping alone, which the client would flatten.
-                params={"params": self._params(index)} if self.embedded else dict(index.params),
-            )
-            if self.schema.hybrid:
-                params.add_index(
-                    "text_sparse", index_name="text_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25"
-                )
-            # An embedded engine builds at loading; for a server the client would wait without asking how it goes.
-            self._client.create_index(self.alias, params, timeout=_CALL_SECONDS, sync=False)
-            self._await_index()
-
-    def _params(self, index: Index) -> dict[str, Any]:
-        """What an embedded engine is told to build: of an IVF index no more cells than a segment has rows to train.
-
-        A server sees to that itself, 39 rows a cell as FAISS advises. Without it each row of a small collection is a
-        cell of its own, and a search finds no more rows than it probes.
-        """
-        if "nlist" not in index.params:
-            return dict(index.params)
-        stats = self._client.get_collection_stats(self.alias)
-        segment = FLUSH_BYTES // (4 * self.schema.space.dimension)
-        cells = max(1, min(int(stats["row_count"]), segment) // _ROWS_A_CELL)
-        return {**index.params, "nlist": min(int(index.params["nlist"]), cells)}
+            self._indexes.build(index)
 
     def outgrown(self, index: Index) -> bool:
         """Whether an embedded IVF index has fewer than half the cells that its rows could train by now."""
-        if not self.embedded:
-            return False
-        used = self.index_in_use().get("params", {}).get("nlist")
         with self._translated():
-            return used is not None and self._params(index).get("nlist", 0) >= 2 * int(used)
-
-    def _await_index(self) -> None:
-        """``create_index`` returns before a server has built the index of every segment.
-
-        Raises:
-            StoreError: it could not be built, or for half an hour no row more was indexed. A server tries again for
-                ever what it cannot build, and may say why in its log alone.
-        """
-        done, since = -1, time.monotonic()
-        while not self.embedded:
-            state = self._client.describe_index(self.alias, "vector")
-            if state.get("state") == "Failed":
-                raise StoreError(f"Milvus could not build the index: {state.get('index_state_fail_reason') or state}")
-            if state.get("pending_index_rows", 0) == 0 and state.get("state") in ("Finished", None):
-                return
-            if done != (done := int(state.get("indexed_rows", 0))):
-                since = time.monotonic()
-            if time.monotonic() - since > _STALLED_SECONDS:
-                raise StoreError(
-                    f"Milvus does not get on with the index {state.get('index_type')}: for {_STALLED_SECONDS:g} s"
-                    f" it has had {done:,} of {int(state.get('total_rows', 0)):,} rows",
-                    hint="its log says why; write another `index: {type: …}` and run `vicinal index`",
-                )
-            time.sleep(0.2)
+            return self._indexes.outgrown(index)
 
     def load(self, *, again: bool = False, wait: bool = True) -> None:
         """Make the collection searchable; ``again`` makes an embedded engine serve new rows from the index too.
@@ -309,25 +199,13 @@ class VectorStore:
 
     def upsert(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write rows, those of an id replacing older ones; cut so that no message nears Milvus' 64 MiB."""
-        for part in _cut(rows, self._row_bytes):
+        for part in cut(rows, self._layout.row_bytes):
             with self._translated():
                 self._client.upsert(self.alias, part, timeout=_CALL_SECONDS)
 
     def vector_columns(self, vectors: np.ndarray) -> Iterator[dict[str, Any]]:
         """What a row's vector becomes: columns ``vector``, and ``ones`` where bits are kept as sparse floats."""
-        if self.schema.space.kind == "float":
-            yield from ({"vector": vector} for vector in vectors)
-        elif not self.sparse_bits:
-            yield from ({"vector": vector.tobytes()} for vector in vectors)
-        else:
-            yield from (_sparse_row(vector) for vector in vectors)
-
-    def _row_bytes(self, row: dict[str, Any]) -> int:
-        texts = sum(len(value) * 4 for value in row.values() if isinstance(value, str))
-        if self.sparse_bits:
-            return texts + 64 + 8 * len(row["vector"])
-        bits = 32 if self.schema.space.kind == "float" else 1
-        return texts + 64 + self.schema.space.dimension * bits // 8
+        return self._layout.vector_columns(vectors)
 
     def delete(self, ids: Sequence[int]) -> None:
         """Delete rows by id; ids that are not there do no harm."""
@@ -363,10 +241,10 @@ class VectorStore:
         """The rows of these ids with their vectors; an id that is not there is left out."""
         if not ids:
             return []
-        fields = ["id", "vector", *(("start", "end") if self.schema.segmented else ())]
+        fields = ["id", "vector", *self._layout.times]
         with self._translated():
             found = self._client.get(self.alias, ids=list(ids), output_fields=fields, consistency_level="Strong")
-        return [{**row, "vector": _as_query(row["vector"])} for row in found]
+        return [{**row, "vector": as_query(row["vector"])} for row in found]
 
     def vectors(self, ids: Sequence[int]) -> dict[int, Any]:
         """The stored vectors of these ids, in the form that a search takes."""
@@ -388,11 +266,11 @@ class VectorStore:
                     anns_field="vector",
                     limit=limit,
                     filter=filter,
-                    output_fields=self._output_fields(),
+                    output_fields=self._layout.output_fields,
                     search_params=index.search_params(limit),
                     timeout=_CALL_SECONDS,
                 )
-            found += [[_candidate(hit) for hit in hits] for hits in answer]
+            found += [[candidate(hit) for hit in hits] for hits in answer]
         return found
 
     def hybrid(self, query: Any, words: str, index: Index, limit: int, filter: str = "") -> list[Candidate]:
@@ -404,15 +282,9 @@ class VectorStore:
         worded = AnnSearchRequest([words], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=filter or None)
         with self._translated(filter):
             answer = self._client.hybrid_search(
-                self.alias, [near, worded], RRFRanker(60), limit=limit, output_fields=self._output_fields()
+                self.alias, [near, worded], RRFRanker(60), limit=limit, output_fields=self._layout.output_fields
             )
-        return [_candidate(hit) for hit in answer[0]]
-
-    def _output_fields(self) -> list[str]:
-        fields = ["item", "segment"]
-        if self.schema.segmented:
-            fields += ["start", "end"]
-        return [*fields, "ones"] if self.sparse_bits else fields
+        return [candidate(hit) for hit in answer[0]]
 
     def _queries_at_once(self, index: Index, limit: int, rows: int) -> int:
         answer = max(1, 32 * 1024 * 1024 // (limit * 256))
@@ -434,40 +306,3 @@ def _forget_schemas() -> None:
     from pymilvus.client.cache import GlobalCache
 
     GlobalCache.schema.clear()
-
-
-def _sparse_row(packed: np.ndarray) -> dict[str, Any]:
-    import numpy as np
-
-    bits = np.flatnonzero(np.unpackbits(packed)).tolist()
-    return {"ones": len(bits), "vector": dict.fromkeys(bits, max(len(bits), 1) ** -0.5)}
-
-
-def _as_query(vector: Any) -> Any:
-    return vector[0] if isinstance(vector, list) and vector and isinstance(vector[0], bytes) else vector
-
-
-def _candidate(hit: Any) -> Candidate:
-    entity = hit["entity"]
-    return Candidate(
-        entity["item"],
-        entity["segment"],
-        hit["distance"],
-        entity.get("start"),
-        entity.get("end"),
-        entity.get("ones", 0),
-    )
-
-
-def _cut(rows: Sequence[dict[str, Any]], size: Any) -> Iterator[list[dict[str, Any]]]:
-    part: list[dict[str, Any]] = []
-    held = 0
-    for row in rows:
-        more = size(row)
-        if part and held + more > _WRITE_BYTES:
-            yield part
-            part, held = [], 0
-        part.append(row)
-        held += more
-    if part:
-        yield part

@@ -1,0 +1,154 @@
+"""How the rows of a collection look: their columns, how an engine keeps a vector, and what comes back of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vicinal.config.models import FieldSpec
+from vicinal.model import Space
+from vicinal.stores.engine import Engine
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pymilvus import MilvusClient
+
+__all__ = ["Candidate", "Layout", "Schema", "as_query", "candidate", "cut"]
+
+MAX_KEY_BYTES = 1024
+MAX_TEXT_BYTES = 65_535
+_WRITE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a collection's rows consist of, beside ``id``, ``item`` (the item's key) and ``segment`` (its number)."""
+
+    space: Space
+    segmented: bool
+    fields: Mapping[str, FieldSpec]
+    hybrid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A segment that Milvus found: ``distance`` as the engine's metric gives it."""
+
+    item: str
+    segment: int
+    distance: float
+    start: float | None = None
+    end: float | None = None
+    ones: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A schema on an engine."""
+
+    schema: Schema
+    engine: Engine
+
+    @property
+    def sparse_bits(self) -> bool:
+        """Whether binary vectors are kept as sparse floats, since the engine has none."""
+        return self.schema.space.kind == "binary" and not self.engine.binary_vectors
+
+    def described(self, client: MilvusClient) -> Any:
+        """The collection's schema as Milvus' client takes it."""
+        from pymilvus import DataType, Function, FunctionType
+
+        schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("item", DataType.VARCHAR, max_length=MAX_KEY_BYTES)
+        schema.add_field("segment", DataType.INT32)
+        if self.schema.segmented:
+            schema.add_field("start", DataType.DOUBLE)
+            schema.add_field("end", DataType.DOUBLE)
+        for name, spec in self.schema.fields.items():
+            extra = {"max_length": spec.length} if spec.type == "varchar" else {}
+            schema.add_field(name, DataType[spec.type.upper()], **extra)
+        self._add_vector(schema)
+        if self.schema.hybrid:
+            schema.add_field("text", DataType.VARCHAR, max_length=MAX_TEXT_BYTES, enable_analyzer=True)
+            schema.add_field("text_sparse", DataType.SPARSE_FLOAT_VECTOR)
+            schema.add_function(Function("bm25", FunctionType.BM25, ["text"], ["text_sparse"]))
+        return schema
+
+    def _add_vector(self, schema: Any) -> None:
+        from pymilvus import DataType
+
+        if self.sparse_bits:
+            schema.add_field("ones", DataType.INT32)
+            schema.add_field("vector", DataType.SPARSE_FLOAT_VECTOR)
+        else:
+            kind = DataType.BINARY_VECTOR if self.schema.space.kind == "binary" else DataType.FLOAT_VECTOR
+            schema.add_field("vector", kind, dim=self.schema.space.dimension)
+
+    def vector_columns(self, vectors: np.ndarray) -> Iterator[dict[str, Any]]:
+        """What a row's vector becomes: columns ``vector``, and ``ones`` where bits are kept as sparse floats."""
+        if self.schema.space.kind == "float":
+            yield from ({"vector": vector} for vector in vectors)
+        elif not self.sparse_bits:
+            yield from ({"vector": vector.tobytes()} for vector in vectors)
+        else:
+            yield from (_sparse_row(vector) for vector in vectors)
+
+    def row_bytes(self, row: Mapping[str, Any]) -> int:
+        """About how long a row is in a message."""
+        texts = sum(len(value) * 4 for value in row.values() if isinstance(value, str))
+        if self.sparse_bits:
+            return texts + 64 + 8 * len(row["vector"])
+        bits = 32 if self.schema.space.kind == "float" else 1
+        return texts + 64 + self.schema.space.dimension * bits // 8
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """The columns that tell when a segment starts and ends."""
+        return ("start", "end") if self.schema.segmented else ()
+
+    @property
+    def output_fields(self) -> list[str]:
+        """What a search asks for of a row; see ``candidate``."""
+        return ["item", "segment", *self.times, *(["ones"] if self.sparse_bits else [])]
+
+
+def candidate(hit: Any) -> Candidate:
+    """What Milvus' client gives as a hit."""
+    entity = hit["entity"]
+    return Candidate(
+        entity["item"],
+        entity["segment"],
+        hit["distance"],
+        entity.get("start"),
+        entity.get("end"),
+        entity.get("ones", 0),
+    )
+
+
+def as_query(vector: Any) -> Any:
+    """A stored vector in the form that a search takes."""
+    return vector[0] if isinstance(vector, list) and vector and isinstance(vector[0], bytes) else vector
+
+
+def cut(rows: Sequence[dict[str, Any]], size: Callable[[dict[str, Any]], int]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in parts of 16 MiB at most, or of one row that is longer."""
+    part: list[dict[str, Any]] = []
+    held = 0
+    for row in rows:
+        more = size(row)
+        if part and held + more > _WRITE_BYTES:
+            yield part
+            part, held = [], 0
+        part.append(row)
+        held += more
+    if part:
+        yield part
+
+
+def _sparse_row(packed: np.ndarray) -> dict[str, Any]:
+    import numpy as np
+
+    bits = np.flatnonzero(np.unpackbits(packed)).tolist()
+    return {"ones": len(bits), "vector": dict.fromkeys(bits, max(len(bits), 1) ** -0.5)}
