@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Ingest"]
 
-_READ_BATCH = 1_000
+_READ_FIRST, _READ_BATCH = 64, 1_000
+_READ_SECONDS = 0.2
+_IDLE_SECONDS = 1.0
 _READ_BYTES = 4 * 1024 * 1024
 _SEGMENTED_AHEAD = 16
 
@@ -137,9 +140,13 @@ class Ingest:
     # --- reading
 
     def _read(self, pool: ThreadPoolExecutor, decoded: queue.Queue[Any]) -> None:
+        """Pass on what the source gives, in ever larger batches, so that decoding begins at once; or what there is.
+
+        A source may give an item in a millisecond or in a minute, and what it gave is not to wait for the next ones.
+        """
         items: list[Item] = []
         failures: list[Failure] = []
-        held = 0
+        held, full, since = 0, _READ_FIRST, time.monotonic()
         for count, thing in enumerate(self._things()):
             if self._crew.stopped or count == self.limit:
                 break
@@ -148,9 +155,11 @@ class Ingest:
             else:
                 items.append(thing)
                 held += len(thing.content) if isinstance(thing.content, str) else 0
-            if len(items) + len(failures) >= _READ_BATCH or held > _READ_BYTES:
+            slow = time.monotonic() - since > _READ_SECONDS
+            if slow or len(items) + len(failures) >= full or held > _READ_BYTES:
                 self._pass_on(items, failures, pool, decoded)
                 items, failures, held = [], [], 0
+                full, since = min(2 * full, _READ_BATCH), time.monotonic()
         else:
             self.complete = self.limit is None
         if not self._crew.stopped:
@@ -188,11 +197,21 @@ class Ingest:
     def _batches(self, decoded: queue.Queue[Any], window: int) -> Iterator[Batch]:
         """Batches of about ``window`` segments; the first has a quarter, so that encoding need not wait for long.
 
-        Where the config says how large a batch is, all are.
+        Where the config says how large a batch is, all are. What there is goes on where nothing comes for a second.
         """
         first = window if self.config.batch else min(window, max(2 * SUSPICIOUS, window // 4))
         batch, size, full = Batch(), 0, first
-        while (future := decoded.get()) is not END:
+        while True:
+            try:
+                future = decoded.get(timeout=_IDLE_SECONDS if batch.items else None)
+            except queue.Empty:
+                if self._crew.stopped:
+                    return
+                yield batch
+                batch, size = Batch(), 0
+                continue
+            if future is END:
+                break
             if self._crew.stopped:
                 return
             for item in future.result():

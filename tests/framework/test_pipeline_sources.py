@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 from run_of_tests import Listed, Observer, assert_exact, items
@@ -30,6 +31,22 @@ def test_a_source_that_breaks_off_leaves_what_was_done(lite):
     report = things.ingest()
     assert (report.new, report.unchanged) == (3_000 - done, done)
     assert_exact(things, 3_000)
+
+
+def test_what_a_slow_source_gave_does_not_wait_for_the_rest(lite):
+    things, written = lite.solution(), threading.Event()
+    things.manager.register(Observer(written.set), "observer")
+
+    def slow():
+        yield from items(3)
+        time.sleep(0.3)
+        yield Item("k3", "text 3")
+        assert written.wait(30)
+        yield from items(10)[4:]
+
+    things.source = Listed(slow)
+    assert things.ingest().new == 10
+    assert_exact(things, 10)
 
 
 def test_a_defect_of_a_source_keeps_its_traceback(lite):
