@@ -108,7 +108,7 @@ class Plain:
             "collection_name": made.vectors.alias,
             "anns_field": "vector",
             "limit": self.wanted,
-            "output_fields": made.vectors._output_fields(),
+            "output_fields": made.vectors._layout.output_fields,
             "search_params": index.search_params(self.wanted),
         }
 
