@@ -39,7 +39,7 @@ BATCH = 32
 
 def main() -> None:
     program = Program(__doc__, {"ingest": ingest, "offline": offline, "memory": peaks})
-    program.parser.add_argument("--images", type=int, default=1_024, metavar="N", help="images (1,024)")
+    program.parser.add_argument("--images", type=int, default=2_048, metavar="N", help="images (2,048)")
     program.parser.add_argument("--memory", action="store_true", help="run the part memory alone")
     program.parser.add_argument("--memory-images", type=int, nargs="+", default=[1_000, 5_000], metavar="N")
     options = program.options()
