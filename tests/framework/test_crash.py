@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,8 @@ class Forge:
             if line.startswith("end"):
                 return int(line.split()[1])
         time.sleep(delay)
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended meanwhile
+            os.kill(pid, signal.SIGKILL)
         while not (line := self._line(60)).startswith("end"):
             pass
         return int(line.split()[1])
