@@ -2,8 +2,8 @@
 
 The server is a process of its own on Milvus Lite, with texts encoded by MiniLM. The clients share one process: each
 keeps a connection, sends a query of 5 to 12 words, reads the answer, and asks again. The encoder alone encodes the same
-queries in this process, in batches of 32, while the server idles. All three take turns; what counts is the median over
-the rounds.
+queries in this process, in batches of 32, while the server idles. So does the whole search without a server: in batches
+as large and as many at once as the server's. All take turns; what counts is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import common
 from common import Results, folder, median
+from vicinal import Solution
+from vicinal.search import Ask
+from vicinal.server.gather import AT_ONCE
 
 CLIENTS = 32
 GAIN, SHARE = 3.0, 0.7
@@ -46,8 +50,13 @@ def main() -> None:
             assert made.ingest().rows == options.rows
             encoder = made.new_encoder()
             made.close()
-            with server(where / "bench.yaml", made.name) as url:
-                measured, batches = rounds(url, encoder, queries, options)
+            with (
+                server(where / "bench.yaml", made.name) as url,
+                folder() as beside,
+                common.solution(beside, source, "{type: sentence}", milvus=options.milvus) as other,
+            ):
+                other.ingest()
+                measured, batches = rounds(url, encoder, other, queries, options)
     print_table(measured, batches, options)
 
 
@@ -68,7 +77,7 @@ def server(path: Path, name: str) -> Iterator[str]:
 
 
 def rounds(
-    url: str, encoder: object, queries: Sequence[str], options: argparse.Namespace
+    url: str, encoder: object, other: Solution, queries: Sequence[str], options: argparse.Namespace
 ) -> tuple[dict[str, list[list[float]]], float]:
     """The latencies of each measurement in milliseconds, its queries a second before them; and the mean batch of many.
 
@@ -78,6 +87,7 @@ def rounds(
     many = f"{options.clients} clients"
     ways = {
         "encoder alone, batches of 32": lambda: direct(encoder, queries, options.seconds),
+        "no server": lambda: served_by_nobody(other, queries, options.clients // AT_ONCE, options.seconds),
         "one client": lambda: asyncio.run(load(url, queries, 1, options.seconds)),
         many: lambda: asyncio.run(load(url, queries, options.clients, options.seconds)),
     }
@@ -105,6 +115,23 @@ def direct(encoder: object, queries: Sequence[str], seconds: float) -> list[floa
         taken.append((time.perf_counter() - at) * 1000)
         done += 32
     return [done / (time.perf_counter() - began), *taken]
+
+
+def served_by_nobody(made: Solution, queries: Sequence[str], size: int, seconds: float) -> list[float]:
+    """Queries a second, then the milliseconds of each batch, by the threads of a server and without HTTP."""
+    batches = itertools.cycle(range(0, len(queries) - size, size))
+    taken: list[float] = []
+    began = time.perf_counter()
+
+    def work(_: int) -> None:
+        while (at := time.perf_counter()) < began + seconds:
+            start = next(batches)
+            made.answer([Ask(query, 10) for query in queries[start : start + size]])
+            taken.append((time.perf_counter() - at) * 1000)
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        list(threads.map(work, range(AT_ONCE)))
+    return [len(taken) * size / (time.perf_counter() - began), *taken]
 
 
 async def load(url: str, queries: Sequence[str], clients: int, seconds: float) -> list[float]:
@@ -152,13 +179,14 @@ def print_table(measured: dict[str, list[list[float]]], batches: float, options:
         table.append({"": name, "queries/s": speed[name], "p50 ms": cuts[49], "p99 ms": cuts[98]})
     title = f"vicinal serve, {options.rows:,} texts, {options.rounds} rounds of {options.seconds:g} s"
     results.add("serve", title, table)
-    alone, one, many = speed.values()
+    alone, nobody, one, many = speed.values()
     results.add(
         "ratios",
         f"mean batch {batches:.1f} queries",
         [
             {"": f"{options.clients} clients to one", "ratio": many / one, "wanted": GAIN},
             {"": f"{options.clients} clients to the encoder alone", "ratio": many / alone, "wanted": SHARE},
+            {"": "no server to the encoder alone", "ratio": nobody / alone},
         ],
     )
     results.print()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vicinal.errors import DependencyMissing
+from vicinal.malloc import keep_freed
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +62,7 @@ def side_by_side() -> ThreadPoolExecutor:
     """
     import torch
 
+    keep_freed()
     before = torch.get_num_threads()
     workers = min(before, MOST_SIDE_BY_SIDE)
     started = threading.Barrier(workers + 1)

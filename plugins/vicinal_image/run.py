@@ -6,14 +6,13 @@ processor time an image in place of 27 for ResNet-18.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.hardware import Device, Precision, has_quick_bfloat16, side_by_side, torch_device
+from vicinal.hardware import MOST_SIDE_BY_SIDE, Device, Precision, has_quick_bfloat16, side_by_side, torch_device
 from vicinal_image.frame import Preprocessing
 
 __all__ = ["Build", "Engine", "Network"]
@@ -46,13 +45,11 @@ class Engine:
 
     def encode(self, frames: Sequence[np.ndarray]) -> np.ndarray:
         """Vectors of frames, ``(n, dimension)``, not normalised."""
-        count = -(-len(frames) // self.batch_size)
-        cuts = [len(frames) * number // count for number in range(count + 1)]
-        batches = [frames[start:end] for start, end in pairwise(cuts)]
-        if count > 1 and self.device.type == "cpu":
-            parts = list(side_by_side().map(self._forward, batches))
+        if len(frames) > self.batch_size and self.device.type == "cpu":
+            sizes = shared(len(frames), self.batch_size, min(torch.get_num_threads(), MOST_SIDE_BY_SIDE))
+            parts = list(side_by_side().map(self._forward, cut(frames, sizes)))
         else:
-            parts = [self._forward(batch) for batch in batches]
+            parts = [self._forward(batch) for batch in cut(frames, even(len(frames), self.batch_size))]
         vectors: np.ndarray = torch.cat(parts).cpu().numpy()
         return vectors
 
@@ -81,6 +78,32 @@ class Engine:
         frames = _probes(self.crop)
         found, wanted = network(self._input(frames, dtype)), exact(self._input(frames, torch.float32))
         return bool(torch.cosine_similarity(found.float(), wanted.float()).min() >= TRUE)
+
+
+def even(count: int, size: int) -> list[int]:
+    """The sizes of the fewest batches of at most ``size``, equal but for one."""
+    batches = -(-count // size)
+    return [count * (number + 1) // batches - count * number // batches for number in range(batches)]
+
+
+def shared(count: int, size: int, threads: int) -> list[int]:
+    """The sizes of batches for threads side by side: as many for each at the end, and those of half the size.
+
+    A thread that other work held up lies behind by less than one of these, while the others have nothing left to do.
+    """
+    half = -(-size // 2)
+    last = min(count, 2 * threads * half)
+    last += (count - last) % size
+    small = -(-last // (threads * half)) * threads
+    return [size] * ((count - last) // size) + even(last, -(-last // small))
+
+
+def cut(frames: Sequence[np.ndarray], sizes: Sequence[int]) -> Iterator[Sequence[np.ndarray]]:
+    """The frames in batches of these sizes."""
+    start = 0
+    for size in sizes:
+        yield frames[start : start + size]
+        start += size
 
 
 def _lower(device: torch.device) -> torch.dtype | None:

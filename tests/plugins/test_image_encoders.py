@@ -85,6 +85,20 @@ class TestWhatTheyShare:
                 found = EfficientNetLite0(params).encode((frames * 3)[:count])
                 assert np.allclose(found, np.tile(expected, (3, 1))[:count], atol=1e-4)
 
+    @pytest.mark.parametrize("threads", [1, 2, 8])
+    @pytest.mark.parametrize("size", [1, 5, 16])
+    def test_batches_end_in_small_ones_as_many_for_each_thread(self, size, threads):
+        from vicinal_image.run import shared
+
+        for count in range(size + 1, 12 * size + 20):
+            sizes = shared(count, size, threads)
+            assert sum(sizes) == count
+            assert 0 < min(sizes) <= max(sizes) <= size
+            if count >= 4 * threads * size:
+                assert sizes[0] == size
+                assert max(sizes[-threads:]) <= (size + 1) // 2
+            assert max(sizes[-threads:]) - min(sizes[-threads:]) <= 1
+
     def test_the_threads_of_torch_are_left_as_they_were(self):
         import torch
 

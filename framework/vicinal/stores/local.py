@@ -8,7 +8,6 @@ next process finds it.
 from __future__ import annotations
 
 import atexit
-import ctypes
 import fcntl
 import hashlib
 import os
@@ -23,14 +22,12 @@ from pathlib import Path
 from typing import IO
 
 from vicinal.errors import DependencyMissing, StoreBusy, StoreUnreachable
+from vicinal.malloc import share_arenas
 
 __all__ = ["FLUSH_BYTES", "EmbeddedRedis", "LiteFile", "redis_server"]
 
 FLUSH_BYTES = 4 * 1024 * 1024
 """Of fresh rows, after which Milvus Lite writes them to a segment of their own."""
-
-_M_ARENA_MAX = -8
-"""Of glibc's malloc.h."""
 
 _SETTINGS = {
     "port": "0",
@@ -225,23 +222,16 @@ def _spare_memory() -> None:
     It flushes fresh rows by way of Python lists, eight times their size, so it should flush them early (its own limit
     is 128 MiB). And it merges any four files that are alike, holding five copies of their rows meanwhile: 375 MB for
     60,000 rows of 384 floats. It has no setting for that, so the constant is raised to its own limit of files, as other
-    engines put compaction off during a bulk load. Memory that Arrow has freed goes back to the system at once, and few
-    arenas of the C library are shared by all threads: each thread's own would keep what a flush or a batch once took.
+    engines put compaction off during a bulk load. Memory that Arrow has freed goes back to the system at once, and all
+    threads share two arenas of malloc.
     """
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
-    _share_arenas()
+    share_arenas()
     os.environ.setdefault("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(FLUSH_BYTES))
     from milvus_lite.engine import compaction
 
     if hasattr(compaction, "COMPACTION_MIN_FILES_PER_BUCKET"):
         compaction.COMPACTION_MIN_FILES_PER_BUCKET = getattr(compaction, "MAX_DATA_FILES", 32)
-
-
-def _share_arenas() -> None:
-    """Where the C library is glibc, as ``MALLOC_ARENA_MAX=2`` does, which the environment may overrule."""
-    with suppress(OSError, AttributeError):
-        if "MALLOC_ARENA_MAX" not in os.environ:
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def process_name() -> str:
