@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from vicinal_image.picture import MOST_PIXELS, read
+from vicinal_image.picture import MOST_PIXELS, read, read_small
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,15 +55,23 @@ class Preprocessing:
             BadItem: the image cannot be read.
         """
         import numpy as np
+        from PIL import Image
 
-        fast = decode == "fast"
-        image = read(content, most_pixels=most_pixels, least=self.crop if fast else None)
-        width, height = image.size
+        if decode == "exact":
+            image = read(content, most_pixels=most_pixels)
+            return np.asarray(self._cut(image, *self._resized(*image.size), None))
+        found = read_small(content, self.crop, most_pixels=most_pixels)
+        width, height = found.shape[1::-1] if isinstance(found, np.ndarray) else found.size
+        columns, rows = self._resized(width, height)
+        if min(width, height) < _MUCH * self.resize and max(columns, rows) <= 2 * self.resize and _resizes_quickly():
+            return self._cut_quickly(found if isinstance(found, np.ndarray) else np.array(found), columns, rows)
+        image = Image.fromarray(found) if isinstance(found, np.ndarray) else found
+        return np.asarray(self._cut(image, columns, rows, 2.0))
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        """Columns and rows of a picture whose shorter side is brought to its length."""
         shorter = min(width, height)
-        columns, rows = self.resize * width // shorter, self.resize * height // shorter
-        if fast and shorter < _MUCH * self.resize and max(columns, rows) <= 2 * self.resize and _resizes_quickly():
-            return self._cut_quickly(image, columns, rows)
-        return np.asarray(self._cut(image, columns, rows, 2.0 if fast else None))
+        return self.resize * width // shorter, self.resize * height // shorter
 
     def _corner(self, columns: int, rows: int) -> tuple[int, int]:
         """Left and top of the middle of a resized picture."""
@@ -82,7 +90,7 @@ class Preprocessing:
         box = (left * across, top * down, (left + self.crop) * across, (top + self.crop) * down)
         return image.resize((self.crop, self.crop), method, box, reducing_gap)
 
-    def _cut_quickly(self, image: Image.Image, columns: int, rows: int) -> np.ndarray:
+    def _cut_quickly(self, pixels: np.ndarray, columns: int, rows: int) -> np.ndarray:
         """The same by torch, whose vector instructions need 0.2 ms in place of 0.5; a level differs here and there.
 
         What is cut out is copied by numpy: torch would have threads share the copy, and wait for each other.
@@ -91,8 +99,8 @@ class Preprocessing:
         import torch
 
         left, top = self._corner(columns, rows)
-        pixels = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
-        resized = torch.nn.functional.interpolate(pixels, (rows, columns), mode=self.interpolation, antialias=True)
+        picture = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
+        resized = torch.nn.functional.interpolate(picture, (rows, columns), mode=self.interpolation, antialias=True)
         whole = resized[0].permute(1, 2, 0).numpy()
         return np.ascontiguousarray(whole[top : top + self.crop, left : left + self.crop])
 
