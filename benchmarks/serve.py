@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import signal
 import statistics
 import subprocess
@@ -23,6 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `vicinal serve` does; numpy reads it when it is imported
 
 import common
 from common import Results, folder, median
