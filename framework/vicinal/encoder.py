@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from threading import RLock
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from vicinal import params
 from vicinal.errors import BadItem, VicinalError
@@ -14,14 +16,27 @@ from vicinal.model import Item, Medium, Rendering, Segment, Space
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "loaded"]
+
+T = TypeVar("T")
+
+_LOADING = RLock()
+
+
+class loaded(cached_property[T]):  # noqa: N801 (it is written as a decorator)
+    """A cached property that one thread makes while others wait for it: a model is loaded once, however many ask."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> T:  # type: ignore[override]
+        with _LOADING:  # once it is made, it hides this property
+            return super().__get__(instance, owner)
 
 
 class Encoder(ABC):
     """Turns items into vectors of one space.
 
     Making one is cheap: it loads no model and imports no heavy package. The model is loaded by the first ``encode``.
-    ``decode`` runs on several threads at once; ``encode`` is called by one thread at a time.
+    ``decode`` runs on several threads at once; ``encode`` does where ``concurrent`` says that it may, and otherwise is
+    called by one thread at a time.
     """
 
     class Params(params.Params):
@@ -55,6 +70,15 @@ class Encoder(ABC):
     def window(self) -> int:
         """How many samples one call of ``encode`` is given at most; more lets an encoder sort and batch them better."""
         return 256
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether ``encode`` may be called by several threads at once; a class may set it as an attribute.
+
+        A search then need not wait until a run has encoded a whole window of samples, and a server has several batches
+        encoded at a time. Models are to be ``loaded`` by one thread.
+        """
+        return False
 
     @property
     def queries(self) -> tuple[Medium, ...]:

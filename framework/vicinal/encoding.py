@@ -6,7 +6,7 @@ Where it fails, the items that it fails at are told from the others, and bad ite
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,14 @@ SUSPICIOUS = 16
 
 
 class Encoding:
-    """An encoder at work. ``lock`` is held while it encodes; it may decode on many threads."""
+    """An encoder at work. ``turn`` is held while it encodes; it may decode on many threads."""
 
-    def __init__(self, encoder: Encoder, fields: dict[str, FieldSpec], lock: Lock) -> None:
+    def __init__(self, encoder: Encoder, fields: dict[str, FieldSpec], turn: AbstractContextManager[Any]) -> None:
         self.encoder = encoder
         self.proven = False
         """Whether it is known to have encoded something."""
         self._fields = fields
-        self._lock = lock
+        self._turn = turn
 
     def single(self, change: Change) -> Batch:
         """One item, decoded and encoded.
@@ -110,7 +110,7 @@ class Encoding:
 
     def _vectors(self, items: Sequence[Decoded]) -> Any:
         samples = [segment.sample for item in items for segment in item.segments]
-        with self._lock:
+        with self._turn:
             vectors = np.ascontiguousarray(self.encoder.encode(samples))
         space = self.encoder.space
         shape = (len(samples), space.dimension if space.kind == "float" else space.dimension // 8)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import platform
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from vicinal.errors import DependencyMissing
 from vicinal.malloc import keep_freed
@@ -18,12 +20,16 @@ from vicinal.malloc import keep_freed
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MOST_SIDE_BY_SIDE", "Device", "Precision", "has_quick_bfloat16", "side_by_side", "torch_device"]
+__all__ = ["Device", "Precision", "aside", "has_quick_bfloat16", "spread", "torch_device"]
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
 
-MOST_SIDE_BY_SIDE = 8
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+_MOST = 8
+_BESIDE = 4
 
 
 def torch_device(device: Device) -> torch.device:
@@ -52,29 +58,62 @@ def has_quick_bfloat16(device: torch.device) -> bool:
     return platform.machine() in ("x86_64", "AMD64") and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
-@functools.cache
-def side_by_side() -> ThreadPoolExecutor:
-    """Threads on which a CPU computes batches, shared by all encoders of the process; one a core, at most eight.
+def spread(work: Callable[[Part], Result], cut: Callable[[int], Sequence[Part]]) -> list[Result]:
+    """The result of ``work`` for each part, computed on all cores; ``cut`` is told for how many threads it cuts.
 
-    Each uses few of torch's own threads: batches that share all cores wait for each other after every layer, and all
-    the more so while other threads want the cores too. The number of torch's threads that a thread uses is set by the
-    thread itself, but becomes the default of threads that start later, so it is set back as soon as all have started.
+    Each thread uses few of torch's own threads: batches that share all cores wait for each other after every layer, and
+    all the more so while other threads want the cores too. A single part is computed by the caller, with all of them.
+    One call at a time has all cores. A call that comes meanwhile waits for none of its parts: it is cut for one thread,
+    and the system shares the cores out, so that a search does not wait for a run that encodes a thousand samples.
+    """
+    threads = _threads()
+    if not threads.taken.acquire(blocking=False):
+        return aside(lambda: [work(part) for part in cut(1)])
+    try:
+        parts = cut(threads.count)
+        return [work(parts[0])] if len(parts) == 1 else list(threads.cores.map(work, parts))
+    finally:
+        threads.taken.release()
+
+
+def aside(work: Callable[[], Result]) -> Result:
+    """The result of ``work``, computed on one thread whatever others do."""
+    return _threads().others.submit(work).result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """Those that compute for all encoders of the process: one a core, at most eight, and a few for calls beside."""
+
+    count: int
+    cores: ThreadPoolExecutor
+    others: ThreadPoolExecutor
+    taken: threading.Lock = field(default_factory=threading.Lock)
+
+
+@functools.cache
+def _threads() -> _Threads:
+    """The threads, started.
+
+    The number of torch's threads that a thread uses is set by the thread itself, but becomes the default of threads
+    that start later, so it is set back as soon as all have started.
     """
     import torch
 
     keep_freed()
     before = torch.get_num_threads()
-    workers = min(before, MOST_SIDE_BY_SIDE)
-    started = threading.Barrier(workers + 1)
+    count = min(before, _MOST)
+    started = threading.Barrier(count + _BESIDE + 1)
 
     def start() -> None:
         torch.get_num_threads()  # takes over the default, which would otherwise happen later and undo the next line
-        torch.set_num_threads(before // workers)
+        torch.set_num_threads(before // count)
         started.wait()
 
-    pool = ThreadPoolExecutor(workers, "vicinal-compute", initializer=start)
-    for _ in range(workers):
-        pool.submit(int)
+    cores, others = (ThreadPoolExecutor(size, "vicinal-compute", initializer=start) for size in (count, _BESIDE))
+    for pool, size in ((cores, count), (others, _BESIDE)):
+        for _ in range(size):
+            pool.submit(int)
     started.wait()
     torch.set_num_threads(before)
-    return pool
+    return _Threads(count, cores, others)

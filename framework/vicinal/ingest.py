@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -55,8 +56,8 @@ class Ingest:
     limit: int | None = None
     only: Collection[str] | None = None
     lock: WriterLock | None = None
-    encoding: threading.Lock = field(default_factory=threading.Lock)
-    """Held while the encoder works, which is called by one thread at a time."""
+    encoding: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    """Held while the encoder works: a lock, unless it may be called by several threads at once."""
     report: IngestReport = field(init=False)
     complete: bool = field(init=False, default=False)
     seen: SeenIds = field(init=False, default_factory=SeenIds)

@@ -61,7 +61,7 @@ class Parts:
         return self.new_encoder()
 
     def new_encoder(self) -> Encoder:
-        """Another one like it, as ``ingest`` takes one to run beside searches."""
+        """Another one like it, for ``ingest`` to run beside searches where the encoder is not ``concurrent``."""
         return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
 
     @cached_property

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import PluginError
@@ -17,7 +18,7 @@ from vicinal.errors import PluginError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["explained", "network", "quiet", "tokenizer"]
+__all__ = ["Tokenizer", "explained", "network", "quiet"]
 
 
 def network(kind: Any, path: Path, device: torch.device, **given: Any) -> Any:
@@ -39,16 +40,30 @@ def network(kind: Any, path: Path, device: torch.device, **given: Any) -> Any:
     return found.eval().to(device)
 
 
-def tokenizer(path: Path) -> Any:
-    """The tokenizer that lies beside a network.
+class Tokenizer:
+    """The tokenizer that lies beside a network which reads sentences of ``longest`` tokens on a device.
+
+    Threads may share it, since they take turns: for each call it is told anew where to cut, and refuses that in use.
 
     Raises:
         PluginError: transformers cannot load it.
     """
-    import transformers
 
-    with explained(path):
-        return transformers.AutoTokenizer.from_pretrained(str(path), local_files_only=True)
+    def __init__(self, path: Path, longest: int, device: torch.device) -> None:
+        import transformers
+
+        with explained(path):
+            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(str(path), local_files_only=True)
+        self._longest, self._device = longest, device
+        self._turn = Lock()
+
+    def __call__(self, sentences: Sequence[str]) -> dict[str, torch.Tensor]:
+        """``input_ids`` and ``attention_mask``, ``(n, tokens)`` each."""
+        with self._turn:
+            tokens = self._tokenizer(
+                list(sentences), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+            )
+        return {name: tokens[name].to(self._device) for name in ("input_ids", "attention_mask")}
 
 
 @contextmanager

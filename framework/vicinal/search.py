@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -120,8 +120,8 @@ class Search:
     hook: HookRelay
     hybrid: bool = False
     reranker: Reranker | None = None
-    encoding: threading.Lock = field(default_factory=threading.Lock)
-    """Held while the encoder works, which is called by one thread at a time."""
+    encoding: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    """Held while the encoder works: a lock, unless it may be called by several threads at once."""
 
     def run(self, queries: Sequence[str | Path], limit: int = 10, filter: str = "") -> list[SearchResult]:
         """The best ``limit`` items for each query.
@@ -145,6 +145,8 @@ class Search:
         encoder is free for others.
         """
         timer = Timer()
+        if self.encoder.concurrent:
+            encoded()
         prepared = self._prepare(asks, timer)
         encoded()
         answers: list[list[Hit] | Exception] = [one if isinstance(one, Exception) else [] for one in prepared]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -118,6 +118,11 @@ class Solution(Parts):
             self.vectors.catch_up()
         return change
 
+    @property
+    def _turn(self) -> AbstractContextManager[Any]:
+        """Held by whoever encodes, unless several threads may."""
+        return nullcontext() if self.encoder.concurrent else self._encoding
+
     def _new_run(self, encoder: Encoder | None = None, **given: Any) -> Ingest:
         return Ingest(
             self.source,
@@ -127,7 +132,7 @@ class Solution(Parts):
             self.config.ingest,
             self.config.field_specs,
             self.manager.hook,
-            encoding=threading.Lock() if encoder else self._encoding,
+            encoding=nullcontext() if encoder else self._turn,
             **given,
         )
 
@@ -261,7 +266,7 @@ class Solution(Parts):
             self.manager.hook,
             self.config.hybrid,
             self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
-            self._encoding,
+            self._turn,
         )
 
     # --- looking after it

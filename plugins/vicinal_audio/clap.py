@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from vicinal import Item, Segment, Space
+from vicinal.encoder import loaded
 from vicinal.model import Sentence
 from vicinal.params import ModelName
 from vicinal_audio.sound import SoundEncoder
@@ -37,6 +38,7 @@ class Clap(SoundEncoder):
     """
 
     queries = ("audio", "text")
+    concurrent = True
     shortest: ClassVar[float] = 0.0
 
     class Params(SoundEncoder.Params):
@@ -110,19 +112,19 @@ class Clap(SoundEncoder):
     def _folder(self) -> ClapFolder:
         return locate(self.params.model)
 
-    @cached_property
+    @loaded
     def _hearing(self) -> Any:
         from vicinal_audio.hearing import Hearing
 
         return Hearing(self._folder.hearing)
 
-    @cached_property
+    @loaded
     def _ear(self) -> Any:
         from vicinal_audio.tower import Ear
 
         return Ear(self._folder, self.params.device, self.params.precision, self.params.batch_size)
 
-    @cached_property
+    @loaded
     def _reader(self) -> Any:
         from vicinal_audio.tower import Reader
 

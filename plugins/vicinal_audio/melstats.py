@@ -25,6 +25,8 @@ DIMENSION = 226
 class MelStats(SoundEncoder):
     """Encodes sounds; content and query are paths of files."""
 
+    concurrent = True
+
     class Params(SoundEncoder.Params):
         sample_rate: int = Field(default=22_050, ge=16_000, le=48_000)
         """Samples a second to which every sound is brought; what lies above half of it is not heard."""

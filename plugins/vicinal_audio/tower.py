@@ -12,7 +12,7 @@ import transformers
 from torch.nn.functional import normalize
 
 from vicinal.hardware import Device, Precision, has_quick_bfloat16, torch_device
-from vicinal.pretrained import network, tokenizer
+from vicinal.pretrained import Tokenizer, network
 from vicinal_audio.weights import ClapFolder
 
 __all__ = ["Ear", "Reader"]
@@ -59,17 +59,13 @@ class Reader:
     def __init__(self, folder: ClapFolder, device: Device) -> None:
         self.device = torch_device(device)
         self.network = network(transformers.ClapTextModelWithProjection, folder.path, self.device)
-        self.tokenizer = tokenizer(folder.path)
-        self.longest = int(folder.config.get("text_config", {}).get("max_position_embeddings", 514)) - 2
+        longest = int(folder.config.get("text_config", {}).get("max_position_embeddings", 514)) - 2
+        self.tokenizer = Tokenizer(folder.path, longest, self.device)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Vectors of sentences, ``(n, dimension)`` float32 of length 1."""
-        tokens = self.tokenizer(
-            list(sentences), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
-        )
-        inputs = {name: tokens[name].to(self.device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():
-            return _unit(self.network(**inputs).text_embeds)
+            return _unit(self.network(**self.tokenizer(sentences)).text_embeds)
 
 
 def _unit(vectors: torch.Tensor) -> np.ndarray:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from vicinal import Encoder, Item, Rendering, Segment
+from vicinal.encoder import loaded
 from vicinal.hardware import Device, Precision
 from vicinal.model import Medium
 from vicinal_image.frame import Decode, Preprocessing
@@ -28,6 +28,7 @@ class ImageEncoder(Encoder):
     """An encoder of images: a file's path, bytes, or an image of Pillow (a frame of a video, say)."""
 
     queries: tuple[Medium, ...] = ("image",)
+    concurrent = True
 
     class Params(Encoder.Params):
         batch_size: int = Field(default=16, ge=1, le=4096)
@@ -91,7 +92,7 @@ class ImageEncoder(Encoder):
         """
         return f"{self.preprocessing}/{self.params.decode}/{self.params.precision}"
 
-    @cached_property
+    @loaded
     def _engine(self) -> Engine:
         from vicinal_image.run import Engine
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vicinal import Item, Segment, Space
+from vicinal.encoder import loaded
 from vicinal.model import Sentence
 from vicinal.params import ModelName
 from vicinal_image.base import ImageEncoder, unit
@@ -80,7 +81,7 @@ class Clip(ImageEncoder):
     def _folder(self) -> ClipFolder:
         return locate(self.params.model)
 
-    @cached_property
+    @loaded
     def _reader(self) -> Any:
         from vicinal_image.towers import Reader
 

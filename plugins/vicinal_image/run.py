@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.hardware import MOST_SIDE_BY_SIDE, Device, Precision, has_quick_bfloat16, side_by_side, torch_device
+from vicinal.hardware import Device, Precision, has_quick_bfloat16, spread, torch_device
 from vicinal_image.frame import Preprocessing
 
 __all__ = ["Build", "Engine", "Network"]
@@ -45,11 +45,16 @@ class Engine:
 
     def encode(self, frames: Sequence[np.ndarray]) -> np.ndarray:
         """Vectors of frames, ``(n, dimension)``, not normalised."""
-        if len(frames) > self.batch_size and self.device.type == "cpu":
-            sizes = shared(len(frames), self.batch_size, min(torch.get_num_threads(), MOST_SIDE_BY_SIDE))
-            parts = list(side_by_side().map(self._forward, cut(frames, sizes)))
+
+        def parts_for(threads: int) -> list[Sequence[np.ndarray]]:
+            many = threads > 1 and len(frames) > self.batch_size
+            sizes = shared(len(frames), self.batch_size, threads) if many else even(len(frames), self.batch_size)
+            return list(cut(frames, sizes))
+
+        if self.device.type == "cpu":
+            parts = spread(self._forward, parts_for)
         else:
-            parts = [self._forward(batch) for batch in cut(frames, even(len(frames), self.batch_size))]
+            parts = [self._forward(batch) for batch in parts_for(1)]
         vectors: np.ndarray = torch.cat(parts).cpu().numpy()
         return vectors
 

@@ -12,7 +12,7 @@ import transformers
 from torch import Tensor
 
 from vicinal.hardware import Device, torch_device
-from vicinal.pretrained import explained, network, tokenizer
+from vicinal.pretrained import Tokenizer, explained, network
 from vicinal_image.hub import ClipFolder
 from vicinal_image.run import Build, Network
 
@@ -44,18 +44,13 @@ class Reader:
 
     def __init__(self, folder: ClipFolder, device: Device) -> None:
         self.device = torch_device(device)
-        self.longest = folder.longest
         self.model = _load(transformers.CLIPTextModelWithProjection, folder, self.device)
-        self.tokenizer = tokenizer(folder.path)
+        self.tokenizer = Tokenizer(folder.path, folder.longest, self.device)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Vectors of sentences, ``(n, dimension)`` float32, not normalised."""
-        tokens = self.tokenizer(
-            list(sentences), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
-        )
-        inputs = {name: tokens[name].to(self.device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():
-            found: np.ndarray = self.model(**inputs).text_embeds.float().cpu().numpy()
+            found: np.ndarray = self.model(**self.tokenizer(sentences)).text_embeds.float().cpu().numpy()
         return found
 
 

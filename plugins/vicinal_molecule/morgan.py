@@ -32,6 +32,7 @@ class Morgan(Encoder):
 
     together = 1_024
     queries = ("smiles",)
+    concurrent = True
 
     class Params(Encoder.Params):
         bits: int = Field(default=2048, ge=64, le=8192, multiple_of=8)

@@ -8,14 +8,13 @@ is bfloat16 throughout falls to 0.996. Architecture: Devlin et al. 2019, https:/
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.hardware import MOST_SIDE_BY_SIDE, side_by_side
+from vicinal.hardware import aside, spread
 from vicinal_text.folder import ModelFolder
 from vicinal_text.forward import Forward, scripted
 from vicinal_text.weights import tensors
@@ -67,12 +66,11 @@ class Bert:
 
         if self.device.type != "cpu":
             list(map(compute, batches(lengths, self.batch_size)))
-        elif sum(lengths) <= _ONE_THREAD:
-            with _threads(1):
-                compute(range(len(tokens)))
+        elif (total := sum(lengths)) <= _ONE_THREAD:
+            aside(lambda: compute(range(len(tokens))))
         else:  # a long batch that is the last one would leave the other threads idle
-            longest_first = reversed(batches(lengths, self.batch_size, _parts(sum(lengths))))
-            list(side_by_side().map(compute, longest_first))
+            most = 2 * total // _ONE_THREAD
+            spread(compute, lambda threads: batches(lengths, self.batch_size, min(threads, most))[::-1])
         return vectors
 
     def _batch(self, tokens: Sequence[Sequence[int]]) -> Tensor:
@@ -103,21 +101,6 @@ def _layers(weights: dict[str, Tensor], count: int) -> tuple[list[Tensor], list[
             biases.append(torch.cat([weights[f"{name}.bias"] for name in names]))
         norms += [*_norm(weights, f"{layer}attention.output"), *_norm(weights, f"{layer}output")]
     return matrices, biases, norms
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _parts(tokens: int) -> int:
-    """How many batches side by side compute so many tokens best."""
-    return min(int(torch.get_num_threads()), MOST_SIDE_BY_SIDE, 2 * tokens // _ONE_THREAD)
 
 
 def batches(lengths: Sequence[int], size: int, least: int = 1) -> list[list[int]]:

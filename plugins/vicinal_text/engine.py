@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vicinal.encoder import loaded
 from vicinal.errors import DependencyMissing
 from vicinal.hardware import Device, Precision, has_quick_bfloat16, torch_device
 from vicinal_text.folder import ModelFolder
@@ -44,7 +45,7 @@ class BertEngine:
         vectors: np.ndarray = bert.encode(tokens)
         return vectors
 
-    @cached_property
+    @loaded
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
@@ -53,11 +54,11 @@ class BertEngine:
         tokenizer.enable_truncation(self.folder.longest)
         return tokenizer
 
-    @cached_property
+    @loaded
     def _few(self) -> Any:
         return self._bert(torch_device(self.device), "float32")
 
-    @cached_property
+    @loaded
     def _many(self) -> Any:
         device = torch_device(self.device)
         if not _lowers(self.precision, device):
@@ -78,10 +79,11 @@ class BertEngine:
 
 
 class PipelineEngine:
-    """Any other model, by sentence-transformers."""
+    """Any other model, by sentence-transformers, whose tokenizers serve one thread at a time."""
 
     def __init__(self, folder: ModelFolder, precision: Precision, device: Device, batch_size: int) -> None:
         self.folder, self.precision, self.device, self.batch_size = folder, precision, device, batch_size
+        self._turn = Lock()
 
     @property
     def dimension(self) -> int:
@@ -91,10 +93,11 @@ class PipelineEngine:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of texts; see ``Engine``."""
         many = len(texts) > FEW_TEXTS or sum(map(len, texts)) > 4 * FEW_TOKENS
-        found: np.ndarray = self._pipeline.encode(texts, bfloat16=many and self._is_lowered)
+        with self._turn:
+            found: np.ndarray = self._pipeline.encode(texts, bfloat16=many and self._is_lowered)
         return found
 
-    @cached_property
+    @loaded
     def _pipeline(self) -> Any:
         if find_spec("sentence_transformers") is None:
             raise DependencyMissing(
@@ -105,7 +108,7 @@ class PipelineEngine:
 
         return Pipeline(self.folder, torch_device(self.device), self.batch_size)
 
-    @cached_property
+    @loaded
     def _is_lowered(self) -> bool:
         if not _lowers(self.precision, torch_device(self.device)):
             return False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
+from vicinal.encoder import loaded
 from vicinal.hardware import Device, Precision
 from vicinal.params import folder_or_name
 from vicinal_text.engine import BertEngine, Engine, PipelineEngine
@@ -44,6 +45,7 @@ class Sentence(Encoder):
     """Encodes texts; content and query are strings."""
 
     texts = True
+    concurrent = True
 
     class Params(Encoder.Params):
         model: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_name)] = MINILM
@@ -114,7 +116,7 @@ class Sentence(Encoder):
         text, query = (own if set_ is None else set_ for own, set_ in zip(self._folder.prompts, given, strict=True))
         return text, query
 
-    @cached_property
+    @loaded
     def _engine(self) -> Engine:
         kind = BertEngine if self._folder.is_plain_bert else PipelineEngine
         _ = self._folder.hash  # a packaged model that was tampered with must not be loaded

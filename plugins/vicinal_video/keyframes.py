@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -106,6 +107,10 @@ class Keyframes(Encoder):
         """A video, and what the image encoder says it is asked by."""
         return ("video", *self.image.queries)
 
+    @property
+    def concurrent(self) -> bool:
+        return self.image.concurrent
+
     def decode(self, item: Item) -> list[Segment]:
         """Read a video: a segment for each frame that is taken, which ends where the next one begins.
 
@@ -140,8 +145,7 @@ class Keyframes(Encoder):
         import numpy as np
 
         frames = [sample for sample in samples if not isinstance(sample, Vector)]
-        with self._one_at_a_time:
-            encoded = self.image.encode(frames)
+        encoded = self._encoded(frames)
         if len(frames) == len(samples):
             return encoded
         fresh = iter(encoded)
@@ -192,8 +196,11 @@ class Keyframes(Encoder):
         return [Segment(*each) for each in zip(samples, starts, ends, strict=True)] if samples else []
 
     def _vectors(self, frames: list[Any]) -> list[Vector]:
-        with self._one_at_a_time:
-            return [Vector(values) for values in self.image.encode(frames)]
+        return [Vector(values) for values in self._encoded(frames)]
+
+    def _encoded(self, frames: list[Any]) -> np.ndarray:
+        with nullcontext() if self.concurrent else self._one_at_a_time:
+            return self.image.encode(frames)
 
 
 def _path_of(content: Any) -> Path:

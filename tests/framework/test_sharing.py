@@ -89,6 +89,26 @@ def test_searches_go_on_while_a_run_writes_and_see_what_it_wrote(workshop, thing
     assert [hit.key for hit in things.search("new 1999", limit=1)] == ["n1999"]
 
 
+def test_a_concurrent_encoder_is_called_by_searches_while_a_run_encodes(workshop, things, monkeypatch):
+    workshop.write([*ROWS, ("new", "new", 1)])
+    monkeypatch.setattr(type(things.encoder), "concurrent", True)
+    encoding, asked, encode = threading.Event(), threading.Event(), things.encoder.encode
+
+    def slow(samples):
+        if list(samples) == ["new"]:
+            encoding.set()
+            assert asked.wait(60), "the search waits for the run"
+        return encode(samples)
+
+    monkeypatch.setattr(things.encoder, "encode", slow)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(things.ingest)
+        assert encoding.wait(60)
+        assert [hit.key for hit in things.search("text 7", limit=1)] == ["k7"]
+        asked.set()
+        assert run.result(60).new == 1
+
+
 def test_the_encoder_is_called_by_one_thread_at_a_time(things, monkeypatch):
     busy, encode = threading.Lock(), things.encoder.encode
 

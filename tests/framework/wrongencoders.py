@@ -82,6 +82,15 @@ class SharedBuffer(Tiny):
         return self.segments
 
 
+class SharedRows(Tiny):
+    concurrent = True
+
+    def encode(self, samples):
+        self.rows = super().encode(samples)
+        time.sleep(0.001)
+        return self.rows
+
+
 class ForeignError(Tiny):
     def decode(self, item):
         return [Segment(item.content[:1] + item.content[1:])] if item.content else super().decode(item)
@@ -265,6 +274,7 @@ WRONG = {
     "test_the_order_of_a_batch_does_not_matter": [SortsAndForgets],
     "test_encode_is_deterministic": [FirstOneWins],
     "test_vectors_are_stable_across_processes": [HashedVectors],
+    "test_encode_is_thread_safe_where_concurrent_says_so": [SharedRows],
     "test_an_empty_batch_gives_no_rows": [NoEmptyBatch],
     "test_a_batch_larger_than_the_window": [FixedBuffer],
     "test_a_query_equals_its_item": [OtherQuery],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
 
@@ -98,19 +97,6 @@ class TestWhatTheyShare:
                 assert sizes[0] == size
                 assert max(sizes[-threads:]) <= (size + 1) // 2
             assert max(sizes[-threads:]) - min(sizes[-threads:]) <= 1
-
-    def test_the_threads_of_torch_are_left_as_they_were(self):
-        import torch
-
-        from vicinal.hardware import side_by_side
-
-        before = torch.get_num_threads()
-        pool = side_by_side()
-        inside = set(pool.map(lambda _: torch.get_num_threads(), range(8)))
-        with ThreadPoolExecutor(1) as other:
-            assert other.submit(torch.get_num_threads).result() == before
-        assert torch.get_num_threads() == before
-        assert inside == {max(1, before // min(before, 8))}
 
     def test_a_gpu_that_is_not_there(self):
         import torch

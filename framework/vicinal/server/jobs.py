@@ -152,7 +152,8 @@ class Jobs:
 
     def _run(self, job: Job, options: dict[str, Any]) -> None:
         try:
-            encoder = self._solution.new_encoder()
+            shared = self._solution.encoder.concurrent
+            encoder = None if shared else self._solution.new_encoder()
             if job.kind == "retry":
                 report = self._solution.retry(encoder=encoder)
             else:

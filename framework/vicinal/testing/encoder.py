@@ -177,6 +177,17 @@ class EncoderContract:
         answer = self._ask(_embed, self.items)
         self._assert_same(self._vectors(), answer.value, "another process with other string hashes")
 
+    def test_encode_is_thread_safe_where_concurrent_says_so(self) -> None:
+        if not self.encoder.concurrent:
+            return
+        samples, expected = self._samples(), self._vectors()
+        encoder, start = self.make_encoder(), Barrier(THREADS)
+        with ThreadPoolExecutor(THREADS) as pool, _frequent_switches():
+            calls = [pool.submit(_encode_turned, encoder, samples, turn, start) for turn in range(THREADS)]
+        for turn, call in enumerate(calls):
+            turned = np.roll(expected, -turn, axis=0)
+            self._assert_same(call.result(), turned, f"the samples encoded on {THREADS} threads at once")
+
     def test_an_empty_batch_gives_no_rows(self) -> None:
         space = self.encoder.space
         width = space.dimension // 8 if space.kind == "binary" else space.dimension
@@ -309,6 +320,13 @@ def _decode_all(encoder: Encoder, items: Sequence[Item], turn: int, start: Barri
     start.wait()
     decoded = {number: encoder.decode(items[number]) for number in order}
     return [decoded[number] for number in range(len(items))]
+
+
+def _encode_turned(encoder: Encoder, samples: Sequence[Any], turn: int, start: Barrier) -> np.ndarray:
+    """Encode the samples beginning at another one on each thread; the first to come loads the model."""
+    turn %= len(samples)
+    start.wait()
+    return encoder.encode([*samples[turn:], *samples[:turn]])
 
 
 @contextmanager
