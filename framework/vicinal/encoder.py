@@ -75,8 +75,8 @@ class Encoder(ABC):
     def concurrent(self) -> bool:
         """Whether ``encode`` may be called by several threads at once; a class may set it as an attribute.
 
-        A search then need not wait until a run has encoded a whole window of samples, and a server has several batches
-        encoded at a time. Models are to be ``loaded`` by one thread.
+        A search then need not wait until a run has encoded a whole window of samples, and a server's run needs no model
+        of its own. Models are to be ``loaded`` by one thread.
         """
         return False
 

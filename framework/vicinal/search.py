@@ -145,8 +145,6 @@ class Search:
         encoder is free for others.
         """
         timer = Timer()
-        if self.encoder.concurrent:
-            encoded()
         prepared = self._prepare(asks, timer)
         encoded()
         answers: list[list[Hit] | Exception] = [one if isinstance(one, Exception) else [] for one in prepared]
