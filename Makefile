@@ -32,6 +32,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/during.py
 
 clean:
 	rm -rf .venv .venv-milvus configs/.vicinal

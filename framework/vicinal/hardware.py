@@ -5,15 +5,14 @@ torch is imported when a function needs it, and not before.
 
 from __future__ import annotations
 
-import functools
 import platform
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from vicinal.encoder import loaded
 from vicinal.errors import DependencyMissing
 from vicinal.malloc import keep_freed
 
@@ -66,54 +65,66 @@ def spread(work: Callable[[Part], Result], cut: Callable[[int], Sequence[Part]])
     One call at a time has all cores. A call that comes meanwhile waits for none of its parts: it is cut for one thread,
     and the system shares the cores out, so that a search does not wait for a run that encodes a thousand samples.
     """
-    threads = _threads()
-    if not threads.taken.acquire(blocking=False):
+    if not _CREW.taken.acquire(blocking=False):
         return aside(lambda: [work(part) for part in cut(1)])
     try:
-        parts = cut(threads.count)
-        return [work(parts[0])] if len(parts) == 1 else list(threads.cores.map(work, parts))
+        parts = cut(_CREW.count)
+        return [work(parts[0])] if len(parts) == 1 else list(_CREW.cores.map(work, parts))
     finally:
-        threads.taken.release()
+        _CREW.taken.release()
 
 
 def aside(work: Callable[[], Result]) -> Result:
     """The result of ``work``, computed on one thread whatever others do."""
-    return _threads().others.submit(work).result()
+    return _CREW.others.submit(work).result()
 
 
-@dataclass(frozen=True, slots=True)
-class _Threads:
-    """Those that compute for all encoders of the process: one a core, at most eight, and a few for calls beside."""
+class _Crew:
+    """The threads that compute for all encoders of the process: some for a call that has all cores, some for others."""
 
-    count: int
-    cores: ThreadPoolExecutor
-    others: ThreadPoolExecutor
-    taken: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self.taken = threading.Lock()
 
+    @loaded
+    def count(self) -> int:
+        """How many threads have all cores between them."""
+        import torch
 
-@functools.cache
-def _threads() -> _Threads:
-    """The threads, started.
+        keep_freed()
+        return min(int(torch.get_num_threads()), _MOST)
 
-    The number of torch's threads that a thread uses is set by the thread itself, but becomes the default of threads
-    that start later, so it is set back as soon as all have started.
-    """
-    import torch
+    @loaded
+    def cores(self) -> ThreadPoolExecutor:
+        """Those that have all cores."""
+        return self._started(self.count)
 
-    keep_freed()
-    before = torch.get_num_threads()
-    count = min(before, _MOST)
-    started = threading.Barrier(count + _BESIDE + 1)
+    @loaded
+    def others(self) -> ThreadPoolExecutor:
+        """Those for whoever comes meanwhile."""
+        return self._started(_BESIDE)
 
-    def start() -> None:
-        torch.get_num_threads()  # takes over the default, which would otherwise happen later and undo the next line
-        torch.set_num_threads(before // count)
-        started.wait()
+    def _started(self, size: int) -> ThreadPoolExecutor:
+        """Threads that have each their share of torch's threads.
 
-    cores, others = (ThreadPoolExecutor(size, "vicinal-compute", initializer=start) for size in (count, _BESIDE))
-    for pool, size in ((cores, count), (others, _BESIDE)):
+        That number is set by the thread itself, but becomes the default of threads that start later, so it is set back
+        as soon as all have started.
+        """
+        import torch
+
+        before, share = torch.get_num_threads(), torch.get_num_threads() // self.count
+        started = threading.Barrier(size + 1)
+
+        def start() -> None:
+            torch.get_num_threads()  # takes over the default, which would later undo the next line
+            torch.set_num_threads(max(share, 1))
+            started.wait()
+
+        pool = ThreadPoolExecutor(size, "vicinal-compute", initializer=start)
         for _ in range(size):
             pool.submit(int)
-    started.wait()
-    torch.set_num_threads(before)
-    return _Threads(count, cores, others)
+        started.wait()
+        torch.set_num_threads(before)
+        return pool
+
+
+_CREW = _Crew()
