@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from threading import RLock
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vicinal import params
 from vicinal.errors import BadItem, VicinalError
@@ -16,19 +14,7 @@ from vicinal.model import Item, Medium, Rendering, Segment, Space
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Encoder", "loaded"]
-
-T = TypeVar("T")
-
-_LOADING = RLock()
-
-
-class loaded(cached_property[T]):  # noqa: N801 (it is written as a decorator)
-    """A cached property that one thread makes while others wait for it: a model is loaded once, however many ask."""
-
-    def __get__(self, instance: object, owner: type | None = None) -> T:  # type: ignore[override]
-        with _LOADING:  # once it is made, it hides this property
-            return super().__get__(instance, owner)
+__all__ = ["Encoder"]
 
 
 class Encoder(ABC):
@@ -76,7 +62,7 @@ class Encoder(ABC):
         """Whether ``encode`` may be called by several threads at once; a class may set it as an attribute.
 
         A search then need not wait until a run has encoded a whole window of samples, and a server's run needs no model
-        of its own. Models are to be ``loaded`` by one thread.
+        of its own. Models are to be loaded by one thread, as ``vicinal.hardware.loaded`` sees to.
         """
         return False
 

@@ -9,26 +9,36 @@ import platform
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from vicinal.encoder import loaded
 from vicinal.errors import DependencyMissing
 from vicinal.malloc import keep_freed
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Device", "Precision", "aside", "has_quick_bfloat16", "spread", "torch_device"]
+__all__ = ["Device", "Precision", "aside", "has_quick_bfloat16", "loaded", "spread", "torch_device"]
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
 
+T = TypeVar("T")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 _MOST = 8
 _BESIDE = 4
+_LOADING = threading.RLock()
+
+
+class loaded(cached_property[T]):  # noqa: N801 (it is written as a decorator)
+    """A cached property that one thread makes while others wait for it: a model is loaded once, however many ask."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> T:  # type: ignore[override]
+        with _LOADING:  # once it is made, it hides this property
+            return super().__get__(instance, owner)
 
 
 def torch_device(device: Device) -> torch.device:

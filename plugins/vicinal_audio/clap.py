@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from vicinal import Item, Segment, Space
-from vicinal.encoder import loaded
+from vicinal.hardware import loaded
 from vicinal.model import Sentence
 from vicinal.params import ModelName
 from vicinal_audio.sound import SoundEncoder

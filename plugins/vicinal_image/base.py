@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from vicinal import Encoder, Item, Rendering, Segment
-from vicinal.encoder import loaded
-from vicinal.hardware import Device, Precision
+from vicinal.hardware import Device, Precision, loaded
 from vicinal.model import Medium
 from vicinal_image.frame import Decode, Preprocessing
 from vicinal_image.picture import MOST_PIXELS

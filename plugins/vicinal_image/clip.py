@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vicinal import Item, Segment, Space
-from vicinal.encoder import loaded
+from vicinal.hardware import loaded
 from vicinal.model import Sentence
 from vicinal.params import ModelName
 from vicinal_image.base import ImageEncoder, unit

@@ -7,9 +7,8 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vicinal.encoder import loaded
 from vicinal.errors import DependencyMissing
-from vicinal.hardware import Device, Precision, has_quick_bfloat16, torch_device
+from vicinal.hardware import Device, Precision, has_quick_bfloat16, loaded, torch_device
 from vicinal_text.folder import ModelFolder
 
 if TYPE_CHECKING:

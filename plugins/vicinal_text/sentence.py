@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
-from vicinal.encoder import loaded
-from vicinal.hardware import Device, Precision
+from vicinal.hardware import Device, Precision, loaded
 from vicinal.params import folder_or_name
 from vicinal_text.engine import BertEngine, Engine, PipelineEngine
 from vicinal_text.folder import MINILM, ModelFolder

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from vicinal.encoder import loaded
-from vicinal.hardware import aside, spread
+from vicinal.hardware import aside, loaded, spread
 
 SECONDS = 60
 
