@@ -75,7 +75,8 @@ class Solution(Parts):
 
         Args:
             limit: read only this many items of the source.
-            encoder: a ``new_encoder``, so that searches meanwhile need not take turns with the run.
+            encoder: a ``new_encoder``, so that searches meanwhile need not take turns with the run; one that is
+                ``concurrent`` needs no other.
 
         Raises:
             StoreBusy: another process writes to this solution.
