@@ -11,7 +11,7 @@ import torch
 import transformers
 from torch.nn.functional import normalize
 
-from vicinal.hardware import Device, Precision, has_quick_bfloat16, torch_device
+from vicinal.hardware import Device, Precision, has_quick_bfloat16, spread, torch_device
 from vicinal.pretrained import Tokenizer, network
 from vicinal_audio.weights import ClapFolder
 
@@ -34,8 +34,14 @@ class Ear:
 
     def encode(self, mels: np.ndarray) -> np.ndarray:
         """Vectors of ``(n, frames, bands)`` spectrograms, ``(n, dimension)`` float32 of length 1."""
-        rows = range(0, len(mels), self.batch_size)
-        return np.concatenate([self._batch(mels[row : row + self.batch_size], self.lowered) for row in rows])
+        batches = [mels[row : row + self.batch_size] for row in range(0, len(mels), self.batch_size)]
+
+        def vectors(batch: np.ndarray) -> np.ndarray:
+            return self._batch(batch, self.lowered)
+
+        if self.device.type != "cpu":
+            return np.concatenate([vectors(batch) for batch in batches])
+        return np.concatenate(spread(vectors, lambda _: batches))
 
     def _batch(self, mels: np.ndarray, lowered: bool) -> np.ndarray:
         inputs = torch.from_numpy(mels).to(self.device)[:, None].expand(-1, self.channels, -1, -1)
