@@ -61,8 +61,10 @@ class Encoder(ABC):
     def concurrent(self) -> bool:
         """Whether ``encode`` may be called by several threads at once; a class may set it as an attribute.
 
-        A search then need not wait until a run has encoded a whole window of samples, and a server's run needs no model
-        of its own. Models are to be loaded by one thread, as ``vicinal.hardware.loaded`` sees to.
+        A search then need not wait until a run has encoded a whole window of samples, a run has two windows in hand, so
+        that no core waits for the end of one, and a server's run needs no model of its own. Models are to be loaded by
+        one thread, as ``vicinal.hardware.loaded`` sees to, and batches computed by ``vicinal.hardware.spread``: calls
+        that each use all of torch's threads are slower at once than one after another.
         """
         return False
 

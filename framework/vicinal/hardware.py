@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -19,7 +20,17 @@ from vicinal.malloc import keep_freed
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Device", "Precision", "aside", "has_quick_bfloat16", "loaded", "spread", "torch_device"]
+__all__ = [
+    "Device",
+    "GivenUp",
+    "Precision",
+    "aside",
+    "has_quick_bfloat16",
+    "in_line",
+    "loaded",
+    "spread",
+    "torch_device",
+]
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -73,15 +84,46 @@ def spread(work: Callable[[Part], Result], cut: Callable[[int], Sequence[Part]])
     Each thread uses few of torch's own threads: batches that share all cores wait for each other after every layer, and
     all the more so while other threads want the cores too. A single part is computed by the caller, with all of them.
     One call at a time has all cores. A call that comes meanwhile waits for none of its parts: it is cut for one thread,
-    and the system shares the cores out, so that a search does not wait for a run that encodes a thousand samples.
+    and the system shares the cores out, so that a search does not wait for a run that encodes a thousand samples. The
+    calls of a run itself stand ``in_line``, and behind another one they need not end on all cores at the same time.
     """
-    if not _CREW.taken.acquire(blocking=False):
+    given_up = _LINE.given_up
+    before = _CREW.come(waits=given_up is not None)
+    if before is None:
         return aside(lambda: [work(part) for part in cut(1)])
     try:
-        parts = cut(_CREW.count)
-        return [work(parts[0])] if len(parts) == 1 else list(_CREW.cores.map(work, parts))
+        parts = cut(1 if before else _CREW.count)
+        if len(parts) == 1 and not before:
+            return [work(parts[0])]
+        return list(_CREW.cores.map(work if given_up is None else partial(_unless, given_up, work), parts))
     finally:
-        _CREW.taken.release()
+        _CREW.go()
+
+
+class GivenUp(BaseException):
+    """Nobody wants the result any more."""
+
+
+@contextmanager
+def in_line(given_up: Callable[[], bool]) -> Iterator[None]:
+    """What this thread ``spread``s is in no hurry, and has all cores when those before it in the line are done.
+
+    So several threads that encode for a run leave no core idle between one call and the next.
+
+    Raises:
+        GivenUp: before a part was begun, ``given_up`` said that nobody wants it any more.
+    """
+    _LINE.given_up = given_up
+    try:
+        yield
+    finally:
+        _LINE.given_up = None
+
+
+def _unless(given_up: Callable[[], bool], work: Callable[[Part], Result], part: Part) -> Result:
+    if given_up():
+        raise GivenUp
+    return work(part)
 
 
 def aside(work: Callable[[], Result]) -> Result:
@@ -93,7 +135,21 @@ class _Crew:
     """The threads that compute for all encoders of the process: some for a call that has all cores, some for others."""
 
     def __init__(self) -> None:
-        self.taken = threading.Lock()
+        self._lock = threading.Lock()
+        self._calls = 0
+
+    def come(self, *, waits: bool) -> int | None:
+        """How many calls have all cores before this one; None where it does not wait for them, and has none."""
+        with self._lock:
+            if self._calls and not waits:
+                return None
+            self._calls += 1
+            return self._calls - 1
+
+    def go(self) -> None:
+        """A call that came is done."""
+        with self._lock:
+            self._calls -= 1
 
     @loaded
     def count(self) -> int:
@@ -137,4 +193,10 @@ class _Crew:
         return pool
 
 
-_CREW = _Crew()
+class _Line(threading.local):
+    """Whether this thread stands in line, and until when."""
+
+    given_up: Callable[[], bool] | None = None
+
+
+_CREW, _LINE = _Crew(), _Line()

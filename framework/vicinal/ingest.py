@@ -1,7 +1,8 @@
 """The way in: source -> skip what the ledger knows -> decode in a pool -> encode -> write, with bounded queues between.
 
-Encoding runs on the caller's thread, reading and writing each on one of their own, decoding on a pool. The slowest
-stage sets the pace and memory stays flat. Whatever the moment at which a run ends, the next one goes on from there.
+Reading and writing run each on a thread of their own, decoding on a pool, and encoding on one thread, or two where the
+encoder is ``concurrent``: no core then waits for the last part of a batch. The slowest stage sets the pace and memory
+stays flat. Whatever the moment at which a run ends, the next one goes on from there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from vicinal.crew import END, Crew
 from vicinal.encoder import Encoder
 from vicinal.encoding import SUSPICIOUS, Encoding
 from vicinal.errors import BadItem, TooManyFailures
+from vicinal.hardware import in_line
 from vicinal.model import Failure, IngestReport, Item, item_id
 from vicinal.source import Source
 from vicinal.stores.lock import WriterLock
@@ -83,14 +85,15 @@ class Ingest:
         window = self.config.batch or self.encoder.window
         ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // self.encoder.together)
         decoded: queue.Queue[Future[list[Decoded]] | None] = queue.Queue(ahead)
-        encoded: queue.Queue[Batch | None] = queue.Queue(2)
+        encoded: queue.Queue[Future[Batch] | None] = queue.Queue(1)
         workers = os.cpu_count() or 2 if self.config.workers == "auto" else self.config.workers
-        with ThreadPoolExecutor(workers, "vicinal-decode") as pool, self._crew.interruptible():
+        encoders = ThreadPoolExecutor(2 if self.encoder.concurrent else 1, "vicinal-encode")
+        with encoders, ThreadPoolExecutor(workers, "vicinal-decode") as pool, self._crew.interruptible():
             reader = self._crew.start("vicinal-read", lambda: self._read(pool, decoded), decoded)
             writer = self._crew.start("vicinal-write", lambda: self._write_all(encoded))
             try:
                 for batch in self._batches(decoded, window):
-                    self._crew.put(encoded, self._encode(batch))
+                    self._crew.put(encoded, encoders.submit(self._encode, batch))
             except BaseException as error:
                 self._crew.fail(error)
             finally:
@@ -226,19 +229,23 @@ class Ingest:
             yield batch
 
     def _encode(self, batch: Batch) -> Batch:
-        sound, failures = self._stage.encode(batch)
+        if self._crew.stopped:
+            return Batch()
+        with in_line(lambda: self._crew.error is not None):
+            sound, failures = self._stage.encode(batch)
         self._record(failures)
         return sound
 
     # --- writing
 
-    def _write_all(self, encoded: queue.Queue[Batch | None]) -> None:
-        while (batch := encoded.get()) is not END:
-            if batch.items and self._crew.error is None:
-                try:
+    def _write_all(self, encoded: queue.Queue[Future[Batch] | None]) -> None:
+        while (future := encoded.get()) is not END:
+            try:
+                batch = future.result()
+                if batch.items and self._crew.error is None:
                     self._write(batch)
-                except BaseException as error:
-                    self._crew.fail(error)
+            except BaseException as error:
+                self._crew.fail(error)
 
     def _write(self, batch: Batch) -> None:
         """Metadata and intent, then vectors, then the ledger; each step can be repeated."""

@@ -52,7 +52,7 @@ class ImageEncoder(Encoder):
 
     @property
     def window(self) -> int:
-        return max(256, int(self.params.batch_size))
+        return max(128, int(self.params.batch_size))
 
     def decode(self, item: Item) -> list[Segment]:
         """Read an image: one segment, whose sample is what the network sees, ``(crop, crop, 3)`` uint8.

@@ -78,7 +78,7 @@ class Sentence(Encoder):
 
     @property
     def window(self) -> int:
-        return 1024
+        return 512
 
     def decode(self, item: Item) -> list[Segment]:
         """Check a text: one segment, the text itself without NUL characters.

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from vicinal.hardware import aside, loaded, spread
+from vicinal.hardware import GivenUp, aside, in_line, loaded, spread
 
 SECONDS = 60
 
@@ -56,6 +56,64 @@ def test_a_call_that_comes_meanwhile_waits_for_no_part_of_another():
         first.result(SECONDS)
     assert spread(str, lambda threads: cut_for.append(threads) or [1, 2]) == ["1", "2"]
     assert cut_for[1] == min(torch.get_num_threads(), 8), "once the first is done, all cores are free again"
+
+
+def spread_in_line(work, parts, given_up=bool):
+    with in_line(given_up):
+        return spread(work, lambda threads: parts(threads) if callable(parts) else parts)
+
+
+@pytest.mark.skipif(torch.get_num_threads() < 2, reason="there is one core")
+def test_a_call_in_line_begins_as_soon_as_a_core_is_free():
+    begun, behind = threading.Event(), threading.Event()
+
+    def work(part):
+        if part == "last":
+            begun.set()
+            assert behind.wait(SECONDS), "a core waits for the last part of the call before"
+        elif part == "behind":
+            behind.set()
+        return part
+
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(spread_in_line, work, ["last", "quick", "quick"])
+        assert begun.wait(SECONDS)
+        assert spread_in_line(work, ["behind", "behind"]) == ["behind", "behind"]
+        assert first.result(SECONDS) == ["last", "quick", "quick"]
+
+
+def test_a_call_in_line_waits_for_the_cores_and_another_does_not_wait_for_the_line():
+    begun, behind, go_on = threading.Event(), threading.Event(), threading.Event()
+    order, cut_for = [], []
+
+    def wait(_):
+        begun.set()
+        assert go_on.wait(SECONDS)
+        order.append("first")
+
+    with ThreadPoolExecutor(2) as others:
+        first = others.submit(spread_in_line, wait, range(50))
+        assert begun.wait(SECONDS)
+        second = others.submit(
+            spread_in_line,
+            lambda _: order.append("second"),
+            lambda threads: cut_for.append(threads) or behind.set() or [0],
+        )
+        assert behind.wait(SECONDS)
+        assert spread(str, lambda threads: cut_for.append(threads) or [1, 2]) == ["1", "2"]
+        assert order == []
+        go_on.set()
+        first.result(SECONDS), second.result(SECONDS)
+    assert order.index("second") >= 50 - torch.get_num_threads()
+    assert cut_for == [1, 1], "neither has all cores to itself"
+
+
+def test_a_call_in_line_that_is_given_up_begins_nothing_more():
+    done = []
+    with pytest.raises(GivenUp):
+        spread_in_line(done.append, range(50), given_up=lambda: len(done) > 4)
+    assert 4 < len(done) < 50
+    assert spread(str, lambda _: [1, 2]) == ["1", "2"], "the line is left"
 
 
 def test_what_fails_is_told_and_leaves_the_cores_free():

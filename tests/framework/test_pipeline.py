@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from run_of_tests import ROWS, Listed, Observer, assert_exact, items
@@ -31,6 +33,35 @@ def test_observers_are_told_of_every_item_once(lite):
 
 
 # --- encoders
+
+
+class Meeting(Hashed):
+    """Each call of ``encode`` waits a while for another one; knows how many there were at once."""
+
+    concurrent = False
+
+    def __init__(self, concurrent):
+        super().__init__()
+        self.concurrent, self.at_once, self._now, self._changed = concurrent, 0, 0, threading.Condition()
+
+    def encode(self, samples):
+        with self._changed:
+            self._now += 1
+            self.at_once = max(self.at_once, self._now)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.at_once > 1, timeout=60 if self.concurrent else 0.05)
+            self._now -= 1
+        return super().encode(samples)
+
+
+@pytest.mark.parametrize(("concurrent", "at_once"), [(True, 2), (False, 1)])
+def test_a_run_has_two_batches_encoded_at_once_where_the_encoder_is_concurrent(lite, concurrent, at_once):
+    things = lite.solution(extra="ingest: {batch: 20}")
+    things.encoder = Meeting(concurrent)
+    things.source = Listed(items(200))
+    assert things.ingest().new == 200
+    assert things.encoder.at_once == at_once
+    assert_exact(things, 200)
 
 
 class Exploding(Hashed):
