@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import rfft
+from scipy.sparse import csr_array
 
 from vicinal_audio.filters import hann, htk, slaney, through
 
@@ -41,7 +42,7 @@ class Hearing:
         return hann(int(self.settings["fft_window_size"]))
 
     @cached_property
-    def _bank(self) -> Any:
+    def _bank(self) -> csr_array:
         make = htk if self.settings["truncation"] == "fusion" else slaney
         low, high = float(self.settings["frequency_min"]), float(self.settings["frequency_max"])
         return make(self.rate, int(self.settings["fft_window_size"]), int(self.settings["feature_size"]), low, high)

@@ -13,8 +13,9 @@ from functools import cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import rfft
+from scipy.sparse import csr_array
 
-from vicinal_audio.filters import Bank, chroma, hann, htk, octaves, slaney, through
+from vicinal_audio.filters import chroma, hann, htk, octaves, slaney, through
 
 __all__ = ["CONTRAST", "FFT", "FINE", "HOP", "MEL", "Filters", "Spectra", "filters", "measure"]
 
@@ -57,8 +58,8 @@ class Filters:
     """Window and filter banks for one sample rate."""
 
     window: np.ndarray
-    mel: Bank
-    fine: Bank
+    mel: csr_array
+    fine: csr_array
     chroma: np.ndarray
     octaves: list[tuple[slice, int]]
 
@@ -71,10 +72,8 @@ class Filters:
 @cache
 def filters(rate: int) -> Filters:
     """The filters for a rate, made once."""
-    window = hann(FFT).astype(np.float32)
-    return Filters(
-        window, htk(rate, FFT, MEL), slaney(rate, FFT, FINE), chroma(rate, FFT), octaves(rate, FFT, CONTRAST)
-    )
+    window, mel, fine = (each.astype(np.float32) for each in (hann(FFT), htk(rate, FFT, MEL), slaney(rate, FFT, FINE)))
+    return Filters(window, mel, fine, chroma(rate, FFT), octaves(rate, FFT, CONTRAST))
 
 
 def measure(blocks: Iterable[np.ndarray], rate: int) -> Spectra:

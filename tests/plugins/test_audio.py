@@ -126,16 +126,10 @@ def test_filters_equal_those_of_the_libraries(rate):
     import librosa
     import torchaudio
 
-    def dense(bank):
-        rows = np.zeros((len(bank), 1025))
-        for row, (bins, weights) in zip(rows, bank, strict=True):
-            row[bins] = weights
-        return rows
-
     slaney_ = librosa.filters.mel(sr=rate, n_fft=2048, n_mels=128)
     htk_ = torchaudio.functional.melscale_fbanks(1025, 0.0, rate / 2, 64, rate).T.numpy()
-    assert np.abs(dense(slaney(rate, 2048, 128)) - slaney_).max() < 1e-6
-    assert np.abs(dense(htk(rate, 2048, 64)) - htk_).max() < 1e-4
+    assert np.abs(slaney(rate, 2048, 128).toarray() - slaney_).max() < 1e-6
+    assert np.abs(htk(rate, 2048, 64).toarray() - htk_).max() < 1e-4
     assert np.abs(chroma(rate, 2048) - librosa.filters.chroma(sr=rate, n_fft=2048)).max() < 1e-6
 
 
