@@ -30,7 +30,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `vicinal serve` does; n
 import common
 from common import Results, folder, median
 from vicinal import Solution
-from vicinal.search import Ask
+from vicinal.model import Ask
 from vicinal.server.gather import AT_ONCE
 
 CLIENTS = 32

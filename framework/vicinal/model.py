@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, ClassVar, Literal, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, overload
 
 from vicinal.errors import BadItem
 
 __all__ = [
+    "Ask",
     "Failure",
     "Hit",
     "IngestReport",
@@ -24,6 +26,7 @@ __all__ = [
     "Medium",
     "Metric",
     "Rendering",
+    "SearchResult",
     "Segment",
     "Sentence",
     "Space",
@@ -149,6 +152,45 @@ class Hit:
     def to_dict(self) -> dict[str, Any]:
         """The hit as the JSON object that every face prints."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One query, how many items it wants, and a filter; ``segments`` where it is decoded already."""
+
+    query: str | Path
+    limit: int = 10
+    filter: str = ""
+    segments: Sequence[Segment] | None = None
+
+
+class SearchResult(Sequence[Hit]):
+    """The hits of one query, best first, and how long each step took, in milliseconds."""
+
+    def __init__(self, hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
+        self.hits = list(hits)
+        self.timings_ms = timings_ms
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | list[Hit]:
+        return self.hits[index]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __repr__(self) -> str:
+        return f"SearchResult({self.hits!r})"
+
+    def to_dict(self, solution: str) -> dict[str, Any]:
+        """The result as the JSON object that ``search --json`` prints."""
+        return {
+            "solution": solution,
+            "hits": [hit.to_dict() for hit in self.hits],
+            "timings_ms": {name: round(value, 3) for name, value in self.timings_ms.items()},
+        }
 
 
 @dataclass(slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from vicinal.encoder import Encoder
 from vicinal.errors import BadItem, UnknownItem, VicinalError
-from vicinal.model import Hit, Metric, Segment, item_id
+from vicinal.model import Ask, Hit, Metric, SearchResult, Segment, item_id
 from vicinal.reranker import Reranker
 from vicinal.stores import tanimoto
 from vicinal.stores.engine import Index
@@ -21,48 +21,9 @@ from vicinal.stores.redis import MetadataStore
 if TYPE_CHECKING:
     from pluggy import HookRelay
 
-__all__ = ["Ask", "Search", "SearchResult", "similarity"]
+__all__ = ["Search", "similarity"]
 
 _QUERY_SEGMENTS = 64
-
-
-class SearchResult(Sequence[Hit]):
-    """The hits of one query, best first, and how long each step took, in milliseconds."""
-
-    def __init__(self, hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
-        self.hits = list(hits)
-        self.timings_ms = timings_ms
-
-    @overload
-    def __getitem__(self, index: int) -> Hit: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Hit]: ...
-    def __getitem__(self, index: int | slice) -> Hit | list[Hit]:
-        return self.hits[index]
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    def __repr__(self) -> str:
-        return f"SearchResult({self.hits!r})"
-
-    def to_dict(self, solution: str) -> dict[str, Any]:
-        """The result as the JSON object that ``search --json`` prints."""
-        return {
-            "solution": solution,
-            "hits": [hit.to_dict() for hit in self.hits],
-            "timings_ms": {name: round(value, 3) for name, value in self.timings_ms.items()},
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One query, how many items it wants, and a filter; ``segments`` where it is decoded already."""
-
-    query: str | Path
-    limit: int = 10
-    filter: str = ""
-    segments: Sequence[Segment] | None = None
 
 
 @dataclass(slots=True)

@@ -17,10 +17,10 @@ from vicinal.encoder import Encoder
 from vicinal.errors import NothingIndexed, StoreError, StoreUnreachable, UnknownItem, VicinalError
 from vicinal.ingest import Ingest
 from vicinal.lifecycle import Lifecycle
-from vicinal.model import Failure, IngestReport, Item, item_id
+from vicinal.model import Ask, Failure, IngestReport, Item, SearchResult, item_id
 from vicinal.parts import Parts
 from vicinal.plugins import Manager
-from vicinal.search import Ask, Search, SearchResult
+from vicinal.search import Search
 from vicinal.stores import without_password
 from vicinal.stores.engine import Index
 from vicinal.stores.lock import WriterLock

@@ -10,7 +10,7 @@ import pytest
 from vicinal import BadItem, Item, hookimpl
 from vicinal.errors import FilterError, NothingIndexed, StoreBusy, UnknownItem
 from vicinal.gate import Gate
-from vicinal.search import Ask
+from vicinal.model import Ask
 
 ROWS = [(f"k{number}", f"text {number}", 2000 + number % 10) for number in range(200)]
 YEAR = "fields: {year: 'int64 = 0'}"

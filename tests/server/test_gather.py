@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vicinal.search import Ask
+from vicinal.model import Ask
 from vicinal.server.gather import AT_ONCE, Gatherer
 from vicinal.server.problems import Problem
 from vicinal.server.settings import Settings

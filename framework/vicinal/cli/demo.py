@@ -15,7 +15,7 @@ from vicinal.errors import DependencyMissing, VicinalError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vicinal.search import SearchResult
+    from vicinal.model import SearchResult
     from vicinal.solution import Solution
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 
-from vicinal.search import Ask, SearchResult
+from vicinal.model import Ask, SearchResult
 from vicinal.server.problems import Problem
 from vicinal.server.settings import Settings
 

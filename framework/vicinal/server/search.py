@@ -9,8 +9,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from vicinal.errors import BadItem, VicinalError
-from vicinal.model import Hit, Segment
-from vicinal.search import Ask, SearchResult
+from vicinal.model import Ask, Hit, SearchResult, Segment
 from vicinal.server import schemas
 from vicinal.server.forms import Form, is_form, json_of, read_form
 from vicinal.server.host import served_of

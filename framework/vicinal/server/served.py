@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from vicinal.errors import StoreError, StoreUnreachable, UnknownItem, VicinalError
-from vicinal.model import Item, Medium, item_id
-from vicinal.search import Ask, SearchResult
+from vicinal.model import Ask, Item, Medium, SearchResult, item_id
 from vicinal.server import media
 from vicinal.server.gather import AT_ONCE, Gatherer
 from vicinal.server.jobs import Jobs
