@@ -18,6 +18,9 @@ from vicinal_audio.filters import hann, htk, slaney, through
 
 __all__ = ["Hearing"]
 
+_AT_ONCE = 128
+"""Frames whose spectra fit into a core's cache: ten seconds at once take half as long again, or three times as long."""
+
 
 class Hearing:
     """Turns samples into the input of a CLAP; ``settings`` are its preprocessor's."""
@@ -32,10 +35,15 @@ class Hearing:
         size, hop = int(self.settings["fft_window_size"]), int(self.settings["hop_length"])
         padded = np.pad(self._filled(samples), size // 2, mode="reflect")
         frames = sliding_window_view(padded, size)[::hop]
-        spectrum = rfft(frames * self._window, axis=1)
-        power = through(self._bank, np.square(spectrum.real) + np.square(spectrum.imag))
-        found: np.ndarray = 10 * np.log10(np.maximum(power, 1e-10))
+        power = [self._power(frames[at : at + _AT_ONCE]) for at in range(0, len(frames), _AT_ONCE)]
+        found: np.ndarray = 10 * np.log10(np.maximum(np.concatenate(power), 1e-10))
         return found.astype(np.float32)
+
+    def _power(self, frames: np.ndarray) -> np.ndarray:
+        spectrum = rfft(frames * self._window, axis=1, overwrite_x=True)
+        power = np.square(spectrum.real)
+        power += np.square(spectrum.imag)
+        return through(self._bank, power)
 
     @cached_property
     def _window(self) -> np.ndarray:
