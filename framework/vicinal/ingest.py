@@ -26,6 +26,7 @@ from vicinal.encoder import Encoder
 from vicinal.encoding import SUSPICIOUS, Encoding
 from vicinal.errors import BadItem, TooManyFailures
 from vicinal.hardware import in_line
+from vicinal.malloc import keep_freed
 from vicinal.model import Failure, IngestReport, Item, item_id
 from vicinal.source import Source
 from vicinal.stores.lock import WriterLock
@@ -80,6 +81,7 @@ class Ingest:
 
     def run(self) -> IngestReport:
         """Read, decode, encode and write everything that changed."""
+        keep_freed()
         self._stale = {failure.key for failure in self.metadata.failures()}
         self._stage.proven = bool(self.metadata.state().get("items"))
         window = self.config.batch or self.encoder.window

@@ -29,8 +29,9 @@ def share_arenas() -> None:
 def keep_freed() -> None:
     """Keep what a batch has freed for the next one, up to 128 MiB in place of what malloc guesses.
 
-    A network's layers take and free tens of megabytes a batch. Given back to the system each time, they come again page
-    by page, filled with zeros: up to 800,000 page faults in a run of 1,500 images, and a twentieth of its time.
+    A network's layers take and free tens of megabytes a batch, and a decoder some for each file. Given back to the
+    system each time, they come again page by page, filled with zeros: up to 800,000 page faults in a run of 1,500
+    images, and a twentieth of its time.
     """
     _set(_M_MMAP_THRESHOLD, _LARGEST, "MALLOC_MMAP_THRESHOLD_")
     _set(_M_TOP_PAD, _HEAP, "MALLOC_TOP_PAD_")

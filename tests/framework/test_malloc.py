@@ -34,16 +34,26 @@ def work():
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 share_arenas()
-keep_freed()
+{{keep}}
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 """
 
 
-def faults(**environment):
+RUN = """
+from vicinal import Solution
+with Solution.from_yaml("molecules.yaml") as molecules:
+    assert molecules.ingest().new == 1
+"""
+
+
+def faults(keep="keep_freed()", where=None, **environment):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")} | environment
-    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True, env=environment)
+    program = FAULTS.replace("{keep}", keep)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment, cwd=where
+    )
     return int(done.stdout)
 
 
@@ -51,6 +61,15 @@ def faults(**environment):
 class TestKeepFreed:
     def test_a_thread_gets_the_same_pages_again(self):
         assert faults() < PAGES / 50
+
+    def test_it_is_so_in_a_run_whose_encoder_has_no_network(self, tmp_path):
+        (tmp_path / "molecules.csv").write_text("name,smiles\nethanol,CCO\n")
+        (tmp_path / "molecules.yaml").write_text(
+            "name: molecules\nsource: {type: table, path: molecules.csv, key: name, content: smiles}\n"
+            "encoder: {type: morgan}\n"
+        )
+        assert faults("pass", tmp_path) > PAGES / 50
+        assert faults(RUN, tmp_path) < PAGES / 50
 
     def test_what_the_environment_says_stays(self):
         told = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}
