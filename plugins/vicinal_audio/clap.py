@@ -44,8 +44,8 @@ class Clap(SoundEncoder):
     class Params(SoundEncoder.Params):
         model: ModelName = "laion/clap-htsat-unfused"
         """A CLAP on the Hugging Face hub, or the folder of one."""
-        batch_size: int = Field(default=8, ge=1, le=1024)
-        """Pieces computed together. 8 is enough on a CPU, 64 and more are better on a GPU."""
+        batch_size: int = Field(default=4, ge=1, le=1024)
+        """Pieces computed together. 4 are best on a CPU, 64 and more on a GPU."""
         precision: Literal["auto", "fp32", "bf16"] = "auto"
         """``auto``: bfloat16 where the processor has it and vectors stay true, else float32."""
         device: Literal["auto", "cpu", "cuda"] = "auto"
