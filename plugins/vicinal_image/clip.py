@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from vicinal import Item, Segment, Space
 from vicinal.hardware import loaded
 from vicinal.model import Sentence
@@ -35,6 +37,8 @@ class Clip(ImageEncoder):
     class Params(ImageEncoder.Params):
         model: ModelName
         """A CLIP on the Hugging Face hub (``openai/clip-vit-base-patch32``), or the folder of one."""
+        batch_size: int = Field(default=8, ge=1, le=4096)
+        """Images computed together. 8 are best on a CPU, 64 to 256 on a GPU."""
 
     @property
     def space(self) -> Space:
