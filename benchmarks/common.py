@@ -20,6 +20,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -35,7 +36,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vicinal import BadItem, Encoder, Segment, Solution, Space, create_manager, hookimpl
+from vicinal import BadItem, Encoder, Item, Segment, Solution, Space, create_manager, hookimpl
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "configs" / "data"
@@ -174,6 +175,23 @@ def seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def alone(encoder: Encoder, samples: Sequence[Any], together: int = 0) -> float:
+    """Seconds of encoding samples, so many in a call; by itself as many as a run gives it."""
+    step = together or encoder.window
+    return seconds(lambda: [encoder.encode(samples[at : at + step]) for at in range(0, len(samples), step)])
+
+
+def pooled(reader: Encoder, encoder: Encoder, paths: Sequence[Path]) -> float:
+    """Seconds in which a plain pool of threads decodes files, and one call then encodes all; nothing is stored."""
+
+    def work() -> None:
+        with ThreadPoolExecutor(CORES) as pool:
+            found = list(pool.map(lambda path: reader.decode(Item(path.name, path)), paths))
+        encoder.encode([segment.sample for segments in found for segment in segments])
+
+    return seconds(work)
 
 
 def rounds(contenders: Mapping[str, Callable[[], float]], count: int) -> dict[str, list[float]]:

@@ -22,15 +22,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import common
 import memory
-from common import Results, compared, folder, rounds, seconds, solution
+from common import Results, alone, compared, folder, pooled, rounds, seconds, solution
 from program import Program
 
 sys.path.insert(0, str(common.DATA))
@@ -89,16 +86,6 @@ def ingested(where: Path, encoder: str, count: int, frames: Sequence[Any]) -> fl
         return taken
 
 
-def alone(encoder: Any, frames: Sequence[np.ndarray], together: int) -> float:
-    """Seconds of encoding frames, so many in a call."""
-
-    def encode() -> None:
-        for start in range(0, len(frames), together):
-            encoder.encode(frames[start : start + together])
-
-    return seconds(encode)
-
-
 def ingest(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
     from vicinal_image.resnet import ResNet18
@@ -108,19 +95,13 @@ def ingest(options: argparse.Namespace, results: Results) -> None:
         encoder = ResNet18(ResNet18.Params(weights=str(weights)))
         frames = [encoder.decode(Item("key", path))[0].sample for path in paths]
         encoder.encode(frames[:FEW])
-
-        def plain() -> None:
-            with ThreadPoolExecutor(common.CORES) as pool:
-                found = pool.map(lambda path: encoder.decode(Item("key", path)), paths)
-                encoder.encode([segment.sample for segments in found for segment in segments])
-
         settings = f"{{type: resnet18, weights: '{weights}'}}"
         ingested(few(where), settings, FEW, frames[:FEW])
         contenders: dict[str, Callable[[], float]] = {
-            "(a) the encoder alone": lambda: alone(encoder, frames, encoder.window),
+            "(a) the encoder alone": lambda: alone(encoder, frames),
             "(b) the notebook's loop": loop(paths, weights),
             "the encoder, one call for all": lambda: alone(encoder, frames, len(frames)),
-            "decoded in a plain pool, from files, then encoded": lambda: seconds(plain),
+            "decoded in a plain pool, from files, then encoded": lambda: pooled(encoder, encoder, paths),
             "vicinal": lambda: ingested(where / "pictures", settings, len(paths), frames[:FEW]),
         }
         taken = rounds(contenders, options.rounds)
@@ -140,7 +121,7 @@ def offline(options: argparse.Namespace, results: Results) -> None:
         encoder.encode(frames[:FEW])
         ingested(few(where), "{type: efficientnet_lite0}", FEW, frames[:FEW])
         contenders: dict[str, Callable[[], float]] = {
-            "(a) the encoder alone": lambda: alone(encoder, frames, encoder.window),
+            "(a) the encoder alone": lambda: alone(encoder, frames),
             "vicinal": lambda: ingested(where / "pictures", "{type: efficientnet_lite0}", len(paths), frames[:FEW]),
         }
         taken = rounds(contenders, options.rounds)

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 import common
-from common import Results, compared, folder, rounds, seconds, solution
+from common import Results, alone, compared, folder, pooled, rounds, seconds, solution
 from program import Program
 
 sys.path.insert(0, str(common.DATA))
@@ -106,14 +106,10 @@ def melstats(options: argparse.Namespace, results: Results) -> None:
         def arithmetic() -> None:
             place(list(pool.map(lambda sound: summarise(measure([sound], RATE)), sounds)))
 
-        def plain() -> None:
-            found = pool.map(lambda path: encoder.decode(Item("x", path)), paths)
-            encoder.encode([segment.sample for segments in found for segment in segments])
-
         contenders: dict[str, Callable[[], float]] = {
             "torchaudio and librosa, samples in memory": directly(sounds),
             "melstats' arithmetic, samples in memory": lambda: seconds(arithmetic),
-            "melstats in a plain pool, from files": lambda: seconds(plain),
+            "melstats in a plain pool, from files": lambda: pooled(encoder, encoder, paths),
             "vicinal": lambda: ingested(where, "{type: melstats}", len(paths), len(paths)),
         }
         ingested(where, "{type: melstats}", len(paths), len(paths))  # the pages of both stores' programs are nobody's
@@ -159,19 +155,10 @@ def clap(options: argparse.Namespace, results: Results) -> None:
         samples = [segment.sample for path in paths for segment in encoder.decode(Item("x", path))]
         encoder.encode(samples[:8])
 
-        def alone() -> None:
-            for at in range(0, len(samples), encoder.window):
-                encoder.encode(samples[at : at + encoder.window])
-
-        def plain() -> None:
-            with ThreadPoolExecutor(common.CORES) as pool:
-                found = pool.map(lambda path: encoder.decode(Item("x", path)), paths)
-                encoder.encode([segment.sample for segments in found for segment in segments])
-
         settings = f"{{type: clap, model: '{model}'}}"
         contenders: dict[str, Callable[[], float]] = {
-            "CLAP, decoded pieces in memory": lambda: seconds(alone),
-            "CLAP, decoded in a plain pool, from files": lambda: seconds(plain),
+            "CLAP, decoded pieces in memory": lambda: alone(encoder, samples),
+            "CLAP, decoded in a plain pool, from files": lambda: pooled(encoder, encoder, paths),
             "vicinal": lambda: ingested(where, settings, len(paths), len(paths)),
         }
         ingested(where, settings, len(paths), len(paths))

@@ -16,12 +16,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import common
-from common import Results, compared, folder, ratios, rounds, seconds, solution
+from common import Results, alone, compared, folder, pooled, ratios, rounds, seconds, solution
 from program import Program
 
 sys.path.insert(0, str(common.DATA))
@@ -65,15 +64,6 @@ def ingest(options: argparse.Namespace, results: Results) -> None:
         count = len(samples)
         encoder.encode(samples[: encoder.window])
 
-        def alone() -> None:
-            for start in range(0, count, encoder.window):
-                encoder.encode(samples[start : start + encoder.window])
-
-        def plain() -> None:
-            with ThreadPoolExecutor(common.CORES) as pool:
-                found = pool.map(lambda path: videos.decode(Item("x", path)), paths)
-                encoder.encode([segment.sample for segments in found for segment in segments])
-
         def decoding() -> None:
             for path in paths:
                 videos.decode(Item("x", path))
@@ -84,9 +74,9 @@ def ingest(options: argparse.Namespace, results: Results) -> None:
                 encoder.encode([encoder.decode(Item("x", image))[0].sample for image in images])
 
         contenders: dict[str, Callable[[], float]] = {
-            "(a) the image encoder alone, frames in memory": lambda: seconds(alone),
+            "(a) the image encoder alone, frames in memory": lambda: alone(encoder, samples),
             "(b) the loop: all frames decoded, one after another": lambda: seconds(loop),
-            "videos in a plain pool, from files, then encoded": lambda: seconds(plain),
+            "videos in a plain pool, from files, then encoded": lambda: pooled(videos, encoder, paths),
             "decoding alone, one thread": lambda: seconds(decoding),
             "vicinal": lambda: ingested(where / "videos", len(paths), count),
         }

@@ -44,6 +44,7 @@ class Clap(SoundEncoder):
     class Params(SoundEncoder.Params):
         model: ModelName = "laion/clap-htsat-unfused"
         """A CLAP on the Hugging Face hub, or the folder of one."""
+        # With 8 pieces a layer of the full-size network takes more than 32 MB, which glibc gives back each time.
         batch_size: int = Field(default=4, ge=1, le=1024)
         """Pieces computed together. 4 are best on a CPU, 64 and more on a GPU."""
         precision: Literal["auto", "fp32", "bf16"] = "auto"

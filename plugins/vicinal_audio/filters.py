@@ -10,9 +10,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from scipy.fft import rfft
 from scipy.sparse import csr_array
 
-__all__ = ["chroma", "hann", "htk", "octaves", "slaney", "through"]
+__all__ = ["chroma", "hann", "htk", "octaves", "power", "slaney", "through"]
 
 _PITCHES = 12
 
@@ -63,9 +64,17 @@ def octaves(rate: int, fft: int, count: int, lowest: float = 200.0, share: float
     return found
 
 
-def through(bank: csr_array, power: np.ndarray) -> np.ndarray:
+def power(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """The power spectrum of each frame, ``(rows, bins)``."""
+    spectrum = rfft(frames * window, axis=1, overwrite_x=True)
+    found: np.ndarray = np.square(spectrum.real)
+    found += np.square(spectrum.imag)
+    return found
+
+
+def through(bank: csr_array, rows: np.ndarray) -> np.ndarray:
     """What each filter lets through of each row, ``(rows, filters)``, in the wider type of the two."""
-    found: np.ndarray = (bank @ power.T).T
+    found: np.ndarray = (bank @ rows.T).T
     return found
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import rfft
 from scipy.sparse import csr_array
 
-from vicinal_audio.filters import hann, htk, slaney, through
+from vicinal_audio.filters import hann, htk, power, slaney, through
 
 __all__ = ["Hearing"]
 
@@ -35,15 +34,10 @@ class Hearing:
         size, hop = int(self.settings["fft_window_size"]), int(self.settings["hop_length"])
         padded = np.pad(self._filled(samples), size // 2, mode="reflect")
         frames = sliding_window_view(padded, size)[::hop]
-        power = [self._power(frames[at : at + _AT_ONCE]) for at in range(0, len(frames), _AT_ONCE)]
-        found: np.ndarray = 10 * np.log10(np.maximum(np.concatenate(power), 1e-10))
+        parts = (frames[at : at + _AT_ONCE] for at in range(0, len(frames), _AT_ONCE))
+        bands = np.concatenate([through(self._bank, power(part, self._window)) for part in parts])
+        found: np.ndarray = 10 * np.log10(np.maximum(bands, 1e-10))
         return found.astype(np.float32)
-
-    def _power(self, frames: np.ndarray) -> np.ndarray:
-        spectrum = rfft(frames * self._window, axis=1, overwrite_x=True)
-        power = np.square(spectrum.real)
-        power += np.square(spectrum.imag)
-        return through(self._bank, power)
 
     @cached_property
     def _window(self) -> np.ndarray:

@@ -12,10 +12,9 @@ from functools import cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import rfft
 from scipy.sparse import csr_array
 
-from vicinal_audio.filters import chroma, hann, htk, octaves, slaney, through
+from vicinal_audio.filters import chroma, hann, htk, octaves, power, slaney, through
 
 __all__ = ["CONTRAST", "FFT", "FINE", "HOP", "MEL", "Filters", "Spectra", "filters", "measure"]
 
@@ -121,14 +120,12 @@ def _frames(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _rows(frames: np.ndarray, bank: Filters) -> tuple[np.ndarray, ...]:
-    spectrum = rfft(frames * bank.window, axis=1, overwrite_x=True)
-    power = np.square(spectrum.real)
-    power += np.square(spectrum.imag)
-    pitch = np.einsum("tf,cf->tc", power, bank.chroma)
+    strength = power(frames, bank.window)
+    pitch = np.einsum("tf,cf->tc", strength, bank.chroma)
     strongest = pitch.max(axis=1, keepdims=True)
     pitch /= np.where(strongest < np.finfo(np.float32).tiny, 1, strongest)
-    magnitude = np.sqrt(power)
+    magnitude = np.sqrt(strength)
     ranked = [(np.sort(magnitude[:, bins], axis=1), few) for bins, few in bank.octaves]
     weak = np.concatenate([each[:, :few] for each, few in ranked], axis=1)
     strong = np.concatenate([each[:, -few:] for each, few in ranked], axis=1)
-    return through(bank.mel, power), through(bank.fine, power), pitch, weak, strong
+    return through(bank.mel, strength), through(bank.fine, strength), pitch, weak, strong
