@@ -17,7 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `vicinal serve` does; n
 import common
 from common import Results, folder
 from vicinal import Solution
-from vicinal.model import Ask
+from vicinal.types import Ask
 
 PAUSE = 0.02
 WORDS = (40, 120)

@@ -168,8 +168,8 @@ def _plain(rows: Sequence[str]) -> None:
 
 
 def skip(options: argparse.Namespace, results: Results) -> None:
-    from vicinal.changes import fingerprint
-    from vicinal.model import item_id
+    from vicinal.ingest.changes import fingerprint
+    from vicinal.types import item_id
 
     count = options.rows
     with folder() as where:

@@ -26,8 +26,8 @@ from typing import Any
 import common
 from common import Results, folder, median, solution
 from vicinal import Solution
-from vicinal.model import item_id
-from vicinal.stores.engine import Index
+from vicinal.stores.milvus_engine import Index
+from vicinal.types import item_id
 
 TARGET = 1.5
 LIMIT = 10

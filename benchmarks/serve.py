@@ -30,8 +30,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `vicinal serve` does; n
 import common
 from common import Results, folder, median
 from vicinal import Solution
-from vicinal.model import Ask
-from vicinal.server.gather import AT_ONCE
+from vicinal.server.batching import AT_ONCE
+from vicinal.types import Ask
 
 CLIENTS = 32
 GAIN, SHARE = 3.0, 0.7

@@ -94,8 +94,8 @@ def melstats(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
     from vicinal_audio.decode import blocks
     from vicinal_audio.melstats import MelStats
-    from vicinal_audio.spectra import measure
-    from vicinal_audio.summary import place, summarise
+    from vicinal_audio.spectrogram import measure
+    from vicinal_audio.statistics import place, summarise
 
     encoder = MelStats()
     with folder() as where, ThreadPoolExecutor(common.CORES) as pool:
@@ -207,7 +207,7 @@ def start(options: argparse.Namespace, results: Results) -> None:
 
 
 def scale(options: argparse.Namespace, results: Results) -> None:
-    from vicinal_audio.scale import DEVIATION, MEAN, SIZES
+    from vicinal_audio.normalization import DEVIATION, MEAN, SIZES
 
     found = statistics()
     for name, values, old in (("_MEAN", found.mean(axis=0), MEAN), ("_DEVIATION", found.std(axis=0), DEVIATION)):
@@ -221,8 +221,8 @@ def statistics() -> np.ndarray:
     """The statistics of the corpus that scale.py describes, ``(720, 226)``."""
     import soxr
 
-    from vicinal_audio.spectra import measure
-    from vicinal_audio.summary import summarise
+    from vicinal_audio.spectrogram import measure
+    from vicinal_audio.statistics import summarise
 
     def one(place: tuple[int, int, int]) -> np.ndarray:
         kind, number, turn = place

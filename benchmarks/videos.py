@@ -6,7 +6,8 @@ ingest   Generated videos of 640 × 360, H.264 as x264 writes it by default, a f
          encoder is loaded before any clock starts. On a CPU decoding takes its share of the cores from the encoder: how
          much, a row of its own says, and what tells the framework's cost is the third: the same videos read by vicinal
          in a plain pool of threads and then encoded, nothing stored.
-decode   Frames picked by the plan of vicinal_video.plan against decoding all frames, for key frames near and far apart.
+decode   Frames picked by the plan of vicinal_video.decode_plan against decoding all frames, for key frames near and
+         far apart.
 
 Contenders take turns; a ratio compares two of the same round. Shown are medians, with the lowest and the highest.
 """
@@ -54,8 +55,8 @@ def written(where: Path, count: int, options: dict[str, str] | None = None) -> l
 def ingest(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
     from vicinal_image.efficientnet import EfficientNetLite0
-    from vicinal_video.film import Film
     from vicinal_video.keyframes import Keyframes
+    from vicinal_video.video import Film
 
     with folder() as where:
         paths = written(where / "videos", options.videos)
@@ -98,9 +99,9 @@ def ingested(where: Path, count: int, segments: int) -> float:
 
 
 def decode(options: argparse.Namespace, results: Results) -> None:
-    from vicinal_video.film import Film
-    from vicinal_video.picks import intervals
-    from vicinal_video.plan import planned
+    from vicinal_video.decode_plan import planned
+    from vicinal_video.sampling import intervals
+    from vicinal_video.video import Film
 
     rows = []
     with folder() as where:

@@ -20,7 +20,7 @@ import click
 
 from vicinal.cli.app import app
 from vicinal.config.schema import json_schema
-from vicinal.plugins import Manager, Registry, create_manager
+from vicinal.plugin.manager import Manager, Registry, create_manager
 
 WIDTH = 88
 MARK = "<!-- Written by docs/generate.py; change the code, then run it again. -->\n\n"

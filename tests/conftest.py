@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import encoders
 from servers import MILVUS, Milvus, end, free_port, wait_for_port

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from vicinal.server.guard import _FRAME
+from vicinal.server.middleware import _FRAME
 from vicinal.server.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 DATA = ROOT / "configs" / "data"
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "page")]
+sys.path[:0] = [str(ROOT / "tests" / "helpers")]
 
-from site_of_samples import NAMES, SAMPLES, Server, chromium, copy_samples  # noqa: E402
+from browser_server import NAMES, SAMPLES, Server, chromium, copy_samples  # noqa: E402
 
 WIDE = {"viewport": {"width": 1280, "height": 820}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}

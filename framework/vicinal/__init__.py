@@ -14,37 +14,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vicinal.encoder import Encoder
     from vicinal.errors import BadItem, VicinalError
-    from vicinal.hookspecs import hookimpl
-    from vicinal.model import Failure, Hit, IngestReport, Item, Rendering, Segment, Space
-    from vicinal.params import LocalPath, Params
-    from vicinal.plugins import EncoderBlock, create_manager
-    from vicinal.reranker import Reranker
-    from vicinal.solution import Solution
-    from vicinal.source import Source
+    from vicinal.plugin.encoder import Encoder
+    from vicinal.plugin.hookspecs import hookimpl
+    from vicinal.plugin.manager import EncoderBlock, create_manager
+    from vicinal.plugin.params import LocalPath, Params
+    from vicinal.plugin.reranker import Reranker
+    from vicinal.plugin.source import Source
+    from vicinal.solution.solution import Solution
+    from vicinal.types import Failure, Hit, IngestReport, Item, Rendering, Segment, Space
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "BadItem": "errors",
-    "Encoder": "encoder",
-    "EncoderBlock": "plugins",
-    "Failure": "model",
-    "Hit": "model",
-    "IngestReport": "model",
-    "Item": "model",
-    "LocalPath": "params",
-    "Params": "params",
-    "Rendering": "model",
-    "Reranker": "reranker",
-    "Segment": "model",
-    "Solution": "solution",
-    "Source": "source",
-    "Space": "model",
+    "Encoder": "plugin.encoder",
+    "EncoderBlock": "plugin.manager",
+    "Failure": "types",
+    "Hit": "types",
+    "IngestReport": "types",
+    "Item": "types",
+    "LocalPath": "plugin.params",
+    "Params": "plugin.params",
+    "Rendering": "types",
+    "Reranker": "plugin.reranker",
+    "Segment": "types",
+    "Solution": "solution.solution",
+    "Source": "plugin.source",
+    "Space": "types",
     "VicinalError": "errors",
-    "create_manager": "plugins",
-    "hookimpl": "hookspecs",
+    "create_manager": "plugin.manager",
+    "hookimpl": "plugin.hookspecs",
 }
 
 __all__ = [

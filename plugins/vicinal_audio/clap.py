@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from vicinal import Item, Segment, Space
-from vicinal.hardware import loaded
-from vicinal.model import Sentence
-from vicinal.params import ModelName
-from vicinal_audio.sound import SoundEncoder
-from vicinal_audio.weights import ClapFolder, locate
+from vicinal.plugin.params import ModelName
+from vicinal.toolkit.torch_runtime import loaded
+from vicinal.types import Sentence
+from vicinal_audio.base import SoundEncoder
+from vicinal_audio.clap_dir import ClapFolder, locate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,18 +115,18 @@ class Clap(SoundEncoder):
 
     @loaded
     def _hearing(self) -> Any:
-        from vicinal_audio.hearing import Hearing
+        from vicinal_audio.clap_features import Hearing
 
         return Hearing(self._folder.hearing)
 
     @loaded
     def _ear(self) -> Any:
-        from vicinal_audio.tower import Ear
+        from vicinal_audio.clap_model import Ear
 
         return Ear(self._folder, self.params.device, self.params.precision, self.params.batch_size)
 
     @loaded
     def _reader(self) -> Any:
-        from vicinal_audio.tower import Reader
+        from vicinal_audio.clap_model import Reader
 
         return Reader(self._folder, self.params.device)

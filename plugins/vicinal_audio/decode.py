@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 
 from vicinal.errors import BadItem
-from vicinal.ffmpeg import checked, opened, packets
+from vicinal.toolkit.ffmpeg import checked, opened, packets
 
 __all__ = ["LEAST", "SILENCE", "Window", "audible", "blocks", "windows"]
 

@@ -1,6 +1,6 @@
 """Sounds by statistics of their spectra: sounds of like colour, pitch and movement get near vectors. Needs no weights.
 
-``vicinal_audio.summary`` has the formula. ``decode`` does all the work on the samples, so that files are measured on
+``vicinal_audio.statistics`` has the formula. ``decode`` does all the work on the samples, so that files are measured on
 all cores, and an item in hand is a kilobyte instead of its samples.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from vicinal import Space
-from vicinal_audio.sound import SoundEncoder
+from vicinal_audio.base import SoundEncoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +49,8 @@ class MelStats(SoundEncoder):
         return 128
 
     def _sample(self, parts: Iterable[np.ndarray]) -> Any:
-        from vicinal_audio.spectra import measure
-        from vicinal_audio.summary import summarise
+        from vicinal_audio.spectrogram import measure
+        from vicinal_audio.statistics import summarise
 
         return summarise(measure(parts, self.rate))
 
@@ -58,6 +58,6 @@ class MelStats(SoundEncoder):
         """Vectors of statistics, ``(n, 226)`` float32 of length 1."""
         import numpy as np
 
-        from vicinal_audio.summary import place
+        from vicinal_audio.statistics import place
 
         return place(samples) if len(samples) else np.zeros((0, DIMENSION), np.float32)

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from vicinal.errors import SourceError
-from vicinal.model import Failure, Item
+from vicinal.types import Failure, Item
 from vicinal_files.text import MAX_TEXT, megabytes
 
 __all__ = ["Columns", "Row", "row_failure"]

@@ -12,9 +12,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from vicinal.errors import SourceError
-from vicinal.model import Failure, Item
-from vicinal.params import LocalPath
-from vicinal.source import Source
+from vicinal.plugin.params import LocalPath
+from vicinal.plugin.source import Source
+from vicinal.types import Failure, Item
 from vicinal_files.globs import checked_glob, matcher
 from vicinal_files.text import no_file
 

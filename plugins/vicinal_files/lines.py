@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vicinal.model import Failure, Item
-from vicinal.params import LocalPath
-from vicinal.source import Source
+from vicinal.plugin.params import LocalPath
+from vicinal.plugin.source import Source
+from vicinal.types import Failure, Item
 from vicinal_files.text import MAX_TEXT, DamageError, NotUtf8, TooLong, estimate_lines, megabytes, read_lines
 
 __all__ = ["Lines"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from vicinal.model import Failure, Item
+    from vicinal.types import Failure, Item
 
 __all__ = ["peek"]
 
@@ -23,7 +23,7 @@ WIDTH = 200
 def peek(file: Path, limit: int, as_json: bool) -> None:
     """Show the first items that the source of FILE yields, and what it cannot read among them."""
     from vicinal.config import load_config
-    from vicinal.plugins import create_manager
+    from vicinal.plugin.manager import create_manager
 
     manager = create_manager()
     block = load_config(file, manager).source
@@ -34,7 +34,7 @@ def peek(file: Path, limit: int, as_json: bool) -> None:
 
 def _first(source: Iterable[Item | Failure], limit: int) -> Iterator[dict[str, Any]]:
     """The first items and the failures between them, ``limit`` of either at most."""
-    from vicinal.model import Item
+    from vicinal.types import Item
 
     left = {True: limit, False: limit}
     for found in source:
@@ -46,7 +46,7 @@ def _first(source: Iterable[Item | Failure], limit: int) -> Iterator[dict[str, A
 
 
 def _shown(found: Item | Failure) -> dict[str, Any]:
-    from vicinal.model import Failure
+    from vicinal.types import Failure
 
     if isinstance(found, Failure):
         return {"key": found.key, "failed": found.stage, "message": found.message}

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from vicinal.model import Failure, Item
-from vicinal.params import LocalPath
-from vicinal.source import Source
+from vicinal.plugin.params import LocalPath
+from vicinal.plugin.source import Source
+from vicinal.types import Failure, Item
 from vicinal_files.columns import Columns, Row
 from vicinal_files.csvfile import csv_rows
 from vicinal_files.jsonlfile import jsonl_rows

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from vicinal import Encoder, Item, Rendering, Segment
-from vicinal.hardware import Device, Precision, loaded
-from vicinal.model import Medium
-from vicinal_image.frame import Decode, Preprocessing
-from vicinal_image.picture import MOST_PIXELS
+from vicinal.toolkit.torch_runtime import Device, Precision, loaded
+from vicinal.types import Medium
+from vicinal_image.decode import MOST_PIXELS
+from vicinal_image.preprocess import Decode, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_image.run import Build, Engine
+    from vicinal_image.inference import Build, Engine
 
 __all__ = ["ImageEncoder"]
 
@@ -93,7 +93,7 @@ class ImageEncoder(Encoder):
 
     @loaded
     def _engine(self) -> Engine:
-        from vicinal_image.run import Engine
+        from vicinal_image.inference import Engine
 
         params = self.params
         return Engine(self._build(), self.preprocessing, self._precision, params.device, params.batch_size)

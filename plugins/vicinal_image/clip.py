@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from vicinal import Item, Segment, Space
-from vicinal.hardware import loaded
-from vicinal.model import Sentence
-from vicinal.params import ModelName
+from vicinal.plugin.params import ModelName
+from vicinal.toolkit.torch_runtime import loaded
+from vicinal.types import Sentence
 from vicinal_image.base import ImageEncoder, unit
-from vicinal_image.frame import Preprocessing
-from vicinal_image.hub import ClipFolder, locate
+from vicinal_image.clip_dir import ClipFolder, locate
+from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_image.run import Build
+    from vicinal_image.inference import Build
 
 __all__ = ["Clip"]
 
@@ -88,11 +88,11 @@ class Clip(ImageEncoder):
 
     @loaded
     def _reader(self) -> Any:
-        from vicinal_image.towers import Reader
+        from vicinal_image.clip_model import Reader
 
         return Reader(self._folder, self.params.device)
 
     def _build(self) -> Build:
-        from vicinal_image.towers import eye
+        from vicinal_image.clip_model import eye
 
         return eye(self._folder)

@@ -17,15 +17,15 @@ from pydantic import Field
 
 from vicinal import Space
 from vicinal.errors import DependencyMissing, PluginError
-from vicinal.hardware import Precision
-from vicinal_image import weights as files
+from vicinal.toolkit.torch_runtime import Precision
+from vicinal_image import checkpoints as files
 from vicinal_image.base import ImageEncoder, unit
-from vicinal_image.frame import Preprocessing
+from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_image.run import Build
+    from vicinal_image.inference import Build
 
 __all__ = ["EfficientNetLite0"]
 

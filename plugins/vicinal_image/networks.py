@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vicinal_image.catalogue import Architecture
+from vicinal_image.architectures import Architecture
 
 __all__ = ["EfficientNetLite0", "ResNet", "efficientnet_lite0_shapes", "random_weights"]
 

@@ -15,15 +15,15 @@ from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 
 from vicinal import LocalPath, Space
 from vicinal.errors import DependencyMissing
-from vicinal_image import weights as files
+from vicinal_image import checkpoints as files
+from vicinal_image.architectures import RESNETS, Architecture
 from vicinal_image.base import ImageEncoder, unit
-from vicinal_image.catalogue import RESNETS, Architecture
-from vicinal_image.frame import Preprocessing
+from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_image.run import Build
+    from vicinal_image.inference import Build
 
 __all__ = [
     "ResNeXt50",

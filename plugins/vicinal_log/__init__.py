@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from vicinal import hookimpl
-from vicinal.model import Failure, IngestReport
+from vicinal.types import Failure, IngestReport
 
 logger = logging.getLogger("vicinal")
 logger.addHandler(logging.NullHandler())  # else Python prints warnings on stderr where nobody set logging up

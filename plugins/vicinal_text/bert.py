@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.hardware import aside, spread
-from vicinal_text.folder import ModelFolder
-from vicinal_text.forward import Forward, scripted
-from vicinal_text.weights import tensors
+from vicinal.toolkit.torch_runtime import aside, spread
+from vicinal_text.bert_script import Forward, scripted
+from vicinal_text.model_dir import ModelFolder
+from vicinal_text.safetensors_reader import tensors
 
 __all__ = ["Bert"]
 

@@ -11,9 +11,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from vicinal.errors import PluginError
-from vicinal.pretrained import quiet
+from vicinal.toolkit.transformers_loading import quiet
 from vicinal_text.bert import batches
-from vicinal_text.folder import ModelFolder
+from vicinal_text.model_dir import ModelFolder
 
 __all__ = ["Pipeline"]
 

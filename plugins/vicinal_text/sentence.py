@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
-from vicinal.hardware import Device, Precision, loaded
-from vicinal.params import folder_or_name
-from vicinal_text.engine import BertEngine, Engine, PipelineEngine
-from vicinal_text.folder import MINILM, ModelFolder
-from vicinal_text.locate import locate
+from vicinal.plugin.params import folder_or_name
+from vicinal.toolkit.torch_runtime import Device, Precision, loaded
+from vicinal_text.backends import BertEngine, Engine, PipelineEngine
+from vicinal_text.model_dir import MINILM, ModelFolder
+from vicinal_text.resolve import locate
 
 if TYPE_CHECKING:
     import numpy as np

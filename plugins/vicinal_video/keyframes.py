@@ -19,12 +19,12 @@ from pydantic import Field, model_validator
 
 from vicinal import BadItem, Encoder, EncoderBlock, Item, Rendering, Segment, Space
 from vicinal.errors import PluginError
-from vicinal.model import Medium, Sentence
+from vicinal.types import Medium, Sentence
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_video.film import Film, Shown
+    from vicinal_video.video import Film, Shown
 
 __all__ = ["Keyframes"]
 
@@ -120,7 +120,7 @@ class Keyframes(Encoder):
         Raises:
             BadItem: it cannot be read, has no video track, or is longer than ``longest``.
         """
-        from vicinal_video.film import Film
+        from vicinal_video.video import Film
 
         film = Film(_path_of(item.content), self.params.longest)
         return self._planned(item.key, film) or self._segments(item.key, film, self._picks(film))
@@ -155,7 +155,7 @@ class Keyframes(Encoder):
         return Rendering("video", str(item.content))
 
     def _is_video(self, query: str | Path) -> bool:
-        from vicinal_video.film import is_film
+        from vicinal_video.video import is_film
 
         name = str(query)
         if "text" in self.queries and name.startswith(Sentence.MARK):
@@ -164,7 +164,7 @@ class Keyframes(Encoder):
 
     def _planned(self, key: str, film: Film) -> list[Segment]:
         """The frames of the intervals, without decoding all that nobody sees; none where that cannot be done."""
-        from vicinal_video.plan import planned
+        from vicinal_video.decode_plan import planned
 
         plan = planned(*film.stored(), self.params.every) if self.params.keyframes == "interval" else None
         if plan is None:
@@ -173,14 +173,14 @@ class Keyframes(Encoder):
         return found if len(found) == len(plan.wanted) else []
 
     def _picks(self, film: Film) -> Iterator[Shown]:
-        from vicinal_video.picks import intervals, scenes
+        from vicinal_video.sampling import intervals, scenes
 
         if self.params.keyframes == "scene":
             return scenes(film.frames(), self.params.threshold)
         return intervals(film.frames(), self.params.every)
 
     def _segments(self, key: str, film: Film, picks: Iterable[Shown]) -> list[Segment]:
-        from vicinal_video.picture import Developer
+        from vicinal_video.frame_convert import Developer
 
         developer: Developer | None = None
         samples: list[Any] = []

@@ -7,9 +7,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from collection import FLOATS
 
 import encoders
+from milvus_helpers import FLOATS
 from vicinal import create_manager
 from vicinal.config import check_config
 from vicinal.stores.milvus import Schema, VectorStore

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "data_image"))
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +18,8 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def minilm():
-    from vicinal_text.folder import MINILM
-    from vicinal_text.locate import locate
+    from vicinal_text.model_dir import MINILM
+    from vicinal_text.resolve import locate
 
     return locate(MINILM).path
 
@@ -32,7 +27,7 @@ def minilm():
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
     """Writes a film of each format once."""
-    from films import FORMATS, count_up, write
+    from video_helpers import FORMATS, count_up, write
 
     folder, made = tmp_path_factory.mktemp("films"), {}
 
@@ -49,14 +44,14 @@ def written(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_clap(tmp_path_factory):
-    from tinyclap import save
+    from tiny_clap import save
 
     return save(tmp_path_factory.mktemp("tiny-clap"))
 
 
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory):
-    from tinyclip import build
+    from tiny_clip import build
 
     return build(tmp_path_factory.mktemp("clip") / "tiny")
 
@@ -79,7 +74,8 @@ def no_downloads(monkeypatch, tmp_path):
 def resnet18(tmp_path_factory):
     """A seeded ResNet-18 of torchvision, and the file with its state dict."""
     import torch
-    from seeded import seeded
+
+    from random_networks import seeded
 
     model = seeded("resnet18")
     path = tmp_path_factory.mktemp("weights") / "seeded.pth"

@@ -74,7 +74,7 @@ class LazyGroup(click.Group):
 
     def _gather(self) -> None:
         if not self._gathered:
-            from vicinal.plugins import create_manager
+            from vicinal.plugin.manager import create_manager
 
             type(self)._gathered = True
             create_manager().register_commands(self)

@@ -16,7 +16,7 @@ from vicinal.errors import ConfigError, ExitCode
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
     """Check YAML FILES and print every mistake as file:line:col: key: message."""
     from vicinal.config import check_config
-    from vicinal.plugins import create_manager
+    from vicinal.plugin.manager import create_manager
 
     manager = create_manager()
     results = {}
@@ -38,6 +38,6 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
 def schema(as_json: bool) -> None:
     """Print the JSON Schema of a solution's YAML, with the parameters of every installed plugin."""
     from vicinal.config.schema import json_schema
-    from vicinal.plugins import create_manager
+    from vicinal.plugin.manager import create_manager
 
     print_json(json_schema(create_manager()))

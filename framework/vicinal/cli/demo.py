@@ -15,8 +15,8 @@ from vicinal.errors import DependencyMissing, VicinalError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vicinal.model import SearchResult
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
+    from vicinal.types import SearchResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def write_samples(directory: Path) -> None:
 
 
 def _run(sample: Sample, directory: Path, *, as_json: bool) -> dict[str, object]:
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(directory / sample.yaml) as solution:
         try:

@@ -20,8 +20,8 @@ from vicinal.cli.output import console, json_option, print_json, table
 from vicinal.errors import ExitCode, PluginError, VicinalError
 
 if TYPE_CHECKING:
-    from vicinal.encoder import Encoder
-    from vicinal.plugins import Manager
+    from vicinal.plugin.encoder import Encoder
+    from vicinal.plugin.manager import Manager
 
 _OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
 _NEEDS = "needs "
@@ -44,7 +44,7 @@ class Finding:
 @json_option
 def doctor(files: tuple[Path, ...], as_json: bool) -> int:
     """See what is installed and loadable, and whether the stores of the solutions FILES answer. Needs no network."""
-    from vicinal.plugins import create_manager
+    from vicinal.plugin.manager import create_manager
 
     manager = create_manager()
     with _without_network():
@@ -124,7 +124,7 @@ def _signature(encoder: Encoder) -> str:
 
 
 def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
     from vicinal.stores import without_password
 
     try:

@@ -10,7 +10,7 @@ import click
 from vicinal.cli.output import Progress, console, json_option, print_json, table
 
 if TYPE_CHECKING:
-    from vicinal.model import IngestReport
+    from vicinal.types import IngestReport
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -26,7 +26,7 @@ def ingest(file: Path, prune: bool, limit: int | None, as_json: bool) -> None:
     Unchanged items are passed over without being read; items that cannot be read are recorded, see `vicinal failures`.
     Ctrl-C finishes the batch in hand; the next run goes on from there.
     """
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     if prune and limit is not None:
         raise click.UsageError("--prune and --limit exclude each other: a limited run does not see every item.")
@@ -60,7 +60,7 @@ def show_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
 @json_option
 def failures(file: Path, retry: bool, as_json: bool) -> None:
     """List the items of the solution FILE that could not be indexed, with stage and reason."""
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         if retry:

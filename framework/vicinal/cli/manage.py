@@ -18,7 +18,7 @@ from vicinal.errors import ExitCode, VicinalError
 @json_option
 def status(file: Path, as_json: bool) -> None:
     """Show items, rows, failures, encoder, index and stores of the solution FILE."""
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         found = solution.status()
@@ -45,7 +45,7 @@ def status(file: Path, as_json: bool) -> None:
 @json_option
 def check(file: Path, repair: bool, as_json: bool) -> int:
     """See whether Milvus, metadata and ledger of the solution FILE agree, item by item. Exit code 1 when not."""
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         report = solution.check(repair=repair)
@@ -67,7 +67,7 @@ def check(file: Path, repair: bool, as_json: bool) -> int:
 @json_option
 def remove(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
     """Remove the items KEYS from the solution FILE. The next ingest adds them again if the source still has them."""
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         count = solution.remove(keys)
@@ -83,7 +83,7 @@ def remove(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
 @json_option
 def drop(file: Path, yes: bool, as_json: bool) -> None:
     """Remove the collection of the solution FILE and everything that Redis keeps of it. The source stays."""
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         if not (yes or as_json or _agreed(f"drop {solution.name!r} with {solution.status()['items']:,} items?")):
@@ -109,7 +109,7 @@ def _agreed(question: str) -> bool:
 @json_option
 def index(file: Path, as_json: bool) -> None:
     """Build the index of the solution FILE anew, as its YAML says now."""
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         built = solution.build_index()
@@ -125,7 +125,7 @@ def index(file: Path, as_json: bool) -> None:
 @json_option
 def export(file: Path, parquet: Path, as_json: bool) -> None:
     """Write every item of the solution FILE, its metadata and its vectors to the file PARQUET."""
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         try:
@@ -146,7 +146,7 @@ def export(file: Path, parquet: Path, as_json: bool) -> None:
 @json_option
 def import_(file: Path, parquet: Path, as_json: bool) -> None:
     """Read into the solution FILE what export wrote to PARQUET, without encoding anything."""
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         report = solution.import_(parquet)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vicinal.hookspecs import hookimpl
+from vicinal.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from vicinal.model import Failure, Hit, IngestReport
+    from vicinal.types import Failure, Hit, IngestReport
 
 __all__ = ["Progress", "console", "json_option", "print_json", "show_hits", "table"]
 

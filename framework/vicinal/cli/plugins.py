@@ -13,7 +13,7 @@ from vicinal.cli.output import console, json_option, print_json, table
 @json_option
 def plugins(as_json: bool) -> None:
     """List plugins: what they register, and, for one that is broken or incomplete, why and what to do."""
-    from vicinal.plugins import create_manager
+    from vicinal.plugin.manager import create_manager
 
     manager = create_manager()
     if as_json:
@@ -48,7 +48,7 @@ def plugin() -> None:
 @json_option
 def new(name: str, into: Path, as_json: bool) -> None:
     """Write an installable plugin NAME with an encoder, its tests and an example solution."""
-    from vicinal.scaffold import new_plugin
+    from vicinal.plugin.scaffold import new_plugin
 
     made = new_plugin(name, into)
     if as_json:

@@ -23,7 +23,7 @@ def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json
     QUERY is what the encoder reads (a text, a SMILES, the path of a file), or @key of an indexed item, which finds
     others like it. Several queries are answered in one call.
     """
-    from vicinal.solution import Solution
+    from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         results = solution.search(list(query), limit=limit, filter=filter_)

@@ -29,7 +29,7 @@ def serve(files: tuple[Path, ...], host: str, port: int) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from vicinal.server import create_app
-        from vicinal.server.run import run
+        from vicinal.server.serve import run
     except ImportError as error:
         raise DependencyMissing(f"{error.name} is not installed", hint="pip install 'vicinal[server]'") from error
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.WARNING)

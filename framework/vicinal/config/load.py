@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from vicinal.config.document import Document, Loc
 from vicinal.config.models import Block, SolutionConfig
 from vicinal.errors import ConfigError, PluginError
-from vicinal.plugins import Manager, Registry
+from vicinal.plugin.manager import Manager, Registry
 
 __all__ = ["check_config", "load_config"]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from vicinal.model import Metric
-from vicinal.params import Params
+from vicinal.plugin.params import Params
+from vicinal.types import Metric
 
 __all__ = ["Block", "FieldSpec", "IndexConfig", "IngestConfig", "SolutionConfig", "StoresConfig", "parse_field"]
 

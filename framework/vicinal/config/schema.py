@@ -6,7 +6,7 @@ from typing import Any
 
 from vicinal.config.models import SolutionConfig
 from vicinal.errors import PluginError
-from vicinal.plugins import Manager, Registry
+from vicinal.plugin.manager import Manager, Registry
 
 __all__ = ["json_schema"]
 

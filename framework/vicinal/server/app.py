@@ -10,13 +10,14 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 import vicinal
-from vicinal.server import ingest, items, problems, search, system
-from vicinal.server.guard import Guard
+from vicinal.server import api_errors as problems
 from vicinal.server.head import Head
-from vicinal.server.host import Host
+from vicinal.server.middleware import Guard
 from vicinal.server.openapi import describe
+from vicinal.server.routes import ingest, items, search, system
 from vicinal.server.settings import Settings
-from vicinal.solution import Solution
+from vicinal.server.state import Host
+from vicinal.solution.solution import Solution
 
 __all__ = ["create_app"]
 

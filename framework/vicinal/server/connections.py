@@ -16,7 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from vicinal.server.problems import Problem, respond
+from vicinal.server.api_errors import Problem, respond
 from vicinal.server.settings import Settings
 
 __all__ = ["Connection", "allow_files", "end_overdue", "limited"]

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from vicinal.errors import VicinalError
-from vicinal.hookspecs import hookimpl
-from vicinal.model import Failure, IngestReport
-from vicinal.server.problems import Problem, logger
-from vicinal.solution import Solution
+from vicinal.plugin.hookspecs import hookimpl
+from vicinal.server.api_errors import Problem, logger
+from vicinal.solution.solution import Solution
+from vicinal.types import Failure, IngestReport
 
 __all__ = ["Job", "Jobs"]
 

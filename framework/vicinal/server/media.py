@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote, urlsplit
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
-from vicinal.model import Rendering
-from vicinal.server.problems import Problem
+from vicinal.server.api_errors import Problem
+from vicinal.types import Rendering
 
 __all__ = ["content", "drawing", "path_of"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vicinal.model import Medium
+from vicinal.types import Medium
 
 __all__ = [
     "Added",

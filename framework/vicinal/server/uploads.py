@@ -11,8 +11,8 @@ from shutil import copyfileobj
 from typing import BinaryIO
 
 from vicinal.errors import ConfigError
-from vicinal.model import Item, item_id
-from vicinal.solution import Solution
+from vicinal.solution.solution import Solution
+from vicinal.types import Item, item_id
 
 __all__ = ["Uploads"]
 

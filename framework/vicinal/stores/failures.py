@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import redis
 
-from vicinal.model import Failure
-from vicinal.stores.connection import Connection
+from vicinal.stores.redis_connection import Connection
+from vicinal.types import Failure
 
 __all__ = ["Failures"]
 

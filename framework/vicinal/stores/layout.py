@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vicinal.config.models import FieldSpec
-from vicinal.model import Space
-from vicinal.stores.engine import Engine
+from vicinal.stores.milvus_engine import Engine
+from vicinal.types import Space
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from vicinal.errors import DependencyMissing, StoreBusy, StoreUnreachable
-from vicinal.malloc import share_arenas
+from vicinal.toolkit.malloc import share_arenas
 
 __all__ = ["FLUSH_BYTES", "EmbeddedRedis", "LiteFile", "redis_server"]
 

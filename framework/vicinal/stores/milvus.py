@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from vicinal.errors import StoreError, StoreUnreachable, UnsupportedByEngine
-from vicinal.stores.engine import Engine, Index
-from vicinal.stores.indexes import Indexes
+from vicinal.stores.index_builder import Indexes
 from vicinal.stores.layout import Candidate, Layout, Schema, as_query, candidate, cut
 from vicinal.stores.local import LiteFile
-from vicinal.stores.milvuserrors import knock, translated
+from vicinal.stores.milvus_engine import Engine, Index
+from vicinal.stores.milvus_errors import knock, translated
 
 if TYPE_CHECKING:
     import numpy as np

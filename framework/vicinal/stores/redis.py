@@ -20,10 +20,10 @@ from typing import Any
 import orjson
 import redis
 
-from vicinal.model import Failure
-from vicinal.stores.connection import Connection
 from vicinal.stores.failures import Failures
 from vicinal.stores.records import Entry, Record
+from vicinal.stores.redis_connection import Connection
+from vicinal.types import Failure
 
 __all__ = ["MetadataStore"]
 

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from vicinal.errors import BadItem
-from vicinal.model import Space
-from vicinal.params import Params
+from vicinal.plugin.params import Params
+from vicinal.types import Space
 
 __all__ = ["assert_described", "assert_frozen", "assert_refused", "assert_same", "assert_strict"]
 

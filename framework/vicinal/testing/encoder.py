@@ -14,11 +14,11 @@ from typing import Any, ClassVar, get_args, get_type_hints
 
 import numpy as np
 
-from vicinal.encoder import Encoder
 from vicinal.errors import BadItem
-from vicinal.model import Item, Medium, Rendering, Segment, Space
+from vicinal.plugin.encoder import Encoder
 from vicinal.testing.checks import assert_described, assert_frozen, assert_refused, assert_same, assert_strict
 from vicinal.testing.process import Answer, ask
+from vicinal.types import Item, Medium, Rendering, Segment, Space
 
 __all__ = ["EncoderContract"]
 

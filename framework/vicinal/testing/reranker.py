@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from vicinal.model import Hit
-from vicinal.reranker import Reranker
+from vicinal.plugin.reranker import Reranker
 from vicinal.testing.checks import assert_described, assert_frozen, assert_strict
 from vicinal.testing.process import ask
+from vicinal.types import Hit
 
 __all__ = ["RerankerContract"]
 

@@ -12,10 +12,10 @@ import orjson
 import pytest
 
 from vicinal.errors import SourceError
-from vicinal.model import Failure, Item
-from vicinal.source import Source
+from vicinal.plugin.source import Source
 from vicinal.testing.checks import assert_described, assert_frozen, assert_strict
 from vicinal.testing.process import ask
+from vicinal.types import Failure, Item
 
 __all__ = ["SourceContract"]
 

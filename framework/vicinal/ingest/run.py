@@ -1,0 +1,303 @@
+"""The way in: source -> skip what the ledger knows -> decode in a pool -> encode -> write, with bounded queues between.
+
+Reading and writing run each on a thread of their own, decoding on a pool, and encoding on one thread, or two where the
+encoder is ``concurrent``: no core then waits for the last part of a batch. The slowest stage sets the pace and memory
+stays flat. Whatever the moment at which a run ends, the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from vicinal.config.models import FieldSpec, IngestConfig
+from vicinal.errors import BadItem, TooManyFailures
+from vicinal.ingest.batch import Batch, Decoded
+from vicinal.ingest.changes import Change, SeenIds, compare
+from vicinal.ingest.encode_stage import SUSPICIOUS, Encoding
+from vicinal.ingest.worker_group import END, Crew
+from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.source import Source
+from vicinal.stores.lock import WriterLock
+from vicinal.stores.milvus import VectorStore
+from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.malloc import keep_freed
+from vicinal.toolkit.torch_runtime import in_line
+from vicinal.types import Failure, IngestReport, Item, item_id
+
+if TYPE_CHECKING:
+    from pluggy import HookRelay
+
+__all__ = ["Ingest"]
+
+_READ_FIRST, _READ_BATCH = 64, 1_000
+_READ_SECONDS = 0.2
+_IDLE_SECONDS = 1.0
+_READ_BYTES = 4 * 1024 * 1024
+_SEGMENTED_AHEAD = 16
+
+
+@dataclass(slots=True)
+class Ingest:
+    """One run of one solution. ``run`` returns its report, or raises with everything done so far committed."""
+
+    source: Source
+    encoder: Encoder
+    vectors: VectorStore
+    metadata: MetadataStore
+    config: IngestConfig
+    fields: dict[str, FieldSpec]
+    hook: HookRelay
+    limit: int | None = None
+    only: Collection[str] | None = None
+    lock: WriterLock | None = None
+    encoding: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    """Held while the encoder works: a lock, unless it may be called by several threads at once."""
+    report: IngestReport = field(init=False)
+    complete: bool = field(init=False, default=False)
+    seen: SeenIds = field(init=False, default_factory=SeenIds)
+    _stage: Encoding = field(init=False)
+    _crew: Crew = field(init=False, default_factory=Crew)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _stale: set[str] = field(init=False, default_factory=set)
+    _read_out: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.report = IngestReport(self.metadata.name)
+        self._stage = Encoding(self.encoder, self.fields, self.encoding)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether ``interrupt`` or Ctrl-C ended the run."""
+        return self._crew.interrupted
+
+    def run(self) -> IngestReport:
+        """Read, decode, encode and write everything that changed."""
+        keep_freed()
+        self._stale = {failure.key for failure in self.metadata.failures()}
+        self._stage.proven = bool(self.metadata.state().get("items"))
+        window = self.config.batch or self.encoder.window
+        ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // self.encoder.together)
+        decoded: queue.Queue[Future[list[Decoded]] | None] = queue.Queue(ahead)
+        encoded: queue.Queue[Future[Batch] | None] = queue.Queue(1)
+        workers = os.cpu_count() or 2 if self.config.workers == "auto" else self.config.workers
+        encoders = ThreadPoolExecutor(2 if self.encoder.concurrent else 1, "vicinal-encode")
+        with encoders, ThreadPoolExecutor(workers, "vicinal-decode") as pool, self._crew.interruptible():
+            reader = self._crew.start("vicinal-read", lambda: self._read(pool, decoded), decoded)
+            writer = self._crew.start("vicinal-write", lambda: self._write_all(encoded))
+            try:
+                for batch in self._batches(decoded, window):
+                    self._crew.put(encoded, encoders.submit(self._encode, batch))
+            except BaseException as error:
+                self._crew.fail(error)
+            finally:
+                encoded.put(END)
+                writer.join()
+                self._drain(decoded)
+                reader.join()
+        if self._crew.error is not None:
+            raise self._crew.error
+        if self.complete:
+            self.metadata.clear_failures(sorted(self._stale))
+        if not self.interrupted:
+            self._check_budget(final=True)
+        return self.report
+
+    def write(self, batches: Iterator[Batch]) -> IngestReport:
+        """Write batches that are encoded already, as ``import`` reads them, without what the ledger knows."""
+        for batch in batches:
+            changed = batch.only([item.change.is_needed for item in batch.items])
+            unchanged = len(batch.items) - len(changed.items)
+            self.report.seen += len(batch.items)
+            self.report.unchanged += unchanged
+            if unchanged:
+                self.hook.batch_written(solution=self.metadata.name, new=0, updated=0, unchanged=unchanged)
+            if changed.items:
+                self._write(changed)
+        return self.report
+
+    def add(self, item: Item) -> Literal["new", "updated", "unchanged"]:
+        """Index one item here and now; a store that goes away is not waited for.
+
+        Raises:
+            BadItem: it cannot be indexed; nothing is recorded.
+        """
+        self._crew.stop()
+        changes, _, failures = compare([item], self.seen, self.metadata.lookup)
+        if failures:
+            raise BadItem(failures[0].message)
+        if not changes:
+            return "unchanged"
+        self._write(self._stage.single(changes[0]))
+        return "new" if changes[0].is_new else "updated"
+
+    def interrupt(self) -> None:
+        """End the run after the batch in hand, as Ctrl-C does."""
+        self._crew.interrupt()
+
+    # --- reading
+
+    def _read(self, pool: ThreadPoolExecutor, decoded: queue.Queue[Any]) -> None:
+        """Pass on what the source gives, in ever larger batches, so that decoding begins at once; or what there is.
+
+        A source may give an item in a millisecond or in a minute, and what it gave is not to wait for the next ones.
+        """
+        items: list[Item] = []
+        failures: list[Failure] = []
+        held, full, since = 0, _READ_FIRST, time.monotonic()
+        for count, thing in enumerate(self._things()):
+            if self._crew.stopped or count == self.limit:
+                break
+            if isinstance(thing, Failure):
+                failures.append(thing)
+            else:
+                items.append(thing)
+                held += len(thing.content) if isinstance(thing.content, str) else 0
+            slow = time.monotonic() - since > _READ_SECONDS
+            if slow or len(items) + len(failures) >= full or held > _READ_BYTES:
+                self._pass_on(items, failures, pool, decoded)
+                items, failures, held = [], [], 0
+                full, since = min(2 * full, _READ_BATCH), time.monotonic()
+        else:
+            self.complete = self.limit is None
+        if not self._crew.stopped:
+            self._pass_on(items, failures, pool, decoded)
+        self.complete = self.complete and not self._crew.stopped
+
+    def _things(self) -> Iterator[Item | Failure]:
+        for thing in self.source:
+            if self.only is None or thing.key in self.only:
+                yield thing
+
+    def _pass_on(
+        self, items: list[Item], failures: list[Failure], pool: ThreadPoolExecutor, decoded: queue.Queue[Any]
+    ) -> None:
+        if failures:
+            self.seen.add([item_id(failure.key) for failure in failures])
+        changes, unchanged, more = compare(items, self.seen, partial(self._crew.patiently, self.metadata.lookup))
+        with self._lock:
+            self.report.seen += len(items) + len(failures)
+            self.report.unchanged += unchanged
+        self._record(failures + more)
+        if unchanged:
+            self.hook.batch_written(solution=self.metadata.name, new=0, updated=0, unchanged=unchanged)
+        task = 1 if self.encoder.segmented else self.encoder.together  # a film takes seconds, and its segments are many
+        for start in range(0, len(changes), task):
+            self._crew.put(decoded, pool.submit(self._decode, changes[start : start + task]))
+
+    def _decode(self, changes: Sequence[Change]) -> list[Decoded]:
+        done, failures = self._stage.decode(changes)
+        self._record(failures)
+        return done
+
+    # --- encoding
+
+    def _batches(self, decoded: queue.Queue[Any], window: int) -> Iterator[Batch]:
+        """Batches of about ``window`` segments; the first has a quarter, so that encoding need not wait for long.
+
+        Where the config says how large a batch is, all are. What there is goes on where nothing comes for a second.
+        """
+        first = window if self.config.batch else min(window, max(2 * SUSPICIOUS, window // 4))
+        batch, size, full = Batch(), 0, first
+        while True:
+            try:
+                future = decoded.get(timeout=_IDLE_SECONDS if batch.items else None)
+            except queue.Empty:
+                if self._crew.stopped:
+                    return
+                yield batch
+                batch, size = Batch(), 0
+                continue
+            if future is END:
+                break
+            if self._crew.stopped:
+                return
+            for item in future.result():
+                batch.items.append(item)
+                size += len(item.segments)
+                if size >= full:
+                    yield batch
+                    batch, size, full = Batch(), 0, window
+        self._read_out = True
+        if batch.items and not self._crew.stopped:
+            yield batch
+
+    def _encode(self, batch: Batch) -> Batch:
+        if self._crew.stopped:
+            return Batch()
+        with in_line(lambda: self._crew.error is not None):
+            sound, failures = self._stage.encode(batch)
+        self._record(failures)
+        return sound
+
+    # --- writing
+
+    def _write_all(self, encoded: queue.Queue[Future[Batch] | None]) -> None:
+        while (future := encoded.get()) is not END:
+            try:
+                batch = future.result()
+                if batch.items and self._crew.error is None:
+                    self._write(batch)
+            except BaseException as error:
+                self._crew.fail(error)
+
+    def _write(self, batch: Batch) -> None:
+        """Metadata and intent, then vectors, then the ledger; each step can be repeated."""
+        if self.lock is not None:
+            self.lock.check()
+        entries = {item.change.id: item.change.entry(len(item.segments)) for item in batch.items}
+        begun = {item.change.id: entries[item.change.id].begun(item.change.before) for item in batch.items}
+        self._crew.patiently(self.metadata.begin, {item.change.id: item.change.record() for item in batch.items}, begun)
+        self._crew.patiently(self.vectors.upsert, batch.rows(self.vectors))
+        self._crew.patiently(self.vectors.delete, batch.surplus())
+        new = sum(item.change.is_new for item in batch.items)
+        keys = [item.change.item.key for item in batch.items]
+        self._crew.patiently(self.metadata.commit, entries, [key for key in keys if key in self._stale])
+        with self._lock:
+            self.report.new += new
+            self.report.updated += len(batch.items) - new
+        self.hook.batch_written(solution=self.metadata.name, new=new, updated=len(batch.items) - new, unchanged=0)
+
+    # --- failures and the end of a run
+
+    def _record(self, failures: list[Failure]) -> None:
+        if not failures:
+            return
+        self._crew.patiently(self.metadata.fail, failures)
+        with self._lock:
+            self.report.failed += len(failures)
+            self._stale.difference_update(failure.key for failure in failures)
+        self.hook.item_failed(solution=self.metadata.name, failures=failures)
+        self._check_budget()
+
+    def _check_budget(self, *, final: bool = False) -> None:
+        budget = self.config.max_failures
+        if budget is None:
+            return
+        if isinstance(budget, str):
+            if not final and self.report.seen < 1_000:
+                return  # a share of few items says little
+            spent = self.report.failed > float(budget.rstrip("%")) / 100 * self.report.seen
+        else:
+            spent = self.report.failed > budget
+        if spent:
+            error = TooManyFailures(
+                f"{self.report.failed} of {self.report.seen} items failed, more than ingest.max_failures: {budget}",
+                hint="`vicinal failures` lists them with their reasons; what was indexed before is kept",
+            )
+            if final:
+                raise error
+            self._crew.fail(error)
+
+    def _drain(self, decoded: queue.Queue[Any]) -> None:
+        """Let a reader that waits for a place come to its end."""
+        while not self._read_out and (future := decoded.get()) is not END:
+            future.cancel()

@@ -1,0 +1,136 @@
+"""Names and the classes behind them: what plugins add to, and what a YAML's ``type`` is looked up in."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Generic, TypeVar
+
+from vicinal.errors import DependencyMissing, PluginError
+from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.reranker import Reranker
+from vicinal.plugin.source import Source
+
+__all__ = ["Registrar", "Registration", "Registry", "reason"]
+
+Kind = TypeVar("Kind", bound=Source | Encoder | Reranker)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration(Generic[Kind]):
+    """A name that a plugin registered: where its class is, and which modules that class will import when it works."""
+
+    name: str
+    target: str
+    summary: str
+    plugin: str
+    requires: tuple[str, ...] = ()
+    install: str = ""
+
+    def missing(self) -> list[str]:
+        """The required modules that are not installed; looks for them without importing them."""
+        return [module for module in self.requires if find_spec(module.partition(".")[0]) is None]
+
+    def remedy(self) -> str:
+        """The pip command that installs what is missing."""
+        return f'pip install "{self.install}"' if self.install else f"pip install {' '.join(self.missing())}"
+
+
+class Registry(Generic[Kind]):
+    """The sources, encoders or rerankers that are known by name."""
+
+    def __init__(self, kind: str, base: type[Kind]) -> None:
+        self.kind = kind
+        self._base = base
+        self._entries: dict[str, Registration[Kind]] = {}
+
+    def __iter__(self) -> Iterator[Registration[Kind]]:
+        return iter(sorted(self._entries.values(), key=lambda entry: entry.name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def add(self, entry: Registration[Kind]) -> None:
+        """Add a registration; a name that another plugin has is an error that names both."""
+        taken = self._entries.get(entry.name)
+        if taken is not None:
+            raise PluginError(
+                f"{self.kind} {entry.name!r} is registered by both {taken.plugin!r} and {entry.plugin!r}",
+                hint="uninstall one of the two plugins",
+            )
+        self._entries[entry.name] = entry
+
+    def get(self, name: str) -> Registration[Kind]:
+        """The registration of a name; an unknown one is an error that suggests near ones."""
+        entry = self._entries.get(name)
+        if entry is None:
+            near = difflib.get_close_matches(name, self._entries, n=1)
+            known = ", ".join(sorted(self._entries)) or "none"
+            raise PluginError(
+                f"unknown {self.kind} {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""),
+                hint=f"known: {known}; `vicinal plugins` lists what is installed",
+            )
+        return entry
+
+    def forget(self, plugin: str) -> None:
+        """Take out all that a plugin registered."""
+        self._entries = {name: entry for name, entry in self._entries.items() if entry.plugin != plugin}
+
+    def load(self, name: str) -> type[Kind]:
+        """Import the class behind a name. It must not import its heavy packages to be defined."""
+        entry = self.get(name)
+        module, _, attribute = entry.target.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except Exception as error:  # a plugin's module may fail in any way
+            owner = f"{self.kind} {name!r} of plugin {entry.plugin!r}"
+            raise PluginError(f"{owner} cannot be loaded from {entry.target}: {reason(error)}") from error
+        if not (isinstance(found, type) and issubclass(found, self._base)):
+            raise PluginError(
+                f"{self.kind} {name!r} of plugin {entry.plugin!r}: {entry.target} is not a subclass of"
+                f" vicinal.{self._base.__name__}"
+            )
+        return found
+
+    def build(self, name: str, params: Any) -> Kind:
+        """Make the source, encoder or reranker; what it needs must be installed."""
+        entry = self.get(name)
+        if missing := entry.missing():
+            raise DependencyMissing(
+                f"{self.kind} {name!r} needs {', '.join(missing)}, which is not installed",
+                hint=entry.remedy(),
+            )
+        return self.load(name)(params)
+
+
+class Registrar(Generic[Kind]):
+    """What a ``register_*`` hook is given: it adds names on behalf of one plugin."""
+
+    def __init__(self, registry: Registry[Kind], plugin: str) -> None:
+        self._registry = registry
+        self._plugin = plugin
+
+    def add(
+        self, name: str, target: str, *, summary: str = "", requires: Sequence[str] = (), install: str = ""
+    ) -> None:
+        """Register a class by name, importing nothing.
+
+        Args:
+            name: what the YAML writes under ``type``.
+            target: ``"module:Class"``; the module must be cheap to import.
+            summary: one line for lists.
+            requires: modules that the class imports when it works; a missing one is reported with a hint.
+            install: what pip installs to get them, ``"vicinal[text]"`` say.
+        """
+        if not name or ":" not in target:
+            raise PluginError(f"plugin {self._plugin!r} registers {name!r} as {target!r}; write 'module:Class'")
+        if isinstance(requires, str):  # a string is a sequence, too: of its letters
+            raise PluginError(f"plugin {self._plugin!r} registers {name!r} with requires={requires!r}; write a list")
+        self._registry.add(Registration(name, target, summary, self._plugin, tuple(requires), install))
+
+
+def reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,82 @@
+"""What a solution is made of, as its config says: encoder, source and both stores."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from vicinal.config import SolutionConfig, load_config
+from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.manager import Manager, create_manager
+from vicinal.plugin.source import Source
+from vicinal.stores.milvus import Schema, VectorStore
+from vicinal.stores.redis import MetadataStore
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """The parts of one solution, each made when first used; ``close`` gives the stores up."""
+
+    def __init__(
+        self, config: SolutionConfig, manager: Manager | None = None, folder: str | Path | None = None
+    ) -> None:
+        """``folder`` is where the solution lives, its YAML file's; else the current one."""
+        self.config = config
+        self.folder = Path(folder or ".").resolve()
+        self.manager = manager or create_manager()
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, *, manager: Manager | None = None) -> Self:
+        """A solution from its YAML file.
+
+        Raises:
+            ConfigError: the file is wrong; ``problems`` lists every mistake with its line.
+        """
+        manager = manager or create_manager()
+        return cls(load_config(path, manager), manager, Path(path).parent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect from both stores; opening them again happens by itself."""
+        for name in ("vectors", "metadata"):
+            store = self.__dict__.pop(name, None)
+            if store is not None:
+                store.close()
+
+    @property
+    def name(self) -> str:
+        """The solution's name."""
+        return self.config.name
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder, its model not yet loaded."""
+        return self.new_encoder()
+
+    def new_encoder(self) -> Encoder:
+        """Another one like it, for ``ingest`` to run beside searches where the encoder is not ``concurrent``."""
+        return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
+
+    @cached_property
+    def source(self) -> Source:
+        """The source."""
+        return self.manager.sources.build(self.config.source.type, self.config.source.params)
+
+    @cached_property
+    def metadata(self) -> MetadataStore:
+        """The Redis side."""
+        return MetadataStore(self.name, self.config.stores.redis, self.config.stores.timeout)
+
+    @cached_property
+    def vectors(self) -> VectorStore:
+        """The Milvus side."""
+        stores = self.config.stores
+        schema = Schema(self.encoder.space, self.encoder.segmented, self.config.field_specs, self.config.hybrid)
+        return VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)

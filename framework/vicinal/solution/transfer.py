@@ -1,0 +1,180 @@
+"""A solution's items and vectors as one parquet file, written and read in bounded memory.
+
+Columns: ``key``, ``uri``, ``content``, ``metadata`` (JSON), ``fingerprint`` (what the ledger compares), ``segment``,
+``start`` and ``end`` (seconds), and ``vector`` (a list of float32, or packed bits). The rows of an item stand together.
+The file's metadata tells the encoder's signature, so that vectors of another encoder are never mixed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from vicinal.errors import SourceError, StoreMismatch
+from vicinal.ingest.batch import Batch, Decoded
+from vicinal.ingest.changes import Change, field_values
+from vicinal.plugin.encoder import Encoder
+from vicinal.stores.milvus import VectorStore
+from vicinal.stores.records import Entry, Record
+from vicinal.stores.redis import MetadataStore
+from vicinal.types import Item, Segment, item_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["export_items", "import_items"]
+
+_BATCH = 1_000
+
+
+def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: MetadataStore) -> int:
+    """Write every indexed item to a parquet file; returns how many there are."""
+    import pyarrow.parquet as pq
+
+    schema = _schema(encoder, metadata.name)
+    written = 0
+    part = path.with_name(path.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        for records in _in_batches(metadata.metadata()):
+            entries = metadata.lookup(list(records))
+            whole = [(r, e) for r, e in zip(records.values(), entries, strict=True) if e is not None and e.finished]
+            rows = list(_export_rows(whole, encoder, vectors))
+            if rows:
+                import pyarrow as pa
+
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            written += len({row["key"] for row in rows})
+    part.replace(path)
+    return written
+
+
+def _schema(encoder: Encoder, name: str) -> pa.Schema:
+    import pyarrow as pa
+
+    vector = pa.list_(pa.float32()) if encoder.space.kind == "float" else pa.binary()
+    fields = [
+        ("key", pa.string()),
+        ("uri", pa.string()),
+        ("content", pa.string()),
+        ("metadata", pa.string()),
+        ("fingerprint", pa.binary()),
+        ("segment", pa.int32()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("vector", vector),
+    ]
+    notes = {"vicinal": "1", "vicinal.solution.solution": name, "vicinal.signature": encoder.signature}
+    return pa.schema(fields, metadata=notes)
+
+
+def _in_batches(records: Iterator[tuple[int, Record]]) -> Iterator[dict[int, Record]]:
+    part: dict[int, Record] = {}
+    for id_, record in records:
+        part[id_] = record
+        if len(part) == _BATCH:
+            yield part
+            part = {}
+    if part:
+        yield part
+
+
+def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: VectorStore) -> Iterator[dict[str, Any]]:
+    ids = [item_id(record.key, number) for record, entry in items for number in range(entry.segments)]
+    stored = {
+        row["id"]: row for start in range(0, len(ids), _BATCH) for row in vectors.stored(ids[start : start + _BATCH])
+    }
+    for record, entry in items:
+        numbers = {item_id(record.key, number): number for number in range(entry.segments)}
+        if not numbers.keys() <= stored.keys():
+            continue  # an item that is not whole is left to the next ingest
+        for id_, number in numbers.items():
+            yield {
+                "key": record.key,
+                "uri": record.uri,
+                "content": record.content,
+                "metadata": orjson.dumps(record.metadata).decode(),
+                "fingerprint": entry.fingerprint,
+                "segment": number,
+                "start": stored[id_].get("start"),
+                "end": stored[id_].get("end"),
+                "vector": _as_column(stored[id_]["vector"], encoder),
+            }
+
+
+def _as_column(vector: Any, encoder: Encoder) -> Any:
+    if encoder.space.kind == "float":
+        return vector
+    if isinstance(vector, dict):
+        bits = np.zeros(encoder.space.dimension, np.uint8)
+        bits[list(vector)] = 1
+        return np.packbits(bits).tobytes()
+    return bytes(vector)
+
+
+def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata: MetadataStore) -> Iterator[Batch]:
+    """Read a file that ``export_items`` wrote, in batches ready to be written.
+
+    Raises:
+        SourceError: it is no such file.
+        StoreMismatch: its vectors were made by another encoder, or two keys have one id.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SourceError(f"{path} is not a parquet file that can be read: {error}") from error
+    notes = file.schema_arrow.metadata or {}
+    if b"vicinal.signature" not in notes:
+        raise SourceError(f"{path} was not written by `vicinal export`")
+    signature = notes[b"vicinal.signature"].decode()
+    if signature != encoder.signature:
+        raise StoreMismatch(
+            f"the vectors in {path} were made by encoder {signature}, not by {encoder.signature}",
+            hint="import it with the YAML file that it was exported with",
+        )
+    rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
+    part: list[tuple[Decoded, Any]] = []
+    for key, group in groupby(rows, key=lambda row: row["key"]):
+        part.append(_imported(key, list(group), encoder, fields))
+        if len(part) == _BATCH:
+            yield _compared(part, metadata)
+            part = []
+    if part:
+        yield _compared(part, metadata)
+
+
+def _imported(key: str, rows: list[dict[str, Any]], encoder: Encoder, fields: dict[str, Any]) -> tuple[Decoded, Any]:
+    """An item, and the vectors of its segments."""
+    first = rows[0]
+    item = Item(key, first["content"], first["uri"], orjson.loads(first["metadata"]))
+    segments = [Segment(first["content"], row["start"], row["end"]) for row in rows]
+    if encoder.space.kind == "float":
+        vectors = np.array([row["vector"] for row in rows], np.float32)
+    else:
+        vectors = np.array([np.frombuffer(row["vector"], np.uint8) for row in rows])
+    change = Change(item, item_id(key), None, first["fingerprint"])
+    return Decoded(change, field_values(item, fields), segments), vectors
+
+
+def _compared(part: list[tuple[Decoded, Any]], metadata: MetadataStore) -> Batch:
+    """A batch of items whose changes know what the ledger knew before.
+
+    Raises:
+        StoreMismatch: the id of one is that of another key that is indexed.
+    """
+    items = [item for item, _ in part]
+    for item, entry in zip(items, metadata.lookup([item.change.id for item in items]), strict=True):
+        if entry is not None and not entry.is_of(key := item.change.item.key):
+            raise StoreMismatch(
+                f"the id of {key!r} is that of another key that is indexed", hint="remove one of the two"
+            )
+        item.change.before = entry
+    return Batch(items, np.concatenate([vectors for _, vectors in part]))

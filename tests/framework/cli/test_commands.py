@@ -1,0 +1,265 @@
+"""What each command does with a solution and prints, on the molecules sample with embedded stores."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vicinal.cli.demo import SAMPLES
+
+ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
+REPORT = [
+    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "rows", "seconds", "items_per_second",
+    "warnings",
+]  # fmt: skip
+
+
+class TestIngest:
+    def test_json_is_the_report_and_nothing_else(self, vicinal, things):
+        done = vicinal("ingest", things, "--json")
+        report = json.loads(done.stdout)
+        assert list(report) == REPORT
+        counts = {name: report[name] for name in REPORT[:8]}
+        assert counts == {
+            "solution": "things", "seen": 5, "new": 3, "updated": 0, "unchanged": 0, "removed": 0, "failed": 2,
+            "rows": 3,
+        }  # fmt: skip
+        assert report["seconds"] > 0
+        assert report["items_per_second"] > 0
+        assert (report["warnings"], done.stderr) == ([], "")
+
+    def test_a_person_reads_one_line_and_where_to_look(self, cli, things):
+        first, second = cli("ingest", things).splitlines()
+        assert re.fullmatch(r"things: 5 items seen in \d+\.\d s \(\d+/s\): 3 new, 2 failed; 3 rows indexed", first)
+        assert second == "see why: vicinal failures things.yaml"
+        again = cli("ingest", things).splitlines()[0]
+        assert re.fullmatch(
+            r"things: 5 items seen in \d+\.\d s \(\d+/s\): 3 unchanged, 2 failed; 3 rows indexed", again
+        )
+
+    def test_limit_then_all_then_prune(self, cli, things):
+        report = cli.json("ingest", things, "--limit", 2)
+        assert (report["seen"], report["new"], report["rows"]) == (2, 2, 2)
+        report = cli.json("ingest", things)
+        assert (report["new"], report["unchanged"], report["failed"], report["rows"]) == (1, 2, 2, 3)
+        Path("things.csv").write_text("name,smiles\nbenzene,c1ccccc1\n")
+        report = cli.json("ingest", things)
+        assert (report["seen"], report["removed"], report["rows"]) == (1, 0, 3)
+        report = cli.json("ingest", things, "--prune")
+        assert (report["seen"], report["removed"], report["rows"]) == (1, 2, 1)
+
+    def test_an_empty_source(self, cli, things):
+        Path("things.csv").write_text("name,smiles\n")
+        assert cli("ingest", things).startswith("things: 0 items seen in ")
+
+    def test_a_source_that_is_not_there(self, cli, things):
+        Path("things.csv").unlink()
+        assert cli("ingest", things, code=1) == ""
+        assert cli.err.startswith("error: ")
+        assert "things.csv" in cli.err
+
+
+class TestSearch:
+    def test_json_is_the_result_and_nothing_else(self, vicinal, molecules):
+        done = vicinal("search", molecules, ASPIRIN, "--limit", 3, "--json")
+        result = json.loads(done.stdout)
+        assert list(result) == ["solution", "hits", "timings_ms"]
+        assert result["solution"] == "molecules"
+        assert list(result["timings_ms"]) == ["decode", "encode", "search", "metadata", "total"]
+        assert all(value >= 0 for value in result["timings_ms"].values())
+        assert [hit["rank"] for hit in result["hits"]] == [1, 2, 3]
+        assert result["hits"][0] == {
+            "key": "aspirin",
+            "rank": 1,
+            "distance": 0.0,
+            "similarity": 1.0,
+            "uri": "",
+            "metadata": {"use": "NSAID"},
+            "content": ASPIRIN,
+            "segment": None,
+        }
+        assert done.stderr == ""
+
+    def test_another_like_it_is_not_itself(self, cli, molecules):
+        hits = cli.json("search", molecules, "@aspirin", "--limit", 3)["hits"]
+        assert len(hits) == 3
+        assert "aspirin" not in [hit["key"] for hit in hits]
+
+    def test_a_filter_holds_for_every_hit(self, cli, molecules):
+        hits = cli.json("search", molecules, ASPIRIN, "--limit", 5, "--filter", 'use != "NSAID"')["hits"]
+        assert len(hits) == 5
+        assert "NSAID" not in {hit["metadata"]["use"] for hit in hits}
+
+    def test_several_queries_are_answered_in_one_call(self, cli, molecules):
+        found = cli.json("search", molecules, ASPIRIN, "@caffeine", "--limit", 1)
+        assert [result["hits"][0]["key"] for result in found] == ["aspirin", "theobromine"]
+
+    def test_a_person_reads_a_table(self, cli, molecules):
+        lines = cli("search", molecules, ASPIRIN, "--limit", 2).splitlines()
+        assert lines[1].split() == ["#", "similarity", "key", "content", "use"]
+        assert lines[3].split() == ["1", "1.000", "████████", "aspirin", ASPIRIN, "NSAID"]
+        assert re.fullmatch(r"decode .* ms, encode .* ms, search .* ms, metadata .* ms, total .* ms", lines[-1])
+
+    def test_brackets_of_a_query_are_not_taken_for_markup(self, cli, molecules):
+        assert cli("search", molecules, "[red]", code=1) == ""
+        assert "'[red]'" in cli.err
+        printed = cli("search", molecules, "c1ccc2[nH]ccc2c1", "C[C@H](N)O", "--limit", 1)
+        assert "c1ccc2[nH]ccc2c1" in printed.splitlines()[0]
+        assert "C[C@H](N)O" in printed
+
+    def test_an_item_that_is_not_there(self, cli, molecules):
+        assert cli("search", molecules, "@unobtainium", code=1) == ""
+        assert cli.err.splitlines()[0] == "error: no item has the key 'unobtainium'"
+
+    def test_a_filter_that_nothing_passes(self, cli, molecules):
+        printed = cli("search", molecules, "CCO", "--filter", 'use == "none at all"')
+        assert printed.splitlines()[0] == "nothing found for 'CCO'"
+        assert cli.json("search", molecules, "CCO", "--filter", 'use == "none at all"')["hits"] == []
+
+
+class TestLookingAfterIt:
+    def test_status(self, cli, molecules, rows):
+        found = cli.json("status", molecules)
+        assert list(found) == [
+            "solution", "items", "rows", "failures", "encoder", "index", "created", "updated", "stores",
+        ]  # fmt: skip
+        assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)
+        assert found["encoder"]["type"] == "morgan"
+        assert found["index"]["metric"] == "JACCARD"
+        assert found["stores"]["redis"]["where"] == str(Path(".vicinal/redis").resolve())
+        words = cli("status", molecules).split()
+        assert words[words.index("items") + 1] == f"{len(rows):,}"
+
+    def test_status_before_anything_is_indexed(self, cli, things):
+        found = cli.json("status", things)
+        assert (found["items"], found["index"], found["updated"]) == (0, None, None)
+        assert "nothing indexed yet" in cli("status", things)
+
+    def test_check_of_a_sound_solution(self, cli, molecules, rows):
+        report = cli.json("check", molecules)
+        assert report == {
+            "solution": "molecules", "items": len(rows), "rows": len(rows), "unfinished": 0, "missing_vectors": 0,
+            "missing_metadata": 0, "orphan_vectors": 0, "orphan_metadata": 0, "wrong_counts": 0, "repaired": False,
+            "sound": True,
+        }  # fmt: skip
+        assert cli("check", molecules).splitlines()[-1] == "all agrees"
+
+    def test_check_of_a_damaged_one_fails_until_it_is_repaired(self, cli, molecules, rows):
+        from vicinal import Solution
+        from vicinal.types import item_id
+
+        with Solution.from_yaml(molecules) as solution:
+            solution.vectors.delete([item_id("aspirin")])
+            solution.metadata.drop_metadata([item_id("caffeine")])
+        report = cli.json("check", molecules, code=1)
+        assert (report["missing_vectors"], report["missing_metadata"], report["sound"]) == (1, 1, False)
+        assert cli("check", molecules, code=1).splitlines()[-1] == "mend it: vicinal check molecule.yaml --repair"
+        assert cli("check", molecules, "--repair").splitlines()[-1] == "repaired"
+        report = cli.json("ingest", molecules)
+        assert (report["updated"], report["unchanged"], report["rows"]) == (2, len(rows) - 2, len(rows))
+        assert cli.json("check", molecules)["sound"] is True
+
+    def test_remove(self, cli, molecules, rows):
+        assert cli("remove", molecules, "aspirin", "nothing", code=1) == ""
+        assert cli.err == "error: not indexed: nothing\nhint: keys are case-sensitive\n"
+        assert cli("remove", molecules, "aspirin", "caffeine") == "molecules: 2 removed\n"
+        assert cli.json("status", molecules)["items"] == len(rows) - 2
+        assert cli.json("remove", molecules, "abacavir") == {"solution": "molecules", "removed": 1}
+        assert cli.json("search", molecules, ASPIRIN, "--limit", 1)["hits"][0]["key"] != "aspirin"
+        assert cli.json("ingest", molecules)["new"] == 3
+
+    @pytest.mark.parametrize("answer", ["n\n", ""])
+    def test_drop_asks_first(self, cli, molecules, rows, monkeypatch, answer):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        assert cli("drop", molecules, code=1) == ""
+        assert cli.err.startswith(f"drop 'molecules' with {len(rows)} items? [y/N]: ")
+        assert cli.err.endswith("error: nothing was dropped\nhint: --yes drops without asking\n")
+        monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+        assert cli("drop", molecules) == f"molecules: dropped, {len(rows)} items\n"
+
+    def test_drop_leaves_nothing(self, cli, molecules, rows):
+        assert cli.json("drop", molecules, "--yes") == {"solution": "molecules", "dropped": len(rows)}
+        assert cli.json("status", molecules)["items"] == 0
+        assert cli("search", molecules, "CCO", code=1) == ""
+        assert cli("drop", molecules, "--yes") == "molecules: dropped, 0 items\n"
+
+    def test_index_builds_what_the_yaml_says_now(self, cli, molecules):
+        assert cli.json("index", molecules) == {
+            "solution": "molecules",
+            "index": {"type": "BIN_FLAT", "metric": "JACCARD", "params": {}, "search": {}},
+        }
+        assert cli("index", molecules) == "molecules: built BIN_FLAT, JACCARD\n"
+        molecules.write_text(molecules.read_text() + "index: HNSW\n")
+        assert cli("index", molecules, code=3) == ""
+        assert re.match(r"error: Milvus Lite [\d.]+ cannot build index 'HNSW' for binary vectors\nhint: ", cli.err)
+
+    def test_export_and_import_bring_everything_over_without_encoding(self, cli, molecules, rows):
+        asked = ("search", "molecule.yaml", "@aspirin", "--limit", 20)
+        before = cli.json(*asked)["hits"]
+        assert cli("export", molecules, "out/all.parquet") == f"molecules: {len(rows)} items in out/all.parquet\n"
+        assert cli.json("export", molecules, "all.parquet") == {
+            "solution": "molecules", "exported": len(rows), "path": "all.parquet",
+        }  # fmt: skip
+        cli("drop", molecules, "--yes")
+        shutil.rmtree("data")
+        report = cli.json("import", molecules, "all.parquet")
+        assert (list(report), report["new"], report["rows"]) == (REPORT, len(rows), len(rows))
+        assert cli.json(*asked)["hits"] == before
+        assert cli.json("import", molecules, "all.parquet")["new"] == 0
+        assert cli.json("check", molecules)["sound"] is True
+
+    def test_import_of_another_file(self, cli, molecules):
+        assert cli("import", molecules, "molecule.yaml", code=1) == ""
+        assert cli.err.startswith("error: molecule.yaml is not a parquet file that can be read: ")
+
+
+class TestFailures:
+    def test_they_are_listed_with_stage_and_reason(self, cli, things):
+        cli("ingest", things)
+        found = cli.json("failures", things)
+        assert [list(failure) for failure in found] == [["key", "stage", "message", "uri", "at"]] * 2
+        assert [(failure["key"], failure["stage"]) for failure in found] == [
+            ("broken", "decode"),
+            ("nonsense", "decode"),
+        ]
+        assert found[0]["message"] == "not a SMILES: unclosed ring, in 'c1ccccc'"
+        printed = cli("failures", things)
+        assert printed.splitlines()[1].split() == ["key", "stage", "reason", "at"]
+        assert "unclosed ring" in printed
+
+    def test_they_are_tried_again_and_only_they(self, cli, things):
+        cli("ingest", things)
+        Path("things.csv").write_text(Path("things.csv").read_text().replace("c1ccccc\n", "c1ccccc1C\n"))
+        report = cli.json("failures", things, "--retry")
+        assert (report["seen"], report["new"], report["failed"], report["rows"]) == (2, 1, 1, 4)
+        assert [failure["key"] for failure in cli.json("failures", things)] == ["nonsense"]
+
+    def test_there_are_none(self, cli, molecules):
+        assert cli("failures", molecules) == "no failures\n"
+        assert cli.json("failures", molecules) == []
+
+
+def test_demo_fills_the_samples_and_asks_them(vicinal):
+    molecules, qa, images, sounds, videos = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
+    assert [each["solution"] for each in answers] == ["molecules", "qa", "images-offline", "audio", "videos"]
+    assert all(list(each["ingest"]) == REPORT for each in answers)
+    assert {each["ingest"]["failed"] for each in answers} == {0}
+    assert [search["hits"][0]["key"] for search in molecules["searches"]][:2] == ["aspirin", "theobromine"]
+    assert qa["searches"][0]["hits"][0]["key"] == "nprobe"
+    cut_out, flowers, other = ([hit["key"] for hit in search["hits"]] for search in images["searches"])
+    assert cut_out[0] == "fish/fish-4.jpg"
+    assert {key.split("/")[0] for key in flowers} == {"flowers"}
+    assert "sunset" not in {key.split("/")[0] for key in other}
+    owl, drums = ([hit["key"] for hit in search["hits"]] for search in sounds["searches"])
+    assert owl[0] == "birds/owl.ogg"
+    assert {key.split("/")[0] for key in drums} == {"drums"}
+    still, same = (search["hits"][0] for search in videos["searches"])
+    assert (still["key"], still["segment"]["start"]) == ("winter.mp4", 4.0)
+    assert same["key"] in ("winter.mp4", "night-out.mp4", "countryside.mp4", "a-day-at-sea.mp4")
+    files = {".vicinal", "data", *(sample.yaml for sample in SAMPLES)}
+    assert {file.name for file in Path("demo").iterdir()} == files

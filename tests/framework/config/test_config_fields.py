@@ -1,0 +1,166 @@
+"""What a solution's YAML says of its index, of failures and of its fields."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+
+from minimal_config import GOOD
+from vicinal.config.models import FieldSpec, IndexConfig, parse_field
+
+pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
+
+# --- index and ingest
+
+
+@pytest.mark.parametrize("name", ["auto", "HNSW"])
+def test_an_index_may_be_just_its_name(config, name):
+    assert config(f"{GOOD}index: {name}\n").index == IndexConfig(type=name)
+
+
+def test_an_index_that_no_engine_knows_is_located(problems):
+    (problem,) = problems(GOOD + "index: {type: HNSWW}\n")
+    assert re.fullmatch(r"a\.yaml:\d+:9: index\.type: input should be 'auto', .*, not 'HNSWW'", problem)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("10", 10), ("1%", "1%"), ("'0.5%'", "0.5%"), ("null", None)])
+def test_a_budget_of_failures_is_a_number_or_a_share(config, text, value):
+    assert config(f"{GOOD}ingest: {{max_failures: {text}}}\n").ingest.max_failures == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-1", "write 0 or more items, or a share of those seen as 1%"),
+        ("'10'", "write a number of items, or a share of those seen as 1%"),
+        ("few", "write a number of items, or a share of those seen as 1%"),
+        ("-1%", "write a number of items, or a share of those seen as 1%"),
+        ("1.5", "input should be a valid integer or a valid string, not 1.5"),
+        ("true", "input should be a valid integer or a valid string, not true"),
+        ("{a: 1}", 'input should be a valid integer or a valid string, not {"a":1}'),
+    ],
+)
+def test_a_budget_that_is_neither(problems, text, message):
+    assert problems(f"{GOOD}ingest: {{max_failures: {text}}}\n") == [f"a.yaml:4:10: ingest.max_failures: {message}"]
+
+
+# --- fields
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("bool", FieldSpec(type="bool")),
+        ("int32", FieldSpec(type="int32")),
+        ("double", FieldSpec(type="double")),
+        ("varchar(64)", FieldSpec(type="varchar", length=64)),
+        (" int64 ", FieldSpec(type="int64")),
+        ("int64 = -1", FieldSpec(type="int64", default=-1)),
+        ("int64=0", FieldSpec(type="int64", default=0)),
+        ("float = 0.5", FieldSpec(type="float", default=0.5)),
+        ("bool = false", FieldSpec(type="bool", default=False)),
+        ("varchar(8) = none yet", FieldSpec(type="varchar", length=8, default="none yet")),
+        ("varchar(8) = ''", FieldSpec(type="varchar", length=8, default="")),
+    ],
+)
+def test_a_field_is_declared(text, spec):
+    assert parse_field(text) == spec
+
+
+TYPES = "write one of bool, double, float, int32, int64, varchar (varchar with its length, as varchar(64))"
+LENGTH = "varchar needs a length of 1 to 65535 bytes, as varchar(64); the other types take none"
+NAMES = (
+    "a field's name is letters, digits and _, and none of "
+    "end, id, item, ones, segment, start, text, text_sparse, vector"
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("a: text", TYPES),
+        ("a: VARCHAR(64)", TYPES),
+        ("a: varchar(-1)", TYPES),
+        ("a: ''", TYPES),
+        ("a: varchar", LENGTH),
+        ("a: varchar(0)", LENGTH),
+        ("a: varchar(65536)", LENGTH),
+        ("a: int64(8)", LENGTH),
+        ("a: int64 = x", "its default is no int64: 'x'"),
+        ("a: 'int64 ='", "its default is no int64: ''"),
+        ("a: int32 = 2147483648", "its default is too large for int32: '2147483648'"),
+        ("a: bool = maybe", "its default is not true or false: 'maybe'"),
+        ("a: varchar(2) = abc", "its default is 3 bytes long, the field holds 2"),
+        ("a: 3", "input should be a valid string, not 3"),
+        ("a: {type: int64}", 'input should be a valid string, not {"type":"int64"}'),
+        ("id: int64", NAMES),
+        ("'a b': int64", NAMES),
+        ("9a: int64", NAMES),
+        ("'a[b]': int64", NAMES),
+        ("'': int64", NAMES),
+    ],
+)
+def test_a_field_that_cannot_be(problems, field, message):
+    name = field.partition(":")[0].strip("'")
+    assert problems(f"{GOOD}fields: {{{field}}}\n") == [f"a.yaml:4:10: fields.{name}: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "kept"),
+    [
+        ("int64", "12", 12),
+        ("int64", " 12 ", 12),
+        ("int64", 12.0, 12),
+        ("int64", -(2**63), -(2**63)),
+        ("int32", "-2147483648", -(2**31)),
+        ("double", "1e-3", 0.001),
+        ("double", 3, 3.0),
+        ("float", "3.4e38", 3.4e38),
+        ("bool", "True", True),
+        ("bool", 0, False),
+        ("bool", False, False),
+        ("bool", "no", False),
+        ("varchar(4)", "abcd", "abcd"),
+        ("varchar(4)", "éé", "éé"),
+        ("varchar(4)", 1234, "1234"),
+        ("varchar(4)", "", ""),
+        ("varchar(4) = x", "", ""),
+        ("varchar(4) = x", None, "x"),
+        ("int64 = 7", None, 7),
+        ("int64 = 7", "", 7),
+        ("bool = false", "", False),
+    ],
+)
+def test_a_value_becomes_what_its_column_holds(declared, value, kept):
+    found = parse_field(declared).coerce(value)
+    assert (found, type(found)) == (kept, type(kept))
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "message"),
+    [
+        ("int64", None, "has no value, and the field declares no default"),
+        ("int64", "", "has no value, and the field declares no default"),
+        ("varchar(4)", None, "has no value, and the field declares no default"),
+        ("int64", "twelve", "is no int64: 'twelve'"),
+        ("int64", 12.5, "is no int64: 12.5"),
+        ("int64", True, "is no int64: True"),
+        ("int64", math.inf, "is no int64: inf"),
+        ("int64", [1], "is no int64: [1]"),
+        ("int64", 2**63, "is too large for int64: 9223372036854775808"),
+        ("int32", 2**31, "is too large for int32: 2147483648"),
+        ("double", "nan", "is no double: 'nan'"),
+        ("double", "1e999", "is no double: '1e999'"),
+        ("double", True, "is no double: True"),
+        ("float", 1e39, "is too large for float: 1e+39; use double"),
+        ("bool", "maybe", "is not true or false: 'maybe'"),
+        ("bool", 2, "is not true or false: 2"),
+        ("varchar(4)", "ééé", "is 6 bytes long, the field holds 4"),
+        ("bool", "x" * 1000, f"is not true or false: '{'x' * 56}…"),
+    ],
+)
+def test_a_value_that_its_column_cannot_hold(declared, value, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse_field(declared).coerce(value)

@@ -1,0 +1,151 @@
+"""Where a solution's YAML says its stores are, and what it may say of secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimal_config import GOOD
+from vicinal.config import load_config
+
+pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
+
+# --- paths and stores
+
+
+def test_a_relative_path_is_relative_to_the_file(tmp_path, monkeypatch, plugins):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "configs" / "a.yaml").write_text(GOOD + "stores: {milvus: a.db, redis: ../r}\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = load_config("../configs/a.yaml", plugins)
+    assert found.source.params.path == tmp_path / "configs" / "items.txt"
+    assert found.stores.milvus == str(tmp_path / "configs" / "a.db")
+    assert Path(found.stores.redis).resolve() == tmp_path / "r"
+
+
+def test_a_tilde_is_the_users_home(config, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    found = config(GOOD.replace("items.txt", "~/items.txt") + "stores: {milvus: ~/a.db, redis: ~/r}\n")
+    assert found.source.params.path == Path("/home/ada/items.txt")
+    assert (found.stores.milvus, found.stores.redis) == ("/home/ada/a.db", "/home/ada/r")
+
+
+def test_without_a_word_on_stores_they_are_embedded_beside_the_file(config, tmp_path):
+    stores = config(GOOD).stores
+    assert stores.milvus == str(tmp_path / ".vicinal" / "things" / "milvus.db")
+    assert stores.redis == str(tmp_path / ".vicinal" / "redis")
+    assert (stores.token, stores.timeout) == (None, 5.0)
+
+
+def test_the_environment_names_the_stores_that_the_file_does_not(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("MILVUS_URI", "http://milvus:19530")
+    monkeypatch.setenv("REDIS_URL", "redis://redis:6379/0")
+    stores = config(GOOD).stores
+    assert (stores.milvus, stores.redis) == ("http://milvus:19530", "redis://redis:6379/0")
+    stores = config(GOOD + "stores: {milvus: a.db}\n").stores
+    assert (stores.milvus, stores.redis) == (str(tmp_path / "a.db"), "redis://redis:6379/0")
+    stores = config(GOOD + 'stores: {milvus: "${MILVUS_URI:-b.db}", redis: "${NO_REDIS:-r}"}\n').stores
+    assert (stores.milvus, stores.redis) == ("http://milvus:19530", str(tmp_path / "r"))
+
+
+@pytest.mark.parametrize(
+    "where", ["http://[", "http://host:port", "http://ada:hun/ter2@host", "~nobody-of-this-name/x"]
+)
+def test_a_store_is_a_path_or_a_uri(problems, monkeypatch, where):
+    wrong = "neither a path nor a URI that can be read, as"
+    assert problems(f"{GOOD}stores:\n  redis: '{where}'\n") == [
+        f"a.yaml:5:3: stores.redis: {wrong} redis://host:6379/0"
+    ]
+    monkeypatch.setenv("MILVUS_URI", where)
+    assert problems(GOOD) == [f"a.yaml:1:1: stores.milvus: {wrong} http://host:19530"]
+
+
+# --- the environment and secrets
+
+
+def test_an_unset_variable_is_a_problem_and_no_other_one_follows_from_it(problems, monkeypatch):
+    monkeypatch.delenv("UNSET", raising=False)
+    text = "name: ${UNSET}\nsource: {type: '${UNSET}', path: x}\nencoder:\n  type: hashed\n  dimension: ${UNSET}\n"
+    assert problems(text) == [
+        "a.yaml:1:1: name: the environment variable UNSET is not set",
+        "a.yaml:2:10: source.type: the environment variable UNSET is not set",
+        "a.yaml:5:3: encoder.dimension: the environment variable UNSET is not set",
+    ]
+
+
+def test_a_variable_has_the_type_that_it_looks_like(config, monkeypatch):
+    monkeypatch.setenv("SIZE", "8")
+    text = GOOD.replace("{type: hashed}", "\n  type: hashed\n  dimension: ${SIZE}\n  salt: '${SIZE}'")
+    params = config(text).encoder.params
+    assert (params.dimension, params.salt) == (8, "8")
+
+
+IN_THE_FILE = "a secret stands in the file; write it as ${NAME} and set that variable"
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "token: hunter2",
+        "token: root:hunter2",
+        "token: 'root:hunter2${SALT}'",
+        "token: '${UNSET:-hunter2}'",
+        "redis: redis://:hunter2@redis:6379/0",
+        "redis: 'redis://:hunter2${SALT}@redis:6379/0'",
+        "redis: '${UNSET:-redis://ada:hunter2@redis}'",
+        "redis: 'redis://redis/0?password=hunter2'",
+        "milvus: http://root:hunter2@milvus:19530",
+        "milvus: 'http://root:hunter2@['",
+    ],
+)
+def test_a_secret_in_the_file_is_refused_and_not_repeated(problems, monkeypatch, store):
+    monkeypatch.setenv("SALT", "x")
+    monkeypatch.delenv("UNSET", raising=False)
+    key = store.partition(":")[0]
+    assert problems(f"{GOOD}stores: {{{store}}}\n") == [f"a.yaml:4:10: stores.{key}: {IN_THE_FILE}"]
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "token: '${SECRET}'",
+        "token: 'root:${SECRET}'",
+        "token: '${NAME}:${SECRET}'",
+        "redis: 'redis://:${SECRET}@redis:6379/0'",
+        "redis: 'redis://${NAME}:${SECRET}@redis:6379/0'",
+        "redis: '${URL:-redis://redis:6379/0}'",
+        "milvus: '${URL}'",
+    ],
+)
+def test_a_secret_comes_from_the_environment(config, monkeypatch, store):
+    monkeypatch.setenv("SECRET", "hunter2")
+    monkeypatch.setenv("NAME", "ada")
+    monkeypatch.setenv("URL", "http://root:hunter2@somewhere:1")
+    found = config(f"{GOOD}stores: {{{store}}}\n").stores
+    assert "hunter2" in getattr(found, store.partition(":")[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stores: http://root:hunter2@milvus\n",
+        "stores: [hunter2]\n",
+        "stores: {tokn: hunter2}\n",
+        "stores: {token: [hunter2]}\n",
+        "stores: {token: {a: hunter2}}\n",
+        "stores: {timeout: hunter2}\n",
+        "stores: {redis: ['${SECRET}']}\n",
+        "store: {token: hunter2}\n",
+        "hybrid: ${SECRET}\n",
+        "index: ['${SECRET}']\n",
+        "index: {metric: '${SECRET}'}\n",
+        "ingest: {batch: '${SECRET}'}\n",
+    ],
+)
+def test_no_message_repeats_what_may_be_a_secret(problems, monkeypatch, text):
+    monkeypatch.setenv("SECRET", "hunter2")
+    (problem,) = problems(GOOD + text)
+    assert problem.startswith("a.yaml:4:")
+    assert "hunter2" not in problem

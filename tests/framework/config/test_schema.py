@@ -1,0 +1,173 @@
+"""The JSON Schema that editors read: it accepts and refuses what the loader does, and tells what every key means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import Field, create_model
+
+from vicinal import Encoder, create_manager, hookimpl
+from vicinal.config import check_config
+from vicinal.config.document import Document
+from vicinal.config.schema import json_schema
+from vicinal.plugin.params import Params
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+GOOD = "name: things\nsource: {type: lines, path: items.txt}\nencoder: {type: morgan}\n"
+
+
+@pytest.fixture(scope="module")
+def plugins():
+    return create_manager()
+
+
+@pytest.fixture(scope="module")
+def schema(plugins):
+    return json_schema(plugins)
+
+
+@pytest.fixture(scope="module")
+def refuses(schema):
+    """What the schema says against a YAML text."""
+    validator = Draft202012Validator(schema)
+    return lambda text: [error.message for error in validator.iter_errors(Document.read(text).data)]
+
+
+def test_it_is_a_schema_of_the_draft_that_it_names(schema):
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
+def test_it_accepts_the_samples(refuses, plugins, file):
+    assert refuses(file.read_text()) == []
+    assert check_config(file, plugins)[1] == []
+
+
+def both_say(text, refuses, plugins, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    return bool(refuses(text)), check_config(tmp_path / "a.yaml", plugins)[0] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        GOOD + "index: auto\n",
+        GOOD + "index: {type: HNSW, metric: L2, params: {M: 16}, search: {ef: 64.5}}\n",
+        GOOD + "fields: {label: varchar(64), year: int64 = 0, seen: 'bool=false'}\n",
+        GOOD + "stores: {milvus: a.db, redis: b, timeout: 2}\nhybrid: true\n",
+        GOOD + "ingest: {max_failures: 1%, workers: auto, batch: 10}\n",
+        GOOD + "ingest: {max_failures: 0, workers: 4, batch: null}\n",
+        GOOD.replace("{type: lines, path: items.txt}", "{type: table, path: a.csv, key: a, content: b}"),
+        GOOD.replace("{type: lines, path: items.txt}", "{type: folder, path: a, include: ['*.jpg'], exclude: []}"),
+    ],
+)
+def test_it_accepts_what_the_loader_accepts(refuses, plugins, tmp_path, text):
+    assert both_say(text, refuses, plugins, tmp_path) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a\n",
+        GOOD.replace("name: things\n", ""),
+        GOOD.replace("source: {type: lines, path: items.txt}\n", ""),
+        GOOD.replace("encoder: {type: morgan}\n", ""),
+        GOOD.replace("things", "my things"),
+        GOOD.replace("things", "12"),
+        GOOD.replace("things", "a" * 64),
+        GOOD.replace("lines", "line"),
+        GOOD.replace("path", "pth"),
+        GOOD.replace(", path: items.txt", ""),
+        GOOD.replace("{type: lines, path: items.txt}", "lines"),
+        GOOD.replace("morgan", "morgan, bits: '32'"),
+        GOOD.replace("morgan", "morgan, bits: 12"),
+        GOOD.replace("morgan", "morgan, bit: 64"),
+        GOOD + "indx: auto\n",
+        GOOD + "index: 3\n",
+        GOOD + "index: {metric: COSIN}\n",
+        GOOD + "index: {params: {M: [1]}}\n",
+        GOOD + "hybrid: yes\n",
+        GOOD + "fields: {a: varchar}\n",
+        GOOD + "fields: {a: text}\n",
+        GOOD + "fields: {a b: int64}\n",
+        GOOD + "fields: [a]\n",
+        GOOD + "stores: {milvus: 3}\n",
+        GOOD + "stores: {timeout: 0}\n",
+        GOOD + "ingest: {workers: 0}\n",
+        GOOD + "ingest: {max_failures: -1}\n",
+        GOOD + "ingest: {max_failures: many}\n",
+        GOOD + "ingest:\n",
+        GOOD + "rerank: {type: keyword}\n",
+    ],
+)
+def test_it_refuses_what_the_loader_refuses(refuses, plugins, tmp_path, text):
+    assert both_say(text, refuses, plugins, tmp_path) == (True, True)
+
+
+def test_every_plugin_is_in_it_with_all_of_its_parameters(schema, plugins):
+    for kind, registry in [("source", plugins.sources), ("encoder", plugins.encoders), ("rerank", plugins.rerankers)]:
+        assert schema["properties"][kind]["oneOf"] == [
+            {"$ref": f"#/$defs/{registry.kind}.{entry.name}"} for entry in registry
+        ]
+        for entry in registry:
+            block = schema["$defs"][f"{registry.kind}.{entry.name}"]
+            assert list(block["properties"]) == ["type", *registry.load(entry.name).Params.model_fields]
+            assert (block["properties"]["type"], block["description"]) == ({"const": entry.name}, entry.summary)
+            assert block["additionalProperties"] is False
+
+
+def test_every_key_is_described(schema):
+    blocks = {"solution": schema, **schema["$defs"]}
+    silent = [
+        f"{name}.{key}"
+        for name, block in blocks.items()
+        for key, value in block.get("properties", {}).items()
+        if key != "type" and not {"description", "$ref"} & value.keys()
+    ]
+    assert silent == []
+    assert all(block.get("description") for name, block in blocks.items())
+
+
+def test_two_plugins_may_name_a_nested_model_alike():
+    """Each block keeps its own, whatever another one calls ``Window``."""
+    manager = create_manager(entry_points=False)
+    for kind in ("integer", "string"):
+        manager.register(_Windowed(kind), kind)
+    schema = json_schema(manager)
+    for kind in ("integer", "string"):
+        window = schema["$defs"][f"encoder.{kind}"]["properties"]["window"]
+        assert window == {"$ref": f"#/$defs/encoder.{kind}.Window", "description": "Nested."}
+        assert schema["$defs"][f"encoder.{kind}.Window"]["properties"]["size"]["type"] == kind
+
+
+def test_a_plugin_that_cannot_be_imported_may_say_anything():
+    manager = create_manager(entry_points=False)
+    manager.register(_Windowed("missing"), "missing")
+    validator = Draft202012Validator(json_schema(manager)["$defs"]["encoder.missing"])
+    assert validator.is_valid({"type": "missing", "whatever": 1})
+    assert not validator.is_valid({"type": "other"})
+
+
+class _Windowed:
+    """A plugin with one encoder, whose class is found in this module by its kind."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    @hookimpl
+    def register_encoders(self, encoders):
+        encoders.add(self.kind, f"{__name__}:{self.kind.title()}", summary="for tests")
+
+
+def _encoder(type_):
+    window = create_model("Window", __base__=Params, size=(type_, ...))
+    params = create_model("Params", __base__=Encoder.Params, window=(window, Field(description="Nested.")))
+    return type("Windowed", (Encoder,), {"Params": params})
+
+
+Integer, String = _encoder(int), _encoder(str)

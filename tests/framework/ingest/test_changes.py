@@ -1,0 +1,186 @@
+"""What a run has to do, told without decoding anything."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vicinal import BadItem, Item
+from vicinal.config.models import parse_field
+from vicinal.ingest.changes import Change, SeenIds, compare, field_values, fingerprint
+from vicinal.stores.records import Entry, Record
+from vicinal.types import item_id
+
+IDS = st.lists(st.one_of(st.integers(0, 60), st.integers(0, 2**63 - 1)), max_size=40)
+
+
+# --- the ids that a run has met
+
+
+@given(st.lists(IDS, max_size=20))
+def test_seen_ids_are_a_set(batches):
+    seen, known = SeenIds(), set()
+    for batch in batches:
+        expected = []
+        for id_ in batch:
+            expected.append(id_ in known)
+            known.add(id_)
+        assert seen.add(batch).tolist() == expected
+    asked = [*known, *range(61), 2**63 - 1]
+    assert seen.contain(np.array(asked, np.int64)).tolist() == [id_ in known for id_ in asked]
+
+
+def test_seen_ids_take_eight_bytes_each_in_a_few_runs():
+    seen = SeenIds()
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        assert not seen.add(rng.integers(0, 2**63, 1_000).tolist()).any()
+    assert sum(run.nbytes for run in seen._runs) == 8 * 200_000
+    assert len(seen._runs) < 20
+
+
+# --- fingerprints
+
+
+def test_a_fingerprint_changes_when_the_item_does_and_only_then():
+    item = Item("k", "content", "uri", {"a": 1, "b": [2.5, None, True]})
+    assert len(fingerprint(item)) == 12
+    assert fingerprint(item) == fingerprint(Item("other key", "content", "uri", {"b": [2.5, None, True], "a": 1}))
+    others = [
+        Item("k", "Content", "uri", item.metadata),
+        Item("k", "content", "url", item.metadata),
+        Item("k", "content", "uri", {**item.metadata, "a": 2}),
+        Item("k", "content", "uri", {**item.metadata, "a": "1"}),
+        Item("k", "content", "uri", {}),
+    ]
+    assert len({fingerprint(it) for it in [item, *others]}) == 6
+
+
+def test_a_version_stands_for_the_content():
+    one = Item("k", Path("a.jpg"), version="7-100")
+    assert fingerprint(one) == fingerprint(Item("k", Path("b.jpg"), version="7-100"))
+    assert fingerprint(one) != fingerprint(Item("k", Path("a.jpg"), version="7-101"))
+    assert fingerprint(Item("k", "x", version="")) != fingerprint(Item("k", "x"))
+
+
+def test_a_fingerprint_is_the_same_in_every_process():
+    assert fingerprint(Item("k", "content", "uri", {"a": 1})).hex() == "4c6bfa9401d0c8e3c2c1e51d"
+
+
+def test_contents_that_are_bytes_or_paths_have_one_too():
+    marks = {fingerprint(Item("k", content)) for content in (b"a", b"b", bytearray(b"c"), Path("a"), Path("b"), None)}
+    assert len(marks) == 6
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"a": object()}, {1: "a"}, {"a": 2**64}, {"a": {1, 2}}, {"a": "\ud800"}, {"a": b"x"}, {"a": Path("x")}]
+)
+def test_metadata_that_is_not_json_cannot_be_kept(metadata):
+    with pytest.raises(TypeError):
+        fingerprint(Item("k", "content", "", metadata))
+
+
+def test_metadata_may_hold_dates_and_whatever_else_becomes_json():
+    moment = datetime(2024, 5, 6, tzinfo=UTC)
+    item = Item("k", "content", "", {"at": moment, "nan": math.nan, "pair": (1, 2)})
+    assert Record.unpack(Change(item, 1, None, fingerprint(item)).record().pack()) == Record(
+        "k", "", "content", {"at": "2024-05-06T00:00:00+00:00", "nan": None, "pair": [1, 2]}
+    )
+
+
+# --- new, changed, unchanged, failed
+
+
+def entry_of(item, segments=1):
+    return Entry(Entry.check_of(item.key), fingerprint(item), segments, segments)
+
+
+def test_items_are_sorted_into_changes_unchanged_and_failures():
+    new, same, old = Item("new", "a"), Item("same", "b"), Item("old", "c")
+    begun = Item("begun", "d")
+    ledger = {
+        item_id("same"): entry_of(same),
+        item_id("old"): entry_of(Item("old", "before"), 3),
+        item_id("begun"): entry_of(begun).begun(None),
+        item_id("taken"): entry_of(Item("another key with this id", "x")),
+    }
+    asked = []
+
+    def lookup(ids):
+        asked.append(ids)
+        return [ledger.get(id_) for id_ in ids]
+
+    long = Item("ü" * 600, "e", "file:///long")
+    odd, vast = Item("odd", "h", "", {"a": object()}), Item("vast", "i" * 4 * 1024 * 1024)
+    items = [new, same, old, begun, new, Item("", "f"), long, Item("taken", "g"), odd, vast]
+    changes, unchanged, failures = compare(items, seen := SeenIds(), lookup)
+    assert [(change.item, change.before, change.is_new) for change in changes] == [
+        (new, None, True),
+        (old, ledger[item_id("old")], False),
+        (begun, ledger[item_id("begun")], True),
+    ]
+    assert changes[1].entry(2) == Entry(Entry.check_of("old"), fingerprint(old), 2, 2)
+    assert unchanged == 1
+    assert [(failure.key, failure.stage, failure.message, failure.uri) for failure in failures] == [
+        ("(no key)", "read", "the key is empty", ""),
+        ("ü" * 200, "read", "the key has 1200 bytes, at most 1024 fit", "file:///long"),
+        ("taken", "read", "its id is that of another key; rename one of the two", ""),
+        ("new", "read", "the key occurs more than once in the source; its first item was kept", ""),
+        ("odd", "read", "it cannot be kept as JSON: Type is not JSON serializable: object", ""),
+        ("vast", "read", "its content and metadata have 4,194,321 bytes, at most 4,194,304 fit", ""),
+    ]
+    assert len(asked) == 1
+    assert seen.contain(np.array([item_id("same"), item_id("never")])).tolist() == [True, False]
+    assert compare([same], seen, lookup)[2][0].message.startswith("the key occurs more than once")
+
+
+def test_a_key_that_is_no_unicode_is_a_failure_whose_name_can_be_printed():
+    (failure,) = compare([Item("caf\udce9.jpg", "x")], SeenIds(), lambda ids: [])[2]
+    assert (failure.key, failure.message) == ("caf\\udce9.jpg", "the key is not valid Unicode")
+
+
+# --- declared fields
+
+
+def values(metadata, **types):
+    return field_values(Item("k", "x", "", metadata), {name: parse_field(text) for name, text in types.items()})
+
+
+def test_fields_are_read_from_metadata_as_their_types_say():
+    types = {"n": "int64", "f": "float", "d": "double", "b": "bool", "s": "varchar(8)"}
+    defaults = {"m": "int32 = 7", "t": "varchar(3) = x"}
+    read = values({"n": "12", "f": "0.5", "d": 1, "b": "Yes", "s": 5, "extra": 1}, **types, **defaults)
+    assert read == {"n": 12, "f": 0.5, "d": 1.0, "b": True, "s": "5", "m": 7, "t": "x"}
+    assert values({"m": "", "t": ""}, **defaults) == {"m": 7, "t": ""}
+
+
+@pytest.mark.parametrize(
+    ("type", "value"),
+    [
+        ("int64", None),
+        ("int64", ""),
+        ("int64", "twelve"),
+        ("int64", [1]),
+        ("int32", 2**31),
+        ("int64", -(2**63) - 1),
+        ("double", "nan"),
+        ("float", 1e39),
+        ("bool", "maybe"),
+        ("varchar(4)", "äöü"),
+    ],
+)
+def test_a_value_that_a_field_cannot_hold_is_a_bad_item(type, value):
+    with pytest.raises(BadItem, match=r"^field 'f' (is|has) "):
+        values({"f": value}, f=type)
+
+
+def test_the_largest_values_of_a_field_fit():
+    types = {"small": "int32", "large": "int64", "near": "float", "text": "varchar(4)"}
+    largest = {"small": -(2**31), "large": 2**63 - 1, "near": 3e38, "text": "äö"}
+    assert values(largest, **types) == largest

@@ -1,0 +1,311 @@
+"""Ingest as a user sees it: nothing twice, nothing lost, every failure with its reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from vicinal import VicinalError
+from vicinal.errors import StoreMismatch, TooManyFailures, UnknownItem
+from vicinal.ingest import changes
+from vicinal.ingest import run as ingest
+from vicinal.search import searcher as search
+from vicinal.solution import maintenance, solution
+from vicinal.types import item_id
+
+ROWS = [(f"k{number}", f"text {number}", 2000 + number) for number in range(50)]
+
+
+def test_a_run_indexes_every_item_and_a_second_changes_nothing(workshop):
+    workshop.write(ROWS)
+    things = workshop.solution()
+    first = things.ingest()
+    assert (first.seen, first.new, first.unchanged, first.failed, first.rows) == (50, 50, 0, 0, 50)
+    second = things.ingest()
+    assert (second.seen, second.new, second.unchanged, second.failed, second.rows) == (50, 0, 50, 0, 50)
+    assert things.vectors.count() == 50
+    assert things.status()["items"] == 50
+
+
+def test_a_changed_row_replaces_the_old_one(workshop):
+    workshop.write(ROWS)
+    things = workshop.solution()
+    things.ingest()
+    workshop.write([("k0", "another text", 1999), *ROWS[1:]])
+    report = things.ingest()
+    assert (report.new, report.updated, report.unchanged, report.rows) == (0, 1, 49, 50)
+    best = things.search("another text", limit=1)[0]
+    assert best.key == "k0"
+    assert best.similarity > 0.9999
+    assert best.metadata == {"year": "1999"}
+
+
+def test_prune_removes_what_the_source_has_no_more(workshop):
+    workshop.write(ROWS)
+    things = workshop.solution()
+    things.ingest()
+    workshop.write(ROWS[10:])
+    assert things.ingest().rows == 50
+    report = things.ingest(prune=True)
+    assert (report.removed, report.unchanged, report.rows) == (10, 40, 40)
+    assert [hit.key for hit in things.search("text 3", limit=1)] != ["k3"]
+
+
+def test_failures_are_recorded_and_the_good_rows_are_all_there(workshop):
+    workshop.write(
+        [*ROWS, ("b1", "bad text", 1), ("b2", "crash text", 2), ("b3", "spoil text", 3), ("k1", "text 1", 4)]
+    )
+    things = workshop.solution()
+    report = things.ingest()
+    assert (report.seen, report.new, report.failed, report.rows) == (54, 50, 4, 50)
+    reasons = {failure.key: (failure.stage, failure.message) for failure in things.failures()}
+    assert reasons == {
+        "b1": ("decode", "the text says bad"),
+        "b2": ("decode", "RuntimeError: a decoder's own defect"),
+        "b3": ("encode", "one sample spoils the batch"),
+        "k1": ("read", "the key occurs more than once in the source; its first item was kept"),
+    }
+    workshop.write([*ROWS, ("b1", "good text", 1), ("b2", "crash text", 2), ("b3", "spoil text", 3)])
+    assert things.retry().new == 1
+    assert [failure.key for failure in things.failures()] == ["b2", "b3"]
+
+
+# --- parts of a source
+
+
+def test_a_limited_run_reads_no_further(lite):
+    lite.write([("b1", "bad text", 1), *ROWS])
+    things = lite.solution()
+    first = things.ingest(limit=21)
+    assert (first.seen, first.new, first.failed, first.rows) == (21, 20, 1, 20)
+    lite.write([*ROWS, ("b1", "bad text", 1)])
+    second = things.ingest(limit=30)
+    assert (second.seen, second.new, second.unchanged, second.failed, second.rows) == (30, 10, 20, 0, 30)
+    assert [failure.key for failure in things.failures()] == ["b1"]  # what was not read is not judged
+    third = things.ingest(limit=1_000)
+    assert (third.seen, third.new, third.unchanged, third.failed, third.rows) == (51, 20, 30, 1, 50)
+    assert things.ingest(limit=0).seen == 0
+
+
+def test_prune_refuses_a_limit_and_takes_an_empty_source_for_an_accident(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    things.ingest()
+    with pytest.raises(VicinalError, match="prune and limit exclude each other"):
+        things.ingest(prune=True, limit=5)
+    lite.write([])
+    with pytest.raises(VicinalError, match="the source yields no item at all, so nothing was pruned") as error:
+        things.ingest(prune=True)
+    assert error.value.hint == "`vicinal drop` removes everything"
+    assert things.vectors.count() == 50
+    assert things.status()["items"] == 50
+
+
+def test_prune_keeps_what_is_in_the_source_but_fails(lite):
+    lite.write([("a", "text a", 1), ("b", "text b", 1), ("c", "text c", 1), ("d", "text d", 1)])
+    things = lite.solution(extra="fields: {year: int64}")
+    things.ingest()
+    lite.write([("a", "bad text", 1), ("b", "text b", "never"), ("c", "spoil", 1)])
+    report = things.ingest(prune=True)
+    assert (report.failed, report.removed, report.rows) == (3, 1, 3)
+    assert [hit.key for hit in things.search("text a", limit=1)] == ["a"]
+
+
+def test_a_run_that_fails_prunes_nothing(lite):
+    lite.write(ROWS)
+    things = lite.solution(extra="ingest: {max_failures: 0}")
+    things.ingest()
+    lite.write([*ROWS[:10], ("b", "bad text", 1)])
+    with pytest.raises(TooManyFailures):
+        things.ingest(prune=True)
+    assert things.vectors.count() == 50
+
+
+# --- the budget of failures
+
+
+def test_more_failures_than_allowed_stop_a_run_and_what_was_done_is_kept(lite):
+    """Batches of ten are slow, so that some are written and many are not when the fourth failure is met."""
+    good = [(f"k{number}", f"text {number}", 1) for number in range(3_000)]
+    bad = [(f"b{number}", "bad text", 1) for number in range(4)]
+    lite.write([*good[:1_000], *bad, *good[1_000:]])
+    things = lite.solution(encoder="{type: hashed, window: 10, pause: 0.01}", extra="ingest: {max_failures: 3}")
+    with pytest.raises(TooManyFailures, match=r"4 of \d,?\d+ items failed, more than ingest.max_failures: 3") as error:
+        things.ingest()
+    assert "`vicinal failures` lists them" in error.value.hint
+    done = things.status()["items"]
+    assert 0 < done < 2_000
+    assert [failure.key for failure in things.failures()] == ["b0", "b1", "b2", "b3"]
+    lite.write(good)
+    report = things.ingest()
+    assert (report.new, report.unchanged, report.rows) == (3_000 - done, done, 3_000)
+    assert things.failures() == []
+
+
+def test_a_budget_may_be_a_share_of_what_was_seen(lite):
+    rows = [(f"k{number}", "bad text" if number % 10 == 0 else f"text {number}", 1) for number in range(50)]
+    lite.write(rows)
+    allowed = lite.solution(extra="ingest: {max_failures: 10%}").ingest()
+    assert (allowed.failed, allowed.new) == (5, 45)
+    things = lite.solution("others", extra="ingest: {max_failures: 9.9%}")
+    with pytest.raises(TooManyFailures, match=r"5 of 50 items failed, more than ingest.max_failures: 9.9%"):
+        things.ingest()
+    assert things.status()["items"] == 45  # a share of few items is judged at the end
+    assert things.search("text 1", limit=1)[0].key == "k1"
+    with pytest.raises(TooManyFailures):
+        things.ingest(limit=49)
+
+
+# --- failures, old and new
+
+
+def test_failures_that_have_no_more_reason_are_forgotten(lite):
+    lite.write([*ROWS, ("b1", "bad text", 1), ("b2", "bad text", 1), ("b3", "bad text", 1)])
+    things = lite.solution()
+    things.ingest()
+    assert [failure.key for failure in things.failures()] == ["b1", "b2", "b3"]
+    lite.write([*ROWS, ("b1", "good text", 1), ("b3", "bad text", 1)])  # one is mended, one is gone
+    things.ingest()
+    assert [failure.key for failure in things.failures()] == ["b3"]
+    lite.write([*ROWS, ("b1", "good text", 1)])
+    assert things.retry().seen == 0
+    assert things.failures() == []
+
+
+def test_an_item_that_turns_bad_keeps_its_old_version_searchable(workshop):
+    workshop.write(ROWS)
+    things = workshop.solution()
+    things.ingest()
+    workshop.write([("k0", "bad text", 1), *ROWS[1:]])
+    for _ in range(2):
+        report = things.ingest()
+        assert (report.updated, report.unchanged, report.failed, report.rows) == (0, 49, 1, 50)
+        assert [(failure.key, failure.stage) for failure in things.failures()] == [("k0", "decode")]
+        hit = things.search("text 0", limit=1)[0]
+        assert (hit.key, hit.metadata, hit.similarity > 0.9999) == ("k0", {"year": "2000"}, True)
+    workshop.write(ROWS)
+    report = things.ingest()
+    assert (report.unchanged, report.failed, things.failures()) == (50, 0, [])
+
+
+# --- declared fields
+
+
+def test_fields_are_coerced_or_defaulted_or_fail(workshop):
+    years = {"a": 2001, "b": "", "c": "never", "d": 2**40, "e": -7}
+    workshop.write([(key, f"text {key}", year) for key, year in years.items()])
+    things = workshop.solution(extra="fields: {year: int32 = 1900, colour: varchar(8) = red}")
+    report = things.ingest()
+    assert (report.new, report.failed, report.rows) == (3, 2, 3)
+    assert {failure.key: failure.stage for failure in things.failures()} == {"c": "fields", "d": "fields"}
+
+    def found(filter):
+        return sorted(hit.key for hit in things.search("text", filter=filter))
+
+    assert found("year == 1900") == ["b"]
+    assert found("year < 2000 and colour == 'red'") == ["b", "e"]
+    assert found("colour != 'red'") == []
+    assert things.search("@a", filter="year == 1900")[0].metadata == {"year": ""}  # metadata stay as they were
+
+
+# --- segments
+
+
+def test_segments_that_an_item_has_no_more_are_deleted(workshop):
+    workshop.write([("a", "one two three four", 1), ("b", "five six", 1)])
+    things = workshop.solution(encoder="{type: words}")
+    assert things.ingest().rows == 6
+    workshop.write([("a", "zero two", 1), ("b", "five six seven eight", 1)])
+    report = things.ingest()
+    assert (report.updated, report.rows) == (2, 6)
+    assert things.vectors.count() == 6
+    best = {word: things.search(word, limit=1)[0] for word in ("zero", "one", "four", "eight")}
+    assert (best["zero"].key, best["zero"].similarity > 0.9999) == ("a", True)
+    assert (best["eight"].key, best["eight"].segment) == ("b", {"number": 3, "start": 3.0, "end": 4.0})
+    assert best["one"].similarity < 0.99
+    assert best["four"].similarity < 0.99
+    assert things.check().sound
+
+
+def test_an_item_without_a_segment_is_a_failure(lite):
+    (lite.folder / "items.jsonl").write_text('{"key": "a", "text": "  "}\n{"key": "b", "text": "word"}\n')
+    source = "{type: table, path: items.jsonl, key: key, content: text}"
+    things = lite.solution(encoder="{type: words}", source=source)
+    assert things.ingest().new == 1
+    assert [(failure.key, failure.stage) for failure in things.failures()] in ([("a", "decode")], [("a", "read")])
+
+
+# --- keys
+
+
+def test_two_keys_of_one_id_are_never_mixed(lite, monkeypatch):
+    """Ids have 63 bits; here those of k1 and k2 are equal."""
+    for module in (changes, ingest, search, maintenance, solution):
+        monkeypatch.setattr(module, "item_id", lambda key, segment=0: item_id("k1" if key == "k2" else key, segment))
+    lite.write([("k1", "text 1", 1), ("k3", "text 3", 1)])
+    things = lite.solution()
+    things.ingest()
+    lite.write([("k2", "text 2", 1), ("k1", "text 1", 1), ("k3", "text 3", 1)])
+    for _ in range(2):
+        report = things.ingest()
+        assert (report.new, report.updated, report.unchanged, report.rows) == (0, 0, 2, 2)
+        (failure,) = things.failures()
+        assert (failure.key, failure.message) == ("k2", "its id is that of another key; rename one of the two")
+    assert [hit.key for hit in things.search("text 1")] == ["k1", "k3"]
+    with pytest.raises(UnknownItem):
+        things.search("@k2")
+    with pytest.raises(UnknownItem):
+        things.remove(["k2"])
+    assert things.status()["items"] == 2
+
+
+# --- what is stored is what the YAML says
+
+
+def test_another_encoder_or_other_fields_are_refused(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    things.ingest()
+    things.close()
+    changed = {
+        "encoder 'hashed/16/'; the YAML now says 'hashed/16/salt'": {"encoder": "{type: hashed, salt: salt}"},
+        "encoder 'hashed/16/'; the YAML now says 'hashed/8/'": {"encoder": "{type: hashed, dimension: 8}"},
+        "fields {}; the YAML now says {'year': 'int64'}": {"extra": "fields: {year: int64}"},
+        "hybrid False; the YAML now says True": {"extra": "hybrid: true"},
+    }
+    for what, given in changed.items():
+        other = lite.solution(**given)
+        for use in (other.ingest, lambda other=other: other.search("text 1"), lambda other=other: other.remove(["k1"])):
+            with pytest.raises(StoreMismatch) as error:
+                use()
+            assert str(error.value) == f"'things' was built with {what}"
+        assert error.value.hint.startswith("change the YAML back, give the solution a new name, or `vicinal drop`")
+        other.close()
+    same = lite.solution()
+    assert same.ingest().unchanged == 50
+    assert same.vectors.count() == 50
+
+
+def test_another_milvus_with_the_same_redis_is_refused(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    things.ingest()
+    things.close()
+    other = lite.solution(extra="stores: {milvus: other.db}")
+    with pytest.raises(StoreMismatch, match="knows 50 items of 'things', which this Milvus does not have") as error:
+        other.ingest()
+    assert "set MILVUS_URI" in error.value.hint
+    with pytest.raises(StoreMismatch):
+        other.search("text 1")
+    other.close()
+    assert lite.solution().ingest().unchanged == 50
+
+
+def test_a_lost_redis_is_filled_again_and_nothing_is_doubled(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    things.ingest()
+    things.metadata.drop()
+    report = things.ingest()
+    assert (report.new, report.rows) == (50, 50)
+    assert things.vectors.count() == 50
+    assert things.check().sound

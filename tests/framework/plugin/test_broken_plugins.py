@@ -1,0 +1,220 @@
+"""A broken plugin is a row with its reason; nothing of it stays registered, and the rest works."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from types import ModuleType
+
+import click
+import pytest
+
+from vicinal import create_manager, hookimpl
+from vicinal.plugin.manager import Manager
+from vicinal.testing.process import HEAVY
+
+
+class Working:
+    @hookimpl
+    def register_encoders(self, encoders):
+        encoders.add("working", "nowhere:Working")
+
+
+@pytest.fixture
+def manager() -> Manager:
+    return create_manager(entry_points=False)
+
+
+def names(registry) -> list[str]:
+    return [entry.name for entry in registry]
+
+
+class Raising:
+    @hookimpl
+    def register_sources(self, sources):
+        sources.add("half", "nowhere:Half")
+
+    @hookimpl
+    def register_encoders(self, encoders):
+        raise ValueError("the moon is full")
+
+
+class Silent:
+    def register_encoders(self, encoders):
+        raise AssertionError("it is not marked, so it is never called")
+
+
+class Misspelt:
+    @hookimpl
+    def register_encoders(self, encoders):
+        encoders.add("misspelt", "nowhere:Half")
+
+    @hookimpl
+    def register_encoder(self, encoders):
+        raise AssertionError
+
+
+class WrongArgument:
+    @hookimpl
+    def register_encoders(self, registry):
+        raise AssertionError
+
+
+class Leaving:
+    @hookimpl
+    def register_encoders(self, encoders):
+        encoders.add("leaving", "nowhere:Half")
+        sys.exit("no licence")
+
+
+BROKEN = {
+    "a hook that raises": (Raising(), "ValueError: the moon is full"),
+    "a hook that ends the program": (Leaving(), "SystemExit: no licence"),
+    "a class": (Raising, "Raising is a class; a plugin is a module or an instance"),
+    "nothing": (None, "it is None; a plugin is a module or an instance"),
+    "no hook": (Silent(), "it implements no hook; mark its functions with @vicinal.hookimpl"),
+    "an empty module": (ModuleType("empty"), "it implements no hook; mark its functions with @vicinal.hookimpl"),
+    "a misspelt hook": (Misspelt(), "unknown hook 'register_encoder' (did you mean 'register_encoders'?)"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_plugin_is_a_row_and_nothing_of_it_stays(manager, what):
+    plugin, reason = BROKEN[what]
+    row = manager.register(plugin, "broken", "vicinal-broken", "0.1")
+    assert (row.name, row.distribution, row.version) == ("broken", "vicinal-broken", "0.1")
+    assert (row.status, row.reason) == ("broken", reason)
+    assert row.sources == row.encoders == row.rerankers == row.hooks == []
+    assert names(manager.sources) == names(manager.encoders) == []
+    assert manager.hook.register_encoders.get_hookimpls() == []
+    assert manager.register(Working(), "working").status == "ok"
+    assert names(manager.encoders) == ["working"]
+
+
+def test_an_argument_that_the_hook_does_not_have_is_broken(manager):
+    row = manager.register(WrongArgument(), "broken")
+    assert row.status == "broken"
+    assert "registry" in row.reason
+    assert manager.hook.register_encoders.get_hookimpls() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
+        ("raise RuntimeError('no GPU')", "RuntimeError: no GPU"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("plugin = ", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_is_a_row(manager, tmp_path, monkeypatch, code, reason):
+    (tmp_path / "vicinal_bad.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    manager.load_entry_point(EntryPoint("bad", "vicinal_bad", "vicinal"), "vicinal-bad", "2.0")
+    (row,) = manager.rows
+    assert (row.name, row.distribution, row.version, row.status) == ("bad", "vicinal-bad", "2.0", "broken")
+    assert row.reason.startswith(reason)
+
+
+def test_an_interrupt_is_not_a_broken_plugin(manager):
+    class Interrupted:
+        @hookimpl
+        def register_encoders(self, encoders):
+            encoders.add("half", "nowhere:Half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        manager.register(Interrupted(), "interrupted")
+    assert names(manager.encoders) == []
+
+
+def test_commands_that_cannot_be_added_mark_their_plugin_and_the_others_are_added(manager):
+    class Commands:
+        def __init__(self, name):
+            self.name = name
+
+        @hookimpl
+        def register_commands(self, group):
+            if self.name == "bad":
+                raise ValueError("no command")
+            group.add_command(click.Command(self.name))
+
+    for name in ("good", "bad", "fine"):
+        manager.register(Commands(name), name)
+    group = click.Group()
+    manager.register_commands(group)
+    manager.register_commands(group)
+    assert sorted(group.commands) == ["fine", "good"]
+    assert {row.name: (row.status, row.reason) for row in manager.rows} == {
+        "good": ("ok", ""),
+        "bad": ("broken", "ValueError: no command"),
+        "fine": ("ok", ""),
+    }
+
+
+# Installed plugins, in a process of their own
+
+LIST = """
+import json, sys
+from vicinal.plugin.manager import create_manager
+manager = create_manager()
+print(json.dumps({"rows": [row.to_dict() for row in manager.rows], "modules": sorted(sys.modules)}))
+"""
+
+
+def listing(*path) -> dict:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    done = subprocess.run([sys.executable, "-c", LIST], capture_output=True, text=True, env=environment, check=True)
+    return json.loads(done.stdout)
+
+
+def install(folder, name, code, entry_point=None):
+    """Lay a distribution down as pip does: a module and its metadata."""
+    module = f"vicinal_{name}"
+    (folder / f"{module}.py").write_text(code)
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vicinal-{name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[vicinal]\n{name} = {entry_point or module}\n")
+
+
+def test_the_built_in_plugins_are_listed_and_nothing_heavy_is_imported():
+    listed = listing()
+    rows = {row["name"]: row for row in listed["rows"]}
+    assert {"files", "log", "molecule", "text"} <= set(rows)
+    assert {row["distribution"] for row in rows.values()} == {"vicinal"}
+    assert rows["molecule"]["encoders"] == ["morgan"]
+    assert HEAVY & set(listed["modules"]) == set()
+    assert "fastapi" not in listed["modules"]
+
+
+def test_strangers_plugins_are_listed_beside_the_built_in_ones(tmp_path):
+    good = "from vicinal import hookimpl\n@hookimpl\ndef register_encoders(encoders): encoders.add('mine', 'a:B')\n"
+    install(tmp_path, "good", good)
+    install(tmp_path, "crashing", "raise RuntimeError('no GPU')")
+    install(tmp_path, "absent", "", entry_point="no_such_module")
+    install(tmp_path, "morgan", good.replace("mine", "morgan"))
+    install(tmp_path, "attribute", "", entry_point="vicinal_attribute:plugin")
+    rows = {row["name"]: row for row in listing(tmp_path)["rows"]}
+    assert (rows["good"]["status"], rows["good"]["encoders"]) == ("ok", ["mine"])
+    assert (rows["good"]["distribution"], rows["good"]["version"]) == ("vicinal-good", "1.0")
+    assert rows["crashing"]["reason"] == "RuntimeError: no GPU"
+    assert rows["absent"]["reason"] == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert rows["morgan"]["reason"] == "encoder 'morgan' is registered by both 'molecule' and 'morgan'"
+    assert rows["attribute"]["reason"].startswith("AttributeError: ")
+    assert rows["molecule"]["encoders"] == ["morgan"]
+
+
+class Failing:
+    @hookimpl
+    def ingest_started(self, solution):
+        raise ValueError("the observer's own defect")
+
+
+def test_an_exception_from_a_hook_names_its_plugin(manager):
+    manager.register(Working(), "innocent")
+    manager.register(Failing(), "failing", "vicinal-failing", "1.2")
+    with pytest.raises(ValueError, match="own defect") as caught:
+        manager.hook.ingest_started(solution="things", total=None)
+    assert caught.value.__notes__ == ["raised by plugin 'failing' (vicinal-failing 1.2) in hook 'ingest_started'"]

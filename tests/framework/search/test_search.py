@@ -1,0 +1,218 @@
+"""What is near: one query and many, filtered, reranked, before and after an ingest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from search_helpers import ROWS, keys, vectors_of
+from servers import ROOT
+from vicinal import BadItem, Reranker, VicinalError, hookimpl
+from vicinal.errors import FilterError, UnknownItem
+
+
+@pytest.fixture
+def things(workshop):
+    """Three hundred texts with a declared year."""
+    workshop.write(ROWS)
+    things = workshop.solution(extra="fields: {year: int64}")
+    things.ingest()
+    return things
+
+
+def test_a_search_answers_what_comparing_with_everything_answers(things):
+    """One query and many, any limit, filters, @key: on one collection, since a server takes seconds to load one."""
+    texts = [text for _, text, _ in ROWS]
+    near = vectors_of(["text 7", "something else", "text 8"]) @ vectors_of(texts).T
+    expected = [[f"k{number}" for number in row] for row in np.argsort(-near, axis=1)]
+
+    result = things.search("text 7", limit=5)
+    assert keys(result) == expected[0][:5]
+    assert [hit.rank for hit in result] == [1, 2, 3, 4, 5]
+    assert [hit.similarity for hit in result] == pytest.approx(np.sort(near[0])[::-1][:5], abs=1e-5)
+    assert [hit.distance for hit in result] == pytest.approx([1 - hit.similarity for hit in result], abs=1e-6)
+    first = result[0]
+    assert (first.key, first.uri, first.content, first.metadata) == ("k7", first.uri, "text 7", {"year": "2007"})
+    assert first.segment is None
+    assert (first.similarity, first.distance) == (pytest.approx(1, abs=1e-6), pytest.approx(0, abs=1e-6))
+    assert list(result.timings_ms) == ["decode", "encode", "search", "metadata", "total"]
+    assert all(0 <= value <= result.timings_ms["total"] for value in result.timings_ms.values())
+    assert result.to_dict("things")["hits"][0] == {
+        "key": "k7", "rank": 1, "distance": first.distance, "similarity": first.similarity, "uri": first.uri,
+        "metadata": {"year": "2007"}, "content": "text 7", "segment": None,
+    }  # fmt: skip
+    assert (len(result), result[:2], repr(result).startswith("SearchResult([Hit(key='k7'")) == (
+        5,
+        result.hits[:2],
+        True,
+    )
+
+    many = things.search(["text 7", "something else", "text 8"], limit=20)
+    assert [keys(hits) for hits in many] == [row[:20] for row in expected]
+    assert things.search([]) == []
+
+    assert keys(things.search("text 7", limit=1)) == ["k7"]
+    assert keys(things.search("text 7", limit=300)) == expected[0]
+    assert keys(things.search("text 7", limit=16_384)) == expected[0]
+    for limit in (0, -1, 16_385):
+        with pytest.raises(VicinalError, match=f"limit is {limit}"):
+            things.search("text 7", limit=limit)
+
+    of_2003 = [key for key in expected[0] if int(key[1:]) % 10 == 3]
+    assert keys(things.search("text 7", limit=100, filter="year == 2003")) == of_2003
+    assert keys(things.search("text 7", limit=3, filter="year in [2003, 2001] and item != 'k7'"))[0] in expected[0][1:]
+    assert keys(things.search("text 7", limit=5, filter="year > 3000")) == []
+    assert keys(things.search("@k7", limit=100, filter="year == 2003")) == of_2003
+    for wrong in ("year ==", "yeer == 2003", "year == 'x'"):
+        with pytest.raises(FilterError) as error:
+            things.search("text 7", filter=wrong)
+        assert "item, segment, year" in error.value.hint
+
+    assert keys(things.search("@k7", limit=5)) == expected[0][1:6]
+    assert keys(things.search("@k7", limit=300)) == expected[0][1:]
+    mixed = things.search(["@k7", "text 8", "@k8"], limit=4)
+    assert [keys(hits) for hits in mixed] == [expected[0][1:5], expected[2][:4], expected[2][1:5]]
+    with pytest.raises(UnknownItem, match="no item has the key 'K7'") as error:
+        things.search(["text 7", "@K7"])
+    assert error.value.hint == "write a text that begins with @ as \\@…; keys are case-sensitive"
+
+    with pytest.raises(BadItem, match="the text says bad"):
+        things.search("a bad query")
+    assert keys(things.search(Path("text 7"), limit=1)) == ["k7"]
+
+
+def test_a_text_that_begins_with_at_is_written_with_a_backslash(lite):
+    lite.write([("k", "@home", 1), ("@", "text", 1), ("l", "\\@home", 1)])
+    things = lite.solution()
+    things.ingest()
+    assert keys(things.search("\\@home", limit=1)) == ["k"]
+    assert keys(things.search("@@", limit=1)) != ["@"]
+    with pytest.raises(UnknownItem):
+        things.search("@home")
+
+
+# --- rerankers and observers
+
+
+class Backwards(Reranker):
+    """Turns the order round, and drops the nearest."""
+
+    seen: ClassVar = []
+
+    @property
+    def candidates(self):
+        return 3
+
+    def rerank(self, query, hits):
+        self.seen.append((query, keys(hits)))
+        return list(reversed(hits))[:-1]
+
+
+class Plugin:
+    def __init__(self):
+        self.searches = []
+
+    @hookimpl
+    def register_rerankers(self, rerankers):
+        rerankers.add("backwards", "test_search:Backwards")
+
+    @hookimpl
+    def search_finished(self, solution, queries, hits, milliseconds):
+        self.searches.append((solution, queries, hits, milliseconds))
+
+
+def test_a_reranker_orders_more_candidates_than_are_wanted(lite):
+    plugin = Plugin()
+    assert lite.manager.register(plugin, "backwards").status == "ok"
+    lite.write(ROWS[:50])
+    lite.solution("things").ingest()
+    nearest = keys(lite._made[0].search("text 3", limit=6))
+    lite._made[0].close()
+    Backwards.seen.clear()
+    things = lite.solution("things", extra="rerank: {type: backwards}")
+    result, other = things.search(["text 3", "@k3"], limit=2)
+    assert Backwards.seen == [("text 3", nearest), ("@k3", Backwards.seen[1][1])]
+    assert (keys(result), [hit.rank for hit in result]) == ([nearest[5], nearest[4]], [1, 2])
+    assert len(other) == 2
+    assert result[0].distance > result[1].distance  # as found
+    (name, queries, hits, milliseconds), *_ = plugin.searches[::-1]
+    assert (name, queries, hits) == ("things", 2, 4)
+    assert milliseconds == result.timings_ms["total"]
+
+
+# --- before, during and after an ingest
+
+
+def test_a_search_before_anything_is_indexed_says_so(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    for use in (lambda: things.search("text 1"), lambda: things.search("@k1"), lambda: things.search(["a", "b"])):
+        with pytest.raises(VicinalError, match="nothing is indexed in 'things' yet") as error:
+            use()
+        assert error.value.hint == "run `vicinal ingest` first"
+
+
+def test_a_search_after_an_interrupted_first_ingest_builds_the_index(workshop):
+    class Interrupted(Exception):
+        pass
+
+    class Interrupting:
+        @hookimpl
+        def batch_written(self, new):
+            raise Interrupted
+
+    workshop.write(ROWS)
+    interrupting = Interrupting()
+    workshop.manager.register(interrupting, "interrupting")
+    things = workshop.solution("interrupted")
+    with pytest.raises(Interrupted):
+        things.ingest()
+    state = things.metadata.state()
+    assert ("index" in state) != things.vectors.embedded  # a server has its exact index before the rows
+    assert 0 < state["rows"] < 300
+    workshop.manager.unregister(interrupting)
+    assert keys(things.search("text 1", limit=1)) == ["k1"]
+    assert things.vectors.index_in_use()["index_type"] == "FLAT"
+    assert len(things.search("text 1", limit=300)) == state["rows"]
+    assert things.ingest().rows == 300
+    assert len(things.search("text 1", limit=300)) == 300
+
+
+def test_another_process_finds_everything_at_once(workshop):
+    workshop.write(ROWS)
+    things = workshop.solution("found")
+    things.ingest()
+    path = workshop.folder / "found.yaml"
+    if not workshop.embedded:
+        things.vectors._client.release_collection(things.vectors.alias)  # as after a restart of the server
+    things.close()
+    script = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(ROOT / 'tests' / 'helpers')!r})\n"
+        "import encoders\nfrom vicinal import Solution, create_manager\n"
+        "manager = create_manager()\nmanager.register(encoders, 'tests')\n"
+        f"with Solution.from_yaml({str(path)!r}, manager=manager) as things:\n"
+        "    found = things.search([f'text {number}' for number in range(300)], limit=1)\n"
+        "    print(*(hits[0].key for hits in found), len(things.search('text 1', limit=1000)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.split() == [*(f"k{number}" for number in range(300)), "300"]
+
+
+def test_a_search_sees_what_the_last_run_changed(lite):
+    lite.write(ROWS[:10])
+    things = lite.solution()
+    things.ingest()
+    assert len(things.search("text 1", limit=100)) == 10
+    lite.write([("k1", "new text", 1), *ROWS[2:20]])
+    things.ingest(prune=True)
+    assert len(things.search("text 1", limit=100)) == 19
+    assert keys(things.search("new text", limit=1)) == ["k1"]
+    things.remove(["k1", "k5"])
+    assert not {"k1", "k5"} & set(keys(things.search("new text", limit=100)))

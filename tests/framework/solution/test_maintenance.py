@@ -1,0 +1,216 @@
+"""Looking after a solution: check and repair, remove, drop, another index."""
+
+from __future__ import annotations
+
+import pytest
+
+from sample_solution import ITEMS, ROWS, SEGMENTS, SOUND, begin_a_write, found
+from vicinal.errors import StoreMismatch, UnknownItem
+from vicinal.stores.records import Record
+from vicinal.types import item_id
+
+
+@pytest.fixture
+def things(workshop):
+    """A hundred and twenty items of one to three segments."""
+    workshop.write(ROWS)
+    things = workshop.solution("cared-for", encoder="{type: words}")
+    things.ingest()
+    return things
+
+
+def row_of(things, key, segment, text):
+    (column,) = things.vectors.vector_columns(things.encoder.encode([text]))
+    return {"id": item_id(key, segment), "item": key, "segment": segment, "start": 0.0, "end": 1.0, **column}
+
+
+# --- damage
+
+
+def delete_rows(things):
+    things.vectors.delete([item_id("k3"), item_id("k5", 1), item_id("k5", 2)])
+    return {"missing_vectors": 2, "rows": SEGMENTS - 3}, 2
+
+
+def insert_orphans(things):
+    rows = [row_of(things, "nobody", number, f"x{number}") for number in range(3)]
+    things.vectors.upsert([*rows, row_of(things, "k3", 7, "a segment that k3 has no more")])
+    return {"orphan_vectors": 4, "rows": SEGMENTS + 4}, 0
+
+
+def delete_metadata(things):
+    things.metadata.drop_metadata([item_id("k3"), item_id("k6")])  # items of one segment each
+    return {"missing_metadata": 2}, 2
+
+
+def insert_metadata(things):
+    things.metadata.begin({item_id("nobody"): Record("nobody", "", "text", {})}, {})
+    return {"orphan_metadata": 1}, 0
+
+
+def delete_ledger(things):
+    store = things.metadata
+    for key in ("k4", "k5"):  # two and three segments
+        id_ = item_id(key)
+        assert store.client.hdel(store._bucket("ledger", id_), id_.to_bytes(8, "big")) == 1
+    return {"orphan_vectors": 5, "orphan_metadata": 2, "wrong_counts": 2, "items": ITEMS - 2}, 2
+
+
+def change_counts(things):
+    things.metadata.set_state(items=7, rows=SEGMENTS + 1)
+    return {"wrong_counts": 2}, 0
+
+
+DAMAGES = [
+    delete_rows, insert_orphans, delete_metadata, insert_metadata, delete_ledger, change_counts, begin_a_write
+]  # fmt: skip
+
+
+def test_each_damage_is_found_and_repaired_and_one_ingest_later_all_agrees(things):
+    assert found(things.check()) == SOUND
+    for damage in DAMAGES:
+        expected, again = damage(things)
+        expected = {"items": ITEMS, "rows": SEGMENTS, **expected}
+        assert found(things.check()) == expected, damage.__name__
+        assert found(things.check()) == expected, "a check without repair changes nothing"
+        report = things.check(repair=True)
+        assert (report.repaired, found(report)) == (True, expected)
+        assert things.check().sound, damage.__name__
+        report = things.ingest()
+        assert (report.new + report.updated, report.unchanged) == (again, ITEMS - again), damage.__name__
+        assert (report.rows, report.warnings) == (SEGMENTS, [])
+        assert found(things.check()) == SOUND, damage.__name__
+    assert things.search("@k5", limit=1)[0].key != "k5"
+    assert things.search("w5n2", limit=1)[0].key == "k5"
+
+
+def test_all_damages_at_once(lite):
+    lite.write(ROWS)
+    things = lite.solution(encoder="{type: words}")
+    things.ingest()
+    for damage in DAMAGES:
+        damage(things)
+    assert not things.check().sound
+    things.check(repair=True)
+    report = things.ingest()
+    assert (report.rows, report.warnings) == (SEGMENTS, [])
+    assert found(things.check()) == SOUND
+
+
+def test_a_run_says_when_milvus_and_the_ledger_differ(lite):
+    lite.write(ROWS)
+    things = lite.solution(encoder="{type: words}")
+    things.ingest()
+    things.vectors.delete([item_id("k3")])
+    lite.write([*ROWS, ("new", "text", 1)])
+    (warning,) = things.ingest().warnings
+    assert warning == f"Milvus holds {SEGMENTS} rows, the ledger {SEGMENTS + 1}; `vicinal check` tells more"
+
+
+def test_a_check_of_nothing_is_sound(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    report = things.check(repair=True)
+    assert (report.sound, report.items, report.rows) == (True, 0, 0)
+    assert things.metadata.state() == {}
+
+
+# --- remove and drop
+
+
+def test_remove_takes_items_out_everywhere_and_drop_takes_out_everything(things):
+    with pytest.raises(UnknownItem, match=r"^not indexed: K1, nobody$"):
+        things.remove(["k2", "K1", "nobody"])
+    assert found(things.check()) == SOUND  # an unknown key removes nothing
+    assert things.remove([]) == 0
+
+    things.search("w2n1", limit=1)
+    assert things.remove(["k2", "k5", "k2"]) == 2
+    assert found(things.check()) == {"items": ITEMS - 2, "rows": SEGMENTS - 6, "sound": True}
+    assert things.metadata.records([item_id("k2")]) == [None]
+    assert "k2" not in [hit.key for hit in things.search("w2n1", limit=ITEMS)]
+    with pytest.raises(UnknownItem):
+        things.search("@k2")
+    report = things.ingest()  # they are in the source still
+    assert (report.new, report.rows) == (2, SEGMENTS)
+
+    name = things.name
+    client, redis = things.vectors._client, things.metadata.client
+    assert list(redis.scan_iter(f"vicinal:{name}:*"))
+    assert f"{things.vectors.alias}_v1" in client.list_collections()
+    assert things.drop() == ITEMS
+    assert list(redis.scan_iter(f"vicinal:{name}:*")) == []
+    assert [collection for collection in client.list_collections() if "cared" in collection] == []
+    assert things.drop() == 0
+    assert things.status()["items"] == 0
+
+
+def test_a_drop_that_was_interrupted_can_be_repeated(lite):
+    """Between the alias and the collection, as well as before Redis is emptied."""
+    lite.write(ROWS)
+    things = lite.solution(encoder="{type: words}")
+    things.ingest()
+    things.vectors._client.drop_alias(things.vectors.alias)
+    with pytest.raises(StoreMismatch, match="which this Milvus does not have"):
+        things.ingest()
+    assert things.drop() == ITEMS
+    assert things.vectors._client.list_collections() == []
+    lite.write(ROWS[:3])
+    assert things.ingest().rows == 6
+    assert found(things.check()) == {"items": 3, "rows": 6, "sound": True}
+
+
+# --- the index
+
+
+def test_another_index_in_the_yaml_is_built_by_the_next_run(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    things.ingest()
+    assert things.status()["index"]["type"] == "FLAT"
+    things.close()
+
+    things = lite.solution(extra="index: {type: IVF_FLAT, params: {nlist: 4}, search: {nprobe: 4}}")
+    assert things.search(ROWS[7][1], limit=1)[0].key == "k7"  # with the index that is there
+    assert things.ingest().unchanged == ITEMS
+    assert things.vectors.index_in_use()["index_type"] == "IVF_FLAT"
+    index = things.status()["index"]
+    assert (index["type"], index["params"], index["search"]) == ("IVF_FLAT", {"nlist": 4}, {"nprobe": 4})
+    assert len(things.search(ROWS[7][1], limit=ITEMS)) == ITEMS
+    things.close()
+
+    things = lite.solution(extra="index: {type: HNSW, metric: IP, params: {M: 8}}")
+    built = things.build_index()
+    assert (built.type, built.metric, built.params) == ("HNSW", "IP", {"M": 8, "efConstruction": 200})
+    hit = things.search(ROWS[7][1], limit=1)[0]
+    assert (hit.key, hit.similarity, hit.distance) == ("k7", pytest.approx(1), pytest.approx(-1))
+
+
+def test_an_ivf_index_has_no_more_cells_than_its_rows_can_train(workshop):
+    index = "index: {type: IVF_SQ8, metric: L2, params: {nlist: 2048}, search: {nprobe: 1}}"
+    rows = [(f"r{number}", f"row {number}", 2000) for number in range(400)]
+    for count, cells in ((60, 1), (70, 1), (400, 10)):
+        workshop.write(rows[:count])
+        things = workshop.solution("cells", extra=index)
+        assert things.ingest().rows == count
+        assert things.status()["index"]["params"] == {"nlist": 2048}
+        if workshop.embedded:
+            assert things.vectors.index_in_use()["params"]["nlist"] == cells
+        assert things.search(rows[7][1], limit=1)[0].key == "r7"
+        if cells == 1:
+            assert len(things.search(rows[7][1], limit=count)) == count
+        things.close()
+
+
+def test_status_tells_what_there_is(workshop):
+    workshop.write([*ROWS[:5], ("b", "bad", 1)])
+    things = workshop.solution("told")
+    before = things.status()
+    assert (before["items"], before["rows"], before["index"], before["encoder"]["signature"]) == (0, 0, None, None)
+    things.ingest()
+    status = things.status()
+    assert (status["solution"], status["items"], status["rows"], status["failures"]) == ("told", 5, 5, 1)
+    assert status["encoder"] == {"type": "hashed", "signature": "hashed/16/"}
+    assert (status["index"]["type"], status["index"]["metric"]) == ("FLAT", "COSINE")
+    assert status["stores"]["milvus"]["engine"].startswith("Milvus Lite 3" if workshop.embedded else "Milvus 2.3.5")
+    assert status["created"] <= status["updated"]

@@ -1,0 +1,176 @@
+"""Export and import: what leaves a solution, and what another takes in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from sample_solution import ITEMS, ROWS, SEGMENTS, SOUND, begin_a_write, found
+from vicinal import hookimpl
+from vicinal.errors import SourceError, StoreMismatch
+from vicinal.stores.records import Entry
+from vicinal.types import item_id
+
+
+class Told:
+    """What observers are told of batches."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    @hookimpl
+    def batch_written(self, new, updated, unchanged):
+        self.batches.append((new, updated, unchanged))
+
+
+def refuse(*_):
+    raise AssertionError("nothing is to be written")
+
+
+def stored(things):
+    """Every vector that a solution holds, by id."""
+    ids = [row["id"] for batch in things.vectors.rows(["id"]) for row in batch]
+    return {id_: bits_of(vector) for id_, vector in things.vectors.vectors(ids).items()}
+
+
+def bits_of(vector):
+    """A vector in one form, whatever the engine keeps it as."""
+    if isinstance(vector, dict):
+        bits = np.zeros(256, np.uint8)
+        bits[list(vector)] = 1
+        return np.packbits(bits).tobytes()
+    return vector if isinstance(vector, bytes) else np.asarray(vector, np.float32).tobytes()
+
+
+@pytest.mark.parametrize("encoder", ["words", "letters"])
+def test_what_one_engine_exports_the_other_imports(lite, milvus_server, redis_url, encoder):
+    """From an embedded Milvus to a server and back: nothing is encoded, and nothing is lost."""
+    rows = [(key, text + " and more", year) for key, text, year in ROWS]
+    lite.write(rows)
+    block = f"{{type: {encoder}}}"
+    home = lite.solution("home", encoder=block)
+    home.ingest()
+    segments = home.vectors.count()
+    assert home.export(lite.folder / "out" / "home.parquet") == ITEMS
+    assert [path.name for path in (lite.folder / "out").iterdir()] == ["home.parquet"]
+
+    lite.milvus, lite.redis = milvus_server, redis_url
+    away = lite.solution(f"away-{encoder}", encoder=block, extra="fields: {year: int64}")
+    lite.milvus = None
+    try:
+        report = away.import_(lite.folder / "out" / "home.parquet")
+        assert (report.new, report.rows) == (ITEMS, segments)
+        assert stored(away) == stored(home)
+        assert found(away.check()) == {"items": ITEMS, "rows": segments, "sound": True}
+        assert (again := away.ingest()).unchanged == ITEMS
+        assert again.rows == segments
+        assert away.import_(lite.folder / "out" / "home.parquet").new == 0
+        query = rows[7][1]
+        here, there = home.search(query, limit=ITEMS), away.search(query, limit=ITEMS)
+        assert [hit.similarity for hit in there] == pytest.approx([hit.similarity for hit in here], abs=1e-6)
+        assert {hit.key: (hit.uri, hit.metadata, hit.content) for hit in there} == {
+            hit.key: (hit.uri, hit.metadata, hit.content) for hit in here
+        }
+        assert [hit.key for hit in away.search(query, filter="year == 2007")] == ["k7"]
+        assert away.export(lite.folder / "away.parquet") == ITEMS
+    finally:
+        away.drop()
+        away.close()
+        lite._made.remove(away)
+
+    back = lite.solution("back", encoder=block)
+    home.close()
+    back.import_(lite.folder / "away.parquet")
+    kept = stored(back)
+    assert (len(kept), back.ingest().unchanged) == (segments, ITEMS)
+    back.close()
+    home = lite.solution("home", encoder=block)
+    assert home.check().sound
+    assert kept == stored(home)
+
+
+def test_an_import_replaces_what_changed(lite):
+    lite.write(ROWS)
+    things = lite.solution(encoder="{type: words}")
+    things.ingest()
+    things.export(lite.folder / "old.parquet")
+    changed = [("k0", "one two three four five", 1), ("k2", "one", 1), *ROWS[3:]]
+    lite.write(changed)
+    assert things.ingest(prune=True).rows == SEGMENTS - 2 + 2
+    report = things.import_(lite.folder / "old.parquet")
+    assert (report.seen, report.new, report.updated, report.unchanged) == (ITEMS, 1, 2, ITEMS - 3)
+    assert report.rows == SEGMENTS
+    assert found(things.check()) == SOUND
+    lite.write(ROWS)
+    assert things.ingest().unchanged == ITEMS
+
+
+def test_an_import_writes_nothing_again(workshop, monkeypatch):
+    workshop.write(ROWS)
+    things = workshop.solution(encoder="{type: words}")
+    things.ingest()
+    things.export(workshop.folder / "things.parquet")
+    told = []
+    workshop.manager.register(Told(told), "told")
+    with monkeypatch.context() as patch:
+        for store, writes in ((things.vectors, ("upsert", "delete")), (things.metadata, ("begin", "commit"))):
+            for name in writes:
+                patch.setattr(store, name, refuse)
+        report = things.import_(workshop.folder / "things.parquet")
+    assert (report.seen, report.new, report.updated, report.unchanged) == (ITEMS, 0, 0, ITEMS)
+    assert report.rows == SEGMENTS
+    assert told == [(0, 0, ITEMS)]
+    assert found(things.check()) == SOUND
+
+
+def test_an_import_of_a_key_whose_id_is_taken_is_refused(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    things.ingest()
+    things.export(lite.folder / "things.parquet")
+    things.remove(["k3"])
+    things.metadata.commit({item_id("k3"): Entry(Entry.check_of("another key"), b"f" * 12, 1, 1)}, [])
+    with pytest.raises(StoreMismatch, match="the id of 'k3' is that of another key that is indexed"):
+        things.import_(lite.folder / "things.parquet")
+
+
+def test_an_import_of_another_encoders_vectors_is_refused(lite):
+    lite.write(ROWS)
+    things = lite.solution("things")
+    things.ingest()
+    things.export(lite.folder / "things.parquet")
+    other = lite.solution("other", encoder="{type: hashed, salt: other}")
+    with pytest.raises(StoreMismatch, match="were made by encoder hashed/16/, not by hashed/16/other") as error:
+        other.import_(lite.folder / "things.parquet")
+    assert error.value.hint == "import it with the YAML file that it was exported with"
+    assert other.status()["items"] == 0
+    assert other.ingest().new == ITEMS
+
+
+def test_what_is_no_export_is_refused(lite):
+    lite.write(ROWS)
+    things = lite.solution()
+    things.ingest()
+    things.export(lite.folder / "things.parquet")
+    table = pq.read_table(lite.folder / "things.parquet")
+    pq.write_table(table.replace_schema_metadata({}), lite.folder / "plain.parquet")
+    for name, message in (
+        ("items.csv", "is not a parquet file that can be read"),
+        ("nowhere.parquet", "is not a parquet file that can be read"),
+        ("plain.parquet", "was not written by `vicinal export`"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            things.import_(lite.folder / name)
+    assert things.ingest().unchanged == ITEMS
+
+
+def test_an_item_that_is_not_whole_is_not_exported(lite):
+    lite.write(ROWS)
+    things = lite.solution(encoder="{type: words}")
+    things.ingest()
+    things.vectors.delete([item_id("k5", 1)])
+    begin_a_write(things)
+    assert things.export(lite.folder / "things.parquet") == ITEMS - 2
+    keys = set(pq.read_table(lite.folder / "things.parquet")["key"].to_pylist())
+    assert {f"k{number}" for number in range(ITEMS)} - keys == {"k3", "k5"}

@@ -1,0 +1,168 @@
+"""What an engine can and cannot do: the indexes that it builds, and those that fit a solution."""
+
+from __future__ import annotations
+
+import pytest
+
+from milvus_helpers import BITS, FLOATS, index_for, items, rows_of, vectors_of
+from vicinal.config.models import IndexConfig
+from vicinal.errors import StoreError, UnsupportedByEngine
+from vicinal.stores import index_builder
+from vicinal.stores.milvus import Schema, VectorStore
+from vicinal.stores.milvus_engine import Engine, Index, choose_index
+from vicinal.types import Space
+
+LITE, NEWER = Engine("Milvus Lite", (3, 2, 2)), Engine("Milvus", (2, 6, 4))
+SERVER = Engine("Milvus", (2, 3, 5), disk_index=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "engine", "name"),
+    [
+        ("milvus_lite-3.2.2", LITE, "Milvus Lite 3.2.2"),
+        ("v2.3.5-lite", SERVER, "Milvus 2.3.5"),
+        ("v2.3.5", Engine("Milvus", (2, 3, 5)), "Milvus 2.3.5"),
+        ("v2.6.4", NEWER, "Milvus 2.6.4"),
+        ("2.5.0-dev-abc123", Engine("Milvus", (2, 5, 0)), "Milvus 2.5.0"),
+    ],
+)
+def test_an_engine_is_known_by_what_it_says(text, engine, name):
+    assert Engine.parse(text) == engine
+    assert str(engine) == name
+
+
+def test_capabilities_of_the_engines():
+    assert [(e.embedded, e.binary_vectors, e.full_text) for e in (LITE, SERVER, NEWER)] == [
+        (True, False, True),
+        (False, True, False),
+        (False, True, True),
+    ]
+    assert "IVF_PQ" in SERVER.indexes("float") - LITE.indexes("float")
+    assert "HNSW_SQ" in LITE.indexes("float") & NEWER.indexes("float") - SERVER.indexes("float")
+
+
+@pytest.mark.parametrize(
+    ("space", "engine", "rows", "built", "params", "search"),
+    [
+        (FLOATS, LITE, 0, "FLAT", {}, {}),
+        (FLOATS, SERVER, 5_000, "FLAT", {}, {}),
+        (FLOATS, LITE, 5_001, "HNSW_SQ", {"M": 16, "efConstruction": 100}, {"ef": 128}),
+        (FLOATS, SERVER, 2_000_000, "HNSW", {"M": 16, "efConstruction": 200}, {"ef": 128}),
+        (FLOATS, SERVER, 4_000_000, "IVF_SQ8", {"nlist": 8_000}, {"nprobe": 250}),
+        (FLOATS, SERVER, 10**9, "IVF_SQ8", {"nlist": 65_536}, {"nprobe": 2_048}),
+        (BITS, SERVER, 2_000_000, "BIN_FLAT", {}, {}),
+        (BITS, SERVER, 4_000_000, "BIN_IVF_FLAT", {"nlist": 8_000}, {"nprobe": 500}),
+        (BITS, LITE, 1_000, "SPARSE_INVERTED_INDEX", {}, {}),
+    ],
+)
+def test_auto_chooses_by_engine_and_size(space, engine, rows, built, params, search):
+    index = choose_index(IndexConfig(), space, engine, rows)
+    assert (index.engine_type, index.params, index.search) == (built, params, search)
+    assert index.metric == space.metric
+    assert index.exact == (built in ("FLAT", "BIN_FLAT", "SPARSE_INVERTED_INDEX"))
+
+
+def test_an_index_of_ones_own_gets_what_milvus_insists_on():
+    def chosen(dimension=128, rows=10_000, **config):
+        index = choose_index(IndexConfig(**config), Space(dimension), SERVER, rows)
+        return index.params, index.search
+
+    assert chosen(type="IVF_FLAT") == ({"nlist": 400}, {})
+    assert chosen(type="IVF_FLAT", rows=0) == ({"nlist": 16}, {})
+    assert chosen(type="SCANN") == ({"nlist": 400}, {})
+    assert chosen(type="IVF_PQ") == ({"nlist": 400, "m": 32}, {})
+    assert chosen(type="IVF_PQ", dimension=30) == ({"nlist": 400, "m": 6}, {})
+    assert chosen(type="IVF_PQ", dimension=7) == ({"nlist": 400, "m": 1}, {})
+    assert chosen(type="HNSW", params={"M": 4}, search={"ef": 9}) == ({"M": 4, "efConstruction": 200}, {"ef": 9})
+    assert chosen(type="IVF_SQ8", params={"nlist": 7}, search={"nprobe": 3}) == ({"nlist": 7}, {"nprobe": 3})
+    assert chosen(type="FLAT", search={"x": 1}) == ({}, {"x": 1})
+
+
+def test_ef_is_never_below_the_number_of_hits():
+    index = choose_index(IndexConfig(type="HNSW", search={"ef": 100}), FLOATS, SERVER, 10)
+    assert index.search_params(10) == {"metric_type": "COSINE", "params": {"ef": 100}}
+    assert index.search_params(500) == {"metric_type": "COSINE", "params": {"ef": 500}}
+
+
+@pytest.mark.parametrize(
+    ("engine", "space", "config", "message"),
+    [
+        (LITE, FLOATS, {"type": "IVF_PQ"}, "Milvus Lite 3.2.2 cannot build index 'IVF_PQ' for float vectors"),
+        (LITE, FLOATS, {"type": "SCANN"}, "Milvus Lite 3.2.2 cannot build index 'SCANN' for float vectors"),
+        (SERVER, FLOATS, {"type": "HNSW_PQ"}, "Milvus 2.3.5 cannot build index 'HNSW_PQ' for float vectors"),
+        (SERVER, FLOATS, {"type": "HNSW_SQ"}, "Milvus 2.3.5 cannot build index 'HNSW_SQ' for float vectors"),
+        (SERVER, FLOATS, {"type": "DISKANN"}, "Milvus 2.3.5 cannot build index 'DISKANN' for float vectors"),
+        (SERVER, BITS, {"type": "HNSW"}, "Milvus 2.3.5 cannot build index 'HNSW' for binary vectors"),
+        (SERVER, FLOATS, {"type": "BIN_FLAT"}, "Milvus 2.3.5 cannot build index 'BIN_FLAT' for float vectors"),
+        (SERVER, BITS, {"metric": "L2"}, "index.metric L2 does not fit binary vectors"),
+        (LITE, BITS, {"metric": "COSINE"}, "index.metric COSINE does not fit binary vectors"),
+        (LITE, FLOATS, {"metric": "JACCARD"}, "index.metric JACCARD does not fit float vectors"),
+    ],
+)
+def test_an_index_that_an_engine_cannot_build_is_refused(engine, space, config, message):
+    with pytest.raises(UnsupportedByEngine) as error:
+        choose_index(IndexConfig(**config), space, engine, 0)
+    assert str(error.value) == message
+    assert error.value.hint
+
+
+def assert_refused_before_anything_is_created(workshop, encoder, index):
+    workshop.write([("k", "some text", 1)])
+    things = workshop.solution(f"refused-{encoder}", encoder=f"{{type: {encoder}}}", extra=f"index: {index}")
+    with pytest.raises(UnsupportedByEngine):
+        things.ingest()
+    assert things.metadata.state() == {}
+    assert not [name for name in things.vectors._client.list_collections() if "refused" in name]
+    things.close()
+
+
+def test_nothing_is_created_for_an_index_that_no_engine_can_build(workshop):
+    assert_refused_before_anything_is_created(workshop, "hashed", "HNSW_PQ")
+    assert_refused_before_anything_is_created(workshop, "hashed", "{metric: JACCARD}")
+    assert_refused_before_anything_is_created(workshop, "letters", "{metric: L2}")
+
+
+def test_nothing_is_created_for_an_index_that_only_a_server_can_build(lite):
+    assert_refused_before_anything_is_created(lite, "hashed", "IVF_PQ")
+    assert_refused_before_anything_is_created(lite, "letters", "HNSW")
+
+
+def test_every_index_that_an_engine_is_said_to_build_is_built(opened):
+    store = opened()
+    store.create(f"{store.alias}_v1")
+    vectors = vectors_of(300)
+    store.upsert(rows_of(store, vectors))
+    for name in sorted(store.engine.indexes("float")):
+        index = index_for(store, type=name, rows=300)
+        store.build(index)
+        assert store.index_in_use()["index_type"] == name
+        # The embedded engine accepts any name and fails when it loads; a server refuses at once, and loads for seconds.
+        if store.embedded:
+            store.load(again=True)
+            assert items(store.search([vectors[9]], index, 1, rows=300)[0]) == ["k9"], name
+
+
+def test_an_index_that_a_server_tries_to_build_for_ever_is_given_up(milvus_server, monkeypatch):
+    """The real thing: this server has no DISKANN, and tells nobody but its log."""
+    store = VectorStore("stalled", milvus_server, Schema(FLOATS, False, {}))
+    store.create(f"{store.alias}_v1")
+    try:
+        store.upsert(rows_of(store, vectors_of(3_000)))
+        store.flush()
+        with monkeypatch.context() as patch:
+            patch.setattr(index_builder, "_STALLED_SECONDS", 1.0)
+            with pytest.raises(StoreError, match="with the index DISKANN: for 1 s it has had 0 of 3,000 rows") as error:
+                store.build(Index("DISKANN", "COSINE", "DISKANN", "COSINE"))
+        assert "its log says why" in error.value.hint
+        store.build(index := index_for(store, type="HNSW"))
+        store.load()
+        assert items(store.search([vectors_of(1)[0]], index, 1, "", rows=3_000)[0]) == ["k0"]
+    finally:
+        store.drop()
+        store.close()
+
+
+def test_full_text_is_refused_where_the_engine_has_none(milvus_server):
+    with pytest.raises(UnsupportedByEngine, match=r"Milvus 2\.3\.5 has no full-text index") as error:
+        VectorStore("test", milvus_server, Schema(FLOATS, False, {}, hybrid=True))
+    assert "rerank: {type: keywords}" in error.value.hint

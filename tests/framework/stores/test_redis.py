@@ -1,0 +1,193 @@
+"""What Redis keeps of a solution: the ledger, the items, failures and state."""
+
+from __future__ import annotations
+
+import random
+from urllib.parse import urlsplit
+
+import pytest
+
+from proxy import Proxy
+from redis_helpers import MARK, begin, commit, counts, entry, index, record
+from servers import wait_until
+from vicinal.stores.records import Entry
+from vicinal.stores.redis import MetadataStore
+from vicinal.types import Failure, item_id
+
+
+@pytest.fixture
+def store(redis_url, tmp_path):
+    with MetadataStore(tmp_path.name, redis_url) as store:
+        yield store
+        store.drop()
+
+
+# --- one batch, from begin to commit
+
+
+def test_an_item_is_known_once_it_is_committed(store):
+    id_ = item_id("k")
+    assert (store.lookup([id_]), store.records([id_])) == ([None], [None])
+    begin(store, "k", 3)
+    assert store.lookup([id_]) == [Entry(Entry.check_of("k"), bytes(12), 3, 0)]
+    assert not store.lookup([id_])[0].finished
+    assert store.records([id_, item_id("other")]) == [record("k"), None]
+    assert counts(store) == (0, 0)
+    commit(store, "k", 3)
+    assert store.lookup([id_]) == [entry("k", 3)]
+    assert store.lookup([id_])[0].finished
+    assert counts(store) == (1, 3)
+
+
+def test_counts_are_exact_after_a_crash_between_begin_and_commit_and_a_repeat(store):
+    begin(store, "new", 2)  # crash
+    begin(store, "new", 2)  # crash again
+    index(store, "new", 2)
+    assert counts(store) == (1, 2)
+    begin(store, "new", 1)  # an update to one segment, and a crash: Milvus may hold two rows or one
+    assert store.lookup([item_id("new")]) == [Entry(Entry.check_of("new"), bytes(12), 2, 2)]
+    assert counts(store) == (1, 2)
+    index(store, "new", 1)
+    assert counts(store) == (1, 1)
+    index(store, "new", 4)
+    assert counts(store) == (1, 4)
+
+
+def test_a_commit_whose_answer_is_lost_counts_once(store, redis_url):
+    with Proxy(urlsplit(redis_url).port) as wire, MetadataStore(store.name, f"redis://127.0.0.1:{wire.port}/0") as far:
+        begin(far, "k", 2)
+        wire.lose_answer_to(MARK)
+        commit(far, "k", 2)  # the client sends it again by itself
+        assert counts(store) == (1, 2)
+        wire.lose_answer_to(item_id("k").to_bytes(8, "big"))
+        far.forget([item_id("k")])
+        assert counts(store) == (0, 0)
+
+
+def test_forget_takes_an_item_out_of_ledger_metadata_and_counts(store):
+    for key, segments in (("a", 1), ("b", 2), ("c", 3)):
+        index(store, key, segments)
+    begin(store, "d", 5)
+    store.forget([item_id("b"), item_id("d"), item_id("never there")])
+    assert store.lookup([item_id(key) for key in "abcd"]) == [entry("a", 1), None, entry("c", 3), None]
+    assert store.records([item_id("b")]) == [None]
+    assert counts(store) == (2, 4)
+
+
+def test_reopen_makes_the_next_run_do_an_item_again_and_keeps_its_count(store):
+    index(store, "a", 2)
+    store.reopen({item_id("a"): entry("a", 2)})
+    assert store.lookup([item_id("a")]) == [Entry(Entry.check_of("a"), bytes(12), 2, 2)]
+    index(store, "a", 2)
+    assert counts(store) == (1, 2)
+
+
+def test_every_entry_and_record_is_listed_once(store):
+    keys = [f"k{number}" for number in range(300)]
+    store.begin({item_id(key): record(key, n=1) for key in keys}, {})
+    store.commit({item_id(key): entry(key, 1) for key in keys})
+    assert counts(store) == (300, 300)
+    ledger, metadata = list(store.ledger()), list(store.metadata())
+    assert len(ledger) == len(metadata) == 300
+    assert dict(ledger) == {item_id(key): entry(key, 1) for key in keys}
+    assert dict(metadata) == {item_id(key): record(key, n=1) for key in keys}
+    store.drop_metadata([item_id("k0")])
+    assert store.records([item_id("k0"), item_id("k1")]) == [None, record("k1", n=1)]
+
+
+def test_a_name_with_glob_characters_reads_and_drops_its_own_keys_only(redis_url):
+    for name, other in (("a*", "ab"), ("[ab]", "a"), ("a?", "ax"), ("back\\slash", "backslash")):
+        with MetadataStore(name, redis_url) as mine, MetadataStore(other, redis_url) as theirs:
+            index(mine, "mine", 1)
+            index(theirs, "theirs", 1)
+            assert [found.key for _, found in mine.metadata()] == ["mine"]
+            mine.drop()
+            assert (list(mine.ledger()), list(mine.metadata()), mine.state()) == ([], [], {})
+            assert [found.key for _, found in theirs.metadata()] == ["theirs"]
+            theirs.drop()
+
+
+# --- failures and state
+
+
+def test_the_newest_failure_of_each_key_is_kept(store):
+    old = Failure("ключ 1", "read", "old", "u", "2024-01-01T00:00:00+00:00")
+    new = Failure("ключ 1", "decode", "new", "", "2024-01-02T00:00:00+00:00")
+    other = Failure("b", "encode", "x")
+    store.fail([old, other])
+    store.fail([new])
+    assert sorted(store.failures(), key=lambda failure: failure.key) == [other, new]
+    assert store.failure_count() == 2
+    store.clear_failures(["b", "never there"])
+    store.clear_failures([])
+    assert list(store.failures()) == [new]
+
+
+def test_a_commit_clears_the_failures_that_it_is_told_of(store):
+    store.fail([Failure("a", "read", "x"), Failure("b", "read", "x")])
+    store.commit({item_id("a"): entry("a", 1)}, cleared=["a"])
+    assert [failure.key for failure in store.failures()] == ["b"]
+
+
+def test_failures_are_paged_in_the_order_of_their_keys(store):
+    keys = sorted(["b", "a", "ä", "z/1", "Z", "ключ", "\U0001f600", *(f"n{n:03d}" for n in range(50))])
+    assert store.failure_page(5) == ([], None, 0)
+    store.fail([Failure(key, "read", "x", at="then") for key in reversed(keys)])
+    found, after, pages = [], "", 0
+    while after is not None:
+        page, after, total = store.failure_page(5, after)
+        assert total == len(keys)
+        found += page
+        pages += 1
+    assert found == [Failure(key, "read", "x", at="then") for key in keys]
+    assert pages == 12
+    store.clear_failures(["a"])
+    store.commit({item_id("b"): entry("b", 1)}, cleared=["b", "never there"])
+    page, _, total = store.failure_page(3)
+    assert ([failure.key for failure in page], total) == (sorted(set(keys) - {"a", "b"})[:3], len(keys) - 2)
+    assert store.failure_page(5, "\U0001f600") == ([], None, total)
+
+
+def test_failures_that_were_written_before_they_had_an_order_are_paged_as_well(store):
+    store.fail([Failure(key, "read", "x") for key in "cab"])
+    store.client.delete(f"vicinal:{store.name}:failed")
+    page, after, total = store.failure_page(2)
+    assert ([failure.key for failure in page], after, total) == (["a", "b"], "b", 3)
+
+
+def test_state_keeps_what_json_can_say(store):
+    assert store.state() == {}
+    store.set_state(physical="p", index={"type": "FLAT"}, items=3, rows=4)
+    store.set_state(physical="q")
+    assert store.state() == {"physical": "q", "index": {"type": "FLAT"}, "items": 3, "rows": 4}
+
+
+def test_drop_leaves_the_writers_lock_and_nothing_else(store):
+    index(store, "a", 1)
+    store.fail([Failure("b", "read", "x")])
+    store.client.set(f"vicinal:{store.name}:writer", "me")
+    store.drop()
+    assert list(store.client.scan_iter(f"vicinal:{store.name}:*")) == [f"vicinal:{store.name}:writer".encode()]
+    store.client.delete(f"vicinal:{store.name}:writer")
+
+
+# --- memory
+
+
+def test_metadata_costs_at_most_half_more_than_its_own_bytes(tmp_path):
+    """Twenty thousand items stand as close as those of a million do: 15 to a bucket, in a fiftieth of the buckets."""
+    rng = random.Random(7)
+    own = 0
+    with MetadataStore("dense", str(tmp_path / "redis")) as store:
+        empty = store.memory()
+        for bucket in range(1333):
+            ids = [bucket << 47 | rng.getrandbits(47) for _ in range(15)]
+            records = {id_: record(f"{id_:x}", label="a", note="x" * 110) for id_ in ids}
+            entries = {id_: entry(records[id_].key, 1, rng.randbytes(12)) for id_ in ids}
+            store.begin(records, {id_: it.begun(None) for id_, it in entries.items()})
+            store.commit(entries)
+            own += sum(len(it.pack()) for it in records.values())
+        assert counts(store) == (19_995, 19_995)
+        assert 190 < own / 19_995 < 210
+        wait_until(lambda: store.client.info("persistence")["aof_buffer_length"] == 0)
+        assert store.memory() - empty <= 1.5 * own  # the ledger included

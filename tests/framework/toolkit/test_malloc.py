@@ -1,0 +1,76 @@
+"""Memory that one batch has freed is there for the next one."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+BLOCKS, SIZE = 20, 24 * 1024 * 1024
+PAGES = BLOCKS * SIZE // os.sysconf("SC_PAGE_SIZE")
+FAULTS = f"""
+import ctypes, resource, threading
+from vicinal.toolkit.malloc import keep_freed, share_arenas
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes, libc.memset.argtypes = [ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+
+def use(times):
+    for _ in range(times):
+        pair = libc.malloc({SIZE}), libc.malloc({SIZE})
+        for block in pair:
+            libc.memset(block, 1, {SIZE})
+        for block in pair:
+            libc.free(block)
+
+def work():
+    use(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    use({BLOCKS // 2})
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+share_arenas()
+{{keep}}
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+RUN = """
+from vicinal import Solution
+with Solution.from_yaml("molecules.yaml") as molecules:
+    assert molecules.ingest().new == 1
+"""
+
+
+def faults(keep="keep_freed()", where=None, **environment):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")} | environment
+    program = FAULTS.replace("{keep}", keep)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment, cwd=where
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+class TestKeepFreed:
+    def test_a_thread_gets_the_same_pages_again(self):
+        assert faults() < PAGES / 50
+
+    def test_it_is_so_in_a_run_whose_encoder_has_no_network(self, tmp_path):
+        (tmp_path / "molecules.csv").write_text("name,smiles\nethanol,CCO\n")
+        (tmp_path / "molecules.yaml").write_text(
+            "name: molecules\nsource: {type: table, path: molecules.csv, key: name, content: smiles}\n"
+            "encoder: {type: morgan}\n"
+        )
+        assert faults("pass", tmp_path) > PAGES / 50
+        assert faults(RUN, tmp_path) < PAGES / 50
+
+    def test_what_the_environment_says_stays(self):
+        told = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}
+        assert faults(**told) > PAGES / 2

@@ -1,0 +1,96 @@
+"""Servers that tests start: free ports, waiting for one to listen, ending it; and where the repository is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MILVUS = ROOT / ".venv-milvus" / "bin" / "milvus-server"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port, process, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended while it started"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
+
+
+def wait_until(true, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
+def end(process):
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Milvus:
+    """A real Milvus server with a folder and a port of its own, which a test may kill and start again."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._start(MILVUS, "--data", folder / "data", "--proxy-port", str(self.port))
+
+    def kill(self):
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def start_again(self):
+        """On the same data and port: by its own binary, since the launcher takes another port if a client holds on."""
+        data = self.folder / "data"
+        variables = {
+            "DEPLOY_MODE": "STANDALONE",
+            "METRICS_PORT": str(free_port()),
+            "MILVUS_RUN_DIR": str(data / "run"),
+            "LD_LIBRARY_PATH": str(data / "bin"),
+        }
+        self._start(data / "bin" / "milvus", "run", "standalone", cwd=data, env={**os.environ, **variables})
+
+    def _start(self, *command, **where):
+        with (self.folder / "server.log").open("a") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **where)
+        try:
+            wait_for_port(self.port, self.process, 120)
+            self._await_an_answer(60)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _await_an_answer(self, seconds):
+        from pymilvus import MilvusClient
+
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                MilvusClient(self.uri, timeout=5).list_collections()
+                return
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)

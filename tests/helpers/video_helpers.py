@@ -1,0 +1,178 @@
+"""Videos for the tests: generated shots, frames that tell their own number, and a cheap encoder of images."""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+import av
+import numpy as np
+from PIL import Image
+
+from vicinal import BadItem, Encoder, Item, Segment, Space, create_manager, hookimpl
+from vicinal_video.decode_plan import planned
+from vicinal_video.keyframes import Keyframes
+from vicinal_video.sampling import intervals
+from vicinal_video.video import Film
+
+DATA = Path(__file__).parents[2] / "configs" / "data"
+
+sys.path.insert(0, str(DATA))
+import make_videos  # noqa: E402
+
+SIZE = (96, 64)
+FORMATS = {
+    "h264.mp4": ("libx264", {}),
+    "short-chains.mp4": ("libx264", {"x264-params": "keyint=10:min-keyint=10:scenecut=0"}),
+    "long-chain.mp4": ("libx264", {"x264-params": "keyint=999:bframes=8:b-pyramid=normal:scenecut=0"}),
+    "open-chains.mkv": ("libx264", {"x264-params": "keyint=12:min-keyint=12:open-gop=1:bframes=3:scenecut=0"}),
+    "key-frames-only.mov": ("libx264", {"g": "1"}),
+    "h264.ts": ("libx264", {"bf": "2"}),
+    "hevc.mp4": ("libx265", {"x265-params": "log-level=none:keyint=15:open-gop=1"}),
+    "mpeg4.avi": ("mpeg4", {"g": "9"}),
+    "mpeg2.mpg": ("mpeg2video", {}),
+    "vp8.webm": ("libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}),
+    "vp9.webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "vp9-hidden-frames.mkv": ("libvpx-vp9", {"auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "6"}),
+    "av1.mkv": ("libsvtav1", {"preset": "12", "svtav1-params": "keyint=40"}),
+    "mjpeg.avi": ("mjpeg", {"form": "yuvj420p"}),
+}
+"""Codec and options of a film, by its name."""
+
+
+class Fields(Encoder):
+    """An image as the mean colours of 4 by 4 fields; a query may also be the name of a colour."""
+
+    seen: ClassVar[list[Any]] = []
+
+    @property
+    def space(self):
+        return Space(48)
+
+    @property
+    def signature(self):
+        return "fields"
+
+    def decode(self, item):
+        if isinstance(item.content, str | Path):
+            try:
+                image = Image.open(item.content)
+            except OSError as error:
+                raise BadItem("it is no image") from error
+        elif isinstance(item.content, Image.Image):
+            image = item.content
+        else:
+            raise BadItem("it is no image")
+        return [Segment(np.asarray(image.convert("RGB").resize((4, 4), Image.Resampling.BOX)))]
+
+    def decode_query(self, query):
+        if query in ("red", "green", "blue"):
+            return self.decode(Item("query", Image.new("RGB", (8, 8), query)))
+        return super().decode_query(query)
+
+    def encode(self, samples):
+        vectors = np.array([sample.reshape(48) for sample in samples], np.float32).reshape(-1, 48) + 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@hookimpl
+def register_encoders(encoders):
+    encoders.add("fields", "films:Fields", summary="of the tests: colours of fields")
+
+
+def registry():
+    manager = create_manager()
+    assert manager.register(sys.modules[__name__], "films").status == "ok"
+    return manager.encoders
+
+
+def keyframes(**params):
+    """The encoder over the cheap encoder of images."""
+    params = {"image": {"type": "fields"}, **params}
+    return Keyframes(Keyframes.Params.model_validate(params, context={"encoders": registry()}))
+
+
+def numbered(number, size=SIZE):
+    """A frame that tells its number by twelve fields of black or white."""
+    bits = np.array([(number >> bit) & 1 for bit in range(12)], np.uint8).reshape(3, 4) * 255
+    return Image.fromarray(bits).resize(size, Image.Resampling.NEAREST).convert("RGB")
+
+
+def number_of(image):
+    """What ``numbered`` made, read from an image or from a decoded frame."""
+    grey = image.convert("L") if isinstance(image, Image.Image) else image.to_image().convert("L")
+    bits = np.asarray(grey.resize((4, 3), Image.Resampling.BOX)).reshape(12) > 127
+    return sum(int(bit) << place for place, bit in enumerate(bits))
+
+
+def write(path, frames, rate=25, codec="libx264", options=None, **given):
+    """Write images as a video.
+
+    ``times`` are the frames' seconds, where they are not evenly spread; ``rotation`` says by how many degrees a player
+    has to turn the frames counterclockwise, ``aspect`` how much wider than high pixels are; ``sound`` adds a track.
+    """
+    path = Path(path)
+    flags = {"movflags": "+faststart"} if path.suffix in (".mp4", ".mov") else {}
+    with av.open(str(path), "w", container_options=flags) as container:
+        stream = voice = None
+        for number, image in enumerate(frames):
+            if stream is None:
+                stream = _stream(container, codec, rate, options, image.size, given)
+                voice = container.add_stream("aac", rate=16_000, layout="mono") if given.get("sound") else None
+            frame = av.VideoFrame.from_image(image)
+            if "times" in given:
+                frame.pts, frame.time_base = round(1000 * given["times"][number]), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if voice:
+            speak(container, voice)
+    return path
+
+
+def _stream(container, codec, rate, options, size, given):
+    stream = container.add_stream(codec, rate=rate, options=options or {})
+    stream.width, stream.height = size
+    stream.pix_fmt = given.get("form") or "yuv420p"
+    if "times" in given:
+        stream.codec_context.time_base = Fraction(1, 1000)
+    if "rotation" in given:
+        stream.set_display_rotation(given["rotation"])
+    if "aspect" in given:
+        stream.codec_context.sample_aspect_ratio = given["aspect"]
+    return stream
+
+
+def speak(container, voice):
+    """Write two and a half seconds of silence."""
+    for number in range(40):
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        block.sample_rate, block.pts = 16_000, 1024 * number
+        container.mux(voice.encode(block))
+    container.mux(voice.encode(None))
+
+
+def film(path, longest=14_400.0):
+    return Film(Path(path), longest)
+
+
+def shots(*kinds, seed=0, **given):
+    """The frames of generated shots."""
+    return make_videos.film([make_videos.shot(kind, seed) for kind in kinds], **given)
+
+
+def count_up(seconds=6, rate=25, size=SIZE):
+    return (numbered(number, size) for number in range(round(seconds * rate)))
+
+
+def taken(path, every=1.0):
+    """Start and number of each frame that is taken, by the plan where there is one."""
+    found = film(path)
+    plan = planned(*found.stored(), every)
+    picks = found.chosen(plan) if plan else intervals(found.frames(), every)
+    return [(round(shown.start, 3), number_of(shown.frame)) for shown in picks], found.end
+
+
+def spans(path, **params):
+    return [(round(each.start, 2), round(each.end, 2)) for each in keyframes(**params).decode(Item("x", path))]

@@ -1,0 +1,295 @@
+"""One wrong encoder for each test of the contract, and which test it is that it fails."""
+
+import sys
+import time
+import weakref
+from types import SimpleNamespace
+
+import numpy as np
+
+from tiny_encoders import Tiny
+from vicinal import BadItem, Item, Rendering, Segment, Space
+
+
+class ParamsThatChange(Tiny):
+    class Params(Tiny.Params, frozen=False):
+        pass
+
+
+class ParamsThatTakeAll(Tiny):
+    class Params(Tiny.Params, extra="ignore"):
+        pass
+
+
+class ParamsWithoutWords(Tiny):
+    class Params(Tiny.Params):
+        depth: int = 1
+
+
+class Heavy(Tiny):
+    @property
+    def signature(self):
+        import onnxruntime  # noqa: F401 - an empty module that the test lays down
+
+        return super().signature
+
+
+class FloatsByTanimoto(Tiny):
+    @property
+    def space(self):
+        return Space(self.params.dimension, "float", "JACCARD")
+
+
+class HashedSignature(Tiny):
+    @property
+    def signature(self):
+        return f"{hash('tiny')}/{self.params.dimension}"
+
+
+class SignatureWithoutParams(Tiny):
+    signature = "tiny"
+
+
+class NoSegment(Tiny):
+    def decode(self, item):
+        return [SimpleNamespace(sample=segment.sample, start=None, end=None) for segment in super().decode(item)]
+
+
+class Shuffled(Tiny):
+    def decode_many(self, items):
+        return super().decode_many(items)[::-1]
+
+
+class TwoSegments(Tiny):
+    def decode(self, item):
+        return [*super().decode(item), *super().decode(item)]
+
+
+class TextsInTuples(Tiny):
+    texts = True
+
+    def decode(self, item):
+        return [Segment((segment.sample,)) for segment in super().decode(item)]
+
+    def encode(self, samples):
+        return super().encode([sample for (sample,) in samples])
+
+
+class SharedBuffer(Tiny):
+    def decode(self, item):
+        self.segments = super().decode(item)
+        time.sleep(0.001)
+        return self.segments
+
+
+class SharedRows(Tiny):
+    concurrent = True
+
+    def encode(self, samples):
+        self.rows = super().encode(samples)
+        time.sleep(0.001)
+        return self.rows
+
+
+class ForeignError(Tiny):
+    def decode(self, item):
+        return [Segment(item.content[:1] + item.content[1:])] if item.content else super().decode(item)
+
+
+class WordlessError(Tiny):
+    def decode(self, item):
+        try:
+            return super().decode(item)
+        except BadItem:
+            raise BadItem("") from None
+
+    def decode_query(self, query):
+        return Tiny.decode(self, Item("query", query))
+
+
+class AcceptsNumbers(Tiny):
+    def decode(self, item):
+        return super().decode(Item("n", "seven") if item.content == 7 else item)
+
+
+class Doubles(Tiny):
+    def encode(self, samples):
+        return super().encode(samples).astype(np.float64)
+
+
+class ByColumns(Tiny):
+    def encode(self, samples):
+        return np.asfortranarray(super().encode(samples))
+
+
+class NotANumber(Tiny):
+    def encode(self, samples):
+        vectors = super().encode(samples)
+        vectors[[sample == "cherry" for sample in samples]] = np.nan
+        return vectors
+
+
+class Nought(Tiny):
+    def encode(self, samples):
+        vectors = super().encode(samples)
+        vectors[[sample == "cherry" for sample in samples]] = 0.0
+        return vectors
+
+
+class Constant(Tiny):
+    def encode(self, samples):
+        return np.ones((len(samples), self.params.dimension), np.float32)
+
+
+class PaddingLeaks(Tiny):
+    def encode(self, samples):
+        return super().encode(samples) + 0.1 * np.float32(max(map(len, samples), default=0))
+
+
+class SortsAndForgets(Tiny):
+    """It sorts a batch and puts it back in its old order only where there are several windows (or so it seems)."""
+
+    def encode(self, samples):
+        return super().encode(sorted(samples) if len(samples) <= self.window else samples)
+
+
+class FirstOneWins(Tiny):
+    """What the first encoder of a process learns spoils the others."""
+
+    first = None
+
+    def encode(self, samples):
+        if type(self).first is None or type(self).first() is None:
+            type(self).first = weakref.ref(self)
+        shift = 0.0 if type(self).first() is self else 0.5
+        return super().encode(samples) + np.float32(shift)
+
+
+class HashedVectors(Tiny):
+    def encode(self, samples):
+        shift = np.random.default_rng(abs(hash("tiny"))).random(self.params.dimension, np.float32)
+        return super().encode(samples) + shift
+
+
+class NoEmptyBatch(Tiny):
+    def encode(self, samples):
+        return np.stack([super(NoEmptyBatch, self).encode([sample])[0] for sample in samples])
+
+
+class FixedBuffer(Tiny):
+    def encode(self, samples):
+        return super().encode(samples)[: self.window]
+
+
+class OtherQuery(Tiny):
+    def decode_query(self, query):
+        return [Segment(f"query: {segment.sample}") for segment in super().decode_query(query)]
+
+
+class AnyQuery(Tiny):
+    def decode_query(self, query):
+        return [Segment(query or "nothing")]
+
+
+class BareText(Tiny):
+    def render(self, item):
+        return str(item.content)
+
+
+class QueriesInAList(Tiny):
+    queries = ["text"]  # noqa: RUF012
+
+
+class UnknownQueries(Tiny):
+    queries = ("text", "smell")
+
+
+class QueriesTwice(Tiny):
+    queries = ("text", "text")
+
+
+class ShortTextsOnly(Tiny):
+    queries = ("text",)
+
+    def decode_query(self, query):
+        if len(query) > 20:
+            raise BadItem("too long")
+        return super().decode_query(query)
+
+
+class TextsByDefault(ShortTextsOnly):
+    queries = ()
+    texts = True
+
+
+class NoSegmentForTexts(Tiny):
+    queries = ("text",)
+
+    def decode_query(self, query):
+        return super().decode_query(query) if len(query) < 20 else []
+
+
+class OpensTexts(Tiny):
+    queries = ("image", "text")
+
+    def decode_query(self, query):
+        return super().decode_query(str(query).removeprefix("text:"))
+
+    def render(self, item):
+        return Rendering("image", str(item.content))
+
+
+class PicturesAsTexts(Tiny):
+    queries = ("image",)
+
+
+class FailsElsewhere(Tiny):
+    """It works in the process whose module was imported by pytest."""
+
+    def encode(self, samples):
+        if "pytest_timeout" not in sys.modules:
+            raise ValueError("only at home")
+        return super().encode(samples)
+
+
+WRONG = {
+    "test_params_are_frozen": [ParamsThatChange],
+    "test_params_refuse_unknown_keys": [ParamsThatTakeAll],
+    "test_params_are_described": [ParamsWithoutWords],
+    "test_making_one_imports_nothing_heavy": [Heavy],
+    "test_space_is_consistent": [FloatsByTanimoto],
+    "test_signature_is_stable_across_processes": [HashedSignature],
+    "test_signature_tells_parameters_apart": [SignatureWithoutParams],
+    "test_decode_gives_segments": [NoSegment],
+    "test_an_item_has_one_segment_unless_segmented": [TwoSegments],
+    "test_samples_are_strings_where_texts_is_set": [TextsInTuples],
+    "test_decode_is_thread_safe": [SharedBuffer],
+    "test_decode_many_equals_decode": [Shuffled],
+    "test_bad_input_raises_bad_item": [ForeignError, WordlessError, AcceptsNumbers],
+    "test_shape_and_dtype": [Doubles, ByColumns],
+    "test_values_are_finite": [NotANumber],
+    "test_vectors_have_a_direction": [Nought],
+    "test_different_items_have_different_vectors": [Constant],
+    "test_a_batch_equals_single_samples": [PaddingLeaks],
+    "test_the_order_of_a_batch_does_not_matter": [SortsAndForgets],
+    "test_encode_is_deterministic": [FirstOneWins],
+    "test_vectors_are_stable_across_processes": [HashedVectors],
+    "test_encode_is_thread_safe_where_concurrent_says_so": [SharedRows],
+    "test_an_empty_batch_gives_no_rows": [NoEmptyBatch],
+    "test_a_batch_larger_than_the_window": [FixedBuffer],
+    "test_a_query_equals_its_item": [OtherQuery],
+    "test_a_bad_query_raises_bad_item": [AnyQuery],
+    "test_queries_are_known_media": [QueriesInAList, UnknownQueries, QueriesTwice],
+    "test_a_text_is_a_query_where_queries_say_so": [ShortTextsOnly, TextsByDefault, NoSegmentForTexts, OpensTexts],
+    "test_items_are_shown_as_what_queries_say_they_are": [PicturesAsTexts],
+    "test_render_shows_an_item": [BareText],
+}
+"""The tests of the contract, each with the encoders on which that test fails and no other."""
+
+
+ACROSS = {
+    "test_making_one_imports_nothing_heavy",
+    "test_signature_is_stable_across_processes",
+    "test_vectors_are_stable_across_processes",
+}
+"""The tests that start a process, which takes a second: run on the encoders that they are about."""

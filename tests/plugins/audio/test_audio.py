@@ -1,0 +1,223 @@
+"""The encoder ``melstats``: the contract, its features against torchaudio and librosa, its constants and its start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+import vicinal_audio
+from audio_helpers import DATA, RATE, chirp, samples_of, vector, write
+from vicinal import Item, Rendering, create_manager
+from vicinal.testing import EncoderContract
+from vicinal_audio.filters import chroma, htk, slaney
+from vicinal_audio.melstats import MelStats
+from vicinal_audio.normalization import DEVIATION, MEAN, SIZES
+from vicinal_audio.spectrogram import measure
+from vicinal_audio.statistics import place, summarise
+
+HEAVY = ("torch", "torchaudio", "librosa", "numba", "av", "soundfile", "soxr", "scipy", "transformers")
+
+
+@pytest.fixture(scope="session")
+def contents(tmp_path_factory):
+    """Sounds that can be read, and files that cannot."""
+    folder = tmp_path_factory.mktemp("sounds")
+    rng = np.random.default_rng(3)
+    good = [
+        write(folder / "chirp.wav", chirp(2.2)),
+        write(folder / "noise.flac", 0.1 * rng.standard_normal((60_000, 2)), 32_000),
+        write(folder / "short.ogg", chirp(0.4)[::-1], 44_100),
+        write(folder / "speech.mp3", chirp(6) * (np.sin(np.arange(6 * 44_100) / 4000) > 0), 44_100, "libmp3lame"),
+        str(write(folder / "low.m4a", chirp(3)[::2], 44_100, "aac")),
+    ]
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("no sound")
+    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    bad = [folder / "empty.wav", folder / "text.wav", folder / "silent.wav", folder / "gone.wav", folder, "", "no file"]
+    return good, bad
+
+
+class TestWhole(EncoderContract):
+    encoder_class = MelStats
+    variants = ({"sample_rate": 16_000}, {"window": 2}, {"window": 2, "hop": 2})
+
+    @pytest.fixture(autouse=True)
+    def _contents(self, contents):
+        self.good, self.bad = contents[0], [*contents[1], None, 5]
+
+    def test_one_segment_without_times(self):
+        assert not self.encoder.segmented
+        [segment] = self.encoder.decode(self.items[0])
+        assert (segment.start, segment.end) == (None, None)
+
+
+class TestWindowed(EncoderContract):
+    encoder_class = MelStats
+    params = {"window": 2, "hop": 1}  # noqa: RUF012
+    variants = ({}, {"window": 3, "hop": 1}, {"window": 2, "hop": 0.5})
+
+    @pytest.fixture(autouse=True)
+    def _contents(self, contents):
+        self.good, self.bad = contents
+
+    def test_segments_with_times(self):
+        assert self.encoder.segmented
+        times = [(each.start, each.end) for each in self.encoder.decode(self.items[3])]
+        assert times == [(0, 2), (1, 3), (2, 4), (3, 5), (4, 6)]
+
+
+# --- against the libraries
+
+
+def reference(sound, rate):
+    """The features of ``summary`` as torchaudio and librosa compute them from samples."""
+    import librosa
+    import torch
+    import torchaudio
+
+    y = sound / np.sqrt(np.mean(sound.astype(float) ** 2)).astype(np.float32)
+    mel = torchaudio.transforms.MelSpectrogram(rate, n_fft=2048, hop_length=512, n_mels=64, pad_mode="constant")
+    log_mel = torchaudio.transforms.AmplitudeToDB("power", top_db=40)(mel(torch.from_numpy(y))).numpy()
+    fine = librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=rate), top_db=40)
+    mfcc = librosa.feature.mfcc(S=fine, n_mfcc=20)
+    magnitudes = np.abs(librosa.stft(y, n_fft=2048, hop_length=512))
+    floored = np.maximum(magnitudes, magnitudes.max() / 100)
+    series = {
+        "log-mel": log_mel,
+        "mfcc": mfcc,
+        "delta": librosa.feature.delta(mfcc),
+        "chroma": librosa.feature.chroma_stft(y=y, sr=rate, tuning=0.0),
+        "contrast": librosa.feature.spectral_contrast(S=floored, sr=rate),
+    }
+    parts = []
+    for name, each in series.items():
+        parts += [] if name == "delta" else [each.mean(axis=1)]
+        parts.append(each.std(axis=1))
+    return np.concatenate(parts)
+
+
+def sample_sounds():
+    return sorted(path for path in (DATA / "sounds").rglob("*") if path.is_file())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("rate", [RATE, 16_000, 44_100])
+def test_vectors_equal_torchaudio_and_librosa(rate):
+    import librosa
+
+    paths = sample_sounds()[:: 3 if rate == RATE else 12]
+    assert len(paths) >= 3
+    for path in paths:
+        loaded, _ = librosa.load(path, sr=rate) if path.suffix == ".flac" else (samples_of(path, rate), rate)
+        expected = reference(loaded, rate)
+        found = summarise(measure(np.array_split(samples_of(path, rate), 5), rate))
+        assert np.abs((found - expected) / DEVIATION).max() < 1e-2, path
+        assert float(place([found])[0] @ place([expected])[0]) > 0.999999
+        assert vector(path, sample_rate=rate) @ place([expected])[0] >= 0.9999
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("rate", [16_000, RATE, 48_000])
+def test_filters_equal_those_of_the_libraries(rate):
+    import librosa
+    import torchaudio
+
+    slaney_ = librosa.filters.mel(sr=rate, n_fft=2048, n_mels=128)
+    htk_ = torchaudio.functional.melscale_fbanks(1025, 0.0, rate / 2, 64, rate).T.numpy()
+    assert np.abs(slaney(rate, 2048, 128).toarray() - slaney_).max() < 1e-6
+    assert np.abs(htk(rate, 2048, 64).toarray() - htk_).max() < 1e-4
+    assert np.abs(chroma(rate, 2048) - librosa.filters.chroma(sr=rate, n_fft=2048)).max() < 1e-6
+
+
+def test_blocks_do_not_matter():
+    sound = chirp(4, RATE)
+    whole = summarise(measure([sound], RATE))
+    for pieces in (2, 9, 500):
+        assert np.allclose(summarise(measure(np.array_split(sound, pieces), RATE)), whole, atol=1e-4)
+
+
+GOLDEN = {
+    "bells/hand.ogg": [0.00192, -0.00429, -0.03882, -0.02062, -0.0449, -0.1418, 0.09929, 0.07868],
+    "drums/hats.flac": [-0.00253, 0.01695, -0.02977, 0.00636, -0.03824, 0.13445, -0.15926, 0.3584],
+    "sirens/wail.ogg": [0.0085, 0.01413, 0.07095, -0.03997, -0.05886, -0.09647, 0.07055, 0.14769],
+}
+"""Some floats of each group; with other ones the signature must be another."""
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_vectors(name):
+    found = vector(DATA / "sounds" / name)
+    assert (found.shape, found.dtype) == ((226,), np.float32)
+    assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
+    assert found[[0, 40, 64, 130, 170, 190, 215, 225]] == pytest.approx(GOLDEN[name], abs=5e-4)
+
+
+def test_signature():
+    assert MelStats().signature == "melstats/1/rate=22050/whole"
+    assert MelStats(MelStats.Params(window=10)).signature == "melstats/1/rate=22050/window=10/hop=5"
+
+
+def test_constants_have_the_sizes_they_say():
+    assert len(MEAN) == len(DEVIATION) == SIZES.sum() == MelStats().space.dimension == 226
+    assert DEVIATION.min() > 0.1
+
+
+def test_no_group_drowns_the_others():
+    """The mean energy of a group in a vector of the sample sounds is near a fifth, whatever its size."""
+    vectors = np.stack([vector(path) for path in sample_sounds()])
+    shares = [
+        part.mean() * size
+        for part, size in zip(np.split((vectors**2), np.cumsum(SIZES)[:-1], axis=1), SIZES, strict=True)
+    ]
+    assert sum(shares) == pytest.approx(1, abs=1e-3)
+    assert min(shares) > 0.1 and max(shares) < 0.3, shares
+
+
+# --- starting
+
+
+def run(program, *arguments):
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_listing_it_imports_nothing_heavy():
+    program = f"""
+import sys
+from vicinal import create_manager
+import vicinal_audio, vicinal_audio.melstats, vicinal_audio.clap
+encoder = vicinal_audio.melstats.MelStats()
+encoder.space, encoder.signature
+vicinal_audio.melstats.MelStats.Params.model_json_schema(), vicinal_audio.clap.Clap.Params.model_json_schema()
+print(*[name for name in {HEAVY} if name in sys.modules])
+"""
+    assert run(program) == []
+
+
+def test_encoding_needs_neither_torch_nor_librosa():
+    program = """
+import sys
+from vicinal import Item
+from vicinal_audio.melstats import MelStats
+encoder = MelStats()
+assert encoder.encode([segment.sample for segment in encoder.decode(Item("x", sys.argv[1]))]).shape == (1, 226)
+unwanted = "torch", "torchaudio", "librosa", "numba", "soundfile", "transformers"
+print(*[name for name in unwanted if name in sys.modules])
+"""
+    assert run(program, str(sample_sounds()[0])) == []
+
+
+def test_it_is_registered():
+    manager = create_manager(entry_points=False)
+    row = manager.register(vicinal_audio, "audio")
+    assert (row.status, row.encoders) == ("ok", ["clap", "melstats"])
+    assert isinstance(manager.encoders.build("melstats", MelStats.Params()), MelStats)
+
+
+def test_render_is_a_player():
+    assert MelStats().render(Item("x", "a/b.wav")) == Rendering("audio", "a/b.wav")

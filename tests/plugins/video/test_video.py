@@ -1,0 +1,177 @@
+"""The encoder ``keyframes``: the contract, its parameters, and the encoder of images within it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+import vicinal_video
+from vicinal import BadItem, Item, Rendering, create_manager
+from vicinal.errors import PluginError
+from vicinal.testing import EncoderContract
+from vicinal_image.efficientnet import EfficientNetLite0
+from vicinal_video.frame_convert import Developer
+from vicinal_video.keyframes import Keyframes
+from video_helpers import Fields, film, keyframes, numbered, registry, shots, write
+
+
+@pytest.fixture(scope="session")
+def contents(tmp_path_factory):
+    """Videos that can be read, and files that cannot."""
+    folder = tmp_path_factory.mktemp("videos")
+    good = [
+        write(folder / "fish.mp4", shots("fish", seconds=2), 12),
+        str(write(folder / "city.webm", shots("city", "snow", seconds=1), 12, "libvpx-vp9", {"cpu-used": "8"})),
+        write(folder / "train.mkv", shots("train", seconds=1), 12),
+    ]
+    frames = list(shots("rings", seconds=1))
+    frames[0].save(folder / "rings.gif", save_all=True, append_images=frames[1:], duration=83)
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("no video")
+    (folder / "half.mp4").write_bytes(good[0].read_bytes()[:300])
+    bad = [folder / "empty.mp4", folder / "text.mp4", folder / "half.mp4", folder / "gone.mp4", folder, ""]
+    return [*good, folder / "rings.gif"], bad
+
+
+class TestByInterval(EncoderContract):
+    encoder_class = Keyframes
+    params = {"every": 0.5}  # noqa: RUF012
+    variants = (
+        {},
+        {"keyframes": "scene"},
+        {"every": 0.5, "size": 300},
+        {"every": 0.5, "image": {"type": "efficientnet_lite0", "precision": "bf16"}},
+        {"every": 0.5, "image": {"type": "resnet18", "weights": "random"}},
+    )
+
+    @pytest.fixture(autouse=True)
+    def _contents(self, contents):
+        self.good, self.bad = contents[0], [*contents[1], None, 5]
+
+    def test_segments_with_times(self):
+        assert self.encoder.segmented
+        times = [(each.start, each.end) for each in self.encoder.decode(self.items[0])]
+        assert times == [(0, 0.5), (0.5, 1), (1, 1.5), (1.5, 2)]
+
+
+class TestByScene(EncoderContract):
+    encoder_class = Keyframes
+    params = {"keyframes": "scene", "image": {"type": "resnet18", "weights": "random"}}  # noqa: RUF012
+    variants = ({"keyframes": "scene", "threshold": 0.2, "image": {"type": "resnet18", "weights": "random"}},)
+
+    @pytest.fixture(autouse=True)
+    def _contents(self, contents):
+        self.good, self.bad = contents
+
+
+# --- the encoder of images
+
+
+def test_space_and_signature_are_those_of_the_image_encoder():
+    inner = EfficientNetLite0()
+    assert Keyframes().space == inner.space
+    assert Keyframes().signature == f"keyframes/1/every=1/size=512/{inner.signature}"
+    scene = Keyframes(Keyframes.Params(keyframes="scene", threshold=0.2, size=256))
+    assert scene.signature == f"keyframes/1/scene=0.2/size=256/{inner.signature}"
+    assert keyframes().space == Fields().space
+    assert Keyframes().window == inner.window
+
+
+def test_vectors_are_those_of_the_image_encoder(tmp_path):
+    path = write(tmp_path / "a.mp4", shots("balloons", "city", seconds=2), 12)
+    segments = Keyframes().decode(Item("x", path))
+    frames = list(film(path).frames())[::12]
+    inner, developer = EfficientNetLite0(), Developer(1, 512)
+    wanted = inner.encode([inner.decode(Item("x", developer.image(frame)))[0].sample for frame, _ in frames])
+    assert len(segments) == 4
+    assert np.array_equal(Keyframes().encode([segment.sample for segment in segments]), wanted)
+
+
+def test_any_registered_encoder_of_images_will_do(tmp_path):
+    path = write(tmp_path / "a.mp4", [numbered(number) for number in range(50)])
+    vectors = keyframes().encode([segment.sample for segment in keyframes().decode(Item("x", path))])
+    wanted = Fields().encode([Fields().decode(Item("x", numbered(number)))[0].sample for number in (0, 25)])
+    assert (vectors * wanted).sum(axis=1) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["keyframes", "sentence", "melstats", "morgan", "clap"])
+def test_what_is_no_encoder_of_images(kind, tmp_path):
+    params = {"window": 2} if kind == "melstats" else {}
+    encoder = Keyframes(Keyframes.Params.model_validate({"image": {"type": kind, **params}}))
+    with pytest.raises(PluginError, match=f"image: {kind} is no encoder of images") as caught:
+        _ = encoder.space
+    assert "efficientnet_lite0" in caught.value.hint
+
+
+def test_parameters_that_say_nothing():
+    for params, name in (({"keyframes": "scene", "every": 2}, "every"), ({"threshold": 0.2}, "threshold")):
+        with pytest.raises(ValidationError, match=f"{name} says nothing with keyframes"):
+            Keyframes.Params.model_validate(params)
+    with pytest.raises(ValidationError, match="did you mean 'resnet18'"):
+        Keyframes.Params.model_validate({"image": {"type": "resnet81"}})
+    with pytest.raises(ValidationError, match="batch_sice"):
+        Keyframes.Params.model_validate({"image": {"type": "resnet18", "batch_sice": 3}})
+
+
+# --- queries
+
+
+def test_a_face_may_ask_with_a_video_and_what_the_image_encoder_says():
+    assert Keyframes().queries == ("video", "image")
+    assert keyframes().queries == ("video",), "an image encoder that says nothing"
+
+
+def test_a_query_is_a_picture_or_a_video(tmp_path):
+    path = write(tmp_path / "a.mp4", [numbered(number) for number in range(75)])
+    numbered(25).save(tmp_path / "still.png")
+    encoder = keyframes()
+    by_video = encoder.encode([segment.sample for segment in encoder.decode_query(path)])
+    [still] = encoder.encode([segment.sample for segment in encoder.decode_query(str(tmp_path / "still.png"))])
+    assert len(by_video) == 3
+    assert np.argmax(by_video @ still) == 1
+
+
+def test_a_video_whose_name_does_not_say_so(tmp_path):
+    path = write(tmp_path / "a.mp4", [numbered(number) for number in range(50)]).rename(tmp_path / "noname")
+    assert len(keyframes().decode_query(path)) == 2
+
+
+def test_of_a_long_video_some_frames_are_asked_with(tmp_path):
+    path = write(tmp_path / "a.mp4", [numbered(number) for number in range(300)])
+    segments = keyframes(every=0.04).decode_query(path)
+    assert [segment.start for segment in segments] == pytest.approx([0.2 * number for number in range(60)])
+
+
+def test_whatever_the_image_encoder_is_asked_by():
+    encoder = keyframes()
+    [red] = encoder.encode([segment.sample for segment in encoder.decode_query("red")])
+    [wanted] = Fields().encode([Fields().decode(Item("x", Image.new("RGB", (9, 9), "red")))[0].sample])
+    assert np.array_equal(red, wanted)
+
+
+def test_queries_that_cannot_be_read(tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    for query, reason in (
+        (tmp_path / "gone.mp4", "there is no file"),
+        ("gone.webm", "there is no file"),
+        (tmp_path / "broken.jpg", "it is no image"),
+        ("no such thing", "it is no image"),
+    ):
+        with pytest.raises(BadItem, match=reason):
+            keyframes().decode_query(query)
+
+
+# --- the plugin
+
+
+def test_it_is_registered():
+    manager = create_manager(entry_points=False)
+    row = manager.register(vicinal_video, "video")
+    assert (row.status, row.encoders) == ("ok", ["keyframes"])
+    assert "keyframes" in registry()
+
+
+def test_render_is_a_player():
+    assert keyframes().render(Item("x", "a/b.mp4")) == Rendering("video", "a/b.mp4")
