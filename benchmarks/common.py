@@ -36,7 +36,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vicinal import BadItem, Encoder, Item, Segment, Solution, Space, create_manager, hookimpl
+from vicinal import Encoder, Item, ItemError, Segment, Solution, Space, create_manager, hookimpl
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "configs" / "data"
@@ -100,7 +100,7 @@ def _joined(chem: Any, base: Any, group: Any, rng: random.Random) -> str | None:
 class Hashing(Encoder):
     """A text as the mean of a fixed random vector for each of its words: no model, about 20 microseconds a text."""
 
-    texts = True
+    samples_are_text = True
 
     @property
     def space(self) -> Space:
@@ -113,7 +113,7 @@ class Hashing(Encoder):
     def decode(self, item: Any) -> list[Segment]:
         words = [zlib.crc32(word.encode()) & 4095 for word in str(item.content).split()]
         if not words:
-            raise BadItem("the text is empty")
+            raise ItemError("the text is empty")
         return [Segment(words)]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
@@ -179,7 +179,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def alone(encoder: Encoder, samples: Sequence[Any], together: int = 0) -> float:
     """Seconds of encoding samples, so many in a call; by itself as many as a run gives it."""
-    step = together or encoder.window
+    step = together or encoder.encode_batch_size
     return seconds(lambda: [encoder.encode(samples[at : at + step]) for at in range(0, len(samples), step)])
 
 

@@ -17,7 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `vicinal serve` does; n
 import common
 from common import Results, folder
 from vicinal import Solution
-from vicinal.types import Ask
+from vicinal.types import SearchRequest
 
 PAUSE = 0.02
 WORDS = (40, 120)
@@ -53,11 +53,11 @@ def main() -> None:
 
 def _asked(made: Solution, queries: Sequence[str], size: int, ended: Callable[[], bool]) -> list[float]:
     taken: list[float] = []
-    made.answer([Ask(query) for query in queries[:size]])
+    made.search_many([SearchRequest(query) for query in queries[:size]])
     while not ended():
         start = len(taken) * size % (len(queries) - size)
         at = time.perf_counter()
-        made.answer([Ask(query) for query in queries[start : start + size]])
+        made.search_many([SearchRequest(query) for query in queries[start : start + size]])
         taken.append((time.perf_counter() - at) * 1000)
         time.sleep(PAUSE)
     return taken

@@ -197,7 +197,7 @@ def skip(options: argparse.Namespace, results: Results) -> None:
                 "reading the CSV": lambda: list(made.source),
                 "ids and fingerprints": lambda: [(item_id(item.key), fingerprint(item)) for item in items],
                 "ledger, in steps of 1,000": lambda: [
-                    store.lookup(ids[at : at + 1000]) for at in range(0, count, 1000)
+                    store.ledger_entries(ids[at : at + 1000]) for at in range(0, count, 1000)
                 ],
             }
             single = rounds({name: lambda work=work: seconds(work) for name, work in parts.items()}, options.rounds)

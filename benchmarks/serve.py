@@ -31,7 +31,7 @@ import common
 from common import Results, folder, median
 from vicinal import Solution
 from vicinal.server.batching import AT_ONCE
-from vicinal.types import Ask
+from vicinal.types import SearchRequest
 
 CLIENTS = 32
 GAIN, SHARE = 3.0, 0.7
@@ -129,7 +129,7 @@ def served_by_nobody(made: Solution, queries: Sequence[str], size: int, seconds:
     def work(_: int) -> None:
         while (at := time.perf_counter()) < began + seconds:
             start = next(batches)
-            made.answer([Ask(query, 10) for query in queries[start : start + size]])
+            made.search_many([SearchRequest(query, 10) for query in queries[start : start + size]])
             taken.append((time.perf_counter() - at) * 1000)
 
     with ThreadPoolExecutor(AT_ONCE) as threads:

@@ -63,7 +63,7 @@ def ingest(options: argparse.Namespace, results: Results) -> None:
         encoder, videos = EfficientNetLite0(), Keyframes()
         samples = [segment.sample for path in paths for segment in videos.decode(Item("x", path))]
         count = len(samples)
-        encoder.encode(samples[: encoder.window])
+        encoder.encode(samples[: encoder.encode_batch_size])
 
         def decoding() -> None:
             for path in paths:

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vicinal.errors import BadItem, VicinalError
+    from vicinal.errors import ItemError, VicinalError
     from vicinal.plugin.encoder import Encoder
     from vicinal.plugin.hookspecs import hookimpl
     from vicinal.plugin.manager import EncoderBlock, create_manager
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BadItem": "errors",
+    "ItemError": "errors",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.manager",
     "Failure": "types",
@@ -48,13 +48,13 @@ _HOMES = {
 }
 
 __all__ = [
-    "BadItem",
     "Encoder",
     "EncoderBlock",
     "Failure",
     "Hit",
     "IngestReport",
     "Item",
+    "ItemError",
     "LocalPath",
     "Params",
     "Rendering",

@@ -1,20 +1,20 @@
 """Errors that a user can act on, and the exit codes they end a command with.
 
-    VicinalError                 exit code 1, the root of all of them
-    ├── BadItem                  one item cannot be read; recorded as a failure, never ends a run
-    ├── ConfigError              3, the YAML file is wrong; lists every problem with its place
-    │   └── UnsupportedByEngine  3, the Milvus engine at hand cannot do what the YAML asks for
-    ├── PluginError              4, a plugin is unknown, broken or claims a taken name
-    │   └── DependencyMissing    4, a plugin needs a package or a model that is not installed
-    ├── SourceError              1, the source as a whole cannot be read
-    ├── StoreError               1, a store answered with an error
-    │   ├── StoreUnreachable     5, Milvus or Redis does not answer
-    │   ├── StoreBusy            1, another process holds the embedded file or the writer's lock
-    │   └── StoreMismatch        1, the collection was built by another encoder or schema
-    ├── TooManyFailures          1, the run's budget of failures is spent
-    ├── FilterError              2, a filter expression is wrong
-    ├── UnknownItem              1, no item with this key is indexed
-    └── NothingIndexed           1, the solution has nothing to search in yet
+    VicinalError                      exit code 1, the root of all of them
+    ├── ItemError                     one item cannot be read; recorded as a failure, never ends a run
+    ├── ConfigError                   3, the YAML file is wrong; lists every problem with its place
+    │   └── UnsupportedByEngineError  3, the Milvus engine at hand cannot do what the YAML asks for
+    ├── PluginError                   4, a plugin is unknown, broken or claims a taken name
+    │   └── DependencyError           4, a plugin needs a package or a model that is not installed
+    ├── SourceError                   1, the source as a whole cannot be read
+    ├── StoreError                    1, a store answered with an error
+    │   ├── StoreUnreachableError     5, Milvus or Redis does not answer
+    │   ├── StoreBusyError            1, another process holds the embedded file or the writer's lock
+    │   └── StoreMismatchError        1, the collection was built by another encoder or schema
+    ├── TooManyFailuresError          1, the run's budget of failures is spent
+    ├── FilterError                   2, a filter expression is wrong
+    ├── UnknownItemError              1, no item with this key is indexed
+    └── NothingIndexedError           1, the solution has nothing to search in yet
 
 Each carries a ``hint``: what the user can do next. Everything else that is raised is a defect and keeps its traceback.
 """
@@ -26,21 +26,21 @@ from enum import IntEnum
 from typing import ClassVar
 
 __all__ = [
-    "BadItem",
     "ConfigError",
-    "DependencyMissing",
+    "DependencyError",
     "ExitCode",
     "FilterError",
-    "NothingIndexed",
+    "ItemError",
+    "NothingIndexedError",
     "PluginError",
     "SourceError",
-    "StoreBusy",
+    "StoreBusyError",
     "StoreError",
-    "StoreMismatch",
-    "StoreUnreachable",
-    "TooManyFailures",
-    "UnknownItem",
-    "UnsupportedByEngine",
+    "StoreMismatchError",
+    "StoreUnreachableError",
+    "TooManyFailuresError",
+    "UnknownItemError",
+    "UnsupportedByEngineError",
     "VicinalError",
 ]
 
@@ -67,7 +67,7 @@ class VicinalError(Exception):
         self.hint = hint
 
 
-class BadItem(VicinalError):
+class ItemError(VicinalError):
     """An item cannot be read or encoded. Raise it from ``decode``: it becomes a recorded failure."""
 
 
@@ -81,7 +81,7 @@ class ConfigError(VicinalError):
         self.problems = tuple(problems)
 
 
-class UnsupportedByEngine(ConfigError):
+class UnsupportedByEngineError(ConfigError):
     """The Milvus engine cannot do what was asked; found before anything is created."""
 
 
@@ -91,7 +91,7 @@ class PluginError(VicinalError):
     exit_code = ExitCode.PLUGIN_MISSING
 
 
-class DependencyMissing(PluginError):
+class DependencyError(PluginError):
     """A package or a model that a plugin needs is not installed."""
 
 
@@ -103,21 +103,21 @@ class StoreError(VicinalError):
     """A store answered with an error."""
 
 
-class StoreUnreachable(StoreError):
+class StoreUnreachableError(StoreError):
     """Milvus or Redis does not answer."""
 
     exit_code = ExitCode.UNREACHABLE
 
 
-class StoreBusy(StoreError):
+class StoreBusyError(StoreError):
     """Another process holds the embedded file or writes to this solution."""
 
 
-class StoreMismatch(StoreError):
+class StoreMismatchError(StoreError):
     """What is stored was built by another encoder or with other fields than the YAML says."""
 
 
-class TooManyFailures(VicinalError):
+class TooManyFailuresError(VicinalError):
     """More items failed than ``ingest.max_failures`` allows; what was done until then is kept."""
 
 
@@ -127,9 +127,9 @@ class FilterError(VicinalError):
     exit_code = ExitCode.USAGE
 
 
-class UnknownItem(VicinalError):
+class UnknownItemError(VicinalError):
     """No item with this key is indexed."""
 
 
-class NothingIndexed(VicinalError):
+class NothingIndexedError(VicinalError):
     """The solution has nothing to search in yet: no item, or no index while its first run goes on."""

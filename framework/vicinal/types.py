@@ -15,26 +15,26 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, overload
 
-from vicinal.errors import BadItem
+from vicinal.errors import ItemError
 
 __all__ = [
-    "Ask",
     "Failure",
     "Hit",
     "IngestReport",
     "Item",
-    "Medium",
     "Metric",
+    "Modality",
     "Rendering",
+    "SearchRequest",
     "SearchResult",
     "Segment",
-    "Sentence",
     "Space",
+    "TextQuery",
     "item_id",
 ]
 
 Metric = Literal["COSINE", "IP", "L2", "JACCARD"]
-Medium = Literal["text", "smiles", "image", "audio", "video"]
+Modality = Literal["text", "smiles", "image", "audio", "video"]
 
 
 def item_id(key: str, segment: int = 0) -> int:
@@ -71,35 +71,35 @@ class Segment:
     end: float | None = None
 
 
-class Sentence(str):
+class TextQuery(str):
     """A text that pictures or sounds are searched with: the sample of a query that is no file."""
 
     __slots__ = ()
 
-    MARK: ClassVar[str] = "text:"
+    PREFIX: ClassVar[str] = "text:"
     """Before a query, it says that what follows is a sentence, though a file may have that name."""
-    LONGEST: ClassVar[int] = 10_000
+    MAX_CHARS: ClassVar[int] = 10_000
     """Characters; networks read the first fifty to a few hundred words."""
 
     @classmethod
-    def of(cls, query: Any, endings: tuple[str, ...]) -> Self | None:
+    def parse(cls, query: Any, endings: tuple[str, ...]) -> Self | None:
         """The sentence that a query is; None where it is a file: its path, its bytes, or an object.
 
         Raises:
-            BadItem: it is empty or too long, or has one of these endings, as a file has, and there is none.
+            ItemError: it is empty or too long, or has one of these endings, as a file has, and there is none.
         """
         if not isinstance(query, str):
             return None
-        if not query.startswith(cls.MARK):
+        if not query.startswith(cls.PREFIX):
             if os.path.isfile(query):  # noqa: PTH113, since Path.is_file raises for a name that is too long
                 return None
             if query.lower().endswith(endings) and not re.search(r"\s", query):
-                raise BadItem(f"there is no file {query}; write {cls.MARK}{query} if that is a sentence")
-        text = query.removeprefix(cls.MARK)
+                raise ItemError(f"there is no file {query}; write {cls.PREFIX}{query} if that is a sentence")
+        text = query.removeprefix(cls.PREFIX)
         if not text.strip():
-            raise BadItem("the sentence is empty")
-        if len(text) > cls.LONGEST:
-            raise BadItem(f"the sentence has {len(text):,} characters, more than {cls.LONGEST:,}")
+            raise ItemError("the sentence is empty")
+        if len(text) > cls.MAX_CHARS:
+            raise ItemError(f"the sentence has {len(text):,} characters, more than {cls.MAX_CHARS:,}")
         return cls(text.encode(errors="replace").decode())
 
 
@@ -155,7 +155,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SearchRequest:
     """One query, how many items it wants, and a filter; ``segments`` where it is decoded already."""
 
     query: str | Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from vicinal import BadItem, Encoder, Item, Rendering, Segment
-from vicinal.types import Medium
+from vicinal import Encoder, Item, ItemError, Rendering, Segment
+from vicinal.types import Modality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ __all__ = ["SoundEncoder", "path_of"]
 class SoundEncoder(Encoder):
     """Encodes sounds; content and query are paths of files, also of videos, whose sound track is taken."""
 
-    queries: tuple[Medium, ...] = ("audio",)
+    query_modalities: tuple[Modality, ...] = ("audio",)
 
     class Params(Encoder.Params):
         window: float | None = Field(default=None, ge=1, le=600)
@@ -62,7 +62,7 @@ class SoundEncoder(Encoder):
         """Read a file: one segment, or one for each window that is not silent.
 
         Raises:
-            BadItem: it cannot be read, has no sound track, is silent, or is longer than ``longest``.
+            ItemError: it cannot be read, has no sound track, is silent, or is longer than ``longest``.
         """
         from vicinal_audio import decode
 
@@ -87,10 +87,10 @@ def path_of(content: Any) -> Path:
     """The path that an item's content is.
 
     Raises:
-        BadItem: it is none.
+        ItemError: it is none.
     """
     if not isinstance(content, str | Path):
-        raise BadItem(f"a sound is the path of a file, not {type(content).__name__}")
+        raise ItemError(f"a sound is the path of a file, not {type(content).__name__}")
     if not str(content).strip():
-        raise BadItem("the path of the sound is empty")
+        raise ItemError("the path of the sound is empty")
     return Path(content)

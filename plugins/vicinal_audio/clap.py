@@ -14,8 +14,8 @@ from pydantic import Field
 
 from vicinal import Item, Segment, Space
 from vicinal.plugin.params import ModelName
-from vicinal.toolkit.torch_runtime import loaded
-from vicinal.types import Sentence
+from vicinal.toolkit.torch_runtime import locked_cached_property
+from vicinal.types import TextQuery
 from vicinal_audio.base import SoundEncoder
 from vicinal_audio.clap_dir import ClapFolder, locate
 
@@ -37,8 +37,8 @@ class Clap(SoundEncoder):
     is the mean of theirs; of a sound with more than 16 pieces, 9 to 16 that are evenly spread.
     """
 
-    queries = ("audio", "text")
-    concurrent = True
+    query_modalities = ("audio", "text")
+    encode_is_thread_safe = True
     shortest: ClassVar[float] = 0.0
 
     class Params(SoundEncoder.Params):
@@ -66,7 +66,7 @@ class Clap(SoundEncoder):
         return int(self._folder.hearing["sampling_rate"])
 
     @property
-    def window(self) -> int:
+    def encode_batch_size(self) -> int:
         return 32
 
     def _sample(self, parts: Iterable[np.ndarray]) -> Any:
@@ -88,9 +88,9 @@ class Clap(SoundEncoder):
         """A sound, if it is the path of a file; else a sentence. ``text:`` before it makes it a sentence anyway.
 
         Raises:
-            BadItem: the file cannot be read, or the sentence is empty.
+            ItemError: the file cannot be read, or the sentence is empty.
         """
-        sentence = Sentence.of(query, _ENDINGS)
+        sentence = TextQuery.parse(query, _ENDINGS)
         return self.decode(Item("query", query)) if sentence is None else [Segment(sentence)]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
@@ -98,8 +98,8 @@ class Clap(SoundEncoder):
         import numpy as np
 
         vectors = np.zeros((len(samples), self.space.dimension), np.float32)
-        read = [row for row, sample in enumerate(samples) if isinstance(sample, Sentence)]
-        heard = [row for row, sample in enumerate(samples) if not isinstance(sample, Sentence)]
+        read = [row for row, sample in enumerate(samples) if isinstance(sample, TextQuery)]
+        heard = [row for row, sample in enumerate(samples) if not isinstance(sample, TextQuery)]
         if read:
             vectors[read] = self._reader.encode([samples[row] for row in read])
         if heard:
@@ -113,19 +113,19 @@ class Clap(SoundEncoder):
     def _folder(self) -> ClapFolder:
         return locate(self.params.model)
 
-    @loaded
+    @locked_cached_property
     def _hearing(self) -> Any:
         from vicinal_audio.clap_features import Hearing
 
         return Hearing(self._folder.hearing)
 
-    @loaded
+    @locked_cached_property
     def _ear(self) -> Any:
         from vicinal_audio.clap_model import Ear
 
         return Ear(self._folder, self.params.device, self.params.precision, self.params.batch_size)
 
-    @loaded
+    @locked_cached_property
     def _reader(self) -> Any:
         from vicinal_audio.clap_model import Reader
 

@@ -25,13 +25,13 @@ _HEARING = {
 }
 
 
-class ClapFolder(hub.Folder):
+class ClapFolder(hub.ModelDir):
     """A folder with a CLAP as transformers saves it."""
 
     @cached_property
     def hearing(self) -> dict[str, Any]:
         """How sounds are prepared for it, with transformers' defaults for what its files leave open."""
-        found = self.preparation("feature_extractor")
+        found = self.preprocessor_config("feature_extractor")
         return {key: found.get(key, default) for key, default in _HEARING.items()}
 
 
@@ -39,7 +39,9 @@ def locate(model: str) -> ClapFolder:
     """The folder of a model, given as a local folder or as a name on the Hugging Face hub.
 
     Raises:
-        DependencyMissing: it is not there and cannot be fetched; the message says where it may lie.
+        DependencyError: it is not there and cannot be fetched; the message says where it may lie.
         PluginError: it is no CLAP.
     """
-    return ClapFolder(hub.locate(model, "clap", "the encoder melstats needs no weights and works offline"), model)
+    return ClapFolder(
+        hub.resolve_model(model, "clap", "the encoder melstats needs no weights and works offline"), model
+    )

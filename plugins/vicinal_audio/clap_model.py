@@ -11,8 +11,8 @@ import torch
 import transformers
 from torch.nn.functional import normalize
 
-from vicinal.toolkit.torch_runtime import Device, Precision, has_quick_bfloat16, spread, torch_device
-from vicinal.toolkit.transformers_loading import Tokenizer, network
+from vicinal.toolkit.torch_runtime import Device, Precision, has_native_bfloat16, parallel_map, torch_device
+from vicinal.toolkit.transformers_loading import Tokenizer, load_model
 from vicinal_audio.clap_dir import ClapFolder
 
 __all__ = ["Ear", "Reader"]
@@ -26,10 +26,10 @@ class Ear:
 
     def __init__(self, folder: ClapFolder, device: Device, precision: Precision, batch_size: int) -> None:
         self.device, self.batch_size = torch_device(device), batch_size
-        self.network = network(transformers.ClapAudioModelWithProjection, folder.path, self.device)
+        self.network = load_model(transformers.ClapAudioModelWithProjection, folder.path, self.device)
         self.channels = 4 if folder.config.get("audio_config", {}).get("enable_fusion") else 1
         self.lowered = precision == "bf16"
-        if precision == "auto" and has_quick_bfloat16(self.device):
+        if precision == "auto" and has_native_bfloat16(self.device):
             self.lowered = self._stays_true(folder)
 
     def encode(self, mels: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ class Ear:
 
         if self.device.type != "cpu":
             return np.concatenate([vectors(batch) for batch in batches])
-        return np.concatenate(spread(vectors, lambda _: batches))
+        return np.concatenate(parallel_map(vectors, lambda _: batches))
 
     def _batch(self, mels: np.ndarray, lowered: bool) -> np.ndarray:
         inputs = torch.from_numpy(mels).to(self.device)[:, None].expand(-1, self.channels, -1, -1)
@@ -64,7 +64,7 @@ class Reader:
 
     def __init__(self, folder: ClapFolder, device: Device) -> None:
         self.device = torch_device(device)
-        self.network = network(transformers.ClapTextModelWithProjection, folder.path, self.device)
+        self.network = load_model(transformers.ClapTextModelWithProjection, folder.path, self.device)
         longest = int(folder.config.get("text_config", {}).get("max_position_embeddings", 514)) - 2
         self.tokenizer = Tokenizer(folder.path, longest, self.device)
 

@@ -14,8 +14,8 @@ import av
 import numpy as np
 import soxr
 
-from vicinal.errors import BadItem
-from vicinal.toolkit.ffmpeg import checked, opened, packets
+from vicinal.errors import ItemError
+from vicinal.toolkit.ffmpeg import demux, open_container, require_file
 
 __all__ = ["LEAST", "SILENCE", "Window", "audible", "blocks", "windows"]
 
@@ -46,24 +46,26 @@ def blocks(path: Path, rate: int, longest: float) -> Iterator[np.ndarray]:
     """The samples of a file's best sound track at ``rate``, block by block.
 
     Raises:
-        BadItem: there is no such file, no sound in it, nothing of it can be decoded, or it is longer than ``longest``
+        ItemError: there is no such file, no sound in it, nothing of it can be decoded, or it is longer than ``longest``
             seconds; while the blocks are read, too.
     """
     count = 0
-    for block in _resampled(_decoded(checked(path)), rate):
+    for block in _resampled(_decoded(require_file(path)), rate):
         count += len(block)
         if count > longest * rate:
-            raise BadItem(f"the sound is longer than `longest`, {longest:g} s")
+            raise ItemError(f"the sound is longer than `longest`, {longest:g} s")
         yield block
     if count < LEAST * rate:
-        raise BadItem(f"the sound is too short: {1000 * count / rate:.0f} ms" if count else "the sound has no samples")
+        raise ItemError(
+            f"the sound is too short: {1000 * count / rate:.0f} ms" if count else "the sound has no samples"
+        )
 
 
 def audible(parts: Iterable[np.ndarray], rate: int, shortest: float) -> Iterator[np.ndarray]:
     """The same blocks, repeated until they are ``shortest`` seconds where there is less.
 
     Raises:
-        BadItem: all of it was silent; after the last block.
+        ItemError: all of it was silent; after the last block.
     """
     peak, held, count = 0.0, [], 0
     for block in parts:
@@ -74,7 +76,7 @@ def audible(parts: Iterable[np.ndarray], rate: int, shortest: float) -> Iterator
             yield np.concatenate(held)
             held = []
     if peak < SILENCE:
-        raise BadItem("the sound is silent")
+        raise ItemError("the sound is silent")
     if held:
         yield np.resize(np.concatenate(held), round(shortest * rate))
 
@@ -88,7 +90,7 @@ def windows(
     than a window is one window, its samples repeated until they are ``shortest`` seconds.
 
     Raises:
-        BadItem: all of the sound is silent; after the last block.
+        ItemError: all of the sound is silent; after the last block.
     """
     width, hop = round(length * rate), round(step * rate)
     rest, first, start, reached, heard = np.zeros(0, np.float32), 0, 0, 0, False
@@ -111,7 +113,7 @@ def windows(
             least = max(len(part), round(shortest * rate))
             yield Window(np.resize(part, least), (end - len(part)) / rate, end / rate)
     if not heard:
-        raise BadItem("the sound is silent")
+        raise ItemError("the sound is silent")
 
 
 def _peak(samples: np.ndarray) -> float:
@@ -121,23 +123,23 @@ def _peak(samples: np.ndarray) -> float:
 def _decoded(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     """Blocks of mono samples, each with its rate."""
     try:
-        with opened(path, _CONTAINERS) as container:
+        with open_container(path, _CONTAINERS) as container:
             tracks = container.streams.audio
             if not tracks:
-                raise BadItem(f"there is no sound in it, only {_contents(container)}")
+                raise ItemError(f"there is no sound in it, only {_contents(container)}")
             stream: Any = container.streams.best("audio") or tracks[0]
             if stream.codec_context is None:
-                raise BadItem("FFmpeg does not know how its sound is coded")
+                raise ItemError("FFmpeg does not know how its sound is coded")
             stream.thread_type = "NONE"  # the pool of decoding threads is one for all files
             yield from _gathered(_frames(container, stream))
     except av.error.FFmpegError as error:
-        raise BadItem(f"not a sound file that can be read: {error.strerror or error}") from error
+        raise ItemError(f"not a sound file that can be read: {error.strerror or error}") from error
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:
     """Decoded frames, without those that cannot be decoded."""
     good, bad, reason = 0, 0, ""
-    for packet in packets(container, stream):
+    for packet in demux(container, stream):
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -148,7 +150,7 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
             good += bool(frames)
             yield from frames
     if bad > good:
-        raise BadItem(f"more of it is damaged than can be decoded: {reason}")
+        raise ItemError(f"more of it is damaged than can be decoded: {reason}")
 
 
 def _gathered(frames: Iterable[Any]) -> Iterator[tuple[np.ndarray, int]]:
@@ -197,7 +199,7 @@ def _resampled(parts: Iterable[tuple[np.ndarray, int]], rate: int) -> Iterator[n
             if stream is not None:
                 yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
             if own < _SLOWEST:
-                raise BadItem(f"a sample rate of {own} Hz is too low for a sound")
+                raise ItemError(f"a sample rate of {own} Hz is too low for a sound")
             stream, source = None if own == rate else soxr.ResampleStream(own, rate, 1, dtype="float32"), own
         yield block if stream is None else stream.resample_chunk(block)
     if stream is not None:

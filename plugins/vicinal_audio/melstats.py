@@ -25,7 +25,7 @@ DIMENSION = 226
 class MelStats(SoundEncoder):
     """Encodes sounds; content and query are paths of files."""
 
-    concurrent = True
+    encode_is_thread_safe = True
 
     class Params(SoundEncoder.Params):
         sample_rate: int = Field(default=22_050, ge=16_000, le=48_000)
@@ -45,7 +45,7 @@ class MelStats(SoundEncoder):
         return rate
 
     @property
-    def window(self) -> int:
+    def encode_batch_size(self) -> int:
         return 128
 
     def _sample(self, parts: Iterable[np.ndarray]) -> Any:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from vicinal import Encoder, Item, Rendering, Segment
-from vicinal.toolkit.torch_runtime import Device, Precision, loaded
-from vicinal.types import Medium
+from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
+from vicinal.types import Modality
 from vicinal_image.decode import MOST_PIXELS
 from vicinal_image.preprocess import Decode, Preprocessing
 
@@ -26,8 +26,8 @@ __all__ = ["ImageEncoder"]
 class ImageEncoder(Encoder):
     """An encoder of images: a file's path, bytes, or an image of Pillow (a frame of a video, say)."""
 
-    queries: tuple[Medium, ...] = ("image",)
-    concurrent = True
+    query_modalities: tuple[Modality, ...] = ("image",)
+    encode_is_thread_safe = True
 
     class Params(Encoder.Params):
         batch_size: int = Field(default=16, ge=1, le=4096)
@@ -51,14 +51,14 @@ class ImageEncoder(Encoder):
         """Load the weights, and say how the network is made of them in a precision, on a device."""
 
     @property
-    def window(self) -> int:
+    def encode_batch_size(self) -> int:
         return max(128, int(self.params.batch_size))
 
     def decode(self, item: Item) -> list[Segment]:
         """Read an image: one segment, whose sample is what the network sees, ``(crop, crop, 3)`` uint8.
 
         Raises:
-            BadItem: it cannot be read; with the reason.
+            ItemError: it cannot be read; with the reason.
         """
         return [Segment(self.preprocessing.frame(item.content, self.params.decode, self.params.max_pixels))]
 
@@ -91,7 +91,7 @@ class ImageEncoder(Encoder):
         """
         return f"{self.preprocessing}/{self.params.decode}/{self.params.precision}"
 
-    @loaded
+    @locked_cached_property
     def _engine(self) -> Engine:
         from vicinal_image.inference import Engine
 

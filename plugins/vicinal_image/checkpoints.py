@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from vicinal.errors import DependencyMissing, PluginError
+from vicinal.errors import DependencyError, PluginError
 from vicinal.toolkit import hf_hub as hub
 from vicinal_image.architectures import Published
 
@@ -49,12 +49,12 @@ def find(name: str) -> Path:
     """Where torchvision's cache has a file, or will have it once it is fetched.
 
     Raises:
-        DependencyMissing: it is not there, and it cannot be fetched either: the network is forbidden or out of reach.
+        DependencyError: it is not there, and it cannot be fetched either: the network is forbidden or out of reach.
     """
     path = _cache() / name
     if path.is_file():
         return path
-    if variable := hub.forbidden():
+    if variable := hub.offline_variable():
         raise _missing(path, f"{variable} forbids downloads")
     if not _answers(SITE):
         raise _missing(path, f"{SITE} does not answer")
@@ -65,7 +65,7 @@ def fetch(published: Published) -> Path:
     """One of torchvision's files in its cache, fetched unless it is there.
 
     Raises:
-        DependencyMissing: it cannot be had.
+        DependencyError: it cannot be had.
     """
     path = find(published.file)
     if path.is_file():
@@ -113,8 +113,8 @@ def _answers(site: str) -> bool:
     return bool(found)
 
 
-def _missing(path: Path, why: str) -> DependencyMissing:
-    return DependencyMissing(
+def _missing(path: Path, why: str) -> DependencyError:
+    return DependencyError(
         f"the weights {path.name} are not on this machine, and {why}",
         hint=f"put the file in {path.parent} (or set TORCH_HOME), or say `weights: PATH-OF-THE-FILE`; {ANOTHER}",
     )

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from vicinal import Item, Segment, Space
 from vicinal.plugin.params import ModelName
-from vicinal.toolkit.torch_runtime import loaded
-from vicinal.types import Sentence
+from vicinal.toolkit.torch_runtime import locked_cached_property
+from vicinal.types import TextQuery
 from vicinal_image.base import ImageEncoder, unit
 from vicinal_image.clip_dir import ClipFolder, locate
 from vicinal_image.preprocess import Preprocessing
@@ -32,7 +32,7 @@ _ENDINGS = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", "
 class Clip(ImageEncoder):
     """Encodes images; a query is an image or a sentence."""
 
-    queries = ("image", "text")
+    query_modalities = ("image", "text")
 
     class Params(ImageEncoder.Params):
         model: ModelName
@@ -50,7 +50,7 @@ class Clip(ImageEncoder):
         """Hash of the model's files, and how pictures are prepared.
 
         Raises:
-            DependencyMissing: the model is not there and cannot be fetched.
+            DependencyError: the model is not there and cannot be fetched.
         """
         return f"clip/{self._folder.hash}/{self._manner}/l2"
 
@@ -64,9 +64,9 @@ class Clip(ImageEncoder):
         ``text:`` before a sentence makes it one, though a file has that name.
 
         Raises:
-            BadItem: the file cannot be read, or the sentence is empty.
+            ItemError: the file cannot be read, or the sentence is empty.
         """
-        sentence = Sentence.of(query, _ENDINGS)
+        sentence = TextQuery.parse(query, _ENDINGS)
         return self.decode(Item("query", query)) if sentence is None else [Segment(sentence)]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
@@ -74,8 +74,8 @@ class Clip(ImageEncoder):
         import numpy as np
 
         vectors = np.zeros((len(samples), self.space.dimension), np.float32)
-        read = [row for row, sample in enumerate(samples) if isinstance(sample, Sentence)]
-        seen = [row for row, sample in enumerate(samples) if not isinstance(sample, Sentence)]
+        read = [row for row, sample in enumerate(samples) if isinstance(sample, TextQuery)]
+        seen = [row for row, sample in enumerate(samples) if not isinstance(sample, TextQuery)]
         if read:
             vectors[read] = self._reader.encode([samples[row] for row in read])
         if seen:
@@ -86,7 +86,7 @@ class Clip(ImageEncoder):
     def _folder(self) -> ClipFolder:
         return locate(self.params.model)
 
-    @loaded
+    @locked_cached_property
     def _reader(self) -> Any:
         from vicinal_image.clip_model import Reader
 

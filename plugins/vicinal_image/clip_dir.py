@@ -20,7 +20,7 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 _METHODS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
 
 
-class ClipFolder(hub.Folder):
+class ClipFolder(hub.ModelDir):
     """A folder with a CLIP as transformers saves it."""
 
     @property
@@ -35,7 +35,7 @@ class ClipFolder(hub.Folder):
         Raises:
             PluginError: the files ask for a way that is not CLIP's.
         """
-        found = self.preparation("image_processor")
+        found = self.preprocessor_config("image_processor")
         resize, crop = _side(found.get("size", 224)), _side(found.get("crop_size", 224))
         method = _METHODS.get(found.get("resample", 3))
         steps = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
@@ -51,10 +51,10 @@ def locate(model: str) -> ClipFolder:
     """The folder of a model, given as a local folder or as a name on the Hugging Face hub.
 
     Raises:
-        DependencyMissing: it is not there and cannot be fetched; the message says where it may lie.
+        DependencyError: it is not there and cannot be fetched; the message says where it may lie.
         PluginError: it is no CLIP.
     """
-    return ClipFolder(hub.locate(model, "clip", ANOTHER), model)
+    return ClipFolder(hub.resolve_model(model, "clip", ANOTHER), model)
 
 
 def _side(size: Any) -> int:

@@ -12,7 +12,7 @@ import transformers
 from torch import Tensor
 
 from vicinal.toolkit.torch_runtime import Device, torch_device
-from vicinal.toolkit.transformers_loading import Tokenizer, explained, network
+from vicinal.toolkit.transformers_loading import Tokenizer, errors_as_plugin_error, load_model
 from vicinal_image.clip_dir import ClipFolder
 from vicinal_image.inference import Build, Network
 
@@ -55,8 +55,8 @@ class Reader:
 
 
 def _load(kind: Any, folder: ClipFolder, device: torch.device) -> Any:
-    with explained(folder.path):
+    with errors_as_plugin_error(folder.path):
         config = transformers.CLIPConfig.from_pretrained(str(folder.path), local_files_only=True)
         part = config.vision_config if kind is transformers.CLIPVisionModelWithProjection else config.text_config
         part.projection_dim = config.projection_dim  # the whole model's counts; a part alone would take its own
-    return network(kind, folder.path, device, config=part)
+    return load_model(kind, folder.path, device, config=part)

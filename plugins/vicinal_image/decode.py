@@ -12,7 +12,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vicinal import BadItem
+from vicinal import ItemError
 from vicinal_image import jpeg
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read(content: Any, *, most_pixels: int = MOST_PIXELS) -> Pillow.Image:
         most_pixels: a header that promises more pixels is refused before anything is decoded.
 
     Raises:
-        BadItem: it cannot be read; the reason is for people.
+        ItemError: it cannot be read; the reason is for people.
     """
     return _read(content, most_pixels, lambda image, _: _decoded(image))
 
@@ -86,10 +86,10 @@ def _read(content: Any, most_pixels: int, decoded: Callable[[Pillow.Image, _File
                 return _decoded(_checked(content, most_pixels))
             with _opened(content) as file:
                 return decoded(_checked(_recognised(file), most_pixels), file)
-        except BadItem:
+        except ItemError:
             raise
         except Exception as error:  # each of Pillow's forty decoders fails in ways of its own
-            raise BadItem(_reason(error)) from error
+            raise ItemError(_reason(error)) from error
 
 
 def _is_image(content: Any) -> bool:
@@ -101,23 +101,23 @@ def _is_image(content: Any) -> bool:
 def _opened(content: Any) -> _File:
     if isinstance(content, bytes | bytearray | memoryview):
         if not len(content):
-            raise BadItem("there are no bytes in it")
+            raise ItemError("there are no bytes in it")
         return BytesIO(content)
     if not isinstance(content, str | Path):
-        raise BadItem(f"an image is the path of a file, bytes, or an image of Pillow, not {type(content).__name__}")
+        raise ItemError(f"an image is the path of a file, bytes, or an image of Pillow, not {type(content).__name__}")
     if not str(content).strip():
-        raise BadItem("the path of the image is empty")
+        raise ItemError("the path of the image is empty")
     try:
         file = Path(content).open("rb")  # noqa: SIM115  # the caller closes it
     except FileNotFoundError as error:
-        raise BadItem("there is no such file") from error
+        raise ItemError("there is no such file") from error
     except OSError as error:
-        raise BadItem(f"the file cannot be read: {error.strerror}") from error
+        raise ItemError(f"the file cannot be read: {error.strerror}") from error
     except ValueError as error:  # a NUL in the path
-        raise BadItem(f"the path is none: {error}") from error
+        raise ItemError(f"the path is none: {error}") from error
     if not file.peek(1):
         file.close()
-        raise BadItem("the file is empty")
+        raise ItemError("the file is empty")
     return file
 
 
@@ -128,17 +128,17 @@ def _recognised(file: _File) -> Pillow.Image:
         return Image.open(file)
     except UnidentifiedImageError as error:
         file.seek(0)
-        raise BadItem(f"it is no image: {_looks_like(file.read(512))}") from error
+        raise ItemError(f"it is no image: {_looks_like(file.read(512))}") from error
 
 
 def _checked(image: Pillow.Image, most_pixels: int) -> Pillow.Image:
     width, height = image.size
     if width * height > most_pixels:
-        raise BadItem(f"it has {width:,} × {height:,} pixels, more than {most_pixels:,} in all")
+        raise ItemError(f"it has {width:,} × {height:,} pixels, more than {most_pixels:,} in all")
     if not width * height:
-        raise BadItem(f"it has {width} × {height} pixels")
+        raise ItemError(f"it has {width} × {height} pixels")
     if image.format in _PROGRAMS:
-        raise BadItem(f"{image.format} is a program that draws an image; save it as PNG or JPEG first")
+        raise ItemError(f"{image.format} is a program that draws an image; save it as PNG or JPEG first")
     return image
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from vicinal import Space
-from vicinal.errors import DependencyMissing, PluginError
+from vicinal.errors import DependencyError, PluginError
 from vicinal.toolkit.torch_runtime import Precision
 from vicinal_image import checkpoints as files
 from vicinal_image.base import ImageEncoder, unit
@@ -85,4 +85,4 @@ def _packaged() -> Path:
     for place in (spec.submodule_search_locations or []) if spec else []:
         if (path := Path(place) / _FILE).is_file():
             return path
-    raise DependencyMissing(f"the package {_PACKAGE} is not installed", hint='pip install "vicinal[image]"')
+    raise DependencyError(f"the package {_PACKAGE} is not installed", hint='pip install "vicinal[image]"')

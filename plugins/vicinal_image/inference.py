@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.toolkit.torch_runtime import Device, Precision, has_quick_bfloat16, spread, torch_device
+from vicinal.toolkit.torch_runtime import Device, Precision, has_native_bfloat16, parallel_map, torch_device
 from vicinal_image.preprocess import Preprocessing
 
 __all__ = ["Build", "Engine", "Network"]
@@ -52,7 +52,7 @@ class Engine:
             return list(cut(frames, sizes))
 
         if self.device.type == "cpu":
-            parts = spread(self._forward, parts_for)
+            parts = parallel_map(self._forward, parts_for)
         else:
             parts = [self._forward(batch) for batch in parts_for(1)]
         vectors: np.ndarray = torch.cat(parts).cpu().numpy()
@@ -115,7 +115,7 @@ def _lower(device: torch.device) -> torch.dtype | None:
     """The lower precision that a device is quick in."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if has_quick_bfloat16(device) else None
+    return torch.bfloat16 if has_native_bfloat16(device) else None
 
 
 def _probes(side: int) -> list[np.ndarray]:

@@ -52,7 +52,7 @@ class Preprocessing:
         the exact ones.
 
         Raises:
-            BadItem: the image cannot be read.
+            ItemError: the image cannot be read.
         """
         import numpy as np
         from PIL import Image

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 
 from vicinal import LocalPath, Space
-from vicinal.errors import DependencyMissing
+from vicinal.errors import DependencyError
 from vicinal_image import checkpoints as files
 from vicinal_image.architectures import RESNETS, Architecture
 from vicinal_image.base import ImageEncoder, unit
@@ -87,7 +87,7 @@ class ResNet(ImageEncoder):
         """The network, the start of its weights' SHA-256, and how pictures are prepared.
 
         Raises:
-            DependencyMissing: the weights are not there and cannot be fetched.
+            DependencyError: the weights are not there and cannot be fetched.
         """
         normalize = "/l2" if self.params.normalize else ""
         return f"{self.params.name}/{self._digest}/{self._manner}{normalize}"
@@ -132,7 +132,7 @@ class ResNet(ImageEncoder):
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise DependencyMissing(f"there are no weights at {path}", hint=f"`weights:` names a file; {files.ANOTHER}")
+        raise DependencyError(f"there are no weights at {path}", hint=f"`weights:` names a file; {files.ANOTHER}")
     return path
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
+from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
 from vicinal_molecule.fingerprints import PARSING, Fingerprints, Helpers
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ _WIDTH, _HEIGHT = 300, 200
 class Morgan(Encoder):
     """Encodes molecules; content and query are SMILES."""
 
-    together = 1_024
-    queries = ("smiles",)
-    concurrent = True
+    decode_batch_size = 1_024
+    query_modalities = ("smiles",)
+    encode_is_thread_safe = True
 
     class Params(Encoder.Params):
         bits: int = Field(default=2048, ge=64, le=8192, multiple_of=8)
@@ -61,22 +61,22 @@ class Morgan(Encoder):
         return f"morgan/rdkit-1/bits={params.bits}/radius={params.radius}/chirality={params.chirality:d}"
 
     @property
-    def window(self) -> int:
+    def encode_batch_size(self) -> int:
         return 2048
 
     def decode(self, item: Item) -> list[Segment]:
         """Parse a SMILES: one segment, whose sample is its fingerprint, ``bits / 8`` bytes.
 
         Raises:
-            BadItem: it is no SMILES, or no molecule that chemistry allows; with RDKit's reason.
+            ItemError: it is no SMILES, or no molecule that chemistry allows; with RDKit's reason.
         """
         smiles = _checked(item.content)
         bits = self._fingerprints.of([smiles])[0]
         if bits is None:
-            raise BadItem(_reason(smiles))
+            raise ItemError(_reason(smiles))
         return [Segment(bits)]
 
-    def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | BadItem]:
+    def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
         """Parse many SMILES, from the second thousand on in other processes; one that fails, again and alone."""
         sound = [isinstance(item.content, str) and len(item.content) <= LONGEST for item in items]
         smiles = [item.content.strip() if right else "" for item, right in zip(items, sound, strict=True)]
@@ -94,7 +94,7 @@ class Morgan(Encoder):
 
     def render(self, item: Item) -> Rendering:
         """The structure as an SVG on a transparent ground, its bonds in the colour of the text around it."""
-        with suppress(BadItem):
+        with suppress(ItemError):
             if svg := _draw(_checked(item.content)):
                 return Rendering("svg", svg)
         return Rendering("text", str(item.content))
@@ -102,14 +102,14 @@ class Morgan(Encoder):
 
 def _checked(content: Any) -> str:
     if not isinstance(content, str):
-        raise BadItem(f"a SMILES is a text, not {type(content).__name__}")
+        raise ItemError(f"a SMILES is a text, not {type(content).__name__}")
     smiles = content.strip()
     if not smiles:
-        raise BadItem("the SMILES is empty")
+        raise ItemError("the SMILES is empty")
     if len(smiles) > LONGEST:
-        raise BadItem(f"the SMILES has {len(smiles):,} characters, more than {LONGEST:,}")
+        raise ItemError(f"the SMILES has {len(smiles):,} characters, more than {LONGEST:,}")
     if "\0" in smiles:
-        raise BadItem("the SMILES holds a NUL character, at which RDKit would cut it")
+        raise ItemError("the SMILES holds a NUL character, at which RDKit would cut it")
     return smiles
 
 

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vicinal.errors import DependencyMissing
-from vicinal.toolkit.torch_runtime import Device, Precision, has_quick_bfloat16, loaded, torch_device
+from vicinal.errors import DependencyError
+from vicinal.toolkit.torch_runtime import Device, Precision, has_native_bfloat16, locked_cached_property, torch_device
 from vicinal_text.model_dir import ModelFolder
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class BertEngine:
         vectors: np.ndarray = bert.encode(tokens)
         return vectors
 
-    @loaded
+    @locked_cached_property
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
@@ -53,11 +53,11 @@ class BertEngine:
         tokenizer.enable_truncation(self.folder.longest)
         return tokenizer
 
-    @loaded
+    @locked_cached_property
     def _few(self) -> Any:
         return self._bert(torch_device(self.device), "float32")
 
-    @loaded
+    @locked_cached_property
     def _many(self) -> Any:
         device = torch_device(self.device)
         if not _lowers(self.precision, device):
@@ -96,10 +96,10 @@ class PipelineEngine:
             found: np.ndarray = self._pipeline.encode(texts, bfloat16=many and self._is_lowered)
         return found
 
-    @loaded
+    @locked_cached_property
     def _pipeline(self) -> Any:
         if find_spec("sentence_transformers") is None:
-            raise DependencyMissing(
+            raise DependencyError(
                 f"the model {self.folder.name or self.folder.path} needs sentence-transformers",
                 hint='pip install "vicinal[text]"',
             )
@@ -107,7 +107,7 @@ class PipelineEngine:
 
         return Pipeline(self.folder, torch_device(self.device), self.batch_size)
 
-    @loaded
+    @locked_cached_property
     def _is_lowered(self) -> bool:
         if not _lowers(self.precision, torch_device(self.device)):
             return False
@@ -116,4 +116,4 @@ class PipelineEngine:
 
 
 def _lowers(precision: Precision, device: torch.device) -> bool:
-    return precision == "bf16" or (precision == "auto" and has_quick_bfloat16(device))
+    return precision == "bf16" or (precision == "auto" and has_native_bfloat16(device))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.toolkit.torch_runtime import aside, spread
+from vicinal.toolkit.torch_runtime import parallel_map, run_single_threaded
 from vicinal_text.bert_script import Forward, scripted
 from vicinal_text.model_dir import ModelFolder
 from vicinal_text.safetensors_reader import tensors
@@ -67,10 +67,10 @@ class Bert:
         if self.device.type != "cpu":
             list(map(compute, batches(lengths, self.batch_size)))
         elif (total := sum(lengths)) <= _ONE_THREAD:
-            aside(lambda: compute(range(len(tokens))))
+            run_single_threaded(lambda: compute(range(len(tokens))))
         else:  # a long batch that is the last one would leave the other threads idle
             most = 2 * total // _ONE_THREAD
-            spread(compute, lambda threads: batches(lengths, self.batch_size, min(threads, most))[::-1])
+            parallel_map(compute, lambda threads: batches(lengths, self.batch_size, min(threads, most))[::-1])
         return vectors
 
     def _batch(self, tokens: Sequence[Sequence[int]]) -> Tensor:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal.errors import PluginError
-from vicinal.toolkit.hf_hub import sha256
+from vicinal.toolkit.hf_hub import hash_file
 from vicinal_text.safetensors_reader import DTYPES, header
 
 __all__ = ["MINILM", "SMALL", "WEIGHTS", "ModelFolder"]
@@ -145,7 +145,7 @@ class ModelFolder:
         Raises:
             PluginError: the packaged model is not the one that was published.
         """
-        if self.name == MINILM and (found := sha256(self.path / "model.safetensors")) != MINILM_SHA256:
+        if self.name == MINILM and (found := hash_file(self.path / "model.safetensors")) != MINILM_SHA256:
             raise PluginError(
                 f"{self.path / 'model.safetensors'} is not the published model: its SHA-256 is {found[:12]}…,"
                 f" not {MINILM_SHA256[:12]}…",
@@ -155,7 +155,7 @@ class ModelFolder:
             files = [self.path / "model.safetensors", self.path / "tokenizer.json"]
         else:
             files = sorted({path for kind in (*WEIGHTS, *SMALL) for path in self.path.rglob(kind) if path.is_file()})
-        parts = [f"{path.relative_to(self.path).as_posix()} {sha256(path)}" for path in files]
+        parts = [f"{path.relative_to(self.path).as_posix()} {hash_file(path)}" for path in files]
         return digest("\n".join(parts).encode()).hexdigest()[:16]
 
     @property

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from vicinal import BadItem, Encoder, Item, Rendering, Segment, Space
+from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
 from vicinal.plugin.params import folder_or_name
-from vicinal.toolkit.torch_runtime import Device, Precision, loaded
+from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
 from vicinal_text.backends import BertEngine, Engine, PipelineEngine
 from vicinal_text.model_dir import MINILM, ModelFolder
 from vicinal_text.resolve import locate
@@ -43,8 +43,8 @@ class Query(str):
 class Sentence(Encoder):
     """Encodes texts; content and query are strings."""
 
-    texts = True
-    concurrent = True
+    samples_are_text = True
+    encode_is_thread_safe = True
 
     class Params(Encoder.Params):
         model: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_name)] = MINILM
@@ -77,14 +77,14 @@ class Sentence(Encoder):
         return f"sentence/{folder.hash}/longest={folder.longest}/pooling={pooling}/l2/{precision}{prompt}"
 
     @property
-    def window(self) -> int:
+    def encode_batch_size(self) -> int:
         return 512
 
     def decode(self, item: Item) -> list[Segment]:
         """Check a text: one segment, the text itself without NUL characters.
 
         Raises:
-            BadItem: it is not a string, empty, or larger than 1 MiB.
+            ItemError: it is not a string, empty, or larger than 1 MiB.
         """
         return [Segment(_checked(item.content))]
 
@@ -115,7 +115,7 @@ class Sentence(Encoder):
         text, query = (own if set_ is None else set_ for own, set_ in zip(self._folder.prompts, given, strict=True))
         return text, query
 
-    @loaded
+    @locked_cached_property
     def _engine(self) -> Engine:
         kind = BertEngine if self._folder.is_plain_bert else PipelineEngine
         _ = self._folder.hash  # a packaged model that was tampered with must not be loaded
@@ -129,11 +129,11 @@ class Sentence(Encoder):
 
 def _checked(content: Any) -> str:
     if not isinstance(content, str):
-        raise BadItem(f"a text is wanted, not {type(content).__name__}")
+        raise ItemError(f"a text is wanted, not {type(content).__name__}")
     encoded = content[: LARGEST + 1].encode(errors="replace")  # half a surrogate pair has no encoding
     if len(encoded) > LARGEST:
-        raise BadItem("the text is larger than 1 MiB")
+        raise ItemError("the text is larger than 1 MiB")
     text = encoded.decode().replace("\0", "")
     if not text.strip():
-        raise BadItem("the text is empty")
+        raise ItemError("the text is empty")
     return text

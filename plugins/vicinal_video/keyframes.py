@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from vicinal import BadItem, Encoder, EncoderBlock, Item, Rendering, Segment, Space
+from vicinal import Encoder, EncoderBlock, Item, ItemError, Rendering, Segment, Space
 from vicinal.errors import PluginError
-from vicinal.types import Medium, Sentence
+from vicinal.types import Modality, TextQuery
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,10 +78,10 @@ class Keyframes(Encoder):
 
         Raises:
             PluginError: it cuts items into segments of its own, or its items are no images.
-            DependencyMissing: what it needs is not installed.
+            DependencyError: what it needs is not installed.
         """
         made: Encoder = self.params.image.build()
-        if made.segmented or made.texts or made.queries[:1] not in ((), ("image",)):
+        if made.segmented or made.samples_are_text or made.query_modalities[:1] not in ((), ("image",)):
             raise PluginError(
                 f"image: {self.params.image.type} is no encoder of images", hint="one is efficientnet_lite0"
             )
@@ -99,17 +99,17 @@ class Keyframes(Encoder):
         return f"keyframes/1/{cut}/size={params.size}/{self.image.signature}"
 
     @property
-    def window(self) -> int:
-        return self.image.window
+    def encode_batch_size(self) -> int:
+        return self.image.encode_batch_size
 
     @property
-    def queries(self) -> tuple[Medium, ...]:
+    def query_modalities(self) -> tuple[Modality, ...]:
         """A video, and what the image encoder says it is asked by."""
-        return ("video", *self.image.queries)
+        return ("video", *self.image.query_modalities)
 
     @property
-    def concurrent(self) -> bool:
-        return self.image.concurrent
+    def encode_is_thread_safe(self) -> bool:
+        return self.image.encode_is_thread_safe
 
     def decode(self, item: Item) -> list[Segment]:
         """Read a video: a segment for each frame that is taken, which ends where the next one begins.
@@ -118,7 +118,7 @@ class Keyframes(Encoder):
         hundreds of megabytes of pictures.
 
         Raises:
-            BadItem: it cannot be read, has no video track, or is longer than ``longest``.
+            ItemError: it cannot be read, has no video track, or is longer than ``longest``.
         """
         from vicinal_video.video import Film
 
@@ -131,12 +131,12 @@ class Keyframes(Encoder):
         Where that reads sentences, ``text:`` before one makes it a sentence, though it ends as the name of a video.
 
         Raises:
-            BadItem: the video, or what the image encoder takes it for, cannot be read.
+            ItemError: the video, or what the image encoder takes it for, cannot be read.
         """
         if not self._is_video(query):
             return list(self.image.decode_query(query))
-        if "text" in self.queries and not os.path.isfile(query):  # noqa: PTH113
-            raise BadItem(f"there is no file {query}; write {Sentence.MARK}{query} if that is a sentence")
+        if "text" in self.query_modalities and not os.path.isfile(query):  # noqa: PTH113
+            raise ItemError(f"there is no file {query}; write {TextQuery.PREFIX}{query} if that is a sentence")
         segments = self.decode(Item("query", query))
         return segments[:: -(-len(segments) // MOST_ASKED)]
 
@@ -158,7 +158,7 @@ class Keyframes(Encoder):
         from vicinal_video.video import is_film
 
         name = str(query)
-        if "text" in self.queries and name.startswith(Sentence.MARK):
+        if "text" in self.query_modalities and name.startswith(TextQuery.PREFIX):
             return False
         return name.lower().endswith(_SUFFIXES) or is_film(query)
 
@@ -199,13 +199,13 @@ class Keyframes(Encoder):
         return [Vector(values) for values in self._encoded(frames)]
 
     def _encoded(self, frames: list[Any]) -> np.ndarray:
-        with nullcontext() if self.concurrent else self._one_at_a_time:
+        with nullcontext() if self.encode_is_thread_safe else self._one_at_a_time:
             return self.image.encode(frames)
 
 
 def _path_of(content: Any) -> Path:
     if not isinstance(content, str | Path):
-        raise BadItem(f"a video is the path of a file, not {type(content).__name__}")
+        raise ItemError(f"a video is the path of a file, not {type(content).__name__}")
     if not str(content).strip():
-        raise BadItem("the path of the video is empty")
+        raise ItemError("the path of the video is empty")
     return Path(content)

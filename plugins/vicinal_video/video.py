@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import av
 from av.stream import Disposition
 
-from vicinal.errors import BadItem
-from vicinal.toolkit.ffmpeg import checked, opened, packets
+from vicinal.errors import ItemError
+from vicinal.toolkit.ffmpeg import demux, open_container, require_file
 from vicinal_video.decode_plan import Plan, Role, Stored
 
 __all__ = ["Film", "Shown", "is_film"]
@@ -54,17 +54,17 @@ class Film:
     """How much wider than high its pixels are."""
 
     def __post_init__(self) -> None:
-        checked(self.path)
+        require_file(self.path)
 
     def frames(self) -> Iterator[Shown]:
         """All frames, in the order in which they are shown.
 
         Raises:
-            BadItem: nothing, or the lesser part, can be decoded, or the video is longer than ``longest``.
+            ItemError: nothing, or the lesser part, can be decoded, or the video is longer than ``longest``.
         """
         with self._opened() as (container, stream):
             clock = _Clock(stream, _origin(container))
-            for frame in _sound(_decoded(packet, stream) for packet in packets(container, stream)):
+            for frame in _sound(_decoded(packet, stream) for packet in demux(container, stream)):
                 start, self.end = clock.read(frame)
                 self._check(start)
                 yield Shown(frame, start)
@@ -75,7 +75,7 @@ class Film:
             origin, base = _origin(container), stream.time_base or Fraction(0)
             usual = 1 / (stream.average_rate or 1 / _USUAL)
             found = []
-            for packet in packets(container, stream):
+            for packet in demux(container, stream):
                 if not packet.size:
                     continue
                 if packet.pts is None:
@@ -90,25 +90,27 @@ class Film:
         """The frames that a plan wants, and as few others decoded as it takes; fewer where the file is damaged."""
         with self._opened() as (container, stream):
             self.end = plan.end
-            parts = _followed(packets(container, stream), stream, plan)
+            parts = _followed(demux(container, stream), stream, plan)
             yield from (Shown(frame, plan.wanted[frame.pts]) for frame in parts if frame.pts in plan.wanted)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
         try:
-            with opened(self.path, _CONTAINERS) as container:
+            with open_container(self.path, _CONTAINERS) as container:
                 stream = _track(container)
                 if stream.width * stream.height > MOST_PIXELS:
-                    raise BadItem(f"its frames have {stream.width:,} × {stream.height:,} pixels, more than can be read")
+                    raise ItemError(
+                        f"its frames have {stream.width:,} × {stream.height:,} pixels, more than can be read"
+                    )
                 stream.thread_type, stream.thread_count = "NONE", 1
                 self.aspect = stream.sample_aspect_ratio or Fraction(1)
                 yield container, stream
         except av.error.FFmpegError as error:
-            raise BadItem(f"not a video that can be read: {error.strerror or error}") from error
+            raise ItemError(f"not a video that can be read: {error.strerror or error}") from error
 
     def _check(self, start: float) -> None:
         if start > self.longest:
-            raise BadItem(f"the video is longer than `longest`, {self.longest:g} s")
+            raise ItemError(f"the video is longer than `longest`, {self.longest:g} s")
 
 
 def is_film(path: str | Path) -> bool:
@@ -116,9 +118,9 @@ def is_film(path: str | Path) -> bool:
     try:
         if not os.path.isfile(path):  # noqa: PTH113
             return False
-        with opened(Path(path), _CONTAINERS) as container:
+        with open_container(Path(path), _CONTAINERS) as container:
             return _track(container) is not None
-    except (av.error.FFmpegError, BadItem, ValueError):
+    except (av.error.FFmpegError, ItemError, ValueError):
         return False
 
 
@@ -127,11 +129,11 @@ def _track(container: Any) -> Any:
     tracks = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not tracks:
         kinds = sorted({stream.type for stream in container.streams} - {"video"})
-        raise BadItem("there are no moving pictures in it" + (f", only {' and '.join(kinds)}" if kinds else ""))
+        raise ItemError("there are no moving pictures in it" + (f", only {' and '.join(kinds)}" if kinds else ""))
     best = container.streams.best("video")
     stream = best if best in tracks else tracks[0]
     if stream.codec_context is None:
-        raise BadItem("FFmpeg does not know how its pictures are coded")
+        raise ItemError("FFmpeg does not know how its pictures are coded")
     return stream
 
 
@@ -160,14 +162,14 @@ def _sound(parts: Iterable[list[Any] | str]) -> Iterator[Any]:
             good += len(part)
             yield from part
     if bad > good:
-        raise BadItem(f"more of it is damaged than can be decoded: {reason}")
+        raise ItemError(f"more of it is damaged than can be decoded: {reason}")
     if not good:
-        raise BadItem("there are no frames in it")
+        raise ItemError("there are no frames in it")
 
 
-def _followed(packets: Iterable[Any], stream: Any, plan: Plan) -> Iterator[Any]:
+def _followed(demux: Iterable[Any], stream: Any, plan: Plan) -> Iterator[Any]:
     context, is_empty = stream.codec_context, True
-    stored = (packet for packet in packets if packet.size)
+    stored = (packet for packet in demux if packet.size)
     for packet, role in zip(stored, plan.roles, strict=False):
         if role is Role.SKIPPED:
             if not is_empty:

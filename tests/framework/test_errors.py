@@ -9,7 +9,7 @@ from vicinal import errors
 from vicinal.errors import ConfigError, ExitCode, VicinalError
 
 LINE = re.compile(r"^    (?P<branch>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<text>.+)$", re.MULTILINE)
-"""A line of the drawing: ``│   └── UnsupportedByEngine  3, …``."""
+"""A line of the drawing: ``│   └── UnsupportedByEngineError  3, …``."""
 
 
 def drawn() -> dict[str, tuple[str | None, int | None]]:
@@ -41,7 +41,7 @@ def test_the_docstring_draws_every_error_below_its_parent():
 
 def test_the_docstring_tells_every_exit_code():
     codes = {name: code for name, (_, code) in drawn().items() if code is not None}
-    assert codes == {name: int(found.exit_code) for name, found in defined().items() if name != "BadItem"}
+    assert codes == {name: int(found.exit_code) for name, found in defined().items() if name != "ItemError"}
 
 
 def test_the_exit_codes_are_those_that_scripts_rely_on():

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vicinal import BadItem, Encoder, Segment, Space, hookimpl
+from vicinal import Encoder, ItemError, Segment, Space, hookimpl
 
 
 def _numbers(text, count):
@@ -19,7 +19,7 @@ def _numbers(text, count):
 class Hashed(Encoder):
     """A random direction for each text; two texts are near only if they are the same."""
 
-    texts = True
+    samples_are_text = True
 
     class Params(Encoder.Params):
         dimension: int = 16
@@ -42,13 +42,13 @@ class Hashed(Encoder):
         return f"hashed/{self.params.dimension}/{self.params.salt}"
 
     @property
-    def window(self):
+    def encode_batch_size(self):
         return self.params.window
 
     def decode(self, item):
         text = str(item.content)
         if "bad" in text:
-            raise BadItem("the text says bad")
+            raise ItemError("the text says bad")
         if "crash" in text:
             raise RuntimeError("a decoder's own defect")
         return [Segment(text)]
@@ -56,7 +56,7 @@ class Hashed(Encoder):
     def encode(self, samples):
         time.sleep(self.params.pause)
         if any("spoil" in sample for sample in samples):
-            raise BadItem("one sample spoils the batch")
+            raise ItemError("one sample spoils the batch")
         if not samples:
             return np.zeros((0, self.params.dimension), np.float32)
         vectors = np.stack([_numbers(sample + self.params.salt, self.params.dimension) for sample in samples])
@@ -102,7 +102,7 @@ class Letters(Encoder):
     def decode(self, item):
         text = str(item.content)
         if len(text) < 2:
-            raise BadItem("fewer than two letters")
+            raise ItemError("fewer than two letters")
         return [Segment(text)]
 
     def encode(self, samples):

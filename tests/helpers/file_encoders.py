@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vicinal import BadItem, Encoder, Rendering, Segment, Space, hookimpl
+from vicinal import Encoder, ItemError, Rendering, Segment, Space, hookimpl
 
 
 class Bytes(Encoder):
     """Reads any file; one that begins with ``bad`` is refused."""
 
-    queries = ("image",)
+    query_modalities = ("image",)
 
     @property
     def space(self):
@@ -26,9 +26,9 @@ class Bytes(Encoder):
         try:
             data = Path(item.content).read_bytes()
         except OSError as error:
-            raise BadItem(f"{item.content} cannot be read: {error.strerror}") from error
+            raise ItemError(f"{item.content} cannot be read: {error.strerror}") from error
         if data.startswith(b"bad"):
-            raise BadItem(f"{item.content} is bad")
+            raise ItemError(f"{item.content} is bad")
         if data.startswith(b"crash"):
             raise RuntimeError("a decoder's own defect")
         return [Segment(data)]
@@ -45,7 +45,7 @@ class Bytes(Encoder):
 class Either(Bytes):
     """Files and texts: a query that is a file's path is that file, as the contract allows."""
 
-    queries = ("image", "text")
+    query_modalities = ("image", "text")
     opened: list = []  # noqa: RUF012
 
     def decode_query(self, query):
@@ -61,7 +61,7 @@ class Either(Bytes):
 class Undeclared(Bytes):
     """An encoder of files whose author did not say so."""
 
-    queries = ()
+    query_modalities = ()
 
 
 @hookimpl

@@ -9,7 +9,7 @@ MARK = b"fingerprint!"
 
 
 def entry(key, segments, mark=MARK):
-    return Entry(Entry.check_of(key), mark, segments, segments)
+    return Entry(Entry.checksum(key), mark, segments, segments)
 
 
 def record(key, **metadata):
@@ -19,7 +19,7 @@ def record(key, **metadata):
 def begin(store, key, segments):
     """What a run does first, after looking an item up."""
     id_ = item_id(key)
-    before = store.lookup([id_])[0]
+    before = store.ledger_entries([id_])[0]
     store.begin({id_: record(key)}, {id_: entry(key, segments).begun(before)})
 
 

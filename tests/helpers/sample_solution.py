@@ -24,5 +24,5 @@ def found(check):
 
 def begin_a_write(things):
     """No damage: a run that ended between its steps."""
-    things.metadata.begin({}, {item_id("k3"): Entry(Entry.check_of("k3"), bytes(12), 1, 1)})
+    things.metadata.begin({}, {item_id("k3"): Entry(Entry.checksum("k3"), bytes(12), 1, 1)})
     return {"unfinished": 1, "sound": True}, 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vicinal import BadItem, Encoder, Params, Segment, Space
+from vicinal import Encoder, ItemError, Params, Segment, Space
 
 
 def features(text: str, dimension: int) -> np.ndarray:
@@ -17,7 +17,7 @@ class Tiny(Encoder):
         dimension: int = 16
         """How many counters there are."""
 
-    window = 64
+    encode_batch_size = 64
 
     @property
     def space(self):
@@ -29,7 +29,7 @@ class Tiny(Encoder):
 
     def decode(self, item):
         if not isinstance(item.content, str) or not item.content:
-            raise BadItem("not a text")
+            raise ItemError("not a text")
         return [Segment(item.content)]
 
     def encode(self, samples):
@@ -52,7 +52,7 @@ class TinyWords(Tiny):
     """A segment for each word, with the times at which it would be read."""
 
     segmented = True
-    texts = True
+    samples_are_text = True
 
     def decode(self, item):
         words = super().decode(item)[0].sample.split()

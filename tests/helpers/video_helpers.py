@@ -11,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from vicinal import BadItem, Encoder, Item, Segment, Space, create_manager, hookimpl
+from vicinal import Encoder, Item, ItemError, Segment, Space, create_manager, hookimpl
 from vicinal_video.decode_plan import planned
 from vicinal_video.keyframes import Keyframes
 from vicinal_video.sampling import intervals
@@ -60,11 +60,11 @@ class Fields(Encoder):
             try:
                 image = Image.open(item.content)
             except OSError as error:
-                raise BadItem("it is no image") from error
+                raise ItemError("it is no image") from error
         elif isinstance(item.content, Image.Image):
             image = item.content
         else:
-            raise BadItem("it is no image")
+            raise ItemError("it is no image")
         return [Segment(np.asarray(image.convert("RGB").resize((4, 4), Image.Resampling.BOX)))]
 
     def decode_query(self, query):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from tiny_encoders import Tiny
-from vicinal import BadItem, Item, Rendering, Segment, Space
+from vicinal import Item, ItemError, Rendering, Segment, Space
 
 
 class ParamsThatChange(Tiny):
@@ -66,7 +66,7 @@ class TwoSegments(Tiny):
 
 
 class TextsInTuples(Tiny):
-    texts = True
+    samples_are_text = True
 
     def decode(self, item):
         return [Segment((segment.sample,)) for segment in super().decode(item)]
@@ -83,7 +83,7 @@ class SharedBuffer(Tiny):
 
 
 class SharedRows(Tiny):
-    concurrent = True
+    encode_is_thread_safe = True
 
     def encode(self, samples):
         self.rows = super().encode(samples)
@@ -100,8 +100,8 @@ class WordlessError(Tiny):
     def decode(self, item):
         try:
             return super().decode(item)
-        except BadItem:
-            raise BadItem("") from None
+        except ItemError:
+            raise ItemError("") from None
 
     def decode_query(self, query):
         return Tiny.decode(self, Item("query", query))
@@ -150,7 +150,7 @@ class SortsAndForgets(Tiny):
     """It sorts a batch and puts it back in its old order only where there are several windows (or so it seems)."""
 
     def encode(self, samples):
-        return super().encode(sorted(samples) if len(samples) <= self.window else samples)
+        return super().encode(sorted(samples) if len(samples) <= self.encode_batch_size else samples)
 
 
 class FirstOneWins(Tiny):
@@ -178,7 +178,7 @@ class NoEmptyBatch(Tiny):
 
 class FixedBuffer(Tiny):
     def encode(self, samples):
-        return super().encode(samples)[: self.window]
+        return super().encode(samples)[: self.encode_batch_size]
 
 
 class OtherQuery(Tiny):
@@ -197,40 +197,40 @@ class BareText(Tiny):
 
 
 class QueriesInAList(Tiny):
-    queries = ["text"]  # noqa: RUF012
+    query_modalities = ["text"]  # noqa: RUF012
 
 
 class UnknownQueries(Tiny):
-    queries = ("text", "smell")
+    query_modalities = ("text", "smell")
 
 
 class QueriesTwice(Tiny):
-    queries = ("text", "text")
+    query_modalities = ("text", "text")
 
 
 class ShortTextsOnly(Tiny):
-    queries = ("text",)
+    query_modalities = ("text",)
 
     def decode_query(self, query):
         if len(query) > 20:
-            raise BadItem("too long")
+            raise ItemError("too long")
         return super().decode_query(query)
 
 
 class TextsByDefault(ShortTextsOnly):
-    queries = ()
-    texts = True
+    query_modalities = ()
+    samples_are_text = True
 
 
 class NoSegmentForTexts(Tiny):
-    queries = ("text",)
+    query_modalities = ("text",)
 
     def decode_query(self, query):
         return super().decode_query(query) if len(query) < 20 else []
 
 
 class OpensTexts(Tiny):
-    queries = ("image", "text")
+    query_modalities = ("image", "text")
 
     def decode_query(self, query):
         return super().decode_query(str(query).removeprefix("text:"))
@@ -240,7 +240,7 @@ class OpensTexts(Tiny):
 
 
 class PicturesAsTexts(Tiny):
-    queries = ("image",)
+    query_modalities = ("image",)
 
 
 class FailsElsewhere(Tiny):

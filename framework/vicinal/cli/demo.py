@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vicinal.cli.output import Progress, console, json_option, print_json, show_hits
-from vicinal.errors import DependencyMissing, VicinalError
+from vicinal.errors import DependencyError, VicinalError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,7 +133,7 @@ def _run(sample: Sample, directory: Path, *, as_json: bool) -> dict[str, object]
             with Progress(quiet=as_json) as progress:
                 solution.manager.register(progress, "progress")
                 report = solution.ingest()
-        except DependencyMissing as error:
+        except DependencyError as error:
             error.hint = 'pip install "vicinal[all]"'
             raise
         if not as_json:

@@ -125,7 +125,7 @@ def _signature(encoder: Encoder) -> str:
 
 def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
     from vicinal.solution.solution import Solution
-    from vicinal.stores import without_password
+    from vicinal.stores import redact_url
 
     try:
         solution = Solution.from_yaml(file, manager=manager)
@@ -135,7 +135,7 @@ def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
     yield Finding(str(file), "ok", f"solution {solution.name!r}")
     with solution:
         yield _look(f"{solution.name}: encoder", lambda: _signature(solution.encoder))
-        redis, milvus = map(without_password, (solution.config.stores.redis, solution.config.stores.milvus))
+        redis, milvus = map(redact_url, (solution.config.stores.redis, solution.config.stores.milvus))
         yield _look(f"{solution.name}: Redis", lambda: f"Redis {solution.metadata.version()}, {redis}")
         yield _look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
         yield _look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")

@@ -22,7 +22,7 @@ def serve(files: tuple[Path, ...], host: str, port: int) -> None:
     Settings come from the environment, as VICINAL_API_KEYS and VICINAL_MAX_UPLOAD_MB. Ctrl-C ends it: a run that goes
     on is called off, with what is done kept.
     """
-    from vicinal.errors import DependencyMissing
+    from vicinal.errors import DependencyError
 
     # Read when numpy is first imported. Its threads spin for a while after each product, on the cores that the encoder
     # needs next: with Milvus Lite in the same process a batch of 32 texts takes 80 ms in place of 43.
@@ -31,7 +31,7 @@ def serve(files: tuple[Path, ...], host: str, port: int) -> None:
         from vicinal.server import create_app
         from vicinal.server.serve import run
     except ImportError as error:
-        raise DependencyMissing(f"{error.name} is not installed", hint="pip install 'vicinal[server]'") from error
+        raise DependencyError(f"{error.name} is not installed", hint="pip install 'vicinal[server]'") from error
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.WARNING)
     app = create_app(files)
     with _listen(host, port) as listener:

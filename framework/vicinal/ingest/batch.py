@@ -12,11 +12,11 @@ from vicinal.ingest.changes import Change
 from vicinal.stores.milvus import VectorStore
 from vicinal.types import Segment, item_id
 
-__all__ = ["Batch", "Decoded"]
+__all__ = ["Batch", "DecodedItem"]
 
 
 @dataclass(slots=True)
-class Decoded:
+class DecodedItem:
     """An item between decoding and writing."""
 
     change: Change
@@ -28,10 +28,10 @@ class Decoded:
 class Batch:
     """Decoded items and the vectors of their segments, one after another."""
 
-    items: list[Decoded] = field(default_factory=list)
+    items: list[DecodedItem] = field(default_factory=list)
     vectors: Any = None
 
-    def only(self, keep: Sequence[bool]) -> Batch:
+    def select(self, keep: Sequence[bool]) -> Batch:
         """The items for which ``keep`` says so, with their vectors."""
         rows = np.repeat(np.asarray(keep, bool), [len(item.segments) for item in self.items])
         return Batch([item for item, kept in zip(self.items, keep, strict=True) if kept], self.vectors[rows])
@@ -51,11 +51,11 @@ class Batch:
                 rows.append(row)
         return rows
 
-    def surplus(self) -> list[int]:
+    def stale_row_ids(self) -> list[int]:
         """The rows of segments that an item had, or may have had, and has no more."""
         return [
             item_id(item.change.item.key, number)
             for item in self.items
-            if item.change.before is not None
-            for number in range(len(item.segments), item.change.before.segments)
+            if item.change.previous is not None
+            for number in range(len(item.segments), item.change.previous.segments)
         ]

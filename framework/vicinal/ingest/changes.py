@@ -12,11 +12,11 @@ import numpy as np
 import orjson
 
 from vicinal.config.models import FieldSpec
-from vicinal.errors import BadItem
+from vicinal.errors import ItemError
 from vicinal.stores.records import Entry, Record
 from vicinal.types import Failure, Item, item_id
 
-__all__ = ["Change", "SeenIds", "compare", "fingerprint"]
+__all__ = ["Change", "SeenIds", "detect_changes", "fingerprint"]
 
 MAX_KEY_BYTES = 1024
 MAX_RECORD_BYTES = 4 * 1024 * 1024
@@ -28,21 +28,21 @@ class Change:
 
     item: Item
     id: int
-    before: Entry | None
+    previous: Entry | None
     fingerprint: bytes
 
     @property
     def is_new(self) -> bool:
-        return self.before is None or self.before.counted == 0
+        return self.previous is None or self.previous.counted_segments == 0
 
     @property
-    def is_needed(self) -> bool:
+    def needs_indexing(self) -> bool:
         """Whether the item is not indexed as it is now."""
-        return self.before is None or self.before.fingerprint != self.fingerprint
+        return self.previous is None or self.previous.fingerprint != self.fingerprint
 
     def entry(self, segments: int) -> Entry:
         """The ledger's entry once the item is indexed with this many segments."""
-        return Entry(Entry.check_of(self.item.key), self.fingerprint, segments, segments)
+        return Entry(Entry.checksum(self.item.key), self.fingerprint, segments, segments)
 
     def record(self) -> Record:
         """What is kept of the item in Redis; a content that is a file is kept as its URI alone."""
@@ -87,7 +87,7 @@ def fingerprint(item: Item) -> bytes:
     return blake2b(data, digest_size=12).digest()
 
 
-def compare(
+def detect_changes(
     items: Sequence[Item], seen: SeenIds, lookup: Callable[[Sequence[int]], list[Entry | None]]
 ) -> tuple[list[Change], int, list[Failure]]:
     """Sort items into changes, a number of unchanged ones, and failures (bad keys, duplicates, id collisions).
@@ -105,7 +105,7 @@ def compare(
     known = lookup([item_id(item.key) for item in sound])
     mine = []
     for item, entry in zip(sound, known, strict=True):
-        if entry is None or entry.is_of(item.key):
+        if entry is None or entry.matches_key(item.key):
             mine.append((item, item_id(item.key), entry))
         else:
             failures.append(Failure(item.key, "read", "its id is that of another key; rename one of the two", item.uri))
@@ -113,7 +113,7 @@ def compare(
     for (item, id_, entry), twice in zip(mine, again, strict=True):
         try:
             change = _change(item, id_, entry, again=bool(twice))
-        except BadItem as error:
+        except ItemError as error:
             failures.append(Failure(item.key, "read", str(error), item.uri))
             continue
         if change is None:
@@ -127,10 +127,10 @@ def _change(item: Item, id_: int, before: Entry | None, *, again: bool) -> Chang
     """What has to be done for an item; None where it is unchanged.
 
     Raises:
-        BadItem: it cannot be kept, or its key was met before.
+        ItemError: it cannot be kept, or its key was met before.
     """
     if again:
-        raise BadItem("the key occurs more than once in the source; its first item was kept")
+        raise ItemError("the key occurs more than once in the source; its first item was kept")
     try:
         mark = fingerprint(item)
         if before is not None and before.fingerprint == mark:
@@ -138,9 +138,9 @@ def _change(item: Item, id_: int, before: Entry | None, *, again: bool) -> Chang
         change = Change(item, id_, before, mark)
         size = len(change.record().pack())
     except TypeError as error:
-        raise BadItem(f"it cannot be kept as JSON: {error}") from error
+        raise ItemError(f"it cannot be kept as JSON: {error}") from error
     if size > MAX_RECORD_BYTES:
-        raise BadItem(f"its content and metadata have {size:,} bytes, at most {MAX_RECORD_BYTES:,} fit")
+        raise ItemError(f"its content and metadata have {size:,} bytes, at most {MAX_RECORD_BYTES:,} fit")
     return change
 
 
@@ -154,16 +154,16 @@ def _unsound(item: Item) -> str:
     return f"the key has {size} bytes, at most {MAX_KEY_BYTES} fit" if size > MAX_KEY_BYTES else ""
 
 
-def field_values(item: Item, specs: dict[str, FieldSpec]) -> dict[str, Any]:
+def extract_fields(item: Item, specs: dict[str, FieldSpec]) -> dict[str, Any]:
     """The values of the declared fields, read from the item's metadata.
 
     Raises:
-        BadItem: a value is missing or not of its field's type.
+        ItemError: a value is missing or not of its field's type.
     """
     values = {}
     for name, spec in specs.items():
         try:
             values[name] = spec.coerce(item.metadata.get(name))
         except (TypeError, ValueError) as error:
-            raise BadItem(f"field {name!r} {error}") from error
+            raise ItemError(f"field {name!r} {error}") from error
     return values

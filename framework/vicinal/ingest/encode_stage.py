@@ -12,57 +12,59 @@ from typing import Any
 import numpy as np
 
 from vicinal.config.models import FieldSpec
-from vicinal.errors import BadItem, PluginError
-from vicinal.ingest.batch import Batch, Decoded
-from vicinal.ingest.changes import Change, field_values
+from vicinal.errors import ItemError, PluginError
+from vicinal.ingest.batch import Batch, DecodedItem
+from vicinal.ingest.changes import Change, extract_fields
 from vicinal.plugin.encoder import Encoder
 from vicinal.types import Failure, Item, Segment
 
-__all__ = ["SUSPICIOUS", "Encoding"]
+__all__ = ["MAX_CONSECUTIVE_ERRORS", "EncodeStage"]
 
-SUSPICIOUS = 16
+MAX_CONSECUTIVE_ERRORS = 16
 """An encoder that fails at more items than this in a row is what is wrong, and not the items."""
 
 
-class Encoding:
+class EncodeStage:
     """An encoder at work. ``turn`` is held while it encodes; it may decode on many threads."""
 
     def __init__(self, encoder: Encoder, fields: dict[str, FieldSpec], turn: AbstractContextManager[Any]) -> None:
         self.encoder = encoder
-        self.proven = False
+        self.has_succeeded = False
         """Whether it is known to have encoded something."""
         self._fields = fields
-        self._turn = turn
+        self._encoder_lock = turn
 
     def single(self, change: Change) -> Batch:
         """One item, decoded and encoded.
 
         Raises:
-            BadItem: it cannot be.
+            ItemError: it cannot be.
         """
-        fields, segments = field_values(change.item, self._fields), self._segments([change.item])[0]
-        if isinstance(segments, BadItem):
+        fields, segments = extract_fields(change.item, self._fields), self._decode_items([change.item])[0]
+        if isinstance(segments, ItemError):
             raise segments
-        items = [Decoded(change, fields, segments)]
-        return Batch(items, self._sound(items))
+        items = [DecodedItem(change, fields, segments)]
+        return Batch(items, self._encode_validated(items))
 
-    def decode(self, changes: Sequence[Change]) -> tuple[list[Decoded], list[Failure]]:
+    def decode(self, changes: Sequence[Change]) -> tuple[list[DecodedItem], list[Failure]]:
         """The items that can be read, and why the others cannot."""
         sound, failures = [], []
         for change in changes:
             try:
-                sound.append((change, field_values(change.item, self._fields)))
-            except BadItem as error:
+                sound.append((change, extract_fields(change.item, self._fields)))
+            except ItemError as error:
                 failures.append(_failure(change, "fields", str(error)))
         done = []
-        for (change, fields), segments in zip(sound, self._segments([change.item for change, _ in sound]), strict=True):
-            if isinstance(segments, BadItem):
+        for (change, fields), segments in zip(
+            sound, self._decode_items([change.item for change, _ in sound]), strict=True
+        ):
+            if isinstance(segments, ItemError):
                 failures.append(_failure(change, "decode", str(segments)))
             else:
-                done.append(Decoded(change, fields, segments))
+                done.append(DecodedItem(change, fields, segments))
         return done, failures
 
-    def _segments(self, items: Sequence[Item]) -> list[Sequence[Segment] | BadItem]:
+    def _decode_items(self, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
         try:
             return self.encoder.decode_many(items)
         except Exception:  # so that one item cannot spoil the others, whatever it did to a reader of many
@@ -76,12 +78,12 @@ class Encoding:
             Exception: what the encoder raised, if it is what is wrong.
         """
         try:
-            batch.vectors = self._vectors(batch.items)
+            batch.vectors = self._encode_samples(batch.items)
             if not _flaw(batch.vectors):
-                self.proven = True
+                self.has_succeeded = True
                 return batch, []
         except PluginError as error:
-            raise self._noted(error) from None
+            raise self._with_note(error) from None
         except Exception:
             pass
         return self._encode_singly(batch)
@@ -90,27 +92,27 @@ class Encoding:
         good, vectors, failures, defects = [], [], [], []
         for item in batch.items:
             try:
-                vectors.append(self._sound([item]))
+                vectors.append(self._encode_validated([item]))
                 good.append(item)
-            except BadItem as error:
+            except ItemError as error:
                 failures.append(_failure(item.change, "encode", str(error)))
             except Exception as error:
                 defects.append(error)
                 failures.append(_failure(item.change, "encode", f"{type(error).__name__}: {error}"))
         # An encoder that never worked, or fails at many items in a row, is what is wrong, and not the items.
-        if len(defects) == len(batch.items) and (not self.proven or len(defects) > SUSPICIOUS):
-            raise self._noted(defects[-1])
+        if len(defects) == len(batch.items) and (not self.has_succeeded or len(defects) > MAX_CONSECUTIVE_ERRORS):
+            raise self._with_note(defects[-1])
         return Batch(good, np.concatenate(vectors) if vectors else None), failures
 
-    def _sound(self, items: Sequence[Decoded]) -> Any:
-        vectors = self._vectors(items)
+    def _encode_validated(self, items: Sequence[DecodedItem]) -> Any:
+        vectors = self._encode_samples(items)
         if flaw := _flaw(vectors):
-            raise BadItem(flaw)
+            raise ItemError(flaw)
         return vectors
 
-    def _vectors(self, items: Sequence[Decoded]) -> Any:
+    def _encode_samples(self, items: Sequence[DecodedItem]) -> Any:
         samples = [segment.sample for item in items for segment in item.segments]
-        with self._turn:
+        with self._encoder_lock:
             vectors = np.ascontiguousarray(self.encoder.encode(samples))
         space = self.encoder.space
         shape = (len(samples), space.dimension if space.kind == "float" else space.dimension // 8)
@@ -122,7 +124,7 @@ class Encoding:
             )
         return vectors
 
-    def _noted(self, error: Exception) -> Exception:
+    def _with_note(self, error: Exception) -> Exception:
         error.add_note(f"raised by {type(self.encoder).__module__}.{type(self.encoder).__name__}.encode")
         return error
 

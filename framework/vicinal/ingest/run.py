@@ -1,7 +1,7 @@
 """The way in: source -> skip what the ledger knows -> decode in a pool -> encode -> write, with bounded queues between.
 
-Reading and writing run each on a thread of their own, decoding on a pool, and encoding on one thread, or two where the
-encoder is ``concurrent``: no core then waits for the last part of a batch. The slowest stage sets the pace and memory
+Reading and writing run each on a thread of their own, decoding on a pool, and encoding on one thread, or on two where
+``encode_is_thread_safe``: no core then waits for the last part of a batch. The slowest stage sets the pace and memory
 stays flat. Whatever the moment at which a run ends, the next one goes on from there.
 """
 
@@ -19,24 +19,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from vicinal.config.models import FieldSpec, IngestConfig
-from vicinal.errors import BadItem, TooManyFailures
-from vicinal.ingest.batch import Batch, Decoded
-from vicinal.ingest.changes import Change, SeenIds, compare
-from vicinal.ingest.encode_stage import SUSPICIOUS, Encoding
-from vicinal.ingest.worker_group import END, Crew
+from vicinal.errors import ItemError, TooManyFailuresError
+from vicinal.ingest.batch import Batch, DecodedItem
+from vicinal.ingest.changes import Change, SeenIds, detect_changes
+from vicinal.ingest.encode_stage import MAX_CONSECUTIVE_ERRORS, EncodeStage
+from vicinal.ingest.worker_group import SENTINEL, WorkerGroup
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.source import Source
 from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
-from vicinal.toolkit.malloc import keep_freed
-from vicinal.toolkit.torch_runtime import in_line
+from vicinal.toolkit.malloc import retain_freed_memory
+from vicinal.toolkit.torch_runtime import low_priority
 from vicinal.types import Failure, IngestReport, Item, item_id
 
 if TYPE_CHECKING:
     from pluggy import HookRelay
 
-__all__ = ["Ingest"]
+__all__ = ["IngestRun"]
 
 _READ_FIRST, _READ_BATCH = 64, 1_000
 _READ_SECONDS = 0.2
@@ -46,7 +46,7 @@ _SEGMENTED_AHEAD = 16
 
 
 @dataclass(slots=True)
-class Ingest:
+class IngestRun:
     """One run of one solution. ``run`` returns its report, or raises with everything done so far committed."""
 
     source: Source
@@ -59,54 +59,54 @@ class Ingest:
     limit: int | None = None
     only: Collection[str] | None = None
     lock: WriterLock | None = None
-    encoding: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    encoder_lock: AbstractContextManager[Any] = field(default_factory=nullcontext)
     """Held while the encoder works: a lock, unless it may be called by several threads at once."""
     report: IngestReport = field(init=False)
     complete: bool = field(init=False, default=False)
     seen: SeenIds = field(init=False, default_factory=SeenIds)
-    _stage: Encoding = field(init=False)
-    _crew: Crew = field(init=False, default_factory=Crew)
+    _stage: EncodeStage = field(init=False)
+    _workers: WorkerGroup = field(init=False, default_factory=WorkerGroup)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
-    _stale: set[str] = field(init=False, default_factory=set)
-    _read_out: bool = field(init=False, default=False)
+    _old_failures: set[str] = field(init=False, default_factory=set)
+    _reader_done: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.report = IngestReport(self.metadata.name)
-        self._stage = Encoding(self.encoder, self.fields, self.encoding)
+        self._stage = EncodeStage(self.encoder, self.fields, self.encoder_lock)
 
     @property
     def interrupted(self) -> bool:
         """Whether ``interrupt`` or Ctrl-C ended the run."""
-        return self._crew.interrupted
+        return self._workers.interrupted
 
     def run(self) -> IngestReport:
         """Read, decode, encode and write everything that changed."""
-        keep_freed()
-        self._stale = {failure.key for failure in self.metadata.failures()}
-        self._stage.proven = bool(self.metadata.state().get("items"))
-        window = self.config.batch or self.encoder.window
-        ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // self.encoder.together)
-        decoded: queue.Queue[Future[list[Decoded]] | None] = queue.Queue(ahead)
+        retain_freed_memory()
+        self._old_failures = {failure.key for failure in self.metadata.failures()}
+        self._stage.has_succeeded = bool(self.metadata.state().get("items"))
+        window = self.config.batch or self.encoder.encode_batch_size
+        ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // self.encoder.decode_batch_size)
+        decoded: queue.Queue[Future[list[DecodedItem]] | None] = queue.Queue(ahead)
         encoded: queue.Queue[Future[Batch] | None] = queue.Queue(1)
         workers = os.cpu_count() or 2 if self.config.workers == "auto" else self.config.workers
-        encoders = ThreadPoolExecutor(2 if self.encoder.concurrent else 1, "vicinal-encode")
-        with encoders, ThreadPoolExecutor(workers, "vicinal-decode") as pool, self._crew.interruptible():
-            reader = self._crew.start("vicinal-read", lambda: self._read(pool, decoded), decoded)
-            writer = self._crew.start("vicinal-write", lambda: self._write_all(encoded))
+        encoders = ThreadPoolExecutor(2 if self.encoder.encode_is_thread_safe else 1, "vicinal-encode")
+        with encoders, ThreadPoolExecutor(workers, "vicinal-decode") as pool, self._workers.interruptible():
+            reader = self._workers.start("vicinal-read", lambda: self._read(pool, decoded), decoded)
+            writer = self._workers.start("vicinal-write", lambda: self._write_all(encoded))
             try:
                 for batch in self._batches(decoded, window):
-                    self._crew.put(encoded, encoders.submit(self._encode, batch))
+                    self._workers.put(encoded, encoders.submit(self._encode, batch))
             except BaseException as error:
-                self._crew.fail(error)
+                self._workers.fail(error)
             finally:
-                encoded.put(END)
+                encoded.put(SENTINEL)
                 writer.join()
                 self._drain(decoded)
                 reader.join()
-        if self._crew.error is not None:
-            raise self._crew.error
+        if self._workers.error is not None:
+            raise self._workers.error
         if self.complete:
-            self.metadata.clear_failures(sorted(self._stale))
+            self.metadata.clear_failures(sorted(self._old_failures))
         if not self.interrupted:
             self._check_budget(final=True)
         return self.report
@@ -114,7 +114,7 @@ class Ingest:
     def write(self, batches: Iterator[Batch]) -> IngestReport:
         """Write batches that are encoded already, as ``import`` reads them, without what the ledger knows."""
         for batch in batches:
-            changed = batch.only([item.change.is_needed for item in batch.items])
+            changed = batch.select([item.change.needs_indexing for item in batch.items])
             unchanged = len(batch.items) - len(changed.items)
             self.report.seen += len(batch.items)
             self.report.unchanged += unchanged
@@ -128,12 +128,12 @@ class Ingest:
         """Index one item here and now; a store that goes away is not waited for.
 
         Raises:
-            BadItem: it cannot be indexed; nothing is recorded.
+            ItemError: it cannot be indexed; nothing is recorded.
         """
-        self._crew.stop()
-        changes, _, failures = compare([item], self.seen, self.metadata.lookup)
+        self._workers.stop()
+        changes, _, failures = detect_changes([item], self.seen, self.metadata.ledger_entries)
         if failures:
-            raise BadItem(failures[0].message)
+            raise ItemError(failures[0].message)
         if not changes:
             return "unchanged"
         self._write(self._stage.single(changes[0]))
@@ -141,7 +141,7 @@ class Ingest:
 
     def interrupt(self) -> None:
         """End the run after the batch in hand, as Ctrl-C does."""
-        self._crew.interrupt()
+        self._workers.interrupt()
 
     # --- reading
 
@@ -153,8 +153,8 @@ class Ingest:
         items: list[Item] = []
         failures: list[Failure] = []
         held, full, since = 0, _READ_FIRST, time.monotonic()
-        for count, thing in enumerate(self._things()):
-            if self._crew.stopped or count == self.limit:
+        for count, thing in enumerate(self._selected_items()):
+            if self._workers.stopped or count == self.limit:
                 break
             if isinstance(thing, Failure):
                 failures.append(thing)
@@ -163,37 +163,41 @@ class Ingest:
                 held += len(thing.content) if isinstance(thing.content, str) else 0
             slow = time.monotonic() - since > _READ_SECONDS
             if slow or len(items) + len(failures) >= full or held > _READ_BYTES:
-                self._pass_on(items, failures, pool, decoded)
+                self._submit(items, failures, pool, decoded)
                 items, failures, held = [], [], 0
                 full, since = min(2 * full, _READ_BATCH), time.monotonic()
         else:
             self.complete = self.limit is None
-        if not self._crew.stopped:
-            self._pass_on(items, failures, pool, decoded)
-        self.complete = self.complete and not self._crew.stopped
+        if not self._workers.stopped:
+            self._submit(items, failures, pool, decoded)
+        self.complete = self.complete and not self._workers.stopped
 
-    def _things(self) -> Iterator[Item | Failure]:
+    def _selected_items(self) -> Iterator[Item | Failure]:
         for thing in self.source:
             if self.only is None or thing.key in self.only:
                 yield thing
 
-    def _pass_on(
+    def _submit(
         self, items: list[Item], failures: list[Failure], pool: ThreadPoolExecutor, decoded: queue.Queue[Any]
     ) -> None:
         if failures:
             self.seen.add([item_id(failure.key) for failure in failures])
-        changes, unchanged, more = compare(items, self.seen, partial(self._crew.patiently, self.metadata.lookup))
+        changes, unchanged, more = detect_changes(
+            items, self.seen, partial(self._workers.call_with_retry, self.metadata.ledger_entries)
+        )
         with self._lock:
             self.report.seen += len(items) + len(failures)
             self.report.unchanged += unchanged
         self._record(failures + more)
         if unchanged:
             self.hook.batch_written(solution=self.metadata.name, new=0, updated=0, unchanged=unchanged)
-        task = 1 if self.encoder.segmented else self.encoder.together  # a film takes seconds, and its segments are many
+        task = (
+            1 if self.encoder.segmented else self.encoder.decode_batch_size
+        )  # a film takes seconds, and its segments are many
         for start in range(0, len(changes), task):
-            self._crew.put(decoded, pool.submit(self._decode, changes[start : start + task]))
+            self._workers.put(decoded, pool.submit(self._decode, changes[start : start + task]))
 
-    def _decode(self, changes: Sequence[Change]) -> list[Decoded]:
+    def _decode(self, changes: Sequence[Change]) -> list[DecodedItem]:
         done, failures = self._stage.decode(changes)
         self._record(failures)
         return done
@@ -205,20 +209,20 @@ class Ingest:
 
         Where the config says how large a batch is, all are. What there is goes on where nothing comes for a second.
         """
-        first = window if self.config.batch else min(window, max(2 * SUSPICIOUS, window // 4))
+        first = window if self.config.batch else min(window, max(2 * MAX_CONSECUTIVE_ERRORS, window // 4))
         batch, size, full = Batch(), 0, first
         while True:
             try:
                 future = decoded.get(timeout=_IDLE_SECONDS if batch.items else None)
             except queue.Empty:
-                if self._crew.stopped:
+                if self._workers.stopped:
                     return
                 yield batch
                 batch, size = Batch(), 0
                 continue
-            if future is END:
+            if future is SENTINEL:
                 break
-            if self._crew.stopped:
+            if self._workers.stopped:
                 return
             for item in future.result():
                 batch.items.append(item)
@@ -226,14 +230,14 @@ class Ingest:
                 if size >= full:
                     yield batch
                     batch, size, full = Batch(), 0, window
-        self._read_out = True
-        if batch.items and not self._crew.stopped:
+        self._reader_done = True
+        if batch.items and not self._workers.stopped:
             yield batch
 
     def _encode(self, batch: Batch) -> Batch:
-        if self._crew.stopped:
+        if self._workers.stopped:
             return Batch()
-        with in_line(lambda: self._crew.error is not None):
+        with low_priority(lambda: self._workers.error is not None):
             sound, failures = self._stage.encode(batch)
         self._record(failures)
         return sound
@@ -241,26 +245,28 @@ class Ingest:
     # --- writing
 
     def _write_all(self, encoded: queue.Queue[Future[Batch] | None]) -> None:
-        while (future := encoded.get()) is not END:
+        while (future := encoded.get()) is not SENTINEL:
             try:
                 batch = future.result()
-                if batch.items and self._crew.error is None:
+                if batch.items and self._workers.error is None:
                     self._write(batch)
             except BaseException as error:
-                self._crew.fail(error)
+                self._workers.fail(error)
 
     def _write(self, batch: Batch) -> None:
         """Metadata and intent, then vectors, then the ledger; each step can be repeated."""
         if self.lock is not None:
             self.lock.check()
         entries = {item.change.id: item.change.entry(len(item.segments)) for item in batch.items}
-        begun = {item.change.id: entries[item.change.id].begun(item.change.before) for item in batch.items}
-        self._crew.patiently(self.metadata.begin, {item.change.id: item.change.record() for item in batch.items}, begun)
-        self._crew.patiently(self.vectors.upsert, batch.rows(self.vectors))
-        self._crew.patiently(self.vectors.delete, batch.surplus())
+        begun = {item.change.id: entries[item.change.id].as_pending(item.change.previous) for item in batch.items}
+        self._workers.call_with_retry(
+            self.metadata.begin, {item.change.id: item.change.record() for item in batch.items}, begun
+        )
+        self._workers.call_with_retry(self.vectors.upsert, batch.rows(self.vectors))
+        self._workers.call_with_retry(self.vectors.delete, batch.stale_row_ids())
         new = sum(item.change.is_new for item in batch.items)
         keys = [item.change.item.key for item in batch.items]
-        self._crew.patiently(self.metadata.commit, entries, [key for key in keys if key in self._stale])
+        self._workers.call_with_retry(self.metadata.commit, entries, [key for key in keys if key in self._old_failures])
         with self._lock:
             self.report.new += new
             self.report.updated += len(batch.items) - new
@@ -271,10 +277,10 @@ class Ingest:
     def _record(self, failures: list[Failure]) -> None:
         if not failures:
             return
-        self._crew.patiently(self.metadata.fail, failures)
+        self._workers.call_with_retry(self.metadata.fail, failures)
         with self._lock:
             self.report.failed += len(failures)
-            self._stale.difference_update(failure.key for failure in failures)
+            self._old_failures.difference_update(failure.key for failure in failures)
         self.hook.item_failed(solution=self.metadata.name, failures=failures)
         self._check_budget()
 
@@ -289,15 +295,15 @@ class Ingest:
         else:
             spent = self.report.failed > budget
         if spent:
-            error = TooManyFailures(
+            error = TooManyFailuresError(
                 f"{self.report.failed} of {self.report.seen} items failed, more than ingest.max_failures: {budget}",
                 hint="`vicinal failures` lists them with their reasons; what was indexed before is kept",
             )
             if final:
                 raise error
-            self._crew.fail(error)
+            self._workers.fail(error)
 
     def _drain(self, decoded: queue.Queue[Any]) -> None:
         """Let a reader that waits for a place come to its end."""
-        while not self._read_out and (future := decoded.get()) is not END:
+        while not self._reader_done and (future := decoded.get()) is not SENTINEL:
             future.cancel()

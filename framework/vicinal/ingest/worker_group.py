@@ -19,16 +19,16 @@ from tenacity import (
     wait_exponential,
 )
 
-from vicinal.errors import SourceError, StoreUnreachable
+from vicinal.errors import SourceError, StoreUnreachableError
 
-__all__ = ["END", "Crew"]
+__all__ = ["SENTINEL", "WorkerGroup"]
 
-END = None
+SENTINEL = None
 """The last thing in a queue."""
 _RETRY_SECONDS = 30
 
 
-class Crew:
+class WorkerGroup:
     """Threads that hand things on through queues, and stop together. ``error`` is the first that one of them met."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Crew:
         self._stop.set()
 
     def start(self, name: str, work: Callable[[], None], ended: queue.Queue[Any] | None = None) -> threading.Thread:
-        """A thread that works until it is done or fails, and then puts ``END`` into the queue ``ended``."""
+        """A thread that works until it is done or fails, and then puts ``SENTINEL`` into the queue ``ended``."""
 
         def run() -> None:
             try:
@@ -67,7 +67,7 @@ class Crew:
                 self.fail(_named(error))
             finally:
                 if ended is not None:
-                    self.put(ended, END, always=True)
+                    self.put(ended, SENTINEL, always=True)
 
         thread = threading.Thread(target=run, name=name)
         thread.start()
@@ -83,10 +83,10 @@ class Crew:
                 if self._stop.is_set() and not always:
                     return
 
-    def patiently(self, call: Callable[..., Any], *args: Any) -> Any:
+    def call_with_retry(self, call: Callable[..., Any], *args: Any) -> Any:
         """Call a store, and call it again for a while if it has gone away, unless the run is being stopped."""
         retrying = Retrying(
-            retry=retry_if_exception_type(StoreUnreachable),
+            retry=retry_if_exception_type(StoreUnreachableError),
             wait=wait_exponential(0.2, max=3),
             stop=stop_any(stop_after_delay(_RETRY_SECONDS), stop_when_event_set(self._stop)),
             sleep=sleep_using_event(self._stop),

@@ -20,14 +20,14 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, Valida
 from vicinal.errors import PluginError
 from vicinal.plugin import hookspecs
 from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.registry import Registrar, Registration, Registry, reason
+from vicinal.plugin.registry import Registrar, Registration, Registry, describe_error
 from vicinal.plugin.reranker import Reranker
 from vicinal.plugin.source import Source
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["EncoderBlock", "Manager", "PluginRow", "Registrar", "Registration", "Registry", "create_manager"]
+__all__ = ["EncoderBlock", "Manager", "PluginInfo", "Registrar", "Registration", "Registry", "create_manager"]
 
 GROUP = "vicinal"
 
@@ -59,13 +59,13 @@ class EncoderBlock(BaseModel):
         """Make the encoder.
 
         Raises:
-            DependencyMissing: what it needs is not installed.
+            DependencyError: what it needs is not installed.
         """
         return self._registry.build(self.type, self._params)
 
 
 @dataclass(slots=True)
-class PluginRow:
+class PluginInfo:
     """One line of ``vicinal plugins``."""
 
     name: str
@@ -84,7 +84,7 @@ class PluginRow:
 
     def mark_broken(self, error: BaseException) -> None:
         """Say why nothing of this plugin is registered."""
-        self.status, self.reason, self.hint = "broken", reason(error), getattr(error, "hint", "")
+        self.status, self.reason, self.hint = "broken", describe_error(error), getattr(error, "hint", "")
         self.sources, self.encoders, self.rerankers, self.hooks = [], [], [], []
 
 
@@ -98,17 +98,17 @@ class Manager:
         self.sources = Registry[Source]("source", Source)  # type: ignore[type-abstract]
         self.encoders = Registry[Encoder]("encoder", Encoder)  # type: ignore[type-abstract]
         self.rerankers = Registry[Reranker]("reranker", Reranker)  # type: ignore[type-abstract]
-        self.rows: list[PluginRow] = []
-        self._admitted: dict[str, PluginRow] = {}
+        self.rows: list[PluginInfo] = []
+        self._admitted: dict[str, PluginInfo] = {}
 
     @property
     def hook(self) -> pluggy.HookRelay:
         """The hooks, to be called with keyword arguments."""
         return self._pluggy.hook
 
-    def register(self, plugin: object, name: str, distribution: str = "", version: str = "") -> PluginRow:
+    def register(self, plugin: object, name: str, distribution: str = "", version: str = "") -> PluginInfo:
         """Register a plugin; what goes wrong with it is written in its row, and nothing of it stays registered."""
-        row = PluginRow(name, distribution, version)
+        row = PluginInfo(name, distribution, version)
         self.rows.append(row)
         try:
             self._admit(plugin, row)
@@ -126,7 +126,7 @@ class Manager:
         try:
             plugin = entry_point.load()
         except (Exception, SystemExit) as error:  # a plugin may fail in any way; its row says how
-            row = PluginRow(entry_point.name, distribution, version)
+            row = PluginInfo(entry_point.name, distribution, version)
             self.rows.append(row)
             row.mark_broken(error)
         else:
@@ -155,9 +155,9 @@ class Manager:
                 implementation.function(group)
             except Exception as error:
                 row = self._admitted[implementation.plugin_name]
-                row.status, row.reason = "broken", reason(error)
+                row.status, row.reason = "broken", describe_error(error)
 
-    def _admit(self, plugin: object, row: PluginRow) -> None:
+    def _admit(self, plugin: object, row: PluginInfo) -> None:
         if plugin is None or isinstance(plugin, type):
             what = "it is None" if plugin is None else f"{plugin.__name__} is a class"
             raise PluginError(f"{what}; a plugin is a module or an instance")
@@ -175,7 +175,7 @@ class Manager:
             self._forget(plugin)
             raise
 
-    def _check_hooks(self, plugin: object, row: PluginRow) -> None:
+    def _check_hooks(self, plugin: object, row: PluginInfo) -> None:
         callers = self._pluggy.get_hookcallers(plugin) or []
         for caller in callers:
             if not caller.has_spec():
@@ -185,7 +185,7 @@ class Manager:
             raise PluginError("it implements no hook; mark its functions with @vicinal.hookimpl")
         row.hooks = sorted(caller.name for caller in callers)
 
-    def _gather(self, plugin: object, row: PluginRow) -> None:
+    def _gather(self, plugin: object, row: PluginInfo) -> None:
         short: list[Registration[Any]] = []
         for kind, registry in self._registries().items():
             for implementation in getattr(self.hook, f"register_{kind}").get_hookimpls():
@@ -197,12 +197,12 @@ class Manager:
         if short:
             row.status = "incomplete"
             row.reason = "; ".join(f"{entry.name} needs {', '.join(entry.missing())}" for entry in short)
-            row.hint = "; ".join(dict.fromkeys(entry.remedy() for entry in short))
+            row.hint = "; ".join(dict.fromkeys(entry.install_command() for entry in short))
 
     def _registries(self) -> dict[str, Registry[Any]]:
         return {"sources": self.sources, "encoders": self.encoders, "rerankers": self.rerankers}
 
-    def _forget(self, plugin: object) -> PluginRow:
+    def _forget(self, plugin: object) -> PluginInfo:
         row = self._admitted.pop(str(self._pluggy.get_name(plugin)))
         self._pluggy.unregister(plugin)
         for registry in self._registries().values():

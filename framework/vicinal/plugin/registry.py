@@ -9,12 +9,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
-from vicinal.errors import DependencyMissing, PluginError
+from vicinal.errors import DependencyError, PluginError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.reranker import Reranker
 from vicinal.plugin.source import Source
 
-__all__ = ["Registrar", "Registration", "Registry", "reason"]
+__all__ = ["Registrar", "Registration", "Registry", "describe_error"]
 
 Kind = TypeVar("Kind", bound=Source | Encoder | Reranker)
 
@@ -34,7 +34,7 @@ class Registration(Generic[Kind]):
         """The required modules that are not installed; looks for them without importing them."""
         return [module for module in self.requires if find_spec(module.partition(".")[0]) is None]
 
-    def remedy(self) -> str:
+    def install_command(self) -> str:
         """The pip command that installs what is missing."""
         return f'pip install "{self.install}"' if self.install else f"pip install {' '.join(self.missing())}"
 
@@ -87,7 +87,7 @@ class Registry(Generic[Kind]):
             found = getattr(import_module(module), attribute)
         except Exception as error:  # a plugin's module may fail in any way
             owner = f"{self.kind} {name!r} of plugin {entry.plugin!r}"
-            raise PluginError(f"{owner} cannot be loaded from {entry.target}: {reason(error)}") from error
+            raise PluginError(f"{owner} cannot be loaded from {entry.target}: {describe_error(error)}") from error
         if not (isinstance(found, type) and issubclass(found, self._base)):
             raise PluginError(
                 f"{self.kind} {name!r} of plugin {entry.plugin!r}: {entry.target} is not a subclass of"
@@ -99,9 +99,9 @@ class Registry(Generic[Kind]):
         """Make the source, encoder or reranker; what it needs must be installed."""
         entry = self.get(name)
         if missing := entry.missing():
-            raise DependencyMissing(
+            raise DependencyError(
                 f"{self.kind} {name!r} needs {', '.join(missing)}, which is not installed",
-                hint=entry.remedy(),
+                hint=entry.install_command(),
             )
         return self.load(name)(params)
 
@@ -132,5 +132,5 @@ class Registrar(Generic[Kind]):
         self._registry.add(Registration(name, target, summary, self._plugin, tuple(requires), install))
 
 
-def reason(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"

@@ -15,21 +15,21 @@ from starlette.exceptions import HTTPException
 
 from vicinal import errors
 
-__all__ = ["Problem", "install", "problem", "respond", "unprocessable"]
+__all__ = ["ApiError", "install", "problem", "respond", "unprocessable"]
 
 logger = logging.getLogger("vicinal.server")
 
 RETRY_SECONDS = 2
 
 _STATUS: tuple[tuple[type[errors.VicinalError], int], ...] = (
-    (errors.StoreUnreachable, 503),
-    (errors.StoreBusy, 409),
-    (errors.NothingIndexed, 409),
-    (errors.StoreMismatch, 409),
-    (errors.UnknownItem, 404),
-    (errors.BadItem, 422),
+    (errors.StoreUnreachableError, 503),
+    (errors.StoreBusyError, 409),
+    (errors.NothingIndexedError, 409),
+    (errors.StoreMismatchError, 409),
+    (errors.UnknownItemError, 404),
+    (errors.ItemError, 422),
     (errors.FilterError, 422),
-    (errors.DependencyMissing, 503),
+    (errors.DependencyError, 503),
 )
 
 _HINTS = {
@@ -38,7 +38,7 @@ _HINTS = {
 }
 
 
-class Problem(Exception):
+class ApiError(Exception):
     """Ends a request with a status and the error body; ``more`` adds to it."""
 
     def __init__(
@@ -56,28 +56,28 @@ class Problem(Exception):
         self.headers, self.more = dict(headers or {}), dict(more or {})
 
 
-def problem(error: errors.VicinalError, where: str = "") -> Problem:
+def problem(error: errors.VicinalError, where: str = "") -> ApiError:
     """One of vicinal's own errors as an answer; ``where`` is the parameter that it is about."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return Problem(status, str(error), errors=[f"{where}: {error}"] if where else (), hint=error.hint)
+    return ApiError(status, str(error), errors=[f"{where}: {error}"] if where else (), hint=error.hint)
 
 
-def unprocessable(where: str, message: str, hint: str = "") -> Problem:
+def unprocessable(where: str, message: str, hint: str = "") -> ApiError:
     """A value that cannot be taken."""
-    return Problem(422, f"{where}: {message}", errors=[f"{where}: {message}"], hint=hint)
+    return ApiError(422, f"{where}: {message}", errors=[f"{where}: {message}"], hint=hint)
 
 
-def invalid(error: RequestValidationError | ValidationError) -> Problem:
+def invalid(error: RequestValidationError | ValidationError) -> ApiError:
     """What pydantic found, a line each."""
     lines = []
     for detail in error.errors():
         loc = detail["loc"][1:] if isinstance(error, RequestValidationError) else detail["loc"]
         place = ".".join(map(str, loc))
         lines.append(f"{place or 'body'}: {detail['msg'].removeprefix('Value error, ')}")
-    return Problem(422, "; ".join(lines), errors=lines)
+    return ApiError(422, "; ".join(lines), errors=lines)
 
 
-def respond(problem: Problem) -> Response:
+def respond(problem: ApiError) -> Response:
     """The answer that a problem is."""
     headers = dict(problem.headers)
     if problem.status in (429, 503):
@@ -93,10 +93,10 @@ def respond(problem: Problem) -> Response:
     return Response(orjson.dumps(body, default=str), problem.status, headers, "application/json")
 
 
-def of(error: Exception) -> Problem:
+def of(error: Exception) -> ApiError:
     """Any exception as a problem; one that is nobody's fault but ours is logged, and not told."""
     match error:
-        case Problem():
+        case ApiError():
             return error
         case errors.VicinalError():
             made = problem(error)
@@ -108,10 +108,10 @@ def of(error: Exception) -> Problem:
         case HTTPException():
             phrase = HTTPStatus(error.status_code).phrase
             said = error.detail if error.detail and error.detail != phrase else phrase.lower()
-            return Problem(error.status_code, str(said), headers=error.headers)
+            return ApiError(error.status_code, str(said), headers=error.headers)
         case _:
             logger.error("a request failed", exc_info=error)
-            return Problem(500, "something went wrong in the server", hint="its log says more")
+            return ApiError(500, "something went wrong in the server", hint="its log says more")
 
 
 def install(app: FastAPI) -> None:
@@ -120,5 +120,5 @@ def install(app: FastAPI) -> None:
     async def handle(request: Request, error: Exception) -> Response:
         return respond(of(error))
 
-    for kind in (Problem, errors.VicinalError, RequestValidationError, ValidationError, HTTPException, Exception):
+    for kind in (ApiError, errors.VicinalError, RequestValidationError, ValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)

@@ -12,11 +12,11 @@ from starlette.middleware.cors import CORSMiddleware
 import vicinal
 from vicinal.server import api_errors as problems
 from vicinal.server.head import Head
-from vicinal.server.middleware import Guard
+from vicinal.server.middleware import SecurityMiddleware
 from vicinal.server.openapi import describe
 from vicinal.server.routes import ingest, items, search, system
 from vicinal.server.settings import Settings
-from vicinal.server.state import Host
+from vicinal.server.state import AppState
 from vicinal.solution.solution import Solution
 
 __all__ = ["create_app"]
@@ -33,7 +33,7 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
     Raises:
         ConfigError: a YAML file or the environment says something wrong, or two solutions have one name.
     """
-    host = Host(solutions, settings or Settings.from_environment())
+    host = AppState(solutions, settings or Settings.from_environment())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -54,7 +54,7 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
     problems.install(app)
     for module in (search, system, ingest, items):  # routes are tried in this order
         app.include_router(module.router)
-    app.add_middleware(Guard, host=host)
+    app.add_middleware(SecurityMiddleware, host=host)
     app.add_middleware(Head)
     if host.settings.cors_origins:  # outermost, so that a page of another origin can read why it was refused
         app.add_middleware(

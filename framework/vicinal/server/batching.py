@@ -14,20 +14,20 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 
-from vicinal.server.api_errors import Problem
+from vicinal.server.api_errors import ApiError
 from vicinal.server.settings import Settings
-from vicinal.types import Ask, SearchResult
+from vicinal.types import SearchRequest, SearchResult
 
-__all__ = ["Gatherer"]
+__all__ = ["QueryBatcher"]
 
 Answer = SearchResult | Exception
-_Waiting = tuple[Sequence[Ask], "asyncio.Future[list[Answer]]"]
+_Waiting = tuple[Sequence[SearchRequest], "asyncio.Future[list[Answer]]"]
 
 AT_ONCE = 2
 """Batches in hand: one is encoded, another one searched for."""
 
 
-class Gatherer:
+class QueryBatcher:
     """Gathers the queries of one solution, and has them answered by ``AT_ONCE`` threads.
 
     ``answer`` is given the queries of a batch and what to call once they are encoded. ``observe`` is told the size of
@@ -36,7 +36,7 @@ class Gatherer:
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Ask], Callable[[], object]], list[Answer]],
+        answer: Callable[[Sequence[SearchRequest], Callable[[], object]], list[Answer]],
         threads: Executor,
         settings: Settings,
         observe: Callable[[int], None],
@@ -56,14 +56,14 @@ class Gatherer:
         self._task: asyncio.Task[None] | None = None
         self._batches: set[asyncio.Task[None]] = set()
 
-    async def ask(self, asks: Sequence[Ask]) -> list[Answer]:
+    async def ask(self, asks: Sequence[SearchRequest]) -> list[Answer]:
         """The answers to these queries; an error in the place of each that failed.
 
         Raises:
             Problem: 503, as too many wait already.
         """
         if self._count + len(asks) > self._settings.max_waiting:
-            raise Problem(503, f"{self._count} queries wait already", hint="ask again in a moment")
+            raise ApiError(503, f"{self._count} queries wait already", hint="ask again in a moment")
         answers: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._waiting.append((asks, answers))
         self._count += len(asks)

@@ -16,7 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from vicinal.server.api_errors import Problem, respond
+from vicinal.server.api_errors import ApiError, respond
 from vicinal.server.settings import Settings
 
 __all__ = ["Connection", "allow_files", "end_overdue", "limited"]
@@ -115,6 +115,6 @@ class Connection(HttpToolsProtocol):
 
 def _refusal(most: int) -> bytes:
     error = f"{most:,} connections are open already"
-    answer = respond(Problem(503, error, hint="try again in a moment", headers={"Connection": "close"}))
+    answer = respond(ApiError(503, error, hint="try again in a moment", headers={"Connection": "close"}))
     head = b"".join(b"%s: %s\r\n" % pair for pair in answer.raw_headers)
     return b"HTTP/1.1 503 Service Unavailable\r\n%s\r\n%s" % (head, answer.body)

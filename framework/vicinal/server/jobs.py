@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from vicinal.errors import VicinalError
 from vicinal.plugin.hookspecs import hookimpl
-from vicinal.server.api_errors import Problem, logger
+from vicinal.server.api_errors import ApiError, logger
 from vicinal.solution.solution import Solution
 from vicinal.types import Failure, IngestReport
 
@@ -108,7 +108,7 @@ class Jobs:
         for job in self._jobs:
             if job.id == id_:
                 return job
-        raise Problem(404, f"no run has the id {id_!r}", hint=f"the last {_KEPT} since the server started are known")
+        raise ApiError(404, f"no run has the id {id_!r}", hint=f"the last {_KEPT} since the server started are known")
 
     def start(self, kind: Literal["ingest", "retry"], **options: Any) -> Job:
         """Begin a run.
@@ -118,7 +118,7 @@ class Jobs:
         """
         with self._lock:
             if self.live:
-                raise Problem(
+                raise ApiError(
                     409, f"{self._solution.name!r} is being indexed already", hint="wait for that run, or cancel it"
                 )
             job = Job(kind)
@@ -135,7 +135,7 @@ class Jobs:
             Problem: 409, it has ended.
         """
         if not job.live:
-            raise Problem(409, f"the run {job.id} has ended: {job.state}")
+            raise ApiError(409, f"the run {job.id} has ended: {job.state}")
         job.state = "cancelling"
         job.changed += 1
         self._solution.interrupt()
@@ -152,7 +152,7 @@ class Jobs:
 
     def _run(self, job: Job, options: dict[str, Any]) -> None:
         try:
-            shared = self._solution.encoder.concurrent
+            shared = self._solution.encoder.encode_is_thread_safe
             encoder = None if shared else self._solution.new_encoder()
             if job.kind == "retry":
                 report = self._solution.retry(encoder=encoder)

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
-from vicinal.server.api_errors import Problem
+from vicinal.server.api_errors import ApiError
 from vicinal.types import Rendering
 
 __all__ = ["content", "drawing", "path_of"]
@@ -64,7 +64,7 @@ def drawing(svg: str, color: str | None = None) -> Response:
     """A drawing; a page shows it as a picture, which runs no script. ``color`` is what ``currentColor`` means in it."""
     if color is not None:
         if not _COLOR.fullmatch(color):
-            raise Problem(422, "color: six hexadecimal digits are wanted, as e6e6e6")
+            raise ApiError(422, "color: six hexadecimal digits are wanted, as e6e6e6")
         svg = svg.replace("currentColor", f"#{color}")
     if 'xmlns="http://www.w3.org/2000/svg"' not in svg and "xmlns='http://www.w3.org/2000/svg'" not in svg:
         svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
@@ -78,8 +78,8 @@ def _file(request: Request, key: str, path: Path, kind: str) -> Response:
         status = path.stat()
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
-            raise Problem(503, "too many files are open", hint="ask again in a moment") from None
-        raise Problem(404, f"the file of {key[:200]!r} is gone", hint="the next ingest will notice it") from None
+            raise ApiError(503, "too many files are open", hint="ask again in a moment") from None
+        raise ApiError(404, f"the file of {key[:200]!r} is gone", hint="the next ingest will notice it") from None
     mark = blake2b(f"{path}\0{status.st_mtime_ns}\0{status.st_size}".encode(), digest_size=12).hexdigest()
     etag = f'"{mark}"'
     headers = {
@@ -95,7 +95,7 @@ def _file(request: Request, key: str, path: Path, kind: str) -> Response:
         return Response(status_code=304, headers=headers)
     try:
         start, end, code = _range(request, etag, status.st_size)
-    except Problem:
+    except ApiError:
         file.close()
         raise
     if code == 206:
@@ -129,7 +129,7 @@ def _range(request: Request, etag: str, size: int) -> tuple[int, int, int]:
     else:
         start, end = int(first), min(size, int(last) + 1 if last else size)
     if start >= end:
-        raise Problem(
+        raise ApiError(
             416,
             f"the content has {size} bytes, none in the range asked for",
             headers={"Content-Range": f"bytes */{size}"},

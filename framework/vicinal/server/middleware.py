@@ -12,11 +12,11 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vicinal.server.api_errors import Problem, respond
+from vicinal.server.api_errors import ApiError, respond
 from vicinal.server.settings import Settings
-from vicinal.server.state import Host
+from vicinal.server.state import AppState
 
-__all__ = ["COOKIE", "Guard", "is_known", "may"]
+__all__ = ["COOKIE", "SecurityMiddleware", "is_known", "may"]
 
 COOKIE = "vicinal_key"
 
@@ -35,10 +35,10 @@ _HEADERS = {
 }
 
 
-class Guard:
+class SecurityMiddleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, host: Host) -> None:
+    def __init__(self, app: ASGIApp, host: AppState) -> None:
         self._app = app
         self._host = host
         self._settings = host.settings
@@ -60,7 +60,7 @@ class Guard:
 
         try:
             received = self._admit(scope, receive)
-        except Problem as error:
+        except ApiError as error:
             await respond(error)(scope, receive, finish)
         else:
             await self._app(scope, received, finish)
@@ -87,7 +87,7 @@ class Guard:
             and scope["method"] != "OPTIONS"
             and not may(headers, self._settings)
         ):
-            raise Problem(
+            raise ApiError(
                 401,
                 "an API key is needed",
                 hint="send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
@@ -117,8 +117,8 @@ class Guard:
         return self._settings.body_bytes
 
 
-def _too_large(most: int) -> Problem:
-    return Problem(
+def _too_large(most: int) -> ApiError:
+    return ApiError(
         413,
         f"more than the {most / 1_000_000:.4g} MB that the server takes",
         hint="VICINAL_MAX_UPLOAD_MB and VICINAL_MAX_BODY_KB set these limits",

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
-from vicinal.server.api_errors import Problem, unprocessable
+from vicinal.server.api_errors import ApiError, unprocessable
 
 __all__ = ["Form", "is_form", "json_of", "read_form"]
 
@@ -33,7 +33,7 @@ def is_form(request: Request) -> bool:
         return True
     if kind in ("", "application/json") or kind.endswith("+json"):
         return False
-    raise Problem(415, f"content type {kind!r} is not taken", hint=_KINDS)
+    raise ApiError(415, f"content type {kind!r} is not taken", hint=_KINDS)
 
 
 async def json_of(request: Request, model: type[M], *, empty: bool = False) -> M:
@@ -43,11 +43,11 @@ async def json_of(request: Request, model: type[M], *, empty: bool = False) -> M
         ValidationError: it is no such JSON.
     """
     if is_form(request):
-        raise Problem(415, "a form is not taken here", hint="send application/json")
+        raise ApiError(415, "a form is not taken here", hint="send application/json")
     try:
         data = await request.body()
     except ClientDisconnect:
-        raise Problem(400, "the request broke off") from None
+        raise ApiError(400, "the request broke off") from None
     return model.model_validate_json(data or b"{}") if empty else model.model_validate_json(data)
 
 
@@ -98,7 +98,7 @@ async def read_form(request: Request, *names: str) -> AsyncIterator[Form]:
     try:
         form = await request.form(max_files=1, max_fields=20, max_part_size=256 * 1024)
     except ClientDisconnect:
-        raise Problem(400, "the request broke off") from None
+        raise ApiError(400, "the request broke off") from None
     try:
         for name in form:
             if name not in names:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vicinal.types import Medium
+from vicinal.types import Modality
 
 __all__ = [
     "Added",
@@ -235,8 +235,8 @@ class _Encoder(BaseModel):
 
 
 class _Query(BaseModel):
-    kind: Medium
-    kinds: list[Medium]
+    kind: Modality
+    kinds: list[Modality]
     text: bool
     file: bool
     accept: list[str]

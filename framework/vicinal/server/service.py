@@ -9,25 +9,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from vicinal.errors import StoreError, StoreUnreachable, UnknownItem, VicinalError
+from vicinal.errors import StoreError, StoreUnreachableError, UnknownItemError, VicinalError
 from vicinal.server import media
-from vicinal.server.api_errors import Problem, logger
-from vicinal.server.batching import AT_ONCE, Gatherer
+from vicinal.server.api_errors import ApiError, logger
+from vicinal.server.batching import AT_ONCE, QueryBatcher
 from vicinal.server.jobs import Jobs
 from vicinal.server.metrics import Metrics
 from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
-from vicinal.types import Ask, Item, Medium, SearchResult, item_id
+from vicinal.types import Item, Modality, SearchRequest, SearchResult, item_id
 
-__all__ = ["Served"]
+__all__ = ["SolutionService"]
 
 T = TypeVar("T")
 
 _WORKERS = 8
 _REFRESH_SECONDS = 1.0
-_PLACEHOLDERS: dict[Medium, str] = {
+_PLACEHOLDERS: dict[Modality, str] = {
     "text": "Ask, or describe what you look for",
     "smiles": "A SMILES, as CC(=O)Oc1ccccc1C(=O)O",
     "image": "Drop a picture",
@@ -36,7 +36,7 @@ _PLACEHOLDERS: dict[Medium, str] = {
 }
 
 
-class Served:
+class SolutionService:
     """A solution, and how requests reach it without blocking the event loop or one another.
 
     Queries are answered in batches, on two threads; uploads are decoded, items read and written on a few others; a run
@@ -57,7 +57,7 @@ class Served:
         self._away = ""
         self._pool = ThreadPoolExecutor(_WORKERS, f"vicinal-{self.name}")
         self._askers = ThreadPoolExecutor(AT_ONCE, f"vicinal-search-{self.name}")
-        self._gatherer = Gatherer(self._answer, self._askers, settings, lambda n: metrics.batched(self.name, n))
+        self._gatherer = QueryBatcher(self._answer, self._askers, settings, lambda n: metrics.batched(self.name, n))
         self._checking = asyncio.Lock()
 
     # --- its life
@@ -82,7 +82,9 @@ class Served:
             records, _ = self.solution.open().metadata.page(1, look=1)
             for record in records:
                 item = self.item_of(record)
-                self.solution.answer([Ask(record.key, 1, segments=self.solution.encoder.decode(item)[:1])])
+                self.solution.search_many(
+                    [SearchRequest(record.key, 1, segments=self.solution.encoder.decode(item)[:1])]
+                )
         except VicinalError as error:
             logger.warning("%s: not warmed up: %s", self.name, error)
         except Exception as error:
@@ -107,7 +109,7 @@ class Served:
                 self.ready, self.reason, self._away = True, "", ""
             except VicinalError as error:
                 self.ready, self.reason = False, str(error)
-                self._away = str(error) if isinstance(error, StoreUnreachable) else ""
+                self._away = str(error) if isinstance(error, StoreUnreachableError) else ""
             except TimeoutError:
                 self.ready, self.reason = False, "the stores do not answer in time"
                 self._away = self.reason
@@ -119,7 +121,7 @@ class Served:
 
     def _look(self) -> dict[str, int]:
         solution = self.solution.open()
-        solution.metadata.heal()
+        solution.metadata.ensure_running()
         state = solution.metadata.state()
         if solution.vectors.exists() and solution.vectors.loading():
             raise StoreError("Milvus is loading the collection", hint="searches wait for it")
@@ -131,7 +133,7 @@ class Served:
 
     def _must_be_there(self) -> None:
         if self._away:
-            raise Problem(503, self._away, hint="the server looks for it, and goes on when it is back")
+            raise ApiError(503, self._away, hint="the server looks for it, and goes on when it is back")
 
     # --- its work
 
@@ -149,7 +151,7 @@ class Served:
         self.solution.open()
         return work(*args)
 
-    async def ask(self, asks: Sequence[Ask]) -> list[SearchResult | Exception]:
+    async def ask(self, asks: Sequence[SearchRequest]) -> list[SearchResult | Exception]:
         """Answer queries, together with those that others ask at the same time."""
         self._must_be_there()
         return await self._in_time(self._gatherer.ask(asks))
@@ -158,15 +160,15 @@ class Served:
         try:
             return await asyncio.wait_for(work, self.settings.max_seconds)
         except TimeoutError:
-            raise Problem(
+            raise ApiError(
                 503, f"no answer within {self.settings.max_seconds:g} s", hint="ask again in a moment"
             ) from None
 
-    def _answer(self, asks: Sequence[Ask], encoded: Callable[[], object]) -> list[SearchResult | Exception]:
+    def _answer(self, asks: Sequence[SearchRequest], encoded: Callable[[], object]) -> list[SearchResult | Exception]:
         if (now := time.monotonic()) - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = now
             self._notice_others()
-        return self.solution.open().answer(asks, encoded)
+        return self.solution.open().search_many(asks, encoded)
 
     def _notice_others(self) -> None:
         """Another process may have filled, changed or dropped the collection since."""
@@ -182,13 +184,13 @@ class Served:
         """What is kept of an item.
 
         Raises:
-            UnknownItem: no item has this key.
+            UnknownItemError: no item has this key.
         """
         id_ = item_id(key)
-        entry = self.solution.metadata.lookup([id_])[0]
+        entry = self.solution.metadata.ledger_entries([id_])[0]
         record = self.solution.metadata.records([id_])[0]
-        if entry is None or not entry.is_of(key) or record is None:
-            raise UnknownItem(f"no item has the key {key[:200]!r}", hint="keys are case-sensitive")
+        if entry is None or not entry.matches_key(key) or record is None:
+            raise UnknownItemError(f"no item has the key {key[:200]!r}", hint="keys are case-sensitive")
         return record
 
     def item_of(self, record: Record) -> Item:
@@ -199,13 +201,13 @@ class Served:
         return Item(record.key, content, record.uri, record.metadata)
 
     @property
-    def kinds(self) -> tuple[Medium, ...]:
+    def kinds(self) -> tuple[Modality, ...]:
         """What may be searched with; first what items are."""
         encoder = self.solution.encoder
-        return encoder.queries or (("text",) if encoder.texts else ())
+        return encoder.query_modalities or (("text",) if encoder.samples_are_text else ())
 
     @property
-    def medium(self) -> Medium:
+    def medium(self) -> Modality:
         """What items are."""
         return self.kinds[0] if self.kinds else "text"
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from fastapi import Request
 
 from vicinal.errors import ConfigError
-from vicinal.server.api_errors import Problem
+from vicinal.server.api_errors import ApiError
 from vicinal.server.metrics import Metrics
-from vicinal.server.service import Served
+from vicinal.server.service import SolutionService
 from vicinal.server.settings import Settings
 from vicinal.solution.solution import Solution
 
-__all__ = ["Host", "host_of", "served_of"]
+__all__ = ["AppState", "host_of", "served_of"]
 
 
-class Host:
+class AppState:
     """The solutions of one application."""
 
     def __init__(self, solutions: Sequence[Solution | str | Path], settings: Settings) -> None:
@@ -31,14 +31,14 @@ class Host:
         self.metrics = Metrics()
         self.streams = 0
         self.closing = False
-        self.solutions: dict[str, Served] = {}
+        self.solutions: dict[str, SolutionService] = {}
         for given in solutions:
             solution = given if isinstance(given, Solution) else Solution.from_yaml(given)
             if solution.name in self.solutions:
                 raise ConfigError(
                     f"two solutions are named {solution.name!r}", hint="a server needs a name for each; change one"
                 )
-            self.solutions[solution.name] = Served(solution, settings, self.metrics)
+            self.solutions[solution.name] = SolutionService(solution, settings, self.metrics)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -56,13 +56,13 @@ class Host:
             await asyncio.gather(*(served.close() for served in self.solutions.values()))
 
 
-def host_of(request: Request) -> Host:
+def host_of(request: Request) -> AppState:
     """The host of the application that a request came to."""
-    host: Host = request.app.state.host
+    host: AppState = request.app.state.host
     return host
 
 
-def served_of(request: Request, name: str) -> Served:
+def served_of(request: Request, name: str) -> SolutionService:
     """A solution by its name.
 
     Raises:
@@ -71,4 +71,4 @@ def served_of(request: Request, name: str) -> Served:
     try:
         return host_of(request).solutions[name]
     except KeyError:
-        raise Problem(404, f"no solution is named {name[:100]!r}") from None
+        raise ApiError(404, f"no solution is named {name[:100]!r}") from None

@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from vicinal.solution.rwlock import Gate
+from vicinal.solution.rwlock import ReadWriteLock
 
-__all__ = ["Current"]
+__all__ = ["InvalidatableCache"]
 
 T = TypeVar("T")
 
 
-class Current(Generic[T]):
+class InvalidatableCache(Generic[T]):
     """Holds what ``make`` makes until ``forget``. It is made by one thread at a time, which holds ``making``."""
 
     def __init__(self, make: Callable[[], T], making: threading.RLock) -> None:
         self._make = make
         self._making = making
-        self._gate = Gate()
+        self._gate = ReadWriteLock()
         self._made: T | None = None
         self._forgotten = 0
 
@@ -33,26 +33,26 @@ class Current(Generic[T]):
                     self._made = made
             return made
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Make it anew when it is next needed."""
         self._forgotten += 1
         self._made = None
 
     @contextmanager
-    def using(self) -> Iterator[T]:
+    def borrow(self) -> Iterator[T]:
         """What is there, together with others, while nobody is at a ``standstill``."""
         while True:
             made = self.get()
-            with self._gate.passing():
+            with self._gate.read():
                 if made is self._made:
                     yield made
                     return
 
     @contextmanager
-    def standstill(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Nobody uses it; whoever does so next gets a new one."""
-        with self._gate.closed():
+        with self._gate.write():
             try:
                 yield
             finally:
-                self.forget()
+                self.invalidate()

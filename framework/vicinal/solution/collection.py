@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vicinal.config import SolutionConfig
-from vicinal.errors import StoreMismatch
+from vicinal.errors import StoreMismatchError
 from vicinal.plugin.encoder import Encoder
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.milvus_engine import Index, choose_index
 from vicinal.stores.redis import MetadataStore
 
-__all__ = ["Lifecycle"]
+__all__ = ["CollectionManager"]
 
 _FLUSH_ROWS = 10_000
 
 
-class Lifecycle:
+class CollectionManager:
     """Keeps a solution's collection, its state in Redis and its config in step."""
 
     def __init__(
@@ -42,8 +42,8 @@ class Lifecycle:
         """Create the collection, or see that the one there is what the config describes.
 
         Raises:
-            UnsupportedByEngine: the engine cannot build the index; nothing is created.
-            StoreMismatch: the collection was built by another encoder or with other fields, or is not in this Milvus.
+            UnsupportedByEngineError: the engine cannot build the index; nothing is created.
+            StoreMismatchError: the collection was built by another encoder or with other fields, or is missing.
         """
         choose_index(self._config.index, self._encoder.space, self._vectors.engine, 0)
         state = self._metadata.state()
@@ -52,14 +52,14 @@ class Lifecycle:
         self._compare(state)
         if not self._vectors.exists():
             if state["items"]:
-                raise StoreMismatch(
+                raise StoreMismatchError(
                     f"Redis knows {state['items']} items of {self._config.name!r}, which this Milvus does not have",
                     hint="set MILVUS_URI to the Milvus that has it; or `vicinal drop` and ingest again",
                 )
             self._vectors.create(state["physical"])
-            self._serve_at_once()
+            self._build_exact_index_first()
 
-    def _serve_at_once(self) -> None:
+    def _build_exact_index_first(self) -> None:
         """On a server an index that compares with every row is there before the rows, which then never wait."""
         index = choose_index(self._config.index, self._encoder.space, self._vectors.engine, 0)
         if index.exact and not self._vectors.embedded:
@@ -92,12 +92,12 @@ class Lifecycle:
         for name, value in self._identity().items():
             if state.get(name) != value:
                 what = {"signature": "encoder", "bits": "kind of vectors"}.get(name, name)
-                raise StoreMismatch(
+                raise StoreMismatchError(
                     f"{self._config.name!r} was built with {what} {state.get(name)!r}; the YAML now says {value!r}",
                     hint="change the YAML back, give the solution a new name, or `vicinal drop` and ingest again",
                 )
 
-    def settle(self, written: int = 0) -> int:
+    def make_searchable(self, written: int = 0) -> int:
         """Make everything searchable: flush, build the index that suits, load. Returns the number of rows.
 
         A server keeps fresh rows searchable by itself, and flushing often costs it dear; an embedded engine serves from
@@ -106,11 +106,11 @@ class Lifecycle:
         state = self._metadata.state()
         rows = int(state.get("rows", 0))
         wanted = choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
-        current = self.built()
+        current = self.current_index()
         rebuild = current is None or not self._vectors.index_in_use() or self._differs(current, wanted)
         if written and (self._vectors.embedded or (written >= _FLUSH_ROWS and not wanted.exact)):
             self._vectors.flush()
-        rebuild = rebuild or self._vectors.outgrown(wanted)
+        rebuild = rebuild or self._vectors.nlist_too_small(wanted)
         if rebuild or (written and self._vectors.embedded):
             with self._standstill():
                 if rebuild:
@@ -134,7 +134,7 @@ class Lifecycle:
             self._vectors.load(again=True)
         return index
 
-    def built(self) -> Index | None:
+    def current_index(self) -> Index | None:
         """The index as it was built, searched as the config says now."""
         stored = self._metadata.state().get("index")
         if stored is None:

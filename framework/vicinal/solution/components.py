@@ -13,10 +13,10 @@ from vicinal.plugin.source import Source
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.stores.redis import MetadataStore
 
-__all__ = ["Parts"]
+__all__ = ["Components"]
 
 
-class Parts:
+class Components:
     """The parts of one solution, each made when first used; ``close`` gives the stores up."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Parts:
         return self.new_encoder()
 
     def new_encoder(self) -> Encoder:
-        """Another one like it, for ``ingest`` to run beside searches where the encoder is not ``concurrent``."""
+        """Another one like it, for ``ingest`` to run beside searches where it is not ``encode_is_thread_safe``."""
         return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
 
     @cached_property

@@ -69,7 +69,7 @@ def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Ent
             segments = part[id_].segments
             doomed += [item_id(record.key, number) for number in range(segments)] if record else [id_]
         vectors.delete(doomed)
-        metadata.forget(part)
+        metadata.delete(part)
 
 
 def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
@@ -80,8 +80,8 @@ def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
     ledger = dict(metadata.ledger())
     found = seen.contain(np.fromiter(ledger, np.int64, len(ledger)))
     missing = {id_: entry for (id_, entry), there in zip(ledger.items(), found, strict=True) if not there}
-    added = metadata.owned()
-    metadata.disown(sorted(added - missing.keys()))
+    added = metadata.manual_ids()
+    metadata.unmark_manual(sorted(added - missing.keys()))
     gone = {id_: entry for id_, entry in missing.items() if id_ not in added}
     remove(vectors, metadata, gone)
     return len(gone)
@@ -103,7 +103,7 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     for id_, entry in ledger.items():
         rows = [item_id(keys[id_], number) for number in range(entry.segments)] if id_ in keys else [id_]
         owned += rows
-        if not entry.finished:
+        if not entry.is_committed:
             report.unfinished += 1
             continue
         report.missing_metadata += (no_metadata := id_ not in keys)
@@ -113,8 +113,8 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     orphans = np.setdiff1d(stored, np.fromiter(owned, np.int64, len(owned))).tolist()
     strays = [id_ for id_ in keys if id_ not in ledger]
     counts = {
-        "items": sum(entry.counted > 0 for entry in ledger.values()),
-        "rows": sum(entry.counted for entry in ledger.values()),
+        "items": sum(entry.counted_segments > 0 for entry in ledger.values()),
+        "rows": sum(entry.counted_segments for entry in ledger.values()),
     }
     state = metadata.state()
     report.orphan_vectors, report.orphan_metadata = len(orphans), len(strays)
@@ -122,13 +122,13 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     if repair:
         vectors.delete(orphans)
         metadata.drop_metadata(strays)
-        metadata.reopen(broken)
+        metadata.mark_pending(broken)
         metadata.set_state(**counts)
     return report
 
 
 def _stored(vectors: VectorStore) -> np.ndarray[Any, np.dtype[np.int64]]:
-    parts = [np.fromiter((row["id"] for row in batch), np.int64, len(batch)) for batch in vectors.rows(["id"])]
+    parts = [np.fromiter((row["id"] for row in batch), np.int64, len(batch)) for batch in vectors.iter_rows(["id"])]
     return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
 

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Gate"]
+__all__ = ["ReadWriteLock"]
 
 
-class Gate:
+class ReadWriteLock:
     """A lock that is held by any number of ``passing`` threads, or by one that has ``closed`` it.
 
     Whoever wants to close it waits for those who are passing, and nobody enters meanwhile; so it is closed in the end
@@ -23,7 +23,7 @@ class Gate:
         self._depth = 0
 
     @contextmanager
-    def passing(self) -> Iterator[None]:
+    def read(self) -> Iterator[None]:
         """Pass, together with others."""
         with self._changed:
             self._changed.wait_for(lambda: self._owner in (None, threading.get_ident()))
@@ -36,7 +36,7 @@ class Gate:
                 self._changed.notify_all()
 
     @contextmanager
-    def closed(self) -> Iterator[None]:
+    def write(self) -> Iterator[None]:
         """Let nobody pass until the block has ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._owner in (None, threading.get_ident()))

@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 from vicinal.config import SolutionConfig
-from vicinal.errors import NothingIndexed, StoreError, StoreUnreachable, UnknownItem, VicinalError
-from vicinal.ingest.run import Ingest
+from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableError, UnknownItemError, VicinalError
+from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.manager import Manager
-from vicinal.search.searcher import Search
+from vicinal.search.searcher import Searcher
 from vicinal.solution import maintenance
-from vicinal.solution.cached import Current
-from vicinal.solution.collection import Lifecycle
-from vicinal.solution.components import Parts
-from vicinal.stores import without_password
+from vicinal.solution.cached import InvalidatableCache
+from vicinal.solution.collection import CollectionManager
+from vicinal.solution.components import Components
+from vicinal.stores import redact_url
 from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus_engine import Index
-from vicinal.types import Ask, Failure, IngestReport, Item, SearchResult, item_id
+from vicinal.types import Failure, IngestReport, Item, SearchRequest, SearchResult, item_id
 
 __all__ = ["Solution"]
 
 
-class Solution(Parts):
+class Solution(Components):
     """A solution that is ready to be filled and searched. Stores are opened, and models loaded, when first used.
 
     Use it as a context manager, or call ``close``: an embedded Milvus belongs to one process at a time. Threads may
@@ -41,15 +41,15 @@ class Solution(Parts):
         """``folder`` is where the solution lives, its YAML file's; else the current one."""
         super().__init__(config, manager, folder)
         self._opening = threading.RLock()
-        self._search = Current(self._find, self._opening)
-        self._run_in_hand: Ingest | None = None
-        self._encoding = threading.Lock()
+        self._search = InvalidatableCache(self._open_search, self._opening)
+        self._active_run: IngestRun | None = None
+        self._encoder_lock = threading.Lock()
 
     def open(self) -> Self:
         """Connect to both stores now, one thread at a time.
 
         Raises:
-            StoreUnreachable: one of them does not answer.
+            StoreUnreachableError: one of them does not answer.
         """
         with self._opening:
             _ = self.encoder, self.metadata, self.vectors, self.lifecycle
@@ -62,9 +62,9 @@ class Solution(Parts):
         super().close()
 
     @cached_property
-    def lifecycle(self) -> Lifecycle:
+    def lifecycle(self) -> CollectionManager:
         """What creates, checks, indexes and loads the collection."""
-        return Lifecycle(self.config, self.encoder, self.vectors, self.metadata, self._search.standstill)
+        return CollectionManager(self.config, self.encoder, self.vectors, self.metadata, self._search.exclusive)
 
     # --- filling
 
@@ -76,12 +76,12 @@ class Solution(Parts):
         Args:
             limit: read only this many items of the source.
             encoder: a ``new_encoder``, so that searches meanwhile need not take turns with the run; one that is
-                ``concurrent`` needs no other.
+                ``encode_is_thread_safe`` needs no other.
 
         Raises:
-            StoreBusy: another process writes to this solution.
-            StoreMismatch: the collection was built by another encoder or with other fields.
-            TooManyFailures: more items failed than the config allows; the others are kept.
+            StoreBusyError: another process writes to this solution.
+            StoreMismatchError: the collection was built by another encoder or with other fields.
+            TooManyFailuresError: more items failed than the config allows; the others are kept.
             KeyboardInterrupt: Ctrl-C; what was done is kept, and the next run goes on from there.
         """
         if prune and limit is not None:
@@ -97,7 +97,7 @@ class Solution(Parts):
 
         Returns whether there was one.
         """
-        if (run := self._run_in_hand) is None:
+        if (run := self._active_run) is None:
             return False
         run.interrupt()
         return True
@@ -108,24 +108,24 @@ class Solution(Parts):
         Should the source have an item of its key, the next ingest puts that in its place.
 
         Raises:
-            BadItem: it cannot be indexed; what was indexed under its key stays.
-            StoreBusy: a run is going on.
+            ItemError: it cannot be indexed; what was indexed under its key stays.
+            StoreBusyError: a run is going on.
         """
         with self._writing() as lock:
             change = self._new_run(lock=lock).add(item)
-            self.metadata.own([item_id(item.key)])
-            if self.lifecycle.built() is None:
-                self.lifecycle.settle(1)
-            self.vectors.catch_up()
+            self.metadata.mark_manual([item_id(item.key)])
+            if self.lifecycle.current_index() is None:
+                self.lifecycle.make_searchable(1)
+            self.vectors.wait_until_visible()
         return change
 
     @property
-    def _turn(self) -> AbstractContextManager[Any]:
+    def _encoder_lock_if_needed(self) -> AbstractContextManager[Any]:
         """Held by whoever encodes, unless several threads may."""
-        return nullcontext() if self.encoder.concurrent else self._encoding
+        return nullcontext() if self.encoder.encode_is_thread_safe else self._encoder_lock
 
-    def _new_run(self, encoder: Encoder | None = None, **given: Any) -> Ingest:
-        return Ingest(
+    def _new_run(self, encoder: Encoder | None = None, **given: Any) -> IngestRun:
+        return IngestRun(
             self.source,
             encoder or self.encoder,
             self.vectors,
@@ -133,7 +133,7 @@ class Solution(Parts):
             self.config.ingest,
             self.config.field_specs,
             self.manager.hook,
-            encoding=nullcontext() if encoder else self._turn,
+            encoder_lock=nullcontext() if encoder else self._encoder_lock_if_needed,
             **given,
         )
 
@@ -147,7 +147,7 @@ class Solution(Parts):
     ) -> IngestReport:
         started = time.perf_counter()
         with self._writing() as lock:
-            self._run_in_hand = run = self._new_run(encoder, limit=limit, only=only, lock=lock)
+            self._active_run = run = self._new_run(encoder, limit=limit, only=only, lock=lock)
             try:
                 total = len(only) if only is not None else self.source.count()
                 self.manager.hook.ingest_started(
@@ -155,12 +155,12 @@ class Solution(Parts):
                 )
                 report = run.run()
             finally:
-                self._run_in_hand = None
+                self._active_run = None
             if prune and run.complete:
                 report.removed = self._prune(run)
             if run.interrupted:
                 raise KeyboardInterrupt
-            report.rows = self.lifecycle.settle(report.new + report.updated + report.removed)
+            report.rows = self.lifecycle.make_searchable(report.new + report.updated + report.removed)
             if report.rows != (known := int(self.metadata.state()["rows"])):
                 report.warnings.append(
                     f"Milvus holds {report.rows} rows, the ledger {known}; `vicinal check` tells more"
@@ -169,7 +169,7 @@ class Solution(Parts):
         self.manager.hook.ingest_finished(solution=self.name, report=report)
         return report
 
-    def _prune(self, run: Ingest) -> int:
+    def _prune(self, run: IngestRun) -> int:
         """Remove the items that the source has no more, without those that ``add`` indexed.
 
         A source that yields nothing is taken for an accident.
@@ -209,56 +209,58 @@ class Solution(Parts):
             filter: a Milvus expression over the declared fields, as ``year > 2000 and label == "cat"``.
 
         Raises:
-            BadItem: the query cannot be read.
+            ItemError: the query cannot be read.
             FilterError: the filter cannot.
             VicinalError: nothing is indexed yet.
         """
         if not 1 <= limit <= 16_384:
             raise VicinalError(f"limit is {limit}", hint="1 to 16,384 items can be asked for")
-        with self._search.using() as search:
+        with self._search.borrow() as search:
             if isinstance(query, str | Path):
                 return search.run([query], limit, filter)[0]
             return search.run(query, limit, filter)
 
-    def answer(self, asks: Sequence[Ask], encoded: Callable[[], object] = bool) -> list[SearchResult | Exception]:
+    def search_many(
+        self, asks: Sequence[SearchRequest], encoded: Callable[[], object] = bool
+    ) -> list[SearchResult | Exception]:
         """Answer several users at once: their queries are encoded in one batch, those alike searched in one call.
 
         Where one fails, its error stands in its place. What another process did to the collection is noticed here.
         ``encoded`` is called once the encoder is free for others.
 
         Raises:
-            NothingIndexed: nothing can be searched yet.
-            StoreUnreachable: a store is away.
+            NothingIndexedError: nothing can be searched yet.
+            StoreUnreachableError: a store is away.
         """
-        with self._search.using() as search:
-            answers = search.answer(asks, encoded)
-        if not any(isinstance(one, StoreError) and not isinstance(one, StoreUnreachable) for one in answers):
+        with self._search.borrow() as search:
+            answers = search.search_many(asks, encoded)
+        if not any(isinstance(one, StoreError) and not isinstance(one, StoreUnreachableError) for one in answers):
             return answers
         self.refresh()
-        with self._search.using() as search:
-            return search.answer(asks)
+        with self._search.borrow() as search:
+            return search.search_many(asks)
 
     def refresh(self) -> None:
         """Look at the collection anew before the next search, since it may have changed."""
-        self._search.forget()
+        self._search.invalidate()
 
-    def _find(self) -> Search:
+    def _open_search(self) -> Searcher:
         rows = int(self.metadata.state().get("rows", 0))
         if not rows:
-            raise NothingIndexed(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
+            raise NothingIndexedError(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
         self.lifecycle.ensure()
-        if self.lifecycle.built() is None:
-            if self._run_in_hand is not None:
-                raise NothingIndexed(
+        if self.lifecycle.current_index() is None:
+            if self._active_run is not None:
+                raise NothingIndexedError(
                     f"{self.name!r} is being indexed for the first time",
                     hint="it can be searched when the run has ended",
                 )
-            self.lifecycle.settle(rows)
+            self.lifecycle.make_searchable(rows)
         self.vectors.load()
-        index = self.lifecycle.built()
+        index = self.lifecycle.current_index()
         assert index is not None
         rerank = self.config.rerank
-        return Search(
+        return Searcher(
             self.encoder,
             self.vectors,
             self.metadata,
@@ -267,7 +269,7 @@ class Solution(Parts):
             self.manager.hook,
             self.config.hybrid,
             self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
-            self._turn,
+            self._encoder_lock_if_needed,
         )
 
     # --- looking after it
@@ -289,8 +291,8 @@ class Solution(Parts):
             "created": state.get("created"),
             "updated": state.get("updated"),
             "stores": {
-                "milvus": {"where": without_password(self.config.stores.milvus), "engine": str(self.vectors.engine)},
-                "redis": {"where": without_password(self.config.stores.redis), "version": self.metadata.version()},
+                "milvus": {"where": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
+                "redis": {"where": redact_url(self.config.stores.redis), "version": self.metadata.version()},
             },
         }
 
@@ -300,32 +302,32 @@ class Solution(Parts):
             return maintenance.CheckReport(self.name, repaired=repair)
         with WriterLock(self.metadata):
             self.lifecycle.ensure()
-            self.lifecycle.settle()
+            self.lifecycle.make_searchable()
             report = maintenance.check(self.vectors, self.metadata, repair=repair)
             if repair:
-                self.lifecycle.settle(report.orphan_vectors)
+                self.lifecycle.make_searchable(report.orphan_vectors)
         return report
 
     def remove(self, keys: Sequence[str]) -> int:
         """Remove items by key; returns how many.
 
         Raises:
-            UnknownItem: one of them is not indexed; then none is removed.
+            UnknownItemError: one of them is not indexed; then none is removed.
         """
         keys = list(dict.fromkeys(keys))
         with self._writing():
-            found = zip(keys, self.metadata.lookup([item_id(key) for key in keys]), strict=True)
-            known = {key: entry for key, entry in found if entry is not None and entry.is_of(key)}
+            found = zip(keys, self.metadata.ledger_entries([item_id(key) for key in keys]), strict=True)
+            known = {key: entry for key, entry in found if entry is not None and entry.matches_key(key)}
             if unknown := [key for key in keys if key not in known]:
-                raise UnknownItem(f"not indexed: {', '.join(unknown[:5])}", hint="keys are case-sensitive")
+                raise UnknownItemError(f"not indexed: {', '.join(unknown[:5])}", hint="keys are case-sensitive")
             entries = {item_id(key): entry for key, entry in known.items()}
             maintenance.remove(self.vectors, self.metadata, entries)
-            self.lifecycle.settle(len(keys))
+            self.lifecycle.make_searchable(len(keys))
         return len(keys)
 
     def drop(self) -> int:
         """Remove the collection and everything that Redis keeps of it; returns how many items there were."""
-        with WriterLock(self.metadata), self._search.standstill():
+        with WriterLock(self.metadata), self._search.exclusive():
             state = self.metadata.state()
             self.vectors.drop()
             if state:
@@ -353,6 +355,6 @@ class Solution(Parts):
         with self._writing() as lock:
             batches = import_items(Path(path), self.encoder, self.config.field_specs, self.metadata)
             report = self._new_run(lock=lock).write(batches)
-            report.rows = self.lifecycle.settle(report.new + report.updated)
+            report.rows = self.lifecycle.make_searchable(report.new + report.updated)
         report.took(time.perf_counter() - started)
         return report

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from vicinal.errors import SourceError, StoreMismatch
-from vicinal.ingest.batch import Batch, Decoded
-from vicinal.ingest.changes import Change, field_values
+from vicinal.errors import SourceError, StoreMismatchError
+from vicinal.ingest.batch import Batch, DecodedItem
+from vicinal.ingest.changes import Change, extract_fields
 from vicinal.plugin.encoder import Encoder
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.records import Entry, Record
@@ -42,8 +42,8 @@ def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: M
     part.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(part, schema, compression="zstd") as writer:
         for records in _in_batches(metadata.metadata()):
-            entries = metadata.lookup(list(records))
-            whole = [(r, e) for r, e in zip(records.values(), entries, strict=True) if e is not None and e.finished]
+            entries = metadata.ledger_entries(list(records))
+            whole = [(r, e) for r, e in zip(records.values(), entries, strict=True) if e is not None and e.is_committed]
             rows = list(_export_rows(whole, encoder, vectors))
             if rows:
                 import pyarrow as pa
@@ -87,7 +87,9 @@ def _in_batches(records: Iterator[tuple[int, Record]]) -> Iterator[dict[int, Rec
 def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: VectorStore) -> Iterator[dict[str, Any]]:
     ids = [item_id(record.key, number) for record, entry in items for number in range(entry.segments)]
     stored = {
-        row["id"]: row for start in range(0, len(ids), _BATCH) for row in vectors.stored(ids[start : start + _BATCH])
+        row["id"]: row
+        for start in range(0, len(ids), _BATCH)
+        for row in vectors.fetch_rows(ids[start : start + _BATCH])
     }
     for record, entry in items:
         numbers = {item_id(record.key, number): number for number in range(entry.segments)}
@@ -122,7 +124,7 @@ def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata:
 
     Raises:
         SourceError: it is no such file.
-        StoreMismatch: its vectors were made by another encoder, or two keys have one id.
+        StoreMismatchError: its vectors were made by another encoder, or two keys have one id.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -136,12 +138,12 @@ def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata:
         raise SourceError(f"{path} was not written by `vicinal export`")
     signature = notes[b"vicinal.signature"].decode()
     if signature != encoder.signature:
-        raise StoreMismatch(
+        raise StoreMismatchError(
             f"the vectors in {path} were made by encoder {signature}, not by {encoder.signature}",
             hint="import it with the YAML file that it was exported with",
         )
     rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
-    part: list[tuple[Decoded, Any]] = []
+    part: list[tuple[DecodedItem, Any]] = []
     for key, group in groupby(rows, key=lambda row: row["key"]):
         part.append(_imported(key, list(group), encoder, fields))
         if len(part) == _BATCH:
@@ -151,7 +153,9 @@ def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata:
         yield _compared(part, metadata)
 
 
-def _imported(key: str, rows: list[dict[str, Any]], encoder: Encoder, fields: dict[str, Any]) -> tuple[Decoded, Any]:
+def _imported(
+    key: str, rows: list[dict[str, Any]], encoder: Encoder, fields: dict[str, Any]
+) -> tuple[DecodedItem, Any]:
     """An item, and the vectors of its segments."""
     first = rows[0]
     item = Item(key, first["content"], first["uri"], orjson.loads(first["metadata"]))
@@ -161,20 +165,20 @@ def _imported(key: str, rows: list[dict[str, Any]], encoder: Encoder, fields: di
     else:
         vectors = np.array([np.frombuffer(row["vector"], np.uint8) for row in rows])
     change = Change(item, item_id(key), None, first["fingerprint"])
-    return Decoded(change, field_values(item, fields), segments), vectors
+    return DecodedItem(change, extract_fields(item, fields), segments), vectors
 
 
-def _compared(part: list[tuple[Decoded, Any]], metadata: MetadataStore) -> Batch:
+def _compared(part: list[tuple[DecodedItem, Any]], metadata: MetadataStore) -> Batch:
     """A batch of items whose changes know what the ledger knew before.
 
     Raises:
-        StoreMismatch: the id of one is that of another key that is indexed.
+        StoreMismatchError: the id of one is that of another key that is indexed.
     """
     items = [item for item, _ in part]
-    for item, entry in zip(items, metadata.lookup([item.change.id for item in items]), strict=True):
-        if entry is not None and not entry.is_of(key := item.change.item.key):
-            raise StoreMismatch(
+    for item, entry in zip(items, metadata.ledger_entries([item.change.id for item in items]), strict=True):
+        if entry is not None and not entry.matches_key(key := item.change.item.key):
+            raise StoreMismatchError(
                 f"the id of {key!r} is that of another key that is indexed", hint="remove one of the two"
             )
-        item.change.before = entry
+        item.change.previous = entry
     return Batch(items, np.concatenate([vectors for _, vectors in part]))

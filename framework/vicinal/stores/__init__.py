@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["without_password"]
+__all__ = ["redact_url"]
 
 
-def without_password(where: str) -> str:
+def redact_url(where: str) -> str:
     """A store's path or URI as it may be shown."""
     return re.sub(r"://[^/?#]*@", "://…@", where)

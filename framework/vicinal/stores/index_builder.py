@@ -14,7 +14,7 @@ from vicinal.stores.milvus_engine import Index
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-__all__ = ["Indexes"]
+__all__ = ["IndexBuilder"]
 
 _CALL_SECONDS = 60.0
 _STALLED_SECONDS = 1800.0
@@ -23,7 +23,7 @@ _ROWS_A_CELL = 39
 
 
 @dataclass(frozen=True, slots=True)
-class Indexes:
+class IndexBuilder:
     """What is built over the collection that ``alias`` means. Errors of Milvus' client pass as they are."""
 
     client: MilvusClient
@@ -58,7 +58,7 @@ class Indexes:
             )
         # An embedded engine builds at loading; for a server the client would wait without asking how it goes.
         self.client.create_index(self.alias, params, timeout=_CALL_SECONDS, sync=False)
-        self._wait()
+        self._wait_until_built()
 
     def _params(self, index: Index) -> dict[str, Any]:
         """What an embedded engine is told to build: of an IVF index no more cells than a segment has rows to train.
@@ -73,14 +73,14 @@ class Indexes:
         cells = max(1, min(int(stats["row_count"]), segment) // _ROWS_A_CELL)
         return {**index.params, "nlist": min(int(index.params["nlist"]), cells)}
 
-    def outgrown(self, index: Index) -> bool:
+    def nlist_too_small(self, index: Index) -> bool:
         """Whether an embedded IVF index has fewer than half the cells that its rows could train by now."""
         if not self.embedded:
             return False
         used = self.in_use().get("params", {}).get("nlist")
         return used is not None and self._params(index).get("nlist", 0) >= 2 * int(used)
 
-    def _wait(self) -> None:
+    def _wait_until_built(self) -> None:
         """``create_index`` returns before a server has built the index of every segment.
 
         Raises:

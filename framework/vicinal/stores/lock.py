@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import orjson
 
-from vicinal.errors import StoreBusy, StoreError
+from vicinal.errors import StoreBusyError, StoreError
 from vicinal.stores.local import process_name
 from vicinal.stores.redis import MetadataStore
 
@@ -31,7 +31,7 @@ class WriterLock:
     """Held while a process writes to a solution.
 
     Raises:
-        StoreBusy: another process writes; the message names it. A holder on this machine that has ended is passed over.
+        StoreBusyError: another process writes; the message names it. A dead holder on this machine is passed over.
     """
 
     _held: ClassVar[set[str]] = set()
@@ -56,7 +56,7 @@ class WriterLock:
         self.lost = False
 
     def __enter__(self) -> Self:
-        while not self._take():
+        while not self._acquire():
             held = self._store.call("get", self._key)
             if held == self._value:
                 break  # it was taken, and the answer was lost
@@ -64,7 +64,7 @@ class WriterLock:
                 continue
             holder: dict[str, Any] = orjson.loads(held)
             if holder.get("token") in self._held or not _ended(holder):
-                raise StoreBusy(
+                raise StoreBusyError(
                     f"{self._name!r} is being written by {holder['holder']} since {holder['started']}",
                     hint=f"wait for it; a lock whose holder has died ends after {_SECONDS} s",
                 )
@@ -87,22 +87,22 @@ class WriterLock:
         """See that it is still held.
 
         Raises:
-            StoreBusy: this process stood still for so long that another one may write now.
+            StoreBusyError: this process stood still for so long that another one may write now.
         """
         if self.lost:
-            raise StoreBusy(
+            raise StoreBusyError(
                 f"this process lost its lock on {self._name!r}, which another one writes to now",
                 hint="what was done is kept; once the other writer has ended, the next run goes on from there",
             )
 
-    def _take(self) -> bool:
+    def _acquire(self) -> bool:
         return bool(self._store.call("set", self._key, self._value, nx=True, px=int(_SECONDS * 1000)))
 
     def _renew(self) -> None:
         while not self._stop.wait(_SECONDS / 3):
             try:
                 renewed = self._store.call("eval", _RENEW, 1, self._key, self._value, int(_SECONDS * 1000))
-                if not renewed and not self._take():
+                if not renewed and not self._acquire():
                     self.lost = True
                     return
             except StoreError:

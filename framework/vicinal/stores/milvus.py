@@ -16,12 +16,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from vicinal.errors import StoreError, StoreUnreachable, UnsupportedByEngine
-from vicinal.stores.index_builder import Indexes
-from vicinal.stores.layout import Candidate, Layout, Schema, as_query, candidate, cut
-from vicinal.stores.local import LiteFile
-from vicinal.stores.milvus_engine import Engine, Index
-from vicinal.stores.milvus_errors import knock, translated
+from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
+from vicinal.stores.index_builder import IndexBuilder
+from vicinal.stores.layout import Candidate, RowFormat, Schema, candidate_from_hit, split_by_bytes, to_query_vector
+from vicinal.stores.local import MilvusLiteLock
+from vicinal.stores.milvus_engine import Index, MilvusEngine
+from vicinal.stores.milvus_errors import check_reachable, wrap_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +40,8 @@ class VectorStore:
     """The Milvus side of one solution. ``where`` is a path ending in .db (embedded) or a URI.
 
     Raises:
-        StoreUnreachable: nobody answers there.
-        StoreBusy: another process holds the embedded file.
+        StoreUnreachableError: nobody answers there.
+        StoreBusyError: another process holds the embedded file.
     """
 
     def __init__(
@@ -49,35 +49,35 @@ class VectorStore:
     ) -> None:
         self.alias = "vicinal_" + name.replace("-", "__")
         self.schema = schema
-        self._where = where
-        self._file = None if "://" in where else LiteFile(Path(where))
+        self._location = where
+        self._file = None if "://" in where else MilvusLiteLock(Path(where))
         try:
             self._client = self._connect(token, timeout)
-            with self._translated():
-                self.engine = Engine.parse(self._client.get_server_version())
+            with self._wrap_errors():
+                self.engine = MilvusEngine.parse(self._client.get_server_version())
         except BaseException:
             self.close()
             raise
         if schema.hybrid and not self.engine.full_text:
             self.close()
-            raise UnsupportedByEngine(
+            raise UnsupportedByEngineError(
                 f"{self.engine} has no full-text index, which `hybrid: true` needs",
                 hint="use Milvus Lite or Milvus 2.5 and later, or `rerank: {type: keywords}`, which works everywhere",
             )
 
     def _connect(self, token: str | None, timeout: float) -> MilvusClient:
         if self._file is None:
-            knock(self._where, timeout)
+            check_reachable(self._location, timeout)
         _forget_schemas()
         from pymilvus import MilvusClient
 
         # It logs every error that it raises, with a traceback, to stderr.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
-        with self._translated():
+        with self._wrap_errors():
             # The embedded server keeps a connection of its own for each file; a server's may be shared.
             options = {"grpc_options": _IN_PROCESS} if self.embedded else {}
-            return MilvusClient(self._where, token=token or "", timeout=timeout, **options)
+            return MilvusClient(self._location, token=token or "", timeout=timeout, **options)
 
     def __enter__(self) -> Self:
         return self
@@ -109,33 +109,33 @@ class VectorStore:
         return self._layout.sparse_bits
 
     @property
-    def _layout(self) -> Layout:
-        return Layout(self.schema, self.engine)
+    def _layout(self) -> RowFormat:
+        return RowFormat(self.schema, self.engine)
 
     @property
-    def _indexes(self) -> Indexes:
-        return Indexes(self._client, self.alias, self.schema, self.embedded)
+    def _indexes(self) -> IndexBuilder:
+        return IndexBuilder(self._client, self.alias, self.schema, self.embedded)
 
     # --- the collection's life
 
     def exists(self) -> bool:
         """Whether the solution has a collection."""
-        with self._translated():
+        with self._wrap_errors():
             return bool(self._client.has_collection(self.alias))
 
     def create(self, physical: str) -> None:
         """Create an empty collection, and point the alias to it."""
-        with self._translated():
+        with self._wrap_errors():
             if not self._client.has_collection(physical):
                 self._client.create_collection(
-                    physical, schema=self._layout.described(self._client), consistency_level="Bounded"
+                    physical, schema=self._layout.to_milvus_schema(self._client), consistency_level="Bounded"
                 )
             self._client.create_alias(physical, self.alias)
             _forget_schemas()
 
     def drop(self) -> None:
         """Drop the collection and its alias, if there are any."""
-        with self._translated():
+        with self._wrap_errors():
             if self._client.has_collection(self.alias):
                 physical = self._client.describe_collection(self.alias)["collection_name"]
                 self._client.drop_alias(self.alias)
@@ -143,36 +143,36 @@ class VectorStore:
 
     def drop_physical(self, physical: str) -> None:
         """Drop a collection by its own name, as one that was created and never got its alias."""
-        with self._translated():
+        with self._wrap_errors():
             if self._client.has_collection(physical):
                 self._client.drop_collection(physical)
 
     def flush(self) -> None:
         """Seal what was written, so that an index can be built over it."""
-        with self._translated():
+        with self._wrap_errors():
             self._client.flush(self.alias, timeout=600)
 
     def index_in_use(self) -> dict[str, Any]:
         """What Milvus says of the index of the vectors; empty where there is none."""
-        with self._translated():
+        with self._wrap_errors():
             return self._indexes.in_use()
 
     def build(self, index: Index) -> None:
         """Build the index, in place of any other, and wait until it serves every flushed row."""
-        with self._translated():
+        with self._wrap_errors():
             self._indexes.build(index)
 
-    def outgrown(self, index: Index) -> bool:
+    def nlist_too_small(self, index: Index) -> bool:
         """Whether an embedded IVF index has fewer than half the cells that its rows could train by now."""
-        with self._translated():
-            return self._indexes.outgrown(index)
+        with self._wrap_errors():
+            return self._indexes.nlist_too_small(index)
 
     def load(self, *, again: bool = False, wait: bool = True) -> None:
         """Make the collection searchable; ``again`` makes an embedded engine serve new rows from the index too.
 
         Without ``wait`` a server is told to, and goes on by itself; another call waits for it.
         """
-        with self._translated():
+        with self._wrap_errors():
             if again and self.embedded:
                 self._client.release_collection(self.alias)
             if str(self._client.get_load_state(self.alias)["state"]) != "Loaded":
@@ -182,14 +182,14 @@ class VectorStore:
         """Whether a server loads the collection still, so that a search would wait: for half a minute after a crash."""
         if self.embedded:
             return False
-        with self._translated():
+        with self._wrap_errors():
             state = str(self._client.get_load_state(self.alias)["state"])
         if state != "Loaded":
             return state == "Loading"
         try:
-            with self._translated():  # it may say so before anybody answers for it
+            with self._wrap_errors():  # it may say so before anybody answers for it
                 self._client.query(self.alias, filter="id == -1", output_fields=["id"], timeout=_CALL_SECONDS)
-        except StoreUnreachable:
+        except StoreUnreachableError:
             raise
         except StoreError:
             return True
@@ -199,8 +199,8 @@ class VectorStore:
 
     def upsert(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write rows, those of an id replacing older ones; cut so that no message nears Milvus' 64 MiB."""
-        for part in cut(rows, self._layout.row_bytes):
-            with self._translated():
+        for part in split_by_bytes(rows, self._layout.row_bytes):
+            with self._wrap_errors():
                 self._client.upsert(self.alias, part, timeout=_CALL_SECONDS)
 
     def vector_columns(self, vectors: np.ndarray) -> Iterator[dict[str, Any]]:
@@ -210,24 +210,24 @@ class VectorStore:
     def delete(self, ids: Sequence[int]) -> None:
         """Delete rows by id; ids that are not there do no harm."""
         for start in range(0, len(ids), 10_000):
-            with self._translated():
+            with self._wrap_errors():
                 self._client.delete(self.alias, ids=list(ids[start : start + 10_000]), timeout=_CALL_SECONDS)
 
     def count(self) -> int:
         """How many rows there are, deletions and all acknowledged writes included."""
-        with self._translated():
+        with self._wrap_errors():
             answer = self._client.query(self.alias, "", output_fields=["count(*)"], consistency_level="Strong")
         return int(answer[0]["count(*)"])
 
-    def catch_up(self) -> None:
+    def wait_until_visible(self) -> None:
         """Wait until searches find what was written, which on a server takes a moment."""
         if not self.embedded:
             self.count()
 
-    def rows(self, fields: Sequence[str], batch: int = 5_000) -> Iterator[list[dict[str, Any]]]:
+    def iter_rows(self, fields: Sequence[str], batch: int = 5_000) -> Iterator[list[dict[str, Any]]]:
         """Every row's fields, in batches, in no promised order."""
         self.count()  # an iterator takes no consistency level; after this the server has caught up with all writes
-        with self._translated():
+        with self._wrap_errors():
             iterator = self._client.query_iterator(
                 self.alias, batch_size=batch, filter="id >= 0", output_fields=list(fields), consistency_level="Strong"
             )
@@ -237,18 +237,18 @@ class VectorStore:
             finally:
                 iterator.close()
 
-    def stored(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+    def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The rows of these ids with their vectors; an id that is not there is left out."""
         if not ids:
             return []
         fields = ["id", "vector", *self._layout.times]
-        with self._translated():
+        with self._wrap_errors():
             found = self._client.get(self.alias, ids=list(ids), output_fields=fields, consistency_level="Strong")
-        return [{**row, "vector": as_query(row["vector"])} for row in found]
+        return [{**row, "vector": to_query_vector(row["vector"])} for row in found]
 
-    def vectors(self, ids: Sequence[int]) -> dict[int, Any]:
+    def fetch_vectors(self, ids: Sequence[int]) -> dict[int, Any]:
         """The stored vectors of these ids, in the form that a search takes."""
-        return {int(row["id"]): row["vector"] for row in self.stored(ids)}
+        return {int(row["id"]): row["vector"] for row in self.fetch_rows(ids)}
 
     # --- search
 
@@ -259,7 +259,7 @@ class VectorStore:
         limit = min(limit, MAX_LIMIT)
         found: list[list[Candidate]] = []
         for start in range(0, len(queries), step := self._queries_at_once(index, limit, rows)):
-            with self._translated(filter):
+            with self._wrap_errors(filter):
                 answer = self._client.search(
                     self.alias,
                     data=list(queries[start : start + step]),
@@ -270,7 +270,7 @@ class VectorStore:
                     search_params=index.search_params(limit),
                     timeout=_CALL_SECONDS,
                 )
-            found += [[candidate(hit) for hit in hits] for hits in answer]
+            found += [[candidate_from_hit(hit) for hit in hits] for hits in answer]
         return found
 
     def hybrid(self, query: Any, words: str, index: Index, limit: int, filter: str = "") -> list[Candidate]:
@@ -280,11 +280,11 @@ class VectorStore:
         depth = min(max(limit * 2, 50), MAX_LIMIT)
         near = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=filter or None)
         worded = AnnSearchRequest([words], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=filter or None)
-        with self._translated(filter):
+        with self._wrap_errors(filter):
             answer = self._client.hybrid_search(
                 self.alias, [near, worded], RRFRanker(60), limit=limit, output_fields=self._layout.output_fields
             )
-        return [candidate(hit) for hit in answer[0]]
+        return [candidate_from_hit(hit) for hit in answer[0]]
 
     def _queries_at_once(self, index: Index, limit: int, rows: int) -> int:
         answer = max(1, 32 * 1024 * 1024 // (limit * 256))
@@ -296,9 +296,9 @@ class VectorStore:
         width = self.schema.space.dimension if index.engine_metric == "L2" else 1
         return min(answer, max(1, _QUERY_BYTES // (4 * width * max(rows, 1))), 1_000)
 
-    def _translated(self, filter: str = "") -> AbstractContextManager[None]:
+    def _wrap_errors(self, filter: str = "") -> AbstractContextManager[None]:
         """Milvus' errors as vicinal's."""
-        return translated(self._where, self.schema.fields, filter)
+        return wrap_errors(self._location, self.schema.fields, filter)
 
 
 def _forget_schemas() -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vicinal.config.models import IndexConfig
-from vicinal.errors import UnsupportedByEngine
+from vicinal.errors import UnsupportedByEngineError
 from vicinal.types import Metric, Space
 
-__all__ = ["Engine", "Index", "choose_index"]
+__all__ = ["Index", "MilvusEngine", "choose_index"]
 
 _LITE = {"FLAT", "IVF_FLAT", "IVF_SQ8", "HNSW", "HNSW_SQ", "AUTOINDEX"}
 _SERVER = {"FLAT", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "HNSW", "SCANN", "DISKANN", "AUTOINDEX"}
@@ -21,7 +21,7 @@ _BINARY = {"BIN_FLAT", "BIN_IVF_FLAT"}
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class MilvusEngine:
     """A Milvus engine and what it can do."""
 
     name: str
@@ -30,7 +30,7 @@ class Engine:
     """Whether it has DISKANN; the server that PyPI's package ``milvus`` brings would try to build one for ever."""
 
     @classmethod
-    def parse(cls, text: str) -> Engine:
+    def parse(cls, text: str) -> MilvusEngine:
         """From what ``get_server_version`` answers: ``milvus_lite-3.2.2``, ``v2.3.5-lite`` (a server), ``v2.6.4``."""
         lite = text.startswith("milvus_lite")
         version = tuple(int(part) for part in re.findall(r"\d+", text)[:3])
@@ -89,21 +89,21 @@ class Index:
         return {"metric_type": self.engine_metric, "params": params}
 
 
-def choose_index(config: IndexConfig, space: Space, engine: Engine, rows: int) -> Index:
+def choose_index(config: IndexConfig, space: Space, engine: MilvusEngine, rows: int) -> Index:
     """The index to build: the configured one, or for ``auto`` one that suits the engine and the number of rows.
 
     Raises:
-        UnsupportedByEngine: the engine cannot build the index, or the vectors have no such metric.
+        UnsupportedByEngineError: the engine cannot build the index, or the vectors have no such metric.
     """
     metric = config.metric or space.metric
     if (metric == "JACCARD") != (space.kind == "binary"):
-        raise UnsupportedByEngine(
+        raise UnsupportedByEngineError(
             f"index.metric {metric} does not fit {space.kind} vectors",
             hint="JACCARD is for binary vectors, COSINE, IP and L2 are for float vectors",
         )
     known = engine.indexes(space.kind)
     if config.type != "auto" and config.type not in known:
-        raise UnsupportedByEngine(
+        raise UnsupportedByEngineError(
             f"{engine} cannot build index {config.type!r} for {space.kind} vectors",
             hint=f"it can build: {', '.join(sorted(known))}; or write index: auto",
         )
@@ -122,7 +122,7 @@ def choose_index(config: IndexConfig, space: Space, engine: Engine, rows: int) -
     )
 
 
-def _auto(space: Space, rows: int, engine: Engine) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def _auto(space: Space, rows: int, engine: MilvusEngine) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Exact while that is quick; then a graph, which has the best recall for its time; then one that saves memory.
 
     An embedded engine has a graph of bytes in place of floats: a quarter of the memory, which it shares with its user.

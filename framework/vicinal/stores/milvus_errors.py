@@ -7,31 +7,31 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from vicinal.errors import FilterError, StoreError, StoreUnreachable
-from vicinal.stores import without_password
+from vicinal.errors import FilterError, StoreError, StoreUnreachableError
+from vicinal.stores import redact_url
 
-__all__ = ["knock", "translated"]
+__all__ = ["check_reachable", "wrap_errors"]
 
 
-def knock(uri: str, timeout: float) -> None:
+def check_reachable(uri: str, timeout: float) -> None:
     """Milvus' own client tries for a long time; a port where nobody listens is told at once."""
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https", "tcp") or not parts.hostname:
-        raise StoreUnreachable(
-            f"not the URI of a Milvus: {without_password(uri)}", hint="write http://host:19530, or a path ending in .db"
+        raise StoreUnreachableError(
+            f"not the URI of a Milvus: {redact_url(uri)}", hint="write http://host:19530, or a path ending in .db"
         )
     port = parts.port or (443 if parts.scheme == "https" else 19530)
     try:
         socket.create_connection((parts.hostname, port), timeout).close()
     except OSError as error:
-        raise StoreUnreachable(
+        raise StoreUnreachableError(
             f"Milvus at {parts.hostname}:{port} does not answer: {error.strerror or error}",
             hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
         ) from error
 
 
 @contextmanager
-def translated(where: str, fields: Iterable[str], filter: str = "") -> Iterator[None]:
+def wrap_errors(where: str, fields: Iterable[str], filter: str = "") -> Iterator[None]:
     """The errors of the Milvus at ``where`` as vicinal's; ``fields`` are what a filter may use."""
     try:
         yield
@@ -44,8 +44,8 @@ def translated(where: str, fields: Iterable[str], filter: str = "") -> Iterator[
 def _translate(error: Exception, where: str, fields: Iterable[str], filter: str) -> StoreError | FilterError:
     message = _first_line(error)
     if _is_lost_connection(error):
-        return StoreUnreachable(
-            f"Milvus at {without_password(where)} does not answer: {message}",
+        return StoreUnreachableError(
+            f"Milvus at {redact_url(where)} does not answer: {message}",
             hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
         )
     if filter and _blames_filter(str(error)):
@@ -54,7 +54,7 @@ def _translate(error: Exception, where: str, fields: Iterable[str], filter: str)
             f"filter {filter!r}: {message}",
             hint=f"a filter may use {known}; more are declared under `fields` in the YAML",
         )
-    return StoreError(f"Milvus at {without_password(where)}: {message}", hint="`vicinal doctor` looks at both stores")
+    return StoreError(f"Milvus at {redact_url(where)}: {message}", hint="`vicinal doctor` looks at both stores")
 
 
 def _is_milvus_error(error: Exception) -> bool:

@@ -24,33 +24,33 @@ class Entry:
     ``segments`` is how many Milvus may hold then, ``counted`` how many of them the state's counts include.
     """
 
-    check: bytes
+    key_checksum: bytes
     fingerprint: bytes
     segments: int
-    counted: int
+    counted_segments: int
 
     @property
-    def finished(self) -> bool:
+    def is_committed(self) -> bool:
         return self.fingerprint != _UNFINISHED
 
     def pack(self) -> bytes:
-        return _ENTRY.pack(self.check, self.fingerprint, self.segments, self.counted)
+        return _ENTRY.pack(self.key_checksum, self.fingerprint, self.segments, self.counted_segments)
 
-    def begun(self, before: Entry | None) -> Entry:
+    def as_pending(self, before: Entry | None) -> Entry:
         """The same item while its write is under way, after what the ledger knew before."""
-        held = (before.segments, before.counted) if before else (0, 0)
-        return Entry(self.check, _UNFINISHED, max(self.segments, held[0]), held[1])
+        held = (before.segments, before.counted_segments) if before else (0, 0)
+        return Entry(self.key_checksum, _UNFINISHED, max(self.segments, held[0]), held[1])
 
     @classmethod
     def unpack(cls, data: bytes) -> Entry:
         return cls(*_ENTRY.unpack(data))
 
-    def is_of(self, key: str) -> bool:
+    def matches_key(self, key: str) -> bool:
         """Whether it is the entry of this key, not of another one whose id happens to be equal."""
-        return self.check == self.check_of(key)
+        return self.key_checksum == self.checksum(key)
 
     @staticmethod
-    def check_of(key: str) -> bytes:
+    def checksum(key: str) -> bytes:
         """Four bytes that differ for two keys whose ids happen to be equal."""
         return blake2b(key.encode(), digest_size=4, person=b"vicinal-check").digest()
 

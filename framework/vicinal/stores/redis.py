@@ -22,7 +22,7 @@ import redis
 
 from vicinal.stores.failures import Failures
 from vicinal.stores.records import Entry, Record
-from vicinal.stores.redis_connection import Connection
+from vicinal.stores.redis_connection import RedisConnection
 from vicinal.types import Failure
 
 __all__ = ["MetadataStore"]
@@ -63,7 +63,7 @@ _AT_ONCE = 500
 _PUT_BYTES = 1024 * 1024
 
 
-class MetadataStore(Connection):
+class MetadataStore(RedisConnection):
     """The Redis side of one solution. ``where`` is a folder (an embedded Redis) or a URL."""
 
     def __init__(self, name: str, where: str, timeout: float = 5.0) -> None:
@@ -72,7 +72,7 @@ class MetadataStore(Connection):
         self._prefix = f"vicinal:{name}:"
         self._failures = Failures(self, self._prefix)
 
-    def lookup(self, ids: Sequence[int]) -> list[Entry | None]:
+    def ledger_entries(self, ids: Sequence[int]) -> list[Entry | None]:
         """The ledger's entries of these items, in few round trips."""
         return [Entry.unpack(data) if data else None for data in self._read("ledger", ids)]
 
@@ -93,7 +93,7 @@ class MetadataStore(Connection):
             if cleared:
                 self._failures.clear(cleared, pipe)
 
-    def forget(self, ids: Iterable[int]) -> None:
+    def delete(self, ids: Iterable[int]) -> None:
         """Remove items whose vectors are gone: ledger, counts and metadata."""
         gone = dict.fromkeys(ids, b"")
         with self.transaction() as pipe:
@@ -102,10 +102,10 @@ class MetadataStore(Connection):
                 pipe.hdel(self._bucket("meta", id_), _field(id_))
                 pipe.srem(self._prefix + "added", _field(id_))
 
-    def reopen(self, entries: Mapping[int, Entry]) -> None:
+    def mark_pending(self, entries: Mapping[int, Entry]) -> None:
         """Mark items as unfinished, so that the next run does them again."""
         with self.transaction() as pipe:
-            self._put(pipe, "ledger", {id_: entry.begun(entry).pack() for id_, entry in entries.items()})
+            self._put(pipe, "ledger", {id_: entry.as_pending(entry).pack() for id_, entry in entries.items()})
 
     def ledger(self) -> Iterator[tuple[int, Entry]]:
         """Every entry of the ledger, bucket by bucket."""
@@ -143,20 +143,20 @@ class MetadataStore(Connection):
                 return [record for _, record in found], ((part[-1] + 1) << (63 - _BUCKET_BITS)) - 1
         return [record for _, record in found], None
 
-    def own(self, ids: Sequence[int]) -> None:
+    def mark_manual(self, ids: Sequence[int]) -> None:
         """Note that these items were added by hand."""
         self.call("sadd", self._prefix + "added", *map(_field, ids))
 
-    def disown(self, ids: Sequence[int]) -> None:
+    def unmark_manual(self, ids: Sequence[int]) -> None:
         """Note that the source has these items."""
         if ids:
             self.call("srem", self._prefix + "added", *map(_field, ids))
 
-    def owned(self) -> set[int]:
+    def manual_ids(self) -> set[int]:
         """The items that were added by hand."""
         return {int.from_bytes(field, "big") for field in self.call("smembers", self._prefix + "added")}
 
-    def which_owned(self, ids: Sequence[int]) -> list[bool]:
+    def are_manual(self, ids: Sequence[int]) -> list[bool]:
         """Whether each of these items was added by hand."""
         fields = [*map(_field, ids)]
         return [bool(one) for one in self.call("smismember", self._prefix + "added", fields)] if fields else []
@@ -248,7 +248,7 @@ class MetadataStore(Connection):
         try:
             return sorted({key.decode() for key in self.client.scan_iter(f"{_escaped(prefix)}*", count=5000)})
         except redis.RedisError as error:
-            raise self.translated(error) from error
+            raise self.to_store_error(error) from error
 
     def _scan(self, kind: str) -> Iterator[tuple[int, bytes]]:
         buckets = self._buckets(kind)

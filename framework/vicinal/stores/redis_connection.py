@@ -9,18 +9,18 @@ import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from vicinal.errors import StoreError, StoreUnreachable
-from vicinal.stores import without_password
+from vicinal.errors import StoreError, StoreUnreachableError
+from vicinal.stores import redact_url
 from vicinal.stores.local import EmbeddedRedis
 
-__all__ = ["Connection"]
+__all__ = ["RedisConnection"]
 
 
-class Connection:
+class RedisConnection:
     """Connected from its making until ``close``. ``where`` is a folder (an embedded Redis) or a URL.
 
     Raises:
-        StoreUnreachable: nobody answers there.
+        StoreUnreachableError: nobody answers there.
     """
 
     def __init__(self, where: str, timeout: float = 5.0) -> None:
@@ -38,10 +38,10 @@ class Connection:
                 retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
             )
         except ValueError as error:
-            raise StoreUnreachable(f"not a Redis URL: {without_password(where)}: {error}") from error
+            raise StoreUnreachableError(f"not a Redis URL: {redact_url(where)}: {error}") from error
         except redis.RedisError as error:
             self.close()
-            raise self.translated(error) from error
+            raise self.to_store_error(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -56,24 +56,24 @@ class Connection:
         if self._embedded:
             self._embedded.close()
 
-    def heal(self) -> None:
+    def ensure_running(self) -> None:
         """Start an embedded server again if it has ended; one elsewhere is its owner's matter."""
         if self._embedded:
-            self._embedded.revive()
+            self._embedded.restart_if_down()
 
     def call(self, command: str, *args: Any, **kwargs: Any) -> Any:
         """One command of the client."""
         try:
             return getattr(self.client, command)(*args, **kwargs)
         except redis.RedisError as error:
-            raise self.translated(error) from error
+            raise self.to_store_error(error) from error
 
     def execute(self, pipe: Any) -> list[Any]:
         """The answers to the commands of a pipeline, sent together."""
         try:
             return list(pipe.execute())
         except redis.RedisError as error:
-            raise self.translated(error) from error
+            raise self.to_store_error(error) from error
 
     def transaction(self) -> Transaction:
         """A MULTI/EXEC pipeline that runs when its block ends without an error."""
@@ -87,13 +87,13 @@ class Connection:
         """The server's version."""
         return str(self.call("info", "server")["redis_version"])
 
-    def translated(self, error: redis.RedisError) -> StoreError:
+    def to_store_error(self, error: redis.RedisError) -> StoreError:
         """An error of the client as vicinal's."""
-        where = without_password(self._where)
+        where = redact_url(self._where)
         if isinstance(error, redis.ConnectionError | redis.TimeoutError) and not isinstance(
             error, redis.AuthenticationError
         ):
-            return StoreUnreachable(
+            return StoreUnreachableError(
                 f"Redis at {where} does not answer: {error}", hint="start it, or set REDIS_URL; `vicinal doctor` looks"
             )
         return StoreError(f"Redis at {where} refused: {error}", hint="`vicinal doctor` looks at both stores")
@@ -102,7 +102,7 @@ class Connection:
 class Transaction:
     """Gives the pipeline to its block, and has it executed at the block's end."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
         self._pipe = connection.client.pipeline(transaction=True)
 

@@ -20,14 +20,16 @@ from typing import Any
 
 from vicinal.stores.milvus import MAX_LIMIT, Candidate
 
-__all__ = ["nearest"]
+__all__ = ["search_exact"]
 
 _MOST_BITS = 65_536
 
 Search = Callable[[Sequence[Any], int, str], list[list[Candidate]]]
 
 
-def nearest(search: Search, queries: Sequence[dict[int, float]], limit: int, filter: str = "") -> list[list[Candidate]]:
+def search_exact(
+    search: Search, queries: Sequence[dict[int, float]], limit: int, filter: str = ""
+) -> list[list[Candidate]]:
     """The ``limit`` candidates of highest Tanimoto for each query, best first, ``distance`` being 1 - Tanimoto.
 
     Args:
@@ -43,10 +45,10 @@ def nearest(search: Search, queries: Sequence[dict[int, float]], limit: int, fil
         open_ = []
         for number, candidates in zip(waiting, found, strict=True):
             ranked = _ranked(candidates, len(queries[number]))
-            if len(candidates) < fetch or _settled(ranked, candidates, limit, len(queries[number])):
+            if len(candidates) < fetch or _is_provably_complete(ranked, candidates, limit, len(queries[number])):
                 answers[number] = ranked[:limit]
             elif fetch == MAX_LIMIT:
-                answers[number] = _by_bits(search, queries[number], ranked, limit, filter)
+                answers[number] = _search_by_popcount(search, queries[number], ranked, limit, filter)
             else:
                 open_.append(number)
         waiting, fetch = open_, fetch * 4
@@ -63,14 +65,14 @@ def _ranked(candidates: Sequence[Candidate], ones: int) -> list[Candidate]:
     return sorted(scored, key=lambda candidate: (candidate.distance, candidate.item, candidate.segment))
 
 
-def _settled(ranked: Sequence[Candidate], candidates: Sequence[Candidate], limit: int, ones: int) -> bool:
+def _is_provably_complete(ranked: Sequence[Candidate], candidates: Sequence[Candidate], limit: int, ones: int) -> bool:
     if len(ranked) < limit:
         return False
     cosine = min(1.0, candidates[-1].distance + 1e-5)
     return 1.0 - ranked[limit - 1].distance >= cosine / (2.0 - cosine)
 
 
-def _by_bits(
+def _search_by_popcount(
     search: Search, query: dict[int, float], ranked: list[Candidate], limit: int, filter: str
 ) -> list[Candidate]:
     ones = len(query)

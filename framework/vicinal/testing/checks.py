@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from vicinal.errors import BadItem
+from vicinal.errors import ItemError
 from vicinal.plugin.params import Params
 from vicinal.types import Space
 
@@ -39,16 +39,16 @@ def assert_described(params: type[Params]) -> None:
 
 
 def assert_refused(call: Callable[[Any], Any], argument: Any) -> None:
-    """A call raises BadItem with a reason, and nothing else."""
+    """A call raises ItemError with a reason, and nothing else."""
     shown = f"{getattr(call, '__qualname__', call)}({argument!r})"
     try:
         call(argument)
-    except BadItem as error:
-        assert str(error).strip(), f"{shown} raises BadItem without a reason"
+    except ItemError as error:
+        assert str(error).strip(), f"{shown} raises ItemError without a reason"
     except Exception as error:
-        pytest.fail(f"{shown} raises {type(error).__name__}: {error}; it must raise BadItem")
+        pytest.fail(f"{shown} raises {type(error).__name__}: {error}; it must raise ItemError")
     else:
-        pytest.fail(f"{shown} is accepted; it must raise BadItem")
+        pytest.fail(f"{shown} is accepted; it must raise ItemError")
 
 
 def assert_same(space: Space, first: np.ndarray, second: np.ndarray, tolerance: float, what: str) -> None:

@@ -14,18 +14,18 @@ from typing import Any, ClassVar, get_args, get_type_hints
 
 import numpy as np
 
-from vicinal.errors import BadItem
+from vicinal.errors import ItemError
 from vicinal.plugin.encoder import Encoder
 from vicinal.testing.checks import assert_described, assert_frozen, assert_refused, assert_same, assert_strict
 from vicinal.testing.process import Answer, ask
-from vicinal.types import Item, Medium, Rendering, Segment, Space
+from vicinal.types import Item, Modality, Rendering, Segment, Space
 
 __all__ = ["EncoderContract"]
 
 THREADS = 8
 FLOAT_METRICS = ("COSINE", "IP", "L2")
 KINDS = get_args(get_type_hints(Rendering)["kind"])
-MEDIA = get_args(Medium)
+MEDIA = get_args(Modality)
 FILES = {"image", "audio", "video"}
 SHOWN = {"text": {"text"}, "smiles": {"svg", "text"}, "image": {"image"}, "audio": {"audio"}, "video": {"video"}}
 SENTENCE = "Which of them is like this one: green, 3 cm long, and naïve?"
@@ -102,7 +102,7 @@ class EncoderContract:
         for item in self.items:
             segments = self.encoder.decode(item)
             assert isinstance(segments, Sequence)
-            assert segments, f"{item} has no segment; raise BadItem where there is nothing to encode"
+            assert segments, f"{item} has no segment; raise ItemError where there is nothing to encode"
             assert all(isinstance(segment, Segment) for segment in segments)
 
     def test_an_item_has_one_segment_unless_segmented(self) -> None:
@@ -110,7 +110,7 @@ class EncoderContract:
             assert [len(self.encoder.decode(item)) for item in self.items] == [1] * len(self.items)
 
     def test_samples_are_strings_where_texts_is_set(self) -> None:
-        if self.encoder.texts:
+        if self.encoder.samples_are_text:
             assert {type(sample) for sample in self._samples()} == {str}
 
     def test_decode_is_thread_safe(self) -> None:
@@ -136,8 +136,10 @@ class EncoderContract:
         answers, alone = self.encoder.decode_many(mixed), Encoder.decode_many(self.encoder, mixed)
         assert len(answers) == len(mixed), "give an answer for each item, in their order"
         for item, answer, expected in zip(mixed, answers, alone, strict=True):
-            assert isinstance(answer, BadItem) == isinstance(expected, BadItem), f"{item}: {answer}, alone: {expected}"
-            if not isinstance(answer, BadItem) and not isinstance(expected, BadItem):
+            assert isinstance(answer, ItemError) == isinstance(expected, ItemError), (
+                f"{item}: {answer}, alone: {expected}"
+            )
+            if not isinstance(answer, ItemError) and not isinstance(expected, ItemError):
                 self._assert_same(self._encode(answer), self._encode(expected), f"{item} among others and alone")
 
     # Encoding
@@ -154,7 +156,7 @@ class EncoderContract:
 
     def test_vectors_have_a_direction(self) -> None:
         if self.encoder.space.metric in ("COSINE", "IP"):
-            assert self._vectors().any(axis=1).all(), "a zero vector is near to nothing; raise BadItem in decode"
+            assert self._vectors().any(axis=1).all(), "a zero vector is near to nothing; raise ItemError in decode"
 
     def test_different_items_have_different_vectors(self) -> None:
         assert len(np.unique(self._vectors(), axis=0)) > 1
@@ -178,7 +180,7 @@ class EncoderContract:
         self._assert_same(self._vectors(), answer.value, "another process with other string hashes")
 
     def test_encode_is_thread_safe_where_concurrent_says_so(self) -> None:
-        if not self.encoder.concurrent:
+        if not self.encoder.encode_is_thread_safe:
             return
         samples, expected = self._samples(), self._vectors()
         encoder, start = self.make_encoder(), Barrier(THREADS)
@@ -194,7 +196,7 @@ class EncoderContract:
         assert self.encoder.encode([]).shape == (0, width)
 
     def test_a_batch_larger_than_the_window(self) -> None:
-        samples, many = self._samples(), self.encoder.window + 1
+        samples, many = self._samples(), self.encoder.encode_batch_size + 1
         rows = np.arange(many) % len(samples)
         vectors = self.encoder.encode([samples[row] for row in rows])
         self._assert_same(vectors, self._vectors()[rows], f"{many} samples in one batch")
@@ -216,14 +218,14 @@ class EncoderContract:
                 assert_refused(self.encoder.decode_query, query)
 
     def test_queries_are_known_media(self) -> None:
-        queries = self.encoder.queries
+        queries = self.encoder.query_modalities
         assert isinstance(queries, tuple)
         assert set(queries) <= set(MEDIA), f"{queries} are not all among {MEDIA}"
         assert len(set(queries)) == len(queries), f"{queries} names one twice"
 
     def test_a_text_is_a_query_where_queries_say_so(self) -> None:
         """Any sentence; where files are queries too, what stands behind ``text:`` is never opened as one."""
-        kinds = self.encoder.queries or (("text",) if self.encoder.texts else ())
+        kinds = self.encoder.query_modalities or (("text",) if self.encoder.samples_are_text else ())
         if "text" not in kinds:
             return
         mark = "text:" if FILES & set(kinds) else ""
@@ -237,7 +239,7 @@ class EncoderContract:
             assert not np.array_equal(text, item), f"{mark}{query} is a text, and was read as a file"
 
     def test_items_are_shown_as_what_queries_say_they_are(self) -> None:
-        for medium in self.encoder.queries[:1]:
+        for medium in self.encoder.query_modalities[:1]:
             for item in self.items:
                 kind = self.encoder.render(item).kind
                 if isinstance(item.content, str | Path):

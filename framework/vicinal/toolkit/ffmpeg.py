@@ -9,27 +9,27 @@ from typing import Any
 
 import av
 
-from vicinal.errors import BadItem
+from vicinal.errors import ItemError
 
-__all__ = ["checked", "opened", "packets"]
+__all__ = ["demux", "open_container", "require_file"]
 
 _BREAKS = 64
 
 
-def checked(path: Path) -> Path:
+def require_file(path: Path) -> Path:
     """A path, if it is that of a file with something in it.
 
     Raises:
-        BadItem: it is not.
+        ItemError: it is not.
     """
     if not os.path.isfile(path):  # noqa: PTH113, since Path.is_file raises for a name that is too long
-        raise BadItem(f"there is no file {path}")
+        raise ItemError(f"there is no file {path}")
     if not path.stat().st_size:
-        raise BadItem("the file is empty")
+        raise ItemError("the file is empty")
     return path
 
 
-def opened(path: Path, formats: str) -> Any:
+def open_container(path: Path, formats: str) -> Any:
     """A container in one of these formats, to be used with ``with``.
 
     Lists that name other files or addresses (m3u8, concat) are no formats to allow, and only files can be named.
@@ -41,7 +41,7 @@ def opened(path: Path, formats: str) -> Any:
     return av.open(f"file:{path}", options=options, metadata_errors="ignore")
 
 
-def packets(container: Any, stream: Any) -> Iterator[Any]:
+def demux(container: Any, stream: Any) -> Iterator[Any]:
     """Packets; after a break, from the next place on at which the file can be taken apart again."""
     for _ in range(_BREAKS):
         try:

@@ -9,7 +9,7 @@ import ctypes
 import os
 from contextlib import suppress
 
-__all__ = ["keep_freed", "share_arenas"]
+__all__ = ["limit_arenas", "retain_freed_memory"]
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 """Of glibc's malloc.h."""
@@ -21,12 +21,12 @@ _HEAP = 64 * 1024 * 1024
 _KEPT = 128 * 1024 * 1024
 
 
-def share_arenas() -> None:
+def limit_arenas() -> None:
     """Have all threads share two arenas: each thread's own would keep what a flush or a batch once took."""
     _set(_M_ARENA_MAX, 2, "MALLOC_ARENA_MAX")
 
 
-def keep_freed() -> None:
+def retain_freed_memory() -> None:
     """Keep what a batch has freed for the next one, up to 128 MiB in place of what malloc guesses.
 
     A network's layers take and free tens of megabytes a batch, and a decoder some for each file. Given back to the

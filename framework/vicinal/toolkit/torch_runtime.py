@@ -1,4 +1,4 @@
-"""What the hardware gives to encoders that compute with torch: a device, lower precision, all cores without quarrels.
+"""Torch helpers for encoders: the device, bfloat16 detection, and a process-wide thread pool.
 
 torch is imported when a function needs it, and not before.
 """
@@ -14,21 +14,21 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from vicinal.errors import DependencyMissing
-from vicinal.toolkit.malloc import keep_freed
+from vicinal.errors import DependencyError
+from vicinal.toolkit.malloc import retain_freed_memory
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "Cancelled",
     "Device",
-    "GivenUp",
     "Precision",
-    "aside",
-    "has_quick_bfloat16",
-    "in_line",
-    "loaded",
-    "spread",
+    "has_native_bfloat16",
+    "locked_cached_property",
+    "low_priority",
+    "parallel_map",
+    "run_single_threaded",
     "torch_device",
 ]
 
@@ -39,13 +39,13 @@ T = TypeVar("T")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-_MOST = 8
-_BESIDE = 4
+_MAX_THREADS = 8
+_SIDE_THREADS = 4
 _LOADING = threading.RLock()
 
 
-class loaded(cached_property[T]):  # noqa: N801 (it is written as a decorator)
-    """A cached property that one thread makes while others wait for it: a model is loaded once, however many ask."""
+class locked_cached_property(cached_property[T]):  # noqa: N801 (it is written as a decorator)
+    """A cached property behind one lock for the whole process: a model is loaded once, however many threads ask."""
 
     def __get__(self, instance: object, owner: type | None = None) -> T:  # type: ignore[override]
         with _LOADING:  # once it is made, it hides this property
@@ -56,16 +56,16 @@ def torch_device(device: Device) -> torch.device:
     """The device that ``auto``, ``cpu`` or ``cuda`` means on this machine.
 
     Raises:
-        DependencyMissing: a GPU is asked for, and torch finds none.
+        DependencyError: a GPU is asked for, and torch finds none.
     """
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        raise DependencyMissing("device: cuda is asked for, but torch finds no GPU", hint="write device: auto")
+        raise DependencyError("device: cuda is asked for, but torch finds no GPU", hint="write device: auto")
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def has_quick_bfloat16(device: torch.device) -> bool:
+def has_native_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware."""
     import torch
 
@@ -78,106 +78,109 @@ def has_quick_bfloat16(device: torch.device) -> bool:
     return platform.machine() in ("x86_64", "AMD64") and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
-def spread(work: Callable[[Part], Result], cut: Callable[[int], Sequence[Part]]) -> list[Result]:
-    """The result of ``work`` for each part, computed on all cores; ``cut`` is told for how many threads it cuts.
+def parallel_map(work: Callable[[Part], Result], make_parts: Callable[[int], Sequence[Part]]) -> list[Result]:
+    """Run ``work`` over parts in parallel and return the results in order; ``make_parts(n)`` splits for n threads.
 
-    Each thread uses few of torch's own threads: batches that share all cores wait for each other after every layer, and
-    all the more so while other threads want the cores too. A single part is computed by the caller, with all of them.
-    One call at a time has all cores. A call that comes meanwhile waits for none of its parts: it is cut for one thread,
-    and the system shares the cores out, so that a search does not wait for a run that encodes a thousand samples. The
-    calls of a run itself stand ``in_line``, and behind another one they need not end on all cores at the same time.
+    Only one call at a time uses the main pool. A concurrent call runs unsplit on a side thread, so that a search never
+    waits for a run that encodes a thousand samples. Calls inside ``low_priority()`` queue for the main pool instead.
+    Each thread of a pool has its share of torch's own threads: batches that share all cores wait for each other after
+    every layer. A single part is computed by the caller, with all of torch's threads.
     """
-    given_up = _LINE.given_up
-    before = _CREW.come(waits=given_up is not None)
+    is_cancelled = _STATE.is_cancelled
+    before = _POOL.acquire(wait=is_cancelled is not None)
     if before is None:
-        return aside(lambda: [work(part) for part in cut(1)])
+        return run_single_threaded(lambda: [work(part) for part in make_parts(1)])
     try:
-        parts = cut(1 if before else _CREW.count)
+        parts = make_parts(1 if before else _POOL.size)
         if len(parts) == 1 and not before:
             return [work(parts[0])]
-        return list(_CREW.cores.map(work if given_up is None else partial(_unless, given_up, work), parts))
+        return list(
+            _POOL.main_pool.map(
+                work if is_cancelled is None else partial(_run_unless_cancelled, is_cancelled, work), parts
+            )
+        )
     finally:
-        _CREW.go()
+        _POOL.release()
 
 
-class GivenUp(BaseException):
-    """Nobody wants the result any more."""
+class Cancelled(BaseException):
+    """The result is not wanted any more."""
 
 
 @contextmanager
-def in_line(given_up: Callable[[], bool]) -> Iterator[None]:
-    """What this thread ``spread``s is in no hurry, and has all cores when those before it in the line are done.
+def low_priority(is_cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Within this block ``parallel_map`` waits its turn for the main pool: a run encodes this way.
 
-    So several threads that encode for a run leave no core idle between one call and the next.
+    Several threads that encode for a run then leave no core idle between one call and the next.
 
     Raises:
-        GivenUp: before a part was begun, ``given_up`` said that nobody wants it any more.
+        Cancelled: before a part was begun, ``is_cancelled`` said that nobody wants it any more.
     """
-    _LINE.given_up = given_up
+    _STATE.is_cancelled = is_cancelled
     try:
         yield
     finally:
-        _LINE.given_up = None
+        _STATE.is_cancelled = None
 
 
-def _unless(given_up: Callable[[], bool], work: Callable[[Part], Result], part: Part) -> Result:
-    if given_up():
-        raise GivenUp
+def _run_unless_cancelled(is_cancelled: Callable[[], bool], work: Callable[[Part], Result], part: Part) -> Result:
+    if is_cancelled():
+        raise Cancelled
     return work(part)
 
 
-def aside(work: Callable[[], Result]) -> Result:
-    """The result of ``work``, computed on one thread whatever others do."""
-    return _CREW.others.submit(work).result()
+def run_single_threaded(work: Callable[[], Result]) -> Result:
+    """Run ``work`` on one thread of the side pool, whatever else is computed."""
+    return _POOL.side_pool.submit(work).result()
 
 
-class _Crew:
-    """The threads that compute for all encoders of the process: some for a call that has all cores, some for others."""
+class _ComputePool:
+    """The process's compute threads: a main pool with all cores for one call at a time, a side pool for the others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls = 0
 
-    def come(self, *, waits: bool) -> int | None:
-        """How many calls have all cores before this one; None where it does not wait for them, and has none."""
+    def acquire(self, *, wait: bool) -> int | None:
+        """How many calls are before this one in the main pool; None where it is taken and ``wait`` is false."""
         with self._lock:
-            if self._calls and not waits:
+            if self._calls and not wait:
                 return None
             self._calls += 1
             return self._calls - 1
 
-    def go(self) -> None:
-        """A call that came is done."""
+    def release(self) -> None:
+        """End a call that was acquired."""
         with self._lock:
             self._calls -= 1
 
-    @loaded
-    def count(self) -> int:
-        """How many threads have all cores between them."""
+    @locked_cached_property
+    def size(self) -> int:
+        """How many threads the main pool has."""
         import torch
 
-        keep_freed()
-        return min(int(torch.get_num_threads()), _MOST)
+        retain_freed_memory()
+        return min(int(torch.get_num_threads()), _MAX_THREADS)
 
-    @loaded
-    def cores(self) -> ThreadPoolExecutor:
-        """Those that have all cores."""
-        return self._started(self.count)
+    @locked_cached_property
+    def main_pool(self) -> ThreadPoolExecutor:
+        """The threads that share all cores."""
+        return self._start_pool(self.size)
 
-    @loaded
-    def others(self) -> ThreadPoolExecutor:
-        """Those for whoever comes meanwhile."""
-        return self._started(_BESIDE)
+    @locked_cached_property
+    def side_pool(self) -> ThreadPoolExecutor:
+        """The threads for calls that come while the main pool is taken."""
+        return self._start_pool(_SIDE_THREADS)
 
-    def _started(self, size: int) -> ThreadPoolExecutor:
-        """Threads that have each their share of torch's threads.
+    def _start_pool(self, size: int) -> ThreadPoolExecutor:
+        """Start threads that each have their share of torch's threads.
 
         That number is set by the thread itself, but becomes the default of threads that start later, so it is set back
         as soon as all have started.
         """
         import torch
 
-        before, share = torch.get_num_threads(), torch.get_num_threads() // self.count
+        before, share = torch.get_num_threads(), torch.get_num_threads() // self.size
         started = threading.Barrier(size + 1)
 
         def start() -> None:
@@ -193,10 +196,10 @@ class _Crew:
         return pool
 
 
-class _Line(threading.local):
+class _ThreadState(threading.local):
     """Whether this thread stands in line, and until when."""
 
-    given_up: Callable[[], bool] | None = None
+    is_cancelled: Callable[[], bool] | None = None
 
 
-_CREW, _LINE = _Crew(), _Line()
+_POOL, _STATE = _ComputePool(), _ThreadState()

@@ -19,10 +19,10 @@ from vicinal.errors import PluginError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Tokenizer", "explained", "network", "quiet"]
+__all__ = ["Tokenizer", "errors_as_plugin_error", "load_model", "quiet"]
 
 
-def network(kind: Any, path: Path, device: torch.device, **given: Any) -> Any:
+def load_model(kind: Any, path: Path, device: torch.device, **given: Any) -> Any:
     """A network of one of transformers' classes, in float32 on a device, ready to compute.
 
     Raises:
@@ -30,7 +30,7 @@ def network(kind: Any, path: Path, device: torch.device, **given: Any) -> Any:
     """
     import torch
 
-    with explained(path):
+    with errors_as_plugin_error(path):
         found, told = kind.from_pretrained(
             str(path), local_files_only=True, dtype=torch.float32, output_loading_info=True, **given
         )
@@ -53,7 +53,7 @@ class Tokenizer:
     def __init__(self, path: Path, longest: int, device: torch.device) -> None:
         import transformers
 
-        with explained(path):
+        with errors_as_plugin_error(path):
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(str(path), local_files_only=True)
         self._longest, self._device = longest, device
         self._turn = Lock()
@@ -68,7 +68,7 @@ class Tokenizer:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def errors_as_plugin_error(path: Path) -> Iterator[None]:
     """Quietly; a failure says which folder it is about.
 
     Raises:

@@ -27,7 +27,7 @@ from vicinal import Encoder, Segment, Space, hookimpl
 class Slow(Encoder):
     space = Space(4)
     signature = "slow"
-    window = 10
+    encode_batch_size = 10
 
     def decode(self, item):
         return [Segment(item.content)]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal import BadItem, Item
+from vicinal import Item, ItemError
 from vicinal.config.models import parse_field
-from vicinal.ingest.changes import Change, SeenIds, compare, field_values, fingerprint
+from vicinal.ingest.changes import Change, SeenIds, detect_changes, extract_fields, fingerprint
 from vicinal.stores.records import Entry, Record
 from vicinal.types import item_id
 
@@ -98,7 +98,7 @@ def test_metadata_may_hold_dates_and_whatever_else_becomes_json():
 
 
 def entry_of(item, segments=1):
-    return Entry(Entry.check_of(item.key), fingerprint(item), segments, segments)
+    return Entry(Entry.checksum(item.key), fingerprint(item), segments, segments)
 
 
 def test_items_are_sorted_into_changes_unchanged_and_failures():
@@ -107,7 +107,7 @@ def test_items_are_sorted_into_changes_unchanged_and_failures():
     ledger = {
         item_id("same"): entry_of(same),
         item_id("old"): entry_of(Item("old", "before"), 3),
-        item_id("begun"): entry_of(begun).begun(None),
+        item_id("begun"): entry_of(begun).as_pending(None),
         item_id("taken"): entry_of(Item("another key with this id", "x")),
     }
     asked = []
@@ -119,13 +119,13 @@ def test_items_are_sorted_into_changes_unchanged_and_failures():
     long = Item("ü" * 600, "e", "file:///long")
     odd, vast = Item("odd", "h", "", {"a": object()}), Item("vast", "i" * 4 * 1024 * 1024)
     items = [new, same, old, begun, new, Item("", "f"), long, Item("taken", "g"), odd, vast]
-    changes, unchanged, failures = compare(items, seen := SeenIds(), lookup)
-    assert [(change.item, change.before, change.is_new) for change in changes] == [
+    changes, unchanged, failures = detect_changes(items, seen := SeenIds(), lookup)
+    assert [(change.item, change.previous, change.is_new) for change in changes] == [
         (new, None, True),
         (old, ledger[item_id("old")], False),
         (begun, ledger[item_id("begun")], True),
     ]
-    assert changes[1].entry(2) == Entry(Entry.check_of("old"), fingerprint(old), 2, 2)
+    assert changes[1].entry(2) == Entry(Entry.checksum("old"), fingerprint(old), 2, 2)
     assert unchanged == 1
     assert [(failure.key, failure.stage, failure.message, failure.uri) for failure in failures] == [
         ("(no key)", "read", "the key is empty", ""),
@@ -137,11 +137,11 @@ def test_items_are_sorted_into_changes_unchanged_and_failures():
     ]
     assert len(asked) == 1
     assert seen.contain(np.array([item_id("same"), item_id("never")])).tolist() == [True, False]
-    assert compare([same], seen, lookup)[2][0].message.startswith("the key occurs more than once")
+    assert detect_changes([same], seen, lookup)[2][0].message.startswith("the key occurs more than once")
 
 
 def test_a_key_that_is_no_unicode_is_a_failure_whose_name_can_be_printed():
-    (failure,) = compare([Item("caf\udce9.jpg", "x")], SeenIds(), lambda ids: [])[2]
+    (failure,) = detect_changes([Item("caf\udce9.jpg", "x")], SeenIds(), lambda ids: [])[2]
     assert (failure.key, failure.message) == ("caf\\udce9.jpg", "the key is not valid Unicode")
 
 
@@ -149,7 +149,7 @@ def test_a_key_that_is_no_unicode_is_a_failure_whose_name_can_be_printed():
 
 
 def values(metadata, **types):
-    return field_values(Item("k", "x", "", metadata), {name: parse_field(text) for name, text in types.items()})
+    return extract_fields(Item("k", "x", "", metadata), {name: parse_field(text) for name, text in types.items()})
 
 
 def test_fields_are_read_from_metadata_as_their_types_say():
@@ -176,7 +176,7 @@ def test_fields_are_read_from_metadata_as_their_types_say():
     ],
 )
 def test_a_value_that_a_field_cannot_hold_is_a_bad_item(type, value):
-    with pytest.raises(BadItem, match=r"^field 'f' (is|has) "):
+    with pytest.raises(ItemError, match=r"^field 'f' (is|has) "):
         values({"f": value}, f=type)
 
 

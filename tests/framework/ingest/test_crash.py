@@ -117,12 +117,12 @@ def assert_exact(things, report):
     assert (report.seen, report.failed, report.rows, report.warnings) == (len(items), 0, len(expected), [])
     assert things.failures() == []
 
-    found = [row["id"] for batch in things.vectors.rows(["id"]) for row in batch]
+    found = [row["id"] for batch in things.vectors.iter_rows(["id"]) for row in batch]
     assert len(found) == len(set(found)) == things.vectors.count() == len(expected)
     assert set(found) == set(expected)
     ids = random.Random(1).sample(found, 500)
     wanted = things.encoder.encode([expected[id_] for id_ in ids])
-    stored = things.vectors.vectors(ids)
+    stored = things.vectors.fetch_vectors(ids)
     assert np.allclose(wanted, [stored[id_] for id_ in ids], atol=1e-6)
 
     ids = {item_id(item.key): item for item in items}
@@ -133,7 +133,11 @@ def assert_exact(things, report):
     assert ledger.keys() == ids.keys()
     for id_, item in ids.items():
         count = len(segments[item.key])
-        assert (ledger[id_].fingerprint, ledger[id_].segments, ledger[id_].counted) == (fingerprint(item), count, count)
+        assert (ledger[id_].fingerprint, ledger[id_].segments, ledger[id_].counted_segments) == (
+            fingerprint(item),
+            count,
+            count,
+        )
     state = things.metadata.state()
     assert (state["items"], state["rows"]) == (len(items), len(expected))
     check = things.check()

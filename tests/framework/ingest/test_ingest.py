@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vicinal import VicinalError
-from vicinal.errors import StoreMismatch, TooManyFailures, UnknownItem
+from vicinal.errors import StoreMismatchError, TooManyFailuresError, UnknownItemError
 from vicinal.ingest import changes
 from vicinal.ingest import run as ingest
 from vicinal.search import searcher as search
@@ -115,7 +115,7 @@ def test_a_run_that_fails_prunes_nothing(lite):
     things = lite.solution(extra="ingest: {max_failures: 0}")
     things.ingest()
     lite.write([*ROWS[:10], ("b", "bad text", 1)])
-    with pytest.raises(TooManyFailures):
+    with pytest.raises(TooManyFailuresError):
         things.ingest(prune=True)
     assert things.vectors.count() == 50
 
@@ -129,7 +129,9 @@ def test_more_failures_than_allowed_stop_a_run_and_what_was_done_is_kept(lite):
     bad = [(f"b{number}", "bad text", 1) for number in range(4)]
     lite.write([*good[:1_000], *bad, *good[1_000:]])
     things = lite.solution(encoder="{type: hashed, window: 10, pause: 0.01}", extra="ingest: {max_failures: 3}")
-    with pytest.raises(TooManyFailures, match=r"4 of \d,?\d+ items failed, more than ingest.max_failures: 3") as error:
+    with pytest.raises(
+        TooManyFailuresError, match=r"4 of \d,?\d+ items failed, more than ingest.max_failures: 3"
+    ) as error:
         things.ingest()
     assert "`vicinal failures` lists them" in error.value.hint
     done = things.status()["items"]
@@ -147,11 +149,11 @@ def test_a_budget_may_be_a_share_of_what_was_seen(lite):
     allowed = lite.solution(extra="ingest: {max_failures: 10%}").ingest()
     assert (allowed.failed, allowed.new) == (5, 45)
     things = lite.solution("others", extra="ingest: {max_failures: 9.9%}")
-    with pytest.raises(TooManyFailures, match=r"5 of 50 items failed, more than ingest.max_failures: 9.9%"):
+    with pytest.raises(TooManyFailuresError, match=r"5 of 50 items failed, more than ingest.max_failures: 9.9%"):
         things.ingest()
     assert things.status()["items"] == 45  # a share of few items is judged at the end
     assert things.search("text 1", limit=1)[0].key == "k1"
-    with pytest.raises(TooManyFailures):
+    with pytest.raises(TooManyFailuresError):
         things.ingest(limit=49)
 
 
@@ -251,9 +253,9 @@ def test_two_keys_of_one_id_are_never_mixed(lite, monkeypatch):
         (failure,) = things.failures()
         assert (failure.key, failure.message) == ("k2", "its id is that of another key; rename one of the two")
     assert [hit.key for hit in things.search("text 1")] == ["k1", "k3"]
-    with pytest.raises(UnknownItem):
+    with pytest.raises(UnknownItemError):
         things.search("@k2")
-    with pytest.raises(UnknownItem):
+    with pytest.raises(UnknownItemError):
         things.remove(["k2"])
     assert things.status()["items"] == 2
 
@@ -275,7 +277,7 @@ def test_another_encoder_or_other_fields_are_refused(lite):
     for what, given in changed.items():
         other = lite.solution(**given)
         for use in (other.ingest, lambda other=other: other.search("text 1"), lambda other=other: other.remove(["k1"])):
-            with pytest.raises(StoreMismatch) as error:
+            with pytest.raises(StoreMismatchError) as error:
                 use()
             assert str(error.value) == f"'things' was built with {what}"
         assert error.value.hint.startswith("change the YAML back, give the solution a new name, or `vicinal drop`")
@@ -291,10 +293,12 @@ def test_another_milvus_with_the_same_redis_is_refused(lite):
     things.ingest()
     things.close()
     other = lite.solution(extra="stores: {milvus: other.db}")
-    with pytest.raises(StoreMismatch, match="knows 50 items of 'things', which this Milvus does not have") as error:
+    with pytest.raises(
+        StoreMismatchError, match="knows 50 items of 'things', which this Milvus does not have"
+    ) as error:
         other.ingest()
     assert "set MILVUS_URI" in error.value.hint
-    with pytest.raises(StoreMismatch):
+    with pytest.raises(StoreMismatchError):
         other.search("text 1")
     other.close()
     assert lite.solution().ingest().unchanged == 50

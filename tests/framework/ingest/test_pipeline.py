@@ -10,7 +10,7 @@ import pytest
 from encoders import Hashed
 from ingest_helpers import ROWS, Listed, Observer, assert_exact, items
 from vicinal import Item, Segment
-from vicinal.errors import DependencyMissing, PluginError
+from vicinal.errors import DependencyError, PluginError
 
 # --- what observers are told
 
@@ -38,18 +38,18 @@ def test_observers_are_told_of_every_item_once(lite):
 class Meeting(Hashed):
     """Each call of ``encode`` waits a while for another one; knows how many there were at once."""
 
-    concurrent = False
+    encode_is_thread_safe = False
 
     def __init__(self, concurrent):
         super().__init__()
-        self.concurrent, self.at_once, self._now, self._changed = concurrent, 0, 0, threading.Condition()
+        self.encode_is_thread_safe, self.at_once, self._now, self._changed = concurrent, 0, 0, threading.Condition()
 
     def encode(self, samples):
         with self._changed:
             self._now += 1
             self.at_once = max(self.at_once, self._now)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self.at_once > 1, timeout=60 if self.concurrent else 0.05)
+            self._changed.wait_for(lambda: self.at_once > 1, timeout=60 if self.encode_is_thread_safe else 0.05)
             self._now -= 1
         return super().encode(samples)
 
@@ -206,10 +206,10 @@ class ReadsMany(Decoding):
 def test_a_decoder_without_what_it_needs_ends_the_run_and_what_was_done_is_kept(lite, encoder):
     things = lite.solution(extra="ingest: {batch: 20}")
     things.encoder = encoder()
-    missing = DependencyMissing("the weights are gone", hint="fetch them")
+    missing = DependencyError("the weights are gone", hint="fetch them")
     beyond = [Item(f"x{number}", missing, version="1") for number in range(100)]
     things.source = Listed([*items(200), Item("bad", "bad text"), *beyond])
-    with pytest.raises(DependencyMissing, match="the weights are gone") as error:
+    with pytest.raises(DependencyError, match="the weights are gone") as error:
         things.ingest()
     assert (error.value.hint, error.value.exit_code) == ("fetch them", 4)
     assert {failure.key for failure in things.failures()} <= {"bad"}

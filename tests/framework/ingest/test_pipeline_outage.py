@@ -14,7 +14,7 @@ from ingest_helpers import Listed, Observer, assert_exact, items
 from proxy import Proxy
 from servers import end, free_port, wait_for_port, wait_until
 from vicinal import Item, hookimpl
-from vicinal.errors import StoreUnreachable
+from vicinal.errors import StoreUnreachableError
 from vicinal.ingest import worker_group
 from vicinal.stores import milvus
 from vicinal.stores.local import redis_server
@@ -62,7 +62,7 @@ def reachable(things):
     """Whether Milvus answers; its client waits a while before it tries again to connect."""
     try:
         return things.vectors.exists()
-    except StoreUnreachable:
+    except StoreUnreachableError:
         return False
 
 
@@ -100,7 +100,7 @@ def test_a_redis_that_stays_away_ends_the_run_with_what_is_done_committed(lite, 
     lite.manager.register(Observer(own_redis.kill), "observer")
     things = slow(lite, own_redis.url, 1_500)
     started = time.monotonic()
-    with pytest.raises(StoreUnreachable, match=f"Redis at {own_redis.url} does not answer"):
+    with pytest.raises(StoreUnreachableError, match=f"Redis at {own_redis.url} does not answer"):
         things.ingest()
     assert time.monotonic() - started < 10
     own_redis.start()
@@ -161,7 +161,7 @@ def test_a_milvus_that_stays_away_ends_the_run_with_what_is_done_committed(wired
     things, wire = wired
     manager.register(Observer(wire.cut), "observer")
     started = time.monotonic()
-    with pytest.raises(StoreUnreachable, match=r"Milvus at .* does not answer"):
+    with pytest.raises(StoreUnreachableError, match=r"Milvus at .* does not answer"):
         things.ingest()
     assert time.monotonic() - started < 15
     wire.mend()

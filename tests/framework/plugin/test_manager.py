@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from vicinal import Encoder, Item, Segment, Space, hookimpl
-from vicinal.errors import DependencyMissing, ExitCode, PluginError
+from vicinal.errors import DependencyError, ExitCode, PluginError
 from vicinal.plugin.manager import Manager, create_manager
 from vicinal.types import Failure
 
@@ -178,7 +178,7 @@ def test_a_hint_prefers_what_the_plugin_says_to_install(manager):
 
 def test_building_what_misses_a_package_says_how_to_get_it(manager):
     manager.register(encoder_plugin("length", requires=["no_such"], install="vicinal[text]"), "mine")
-    with pytest.raises(DependencyMissing, match="encoder 'length' needs no_such, which is not installed") as caught:
+    with pytest.raises(DependencyError, match="encoder 'length' needs no_such, which is not installed") as caught:
         manager.encoders.build("length", None)
     assert caught.value.hint == 'pip install "vicinal[text]"'
     assert caught.value.exit_code == ExitCode.PLUGIN_MISSING == 4

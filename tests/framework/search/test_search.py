@@ -12,8 +12,8 @@ import pytest
 
 from search_helpers import ROWS, keys, vectors_of
 from servers import ROOT
-from vicinal import BadItem, Reranker, VicinalError, hookimpl
-from vicinal.errors import FilterError, UnknownItem
+from vicinal import ItemError, Reranker, VicinalError, hookimpl
+from vicinal.errors import FilterError, UnknownItemError
 
 
 @pytest.fixture
@@ -77,11 +77,11 @@ def test_a_search_answers_what_comparing_with_everything_answers(things):
     assert keys(things.search("@k7", limit=300)) == expected[0][1:]
     mixed = things.search(["@k7", "text 8", "@k8"], limit=4)
     assert [keys(hits) for hits in mixed] == [expected[0][1:5], expected[2][:4], expected[2][1:5]]
-    with pytest.raises(UnknownItem, match="no item has the key 'K7'") as error:
+    with pytest.raises(UnknownItemError, match="no item has the key 'K7'") as error:
         things.search(["text 7", "@K7"])
     assert error.value.hint == "write a text that begins with @ as \\@…; keys are case-sensitive"
 
-    with pytest.raises(BadItem, match="the text says bad"):
+    with pytest.raises(ItemError, match="the text says bad"):
         things.search("a bad query")
     assert keys(things.search(Path("text 7"), limit=1)) == ["k7"]
 
@@ -92,7 +92,7 @@ def test_a_text_that_begins_with_at_is_written_with_a_backslash(lite):
     things.ingest()
     assert keys(things.search("\\@home", limit=1)) == ["k"]
     assert keys(things.search("@@", limit=1)) != ["@"]
-    with pytest.raises(UnknownItem):
+    with pytest.raises(UnknownItemError):
         things.search("@home")
 
 
@@ -158,19 +158,19 @@ def test_a_search_before_anything_is_indexed_says_so(lite):
 
 
 def test_a_search_after_an_interrupted_first_ingest_builds_the_index(workshop):
-    class Interrupted(Exception):
+    class InterruptedByTestError(Exception):
         pass
 
     class Interrupting:
         @hookimpl
         def batch_written(self, new):
-            raise Interrupted
+            raise InterruptedByTestError
 
     workshop.write(ROWS)
     interrupting = Interrupting()
     workshop.manager.register(interrupting, "interrupting")
     things = workshop.solution("interrupted")
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedByTestError):
         things.ingest()
     state = things.metadata.state()
     assert ("index" in state) != things.vectors.embedded  # a server has its exact index before the rows

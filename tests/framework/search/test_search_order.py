@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search_helpers import ROWS, keys, vectors_of
-from vicinal.errors import FilterError, UnsupportedByEngine
+from vicinal.errors import FilterError, UnsupportedByEngineError
 
 # --- metrics
 
@@ -144,7 +144,7 @@ def test_hybrid_is_refused_where_the_engine_knows_no_words(milvus_server, redis_
     lite.write(ROWS)
     things = lite.solution("hybrid", extra="hybrid: true")
     lite._made.clear()
-    with pytest.raises(UnsupportedByEngine, match=r"Milvus 2\.3\.5 has no full-text index") as error:
+    with pytest.raises(UnsupportedByEngineError, match=r"Milvus 2\.3\.5 has no full-text index") as error:
         things.ingest()
     assert "rerank: {type: keywords}" in error.value.hint
     assert things.metadata.state() == {}

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vicinal.server.api_errors import Problem
-from vicinal.server.batching import AT_ONCE, Gatherer
+from vicinal.server.api_errors import ApiError
+from vicinal.server.batching import AT_ONCE, QueryBatcher
 from vicinal.server.settings import Settings
-from vicinal.types import Ask
+from vicinal.types import SearchRequest
 
 SECONDS = 30
 
@@ -47,7 +47,7 @@ def run(answers, scene, **settings):
     with ThreadPoolExecutor(AT_ONCE) as threads:
 
         async def play():
-            gatherer = Gatherer(answers, threads, Settings(**settings), sizes.append)
+            gatherer = QueryBatcher(answers, threads, Settings(**settings), sizes.append)
             async with asyncio.timeout(SECONDS):
                 return await scene(gatherer)
 
@@ -55,7 +55,7 @@ def run(answers, scene, **settings):
 
 
 def asks(*queries):
-    return [Ask(query) for query in queries]
+    return [SearchRequest(query) for query in queries]
 
 
 def test_queries_that_come_together_are_answered_together(answers):
@@ -116,7 +116,7 @@ def test_more_than_max_waiting_are_turned_away(answers):
         found = await asyncio.gather(*(gatherer.ask(asks(query)) for query in "abc"), return_exceptions=True)
         return [type(one) for one in found]
 
-    assert run(answers, scene, max_waiting=2)[0] == [list, list, Problem]
+    assert run(answers, scene, max_waiting=2)[0] == [list, list, ApiError]
 
 
 def test_a_batch_that_fails_fails_alone(answers):

@@ -14,7 +14,7 @@ import pytest
 from inprocess_server import problem, serving
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
-from vicinal.server.service import Served, _title
+from vicinal.server.service import SolutionService, _title
 
 
 def test_a_solution_is_described_as_a_face_needs_it(texts):
@@ -133,7 +133,7 @@ def test_a_defect_is_logged_and_not_told(texts, monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("a secret of ours")
 
-    monkeypatch.setattr(Served, "record", fail)
+    monkeypatch.setattr(SolutionService, "record", fail)
     answer = texts.get("/api/things/items/k1")
     assert "secret" not in str(problem(answer, 500))
     assert "a secret of ours" in caplog.text

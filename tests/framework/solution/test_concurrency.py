@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vicinal import BadItem, Item, hookimpl
-from vicinal.errors import FilterError, NothingIndexed, StoreBusy, UnknownItem
-from vicinal.solution.rwlock import Gate
-from vicinal.types import Ask
+from vicinal import Item, ItemError, hookimpl
+from vicinal.errors import FilterError, NothingIndexedError, StoreBusyError, UnknownItemError
+from vicinal.solution.rwlock import ReadWriteLock
+from vicinal.types import SearchRequest
 
 ROWS = [(f"k{number}", f"text {number}", 2000 + number % 10) for number in range(200)]
 YEAR = "fields: {year: 'int64 = 0'}"
@@ -39,19 +39,19 @@ class OnBatch:
 
 def test_queries_of_several_users_are_answered_together_and_fail_alone(things):
     asks = [
-        Ask("text 7", 3),
-        Ask("bad query", 3),
-        Ask("spoil query", 3),
-        Ask("@nobody", 3),
-        Ask("text 8", 5, "year > 2007"),
-        Ask("text 9", 3, "no such year"),
-        Ask("@k7", 1),
+        SearchRequest("text 7", 3),
+        SearchRequest("bad query", 3),
+        SearchRequest("spoil query", 3),
+        SearchRequest("@nobody", 3),
+        SearchRequest("text 8", 5, "year > 2007"),
+        SearchRequest("text 9", 3, "no such year"),
+        SearchRequest("@k7", 1),
     ]
-    answers = things.answer(asks)
+    answers = things.search_many(asks)
     alone = [things.search("text 7", 3), things.search("text 8", 5, "year > 2007"), things.search("@k7", 1)]
     assert [[hit.key for hit in answers[n]] for n in (0, 4, 6)] == [[hit.key for hit in one] for one in alone]
-    assert [type(answers[n]) for n in (1, 2, 3, 5)] == [BadItem, BadItem, UnknownItem, FilterError]
-    assert things.answer([]) == []
+    assert [type(answers[n]) for n in (1, 2, 3, 5)] == [ItemError, ItemError, UnknownItemError, FilterError]
+    assert things.search_many([]) == []
 
 
 def test_answers_come_from_one_encode_and_one_search_for_those_alike(things, monkeypatch):
@@ -61,7 +61,7 @@ def test_answers_come_from_one_encode_and_one_search_for_those_alike(things, mon
     monkeypatch.setattr(
         things.vectors, "search", lambda vectors, *a, **k: searched.append(len(vectors)) or search(vectors, *a, **k)
     )
-    things.answer([Ask(f"text {n}", 3, "year > 2003" if n % 2 else "") for n in range(8)])
+    things.search_many([SearchRequest(f"text {n}", 3, "year > 2003" if n % 2 else "") for n in range(8)])
     assert encoded == [8]
     assert sorted(searched) == [4, 4]
 
@@ -91,7 +91,7 @@ def test_searches_go_on_while_a_run_writes_and_see_what_it_wrote(workshop, thing
 
 def test_a_concurrent_encoder_is_called_by_searches_while_a_run_encodes(workshop, things, monkeypatch):
     workshop.write([*ROWS, ("new", "new", 1)])
-    monkeypatch.setattr(type(things.encoder), "concurrent", True)
+    monkeypatch.setattr(type(things.encoder), "encode_is_thread_safe", True)
     encoding, asked, encode = threading.Event(), threading.Event(), things.encoder.encode
 
     def slow(samples):
@@ -128,7 +128,7 @@ def test_the_encoder_is_called_by_one_thread_at_a_time(things, monkeypatch):
 def test_a_first_run_is_searched_on_a_server_while_it_goes_on_and_on_an_embedded_engine_when_it_has_ended(workshop):
     workshop.write(ROWS)
     things = workshop.solution()
-    with pytest.raises(NothingIndexed, match="nothing is indexed"):
+    with pytest.raises(NothingIndexedError, match="nothing is indexed"):
         things.search("text 7")
     answers = []
 
@@ -136,7 +136,7 @@ def test_a_first_run_is_searched_on_a_server_while_it_goes_on_and_on_an_embedded
         try:
             things.search("text 7")
             answers.append("searched")
-        except NothingIndexed as error:
+        except NothingIndexedError as error:
             assert "being indexed for the first time" in str(error)
             answers.append("refused")
 
@@ -168,7 +168,7 @@ def test_an_item_added_by_hand_is_found_and_stays_when_the_source_is_pruned(thin
     assert (best.key, best.metadata) == ("mine", {"year": 1999})
     assert things.check().sound
     assert things.remove(["mine"]) == 1
-    assert things.metadata.owned() == set()
+    assert things.metadata.manual_ids() == set()
 
 
 def test_an_item_that_the_source_comes_to_have_is_the_sources(workshop, things):
@@ -187,11 +187,11 @@ def test_the_first_item_of_a_solution_may_be_added_by_hand(workshop):
 
 def test_an_item_that_cannot_be_added_leaves_nothing_behind(things):
     for content in ("bad text", "crash text", "spoil text"):
-        with pytest.raises(BadItem):
+        with pytest.raises(ItemError):
             things.add(Item("k1", content))
-    with pytest.raises(BadItem, match="field 'year' is no int64"):
+    with pytest.raises(ItemError, match="field 'year' is no int64"):
         things.add(Item("k1", "text", metadata={"year": "soon"}))
-    with pytest.raises(BadItem, match="key is empty"):
+    with pytest.raises(ItemError, match="key is empty"):
         things.add(Item("", "text"))
     assert things.failures() == []
     assert things.search("text 1", limit=1)[0].key == "k1"
@@ -203,7 +203,7 @@ def test_nothing_is_added_while_a_run_writes(things, workshop):
     refused = []
 
     def add():
-        with pytest.raises(StoreBusy):
+        with pytest.raises(StoreBusyError):
             things.add(Item("mine", "a text of mine"))
         refused.append(True)
 
@@ -225,16 +225,16 @@ def test_every_item_is_on_one_page_and_only_there(things):
 
 
 def test_a_gate_lets_many_pass_and_closes_when_they_are_through():
-    gate = Gate()
+    gate = ReadWriteLock()
     inside, leave, closed = threading.Barrier(3), threading.Event(), threading.Event()
 
     def go_through():
-        with gate.passing():
+        with gate.read():
             inside.wait(10)
             leave.wait(10)
 
     def close():
-        with gate.closed(), gate.closed(), gate.passing():
+        with gate.write(), gate.write(), gate.read():
             closed.set()
 
     with ThreadPoolExecutor(3) as pool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sample_solution import ITEMS, ROWS, SEGMENTS, SOUND, begin_a_write, found
-from vicinal.errors import StoreMismatch, UnknownItem
+from vicinal.errors import StoreMismatchError, UnknownItemError
 from vicinal.stores.records import Record
 from vicinal.types import item_id
 
@@ -119,7 +119,7 @@ def test_a_check_of_nothing_is_sound(lite):
 
 
 def test_remove_takes_items_out_everywhere_and_drop_takes_out_everything(things):
-    with pytest.raises(UnknownItem, match=r"^not indexed: K1, nobody$"):
+    with pytest.raises(UnknownItemError, match=r"^not indexed: K1, nobody$"):
         things.remove(["k2", "K1", "nobody"])
     assert found(things.check()) == SOUND  # an unknown key removes nothing
     assert things.remove([]) == 0
@@ -129,7 +129,7 @@ def test_remove_takes_items_out_everywhere_and_drop_takes_out_everything(things)
     assert found(things.check()) == {"items": ITEMS - 2, "rows": SEGMENTS - 6, "sound": True}
     assert things.metadata.records([item_id("k2")]) == [None]
     assert "k2" not in [hit.key for hit in things.search("w2n1", limit=ITEMS)]
-    with pytest.raises(UnknownItem):
+    with pytest.raises(UnknownItemError):
         things.search("@k2")
     report = things.ingest()  # they are in the source still
     assert (report.new, report.rows) == (2, SEGMENTS)
@@ -151,7 +151,7 @@ def test_a_drop_that_was_interrupted_can_be_repeated(lite):
     things = lite.solution(encoder="{type: words}")
     things.ingest()
     things.vectors._client.drop_alias(things.vectors.alias)
-    with pytest.raises(StoreMismatch, match="which this Milvus does not have"):
+    with pytest.raises(StoreMismatchError, match="which this Milvus does not have"):
         things.ingest()
     assert things.drop() == ITEMS
     assert things.vectors._client.list_collections() == []

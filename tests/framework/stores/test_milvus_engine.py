@@ -6,14 +6,14 @@ import pytest
 
 from milvus_helpers import BITS, FLOATS, index_for, items, rows_of, vectors_of
 from vicinal.config.models import IndexConfig
-from vicinal.errors import StoreError, UnsupportedByEngine
+from vicinal.errors import StoreError, UnsupportedByEngineError
 from vicinal.stores import index_builder
 from vicinal.stores.milvus import Schema, VectorStore
-from vicinal.stores.milvus_engine import Engine, Index, choose_index
+from vicinal.stores.milvus_engine import Index, MilvusEngine, choose_index
 from vicinal.types import Space
 
-LITE, NEWER = Engine("Milvus Lite", (3, 2, 2)), Engine("Milvus", (2, 6, 4))
-SERVER = Engine("Milvus", (2, 3, 5), disk_index=False)
+LITE, NEWER = MilvusEngine("Milvus Lite", (3, 2, 2)), MilvusEngine("Milvus", (2, 6, 4))
+SERVER = MilvusEngine("Milvus", (2, 3, 5), disk_index=False)
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,13 @@ SERVER = Engine("Milvus", (2, 3, 5), disk_index=False)
     [
         ("milvus_lite-3.2.2", LITE, "Milvus Lite 3.2.2"),
         ("v2.3.5-lite", SERVER, "Milvus 2.3.5"),
-        ("v2.3.5", Engine("Milvus", (2, 3, 5)), "Milvus 2.3.5"),
+        ("v2.3.5", MilvusEngine("Milvus", (2, 3, 5)), "Milvus 2.3.5"),
         ("v2.6.4", NEWER, "Milvus 2.6.4"),
-        ("2.5.0-dev-abc123", Engine("Milvus", (2, 5, 0)), "Milvus 2.5.0"),
+        ("2.5.0-dev-abc123", MilvusEngine("Milvus", (2, 5, 0)), "Milvus 2.5.0"),
     ],
 )
 def test_an_engine_is_known_by_what_it_says(text, engine, name):
-    assert Engine.parse(text) == engine
+    assert MilvusEngine.parse(text) == engine
     assert str(engine) == name
 
 
@@ -100,7 +100,7 @@ def test_ef_is_never_below_the_number_of_hits():
     ],
 )
 def test_an_index_that_an_engine_cannot_build_is_refused(engine, space, config, message):
-    with pytest.raises(UnsupportedByEngine) as error:
+    with pytest.raises(UnsupportedByEngineError) as error:
         choose_index(IndexConfig(**config), space, engine, 0)
     assert str(error.value) == message
     assert error.value.hint
@@ -109,7 +109,7 @@ def test_an_index_that_an_engine_cannot_build_is_refused(engine, space, config, 
 def assert_refused_before_anything_is_created(workshop, encoder, index):
     workshop.write([("k", "some text", 1)])
     things = workshop.solution(f"refused-{encoder}", encoder=f"{{type: {encoder}}}", extra=f"index: {index}")
-    with pytest.raises(UnsupportedByEngine):
+    with pytest.raises(UnsupportedByEngineError):
         things.ingest()
     assert things.metadata.state() == {}
     assert not [name for name in things.vectors._client.list_collections() if "refused" in name]
@@ -163,6 +163,6 @@ def test_an_index_that_a_server_tries_to_build_for_ever_is_given_up(milvus_serve
 
 
 def test_full_text_is_refused_where_the_engine_has_none(milvus_server):
-    with pytest.raises(UnsupportedByEngine, match=r"Milvus 2\.3\.5 has no full-text index") as error:
+    with pytest.raises(UnsupportedByEngineError, match=r"Milvus 2\.3\.5 has no full-text index") as error:
         VectorStore("test", milvus_server, Schema(FLOATS, False, {}, hybrid=True))
     assert "rerank: {type: keywords}" in error.value.hint

@@ -27,15 +27,15 @@ def store(redis_url, tmp_path):
 
 def test_an_item_is_known_once_it_is_committed(store):
     id_ = item_id("k")
-    assert (store.lookup([id_]), store.records([id_])) == ([None], [None])
+    assert (store.ledger_entries([id_]), store.records([id_])) == ([None], [None])
     begin(store, "k", 3)
-    assert store.lookup([id_]) == [Entry(Entry.check_of("k"), bytes(12), 3, 0)]
-    assert not store.lookup([id_])[0].finished
+    assert store.ledger_entries([id_]) == [Entry(Entry.checksum("k"), bytes(12), 3, 0)]
+    assert not store.ledger_entries([id_])[0].finished
     assert store.records([id_, item_id("other")]) == [record("k"), None]
     assert counts(store) == (0, 0)
     commit(store, "k", 3)
-    assert store.lookup([id_]) == [entry("k", 3)]
-    assert store.lookup([id_])[0].finished
+    assert store.ledger_entries([id_]) == [entry("k", 3)]
+    assert store.ledger_entries([id_])[0].finished
     assert counts(store) == (1, 3)
 
 
@@ -45,7 +45,7 @@ def test_counts_are_exact_after_a_crash_between_begin_and_commit_and_a_repeat(st
     index(store, "new", 2)
     assert counts(store) == (1, 2)
     begin(store, "new", 1)  # an update to one segment, and a crash: Milvus may hold two rows or one
-    assert store.lookup([item_id("new")]) == [Entry(Entry.check_of("new"), bytes(12), 2, 2)]
+    assert store.ledger_entries([item_id("new")]) == [Entry(Entry.checksum("new"), bytes(12), 2, 2)]
     assert counts(store) == (1, 2)
     index(store, "new", 1)
     assert counts(store) == (1, 1)
@@ -60,7 +60,7 @@ def test_a_commit_whose_answer_is_lost_counts_once(store, redis_url):
         commit(far, "k", 2)  # the client sends it again by itself
         assert counts(store) == (1, 2)
         wire.lose_answer_to(item_id("k").to_bytes(8, "big"))
-        far.forget([item_id("k")])
+        far.delete([item_id("k")])
         assert counts(store) == (0, 0)
 
 
@@ -68,16 +68,16 @@ def test_forget_takes_an_item_out_of_ledger_metadata_and_counts(store):
     for key, segments in (("a", 1), ("b", 2), ("c", 3)):
         index(store, key, segments)
     begin(store, "d", 5)
-    store.forget([item_id("b"), item_id("d"), item_id("never there")])
-    assert store.lookup([item_id(key) for key in "abcd"]) == [entry("a", 1), None, entry("c", 3), None]
+    store.delete([item_id("b"), item_id("d"), item_id("never there")])
+    assert store.ledger_entries([item_id(key) for key in "abcd"]) == [entry("a", 1), None, entry("c", 3), None]
     assert store.records([item_id("b")]) == [None]
     assert counts(store) == (2, 4)
 
 
 def test_reopen_makes_the_next_run_do_an_item_again_and_keeps_its_count(store):
     index(store, "a", 2)
-    store.reopen({item_id("a"): entry("a", 2)})
-    assert store.lookup([item_id("a")]) == [Entry(Entry.check_of("a"), bytes(12), 2, 2)]
+    store.mark_pending({item_id("a"): entry("a", 2)})
+    assert store.ledger_entries([item_id("a")]) == [Entry(Entry.checksum("a"), bytes(12), 2, 2)]
     index(store, "a", 2)
     assert counts(store) == (1, 2)
 

@@ -140,7 +140,7 @@ def test_nearest_is_exact_whatever_the_fingerprints(fingerprints, queries, limit
     engine = InMemory(fingerprints)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tanimoto, "MAX_LIMIT", most)
-        answers = tanimoto.nearest(engine, [as_vector(query) for query in queries], limit, "odd" if odd else "")
+        answers = tanimoto.search_exact(engine, [as_vector(query) for query in queries], limit, "odd" if odd else "")
     for query, answer in zip(queries, answers, strict=True):
         assert [1 - candidate.distance for candidate in answer] == pytest.approx(engine.exact(query, limit, odd))
         assert len({candidate.item for candidate in answer}) == len(answer)
@@ -155,22 +155,22 @@ def test_where_milvus_returns_too_few_it_is_searched_by_number_of_bits(monkeypat
     hidden = {0, *range(2_000, 2_129)}
     engine = InMemory([*long, hidden])
     assert hidden not in [engine.fingerprints[int(c.item[1:])] for c in engine([as_vector(query)], 32, "")[0]]
-    (answer,) = tanimoto.nearest(engine, [as_vector(query)], 2)
+    (answer,) = tanimoto.search_exact(engine, [as_vector(query)], 2)
     assert [candidate.item for candidate in answer] == ["f040", "f000"]
     assert [1 - candidate.distance for candidate in answer] == pytest.approx([1 / 131, 2 / 501])
 
 
 def test_few_candidates_are_fetched_where_few_are_enough():
     engine = InMemory([{number, number + 1} for number in range(30)])
-    (answer,) = tanimoto.nearest(engine, [as_vector({3, 4})], 2)
+    (answer,) = tanimoto.search_exact(engine, [as_vector({3, 4})], 2)
     assert engine.calls == 1
     assert (answer[0].item, answer[0].distance) == ("f003", 0)
 
 
 def test_no_query_and_no_fingerprint():
-    assert tanimoto.nearest(InMemory([]), [], 5) == []
-    assert tanimoto.nearest(InMemory([]), [as_vector({1})], 5) == [[]]
-    assert tanimoto.nearest(InMemory([{1}]), [{}], 5) == [[]]
+    assert tanimoto.search_exact(InMemory([]), [], 5) == []
+    assert tanimoto.search_exact(InMemory([]), [as_vector({1})], 5) == [[]]
+    assert tanimoto.search_exact(InMemory([{1}]), [{}], 5) == [[]]
 
 
 def test_a_fingerprint_without_a_bit_is_a_failure_and_finds_nothing(workshop):

@@ -8,7 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from vicinal.toolkit.torch_runtime import GivenUp, aside, in_line, loaded, spread
+from vicinal.toolkit.torch_runtime import (
+    Cancelled,
+    locked_cached_property,
+    low_priority,
+    parallel_map,
+    run_single_threaded,
+)
 
 SECONDS = 60
 
@@ -20,23 +26,23 @@ def threads_of_torch(_=None):
 def test_each_of_several_parts_has_a_share_of_the_threads_of_torch():
     before = torch.get_num_threads()
     cores = []
-    found = spread(threads_of_torch, lambda threads: cores.append(threads) or range(8))
+    found = parallel_map(threads_of_torch, lambda threads: cores.append(threads) or range(8))
     assert cores == [min(before, 8)]
     assert {number for _, number in found} == {max(1, before // cores[0])}
     assert all(name.startswith("vicinal-compute") for name, _ in found)
-    assert aside(threads_of_torch)[1] == max(1, before // cores[0])
+    assert run_single_threaded(threads_of_torch)[1] == max(1, before // cores[0])
 
 
 def test_a_single_part_has_all_threads_of_torch_and_they_are_left_as_they_were():
     before = torch.get_num_threads()
-    assert spread(threads_of_torch, lambda _: [0]) == [(threading.current_thread().name, before)]
+    assert parallel_map(threads_of_torch, lambda _: [0]) == [(threading.current_thread().name, before)]
     with ThreadPoolExecutor(1) as other:
         assert other.submit(torch.get_num_threads).result() == before
     assert torch.get_num_threads() == before
 
 
 def test_results_come_in_the_order_of_the_parts():
-    assert spread(lambda part: part * 10, lambda _: list(range(50))) == [part * 10 for part in range(50)]
+    assert parallel_map(lambda part: part * 10, lambda _: list(range(50))) == [part * 10 for part in range(50)]
 
 
 def test_a_call_that_comes_meanwhile_waits_for_no_part_of_another():
@@ -47,24 +53,24 @@ def test_a_call_that_comes_meanwhile_waits_for_no_part_of_another():
         assert go_on.wait(SECONDS)
 
     with ThreadPoolExecutor(1) as other:
-        first = other.submit(spread, wait, lambda _: range(50))
+        first = other.submit(parallel_map, wait, lambda _: range(50))
         assert begun.wait(SECONDS)
         cut_for = []
-        assert spread(str, lambda threads: cut_for.append(threads) or [1, 2]) == ["1", "2"]
+        assert parallel_map(str, lambda threads: cut_for.append(threads) or [1, 2]) == ["1", "2"]
         assert cut_for == [1]
         go_on.set()
         first.result(SECONDS)
-    assert spread(str, lambda threads: cut_for.append(threads) or [1, 2]) == ["1", "2"]
+    assert parallel_map(str, lambda threads: cut_for.append(threads) or [1, 2]) == ["1", "2"]
     assert cut_for[1] == min(torch.get_num_threads(), 8), "once the first is done, all cores are free again"
 
 
-def spread_in_line(work, parts, given_up=bool):
-    with in_line(given_up):
-        return spread(work, lambda threads: parts(threads) if callable(parts) else parts)
+def map_in_low_priority(work, parts, is_cancelled=bool):
+    with low_priority(is_cancelled):
+        return parallel_map(work, lambda threads: parts(threads) if callable(parts) else parts)
 
 
 @pytest.mark.skipif(torch.get_num_threads() < 2, reason="there is one core")
-def test_a_call_in_line_begins_as_soon_as_a_core_is_free():
+def test_a_call_of_low_priority_begins_as_soon_as_a_core_is_free():
     begun, behind = threading.Event(), threading.Event()
 
     def work(part):
@@ -76,13 +82,13 @@ def test_a_call_in_line_begins_as_soon_as_a_core_is_free():
         return part
 
     with ThreadPoolExecutor(1) as other:
-        first = other.submit(spread_in_line, work, ["last", "quick", "quick"])
+        first = other.submit(map_in_low_priority, work, ["last", "quick", "quick"])
         assert begun.wait(SECONDS)
-        assert spread_in_line(work, ["behind", "behind"]) == ["behind", "behind"]
+        assert map_in_low_priority(work, ["behind", "behind"]) == ["behind", "behind"]
         assert first.result(SECONDS) == ["last", "quick", "quick"]
 
 
-def test_a_call_in_line_waits_for_the_cores_and_another_does_not_wait_for_the_line():
+def test_low_priority_waits_for_the_cores_and_other_calls_do_not_wait_for_it():
     begun, behind, go_on = threading.Event(), threading.Event(), threading.Event()
     order, cut_for = [], []
 
@@ -92,15 +98,15 @@ def test_a_call_in_line_waits_for_the_cores_and_another_does_not_wait_for_the_li
         order.append("first")
 
     with ThreadPoolExecutor(2) as others:
-        first = others.submit(spread_in_line, wait, range(50))
+        first = others.submit(map_in_low_priority, wait, range(50))
         assert begun.wait(SECONDS)
         second = others.submit(
-            spread_in_line,
+            map_in_low_priority,
             lambda _: order.append("second"),
             lambda threads: cut_for.append(threads) or behind.set() or [0],
         )
         assert behind.wait(SECONDS)
-        assert spread(str, lambda threads: cut_for.append(threads) or [1, 2]) == ["1", "2"]
+        assert parallel_map(str, lambda threads: cut_for.append(threads) or [1, 2]) == ["1", "2"]
         assert order == []
         go_on.set()
         first.result(SECONDS), second.result(SECONDS)
@@ -108,23 +114,23 @@ def test_a_call_in_line_waits_for_the_cores_and_another_does_not_wait_for_the_li
     assert cut_for == [1, 1], "neither has all cores to itself"
 
 
-def test_a_call_in_line_that_is_given_up_begins_nothing_more():
+def test_a_call_of_low_priority_that_is_cancelled_begins_nothing_more():
     done = []
-    with pytest.raises(GivenUp):
-        spread_in_line(done.append, range(50), given_up=lambda: len(done) > 4)
+    with pytest.raises(Cancelled):
+        map_in_low_priority(done.append, range(50), is_cancelled=lambda: len(done) > 4)
     assert 4 < len(done) < 50
-    assert spread(str, lambda _: [1, 2]) == ["1", "2"], "the line is left"
+    assert parallel_map(str, lambda _: [1, 2]) == ["1", "2"], "the line is left"
 
 
 def test_what_fails_is_told_and_leaves_the_cores_free():
     with pytest.raises(ZeroDivisionError):
-        spread(lambda part: 1 / part, lambda _: [1, 0, 2])
+        parallel_map(lambda part: 1 / part, lambda _: [1, 0, 2])
     with pytest.raises(ZeroDivisionError):
-        spread(lambda part: 1 / part, lambda _: [0])
+        parallel_map(lambda part: 1 / part, lambda _: [0])
     with pytest.raises(ZeroDivisionError):
-        aside(lambda: 1 / 0)
+        run_single_threaded(lambda: 1 / 0)
     threads = []
-    spread(str, lambda count: threads.append(count) or [1, 2])
+    parallel_map(str, lambda count: threads.append(count) or [1, 2])
     assert threads == [min(torch.get_num_threads(), 8)]
 
 
@@ -133,7 +139,7 @@ def test_what_is_loaded_is_made_once_however_many_ask():
     made = []
 
     class Holder:
-        @loaded
+        @locked_cached_property
         def model(self):
             """What it holds."""
             made.append(threading.get_ident())

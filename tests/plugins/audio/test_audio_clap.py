@@ -7,7 +7,7 @@ import pytest
 
 from audio_helpers import DATA, chirp, samples_of, write
 from tiny_clap import RATE, encoder, save, vectors
-from vicinal import BadItem, Item
+from vicinal import Item, ItemError
 from vicinal.testing import EncoderContract
 from vicinal_audio.clap import Clap
 from vicinal_audio.clap_features import Hearing
@@ -126,14 +126,14 @@ def test_a_sound_or_a_sentence(tiny_clap, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("query", ["", "  ", "text:", "text:  ", "a " * 6_000])
 def test_sentences_that_are_refused(tiny_clap, query):
-    with pytest.raises(BadItem):
+    with pytest.raises(ItemError):
         encoder(tiny_clap).decode_query(query)
 
 
 def test_a_path_is_never_a_sentence(tiny_clap, tmp_path):
-    with pytest.raises(BadItem, match=r"no file birds/owl\.OGG; write text:birds/owl\.OGG if that is a sentence"):
+    with pytest.raises(ItemError, match=r"no file birds/owl\.OGG; write text:birds/owl\.OGG if that is a sentence"):
         encoder(tiny_clap).decode_query("birds/owl.OGG")
-    with pytest.raises(BadItem, match="there is no file"):
+    with pytest.raises(ItemError, match="there is no file"):
         encoder(tiny_clap).decode_query(tmp_path / "gone.wav")
 
 

@@ -11,12 +11,12 @@ import pytest
 import soundfile
 
 from audio_helpers import RATE, chirp, samples_of, write
-from vicinal import BadItem, Item
+from vicinal import Item, ItemError
 from vicinal_audio.melstats import MelStats
 
 
 def reason(path, **given):
-    with pytest.raises(BadItem) as caught:
+    with pytest.raises(ItemError) as caught:
         samples_of(path, **given)
     return str(caught.value)
 
@@ -57,7 +57,7 @@ def test_a_film_without_a_sound_track(tmp_path):
 
 def test_a_content_that_is_no_path():
     for content in (None, 7, b"a.wav", "", "  "):
-        with pytest.raises(BadItem):
+        with pytest.raises(ItemError):
             MelStats().decode(Item("x", content))
 
 
@@ -108,7 +108,7 @@ def test_an_mp4_whose_index_is_cut_off(tmp_path):
 
 
 def test_bit_flips_give_a_sound_or_a_reason(tmp_path):
-    """Whatever a broken file is, it ends as finite samples or as BadItem."""
+    """Whatever a broken file is, it ends as finite samples or as ItemError."""
     rng = random.Random(5)
     for name, codec in (("a.wav", None), ("a.flac", None), ("a.ogg", None), ("a.mp3", "libmp3lame"), ("a.m4a", "aac")):
         whole = write(tmp_path / name, chirp(2), 44_100, codec).read_bytes()
@@ -119,5 +119,5 @@ def test_bit_flips_give_a_sound_or_a_reason(tmp_path):
             (tmp_path / name).write_bytes(broken)
             try:
                 assert np.isfinite(samples_of(tmp_path / name, longest=60)).all()
-            except BadItem as error:
+            except ItemError as error:
                 assert str(error)

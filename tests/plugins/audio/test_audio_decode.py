@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_helpers import DATA, RATE, chirp, make_sounds, samples_of, vector, write
-from vicinal import BadItem, Item
+from vicinal import Item, ItemError
 from vicinal_audio.decode import audible, windows
 from vicinal_audio.melstats import MelStats
 
@@ -99,7 +99,7 @@ def test_a_float_file_with_values_that_are_no_numbers(tmp_path):
 def test_a_silent_sound_has_no_direction(tmp_path):
     path = write(tmp_path / "a.wav", np.zeros(3 * RATE), RATE)
     for params in ({}, {"window": 1}):
-        with pytest.raises(BadItem, match="the sound is silent"):
+        with pytest.raises(ItemError, match="the sound is silent"):
             MelStats(MelStats.Params(**params)).decode(Item("x", path))
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from audio_helpers import chirp, write
 from tiny_clap import encoder, vectors
-from vicinal.errors import DependencyMissing, ExitCode, PluginError
+from vicinal.errors import DependencyError, ExitCode, PluginError
 from vicinal_audio.clap import Clap
 from vicinal_audio.clap_dir import locate
 
@@ -72,15 +72,15 @@ def assert_explained(error, *words):
 def test_weights_that_cannot_be_had(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("VICINAL_OFFLINE", "1")
-    with pytest.raises(DependencyMissing) as caught:
+    with pytest.raises(DependencyError) as caught:
         _ = Clap().space
     place = tmp_path / "hub" / "models--laion--clap-htsat-unfused"
     assert_explained(caught.value, "laion/clap-htsat-unfused", "VICINAL_OFFLINE", str(place), "model:")
-    with pytest.raises(DependencyMissing) as caught:
+    with pytest.raises(DependencyError) as caught:
         locate(str(tmp_path / "nowhere"))
     assert_explained(caught.value, "there is no such folder")
     (tmp_path / "bare").mkdir()
-    with pytest.raises(DependencyMissing) as caught:
+    with pytest.raises(DependencyError) as caught:
         locate(str(tmp_path / "bare"))
     assert_explained(caught.value, "holds no weights")
 
@@ -93,11 +93,11 @@ def test_a_hub_that_does_not_answer_is_no_hang(tmp_path, answers):
         if answers:
             server.listen()  # the system takes connections then, and nobody reads from them
         program = """
-from vicinal.errors import DependencyMissing
+from vicinal.errors import DependencyError
 from vicinal_audio.clap import Clap
 try:
     Clap().space
-except DependencyMissing as error:
+except DependencyError as error:
     print(error, error.hint)
 """
         url = f"http://127.0.0.1:{server.getsockname()[1]}"

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from image_helpers import TEN, rgb
 from tiny_clip import SENTENCES
-from vicinal import BadItem, Item
-from vicinal.errors import DependencyMissing, PluginError
+from vicinal import Item, ItemError
+from vicinal.errors import DependencyError, PluginError
 from vicinal.testing import EncoderContract
-from vicinal.types import Sentence
+from vicinal.types import TextQuery
 from vicinal_image.clip import Clip
 
 pytestmark = pytest.mark.usefixtures("no_hub")
@@ -100,7 +100,7 @@ class TestQueries:
             assert encoder.decode_query(image)[0].sample.shape == (32, 32, 3)
         for sentence in ("a dog", "text:a cat", "text:" + str(TEN[0]), "x " * 3_000, "what about cat.jpg, though"):
             sample = encoder.decode_query(sentence)[0].sample
-            assert isinstance(sample, Sentence)
+            assert isinstance(sample, TextQuery)
             assert sample == sentence.removeprefix("text:")
 
     @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ class TestQueries:
         ],
     )
     def test_what_is_refused(self, tiny_clip, query, reason):
-        with pytest.raises(BadItem, match=reason):
+        with pytest.raises(ItemError, match=reason):
             make(tiny_clip).decode_query(query)
 
 
@@ -124,7 +124,7 @@ class TestFiles:
             Clip.Params()
 
     def test_weights_that_cannot_be_had(self, tmp_path):
-        with pytest.raises(DependencyMissing) as caught:
+        with pytest.raises(DependencyError) as caught:
             _ = make("openai/clip-vit-base-patch32").signature
         assert "openai/clip-vit-base-patch32 are not on this machine (HF_HUB_OFFLINE forbids" in str(caught.value)
         for part in (
@@ -142,9 +142,9 @@ class TestFiles:
         assert make("someone/tiny").signature == make(tiny_clip).signature
 
     def test_a_folder_without_weights(self, tmp_path):
-        with pytest.raises(DependencyMissing, match="holds no weights"):
+        with pytest.raises(DependencyError, match="holds no weights"):
             _ = make(tmp_path).space
-        with pytest.raises(DependencyMissing, match="no such folder"):
+        with pytest.raises(DependencyError, match="no such folder"):
             _ = make(tmp_path / "none").space
 
     def test_a_model_of_another_kind(self, tiny_clip, tmp_path):

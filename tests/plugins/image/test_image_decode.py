@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from image_helpers import TEN, picture, rgb
-from vicinal import BadItem
+from vicinal import ItemError
 from vicinal_image import decode as reading
 from vicinal_image import preprocess as framing
 from vicinal_image.decode import read, read_small
@@ -187,7 +187,7 @@ class TestRefusals:
         path = tmp_path / name
         path.write_bytes(data)
         for reader in (read, partial(read_small, least=224)):
-            with pytest.raises(BadItem, match=reason):
+            with pytest.raises(ItemError, match=reason):
                 reader(path)
 
     @pytest.mark.parametrize(
@@ -204,16 +204,16 @@ class TestRefusals:
         ],
     )
     def test_a_content_that_is_no_image(self, content, reason):
-        with pytest.raises(BadItem, match=reason):
+        with pytest.raises(ItemError, match=reason):
             read(content)
 
     def test_the_limit_on_pixels_counts_for_an_image_of_pillow_too(self):
-        with pytest.raises(BadItem, match="more than 100 in all"):
+        with pytest.raises(ItemError, match="more than 100 in all"):
             read(SCENE, most_pixels=100)
 
     def test_no_warning_leaks_and_no_filter_stays(self):
         before = list(warnings.filters)
-        with warnings.catch_warnings(record=True) as caught, pytest.raises(BadItem):
+        with warnings.catch_warnings(record=True) as caught, pytest.raises(ItemError):
             warnings.simplefilter("always")
             read(png(10_000, 9_500))
         assert not caught

@@ -101,10 +101,10 @@ class TestWhatTheyShare:
     def test_a_gpu_that_is_not_there(self):
         import torch
 
-        from vicinal.errors import DependencyMissing
+        from vicinal.errors import DependencyError
 
         if torch.cuda.is_available():
             pytest.skip("there is one")
         encoder = EfficientNetLite0(EfficientNetLite0.Params(device="cuda"))
-        with pytest.raises(DependencyMissing, match="no GPU"):
+        with pytest.raises(DependencyError, match="no GPU"):
             encoder.encode([encoder.decode(Item("key", TEN[0]))[0].sample])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from image_helpers import TEN, picture
-from vicinal import BadItem
+from vicinal import ItemError
 from vicinal_image import jpeg
 from vicinal_image.decode import read, read_small
 
@@ -90,7 +90,7 @@ class TestLeftToPillow:
     def test_a_truncated_one_is_refused_as_ever(self):
         content = saved()[:-3_000]
         assert directly(content) is None
-        with pytest.raises(BadItem, match="truncated"):
+        with pytest.raises(ItemError, match="truncated"):
             read_small(content, 224)
 
     def test_damaged_ones_end_as_with_pillow_alone(self, monkeypatch):
@@ -104,7 +104,7 @@ class TestLeftToPillow:
         found = [outcome(content) for content in damaged]
         monkeypatch.setitem(sys.modules, "simplejpeg", None)
         assert found == [outcome(content) for content in damaged]
-        assert {"BadItem", "an image"} <= set(found)
+        assert {"ItemError", "an image"} <= set(found)
 
     def test_without_the_package(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "simplejpeg", None)
@@ -115,6 +115,6 @@ class TestLeftToPillow:
 def outcome(content):
     try:
         read_small(content, 224)
-    except BadItem:
-        return "BadItem"
+    except ItemError:
+        return "ItemError"
     return "an image"

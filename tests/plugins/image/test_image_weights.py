@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from image_helpers import TEN
 from random_networks import encode, make, seeded
-from vicinal.errors import DependencyMissing, PluginError
+from vicinal.errors import DependencyError, PluginError
 from vicinal_image import checkpoints, efficientnet
 from vicinal_image.architectures import RESNETS, Published
 from vicinal_image.efficientnet import EfficientNetLite0
@@ -117,7 +117,7 @@ class TestFiles:
 
 class TestMissing:
     def test_an_error_names_the_file_both_places_and_the_offline_encoder(self, tmp_path):
-        with pytest.raises(DependencyMissing) as caught:
+        with pytest.raises(DependencyError) as caught:
             _ = make(ResNet18).signature
         assert "resnet18-f37072fd.pth" in str(caught.value)
         assert "VICINAL_OFFLINE forbids downloads" in str(caught.value)
@@ -125,7 +125,7 @@ class TestMissing:
             assert part in caught.value.hint
 
     def test_a_path_without_a_file(self, tmp_path):
-        with pytest.raises(DependencyMissing, match="no weights at"):
+        with pytest.raises(DependencyError, match="no weights at"):
             _ = make(ResNet18, weights=str(tmp_path / "none.pth")).signature
 
     @pytest.mark.parametrize("given", ["IMAGENET1K_V2", "imagenet", "weights.txt"])
@@ -192,11 +192,11 @@ class TestFetching:
 
     def test_what_is_not_the_published_file_is_thrown_away(self, site, tmp_path, monkeypatch):
         monkeypatch.setattr(Site, "data", b"a page that asks for a login")
-        with pytest.raises(DependencyMissing, match="its SHA-256 differs"):
+        with pytest.raises(DependencyError, match="its SHA-256 differs"):
             checkpoints.fetch(Published("net-00000000.pth", 256))
         assert not list((tmp_path / "torch" / "hub" / "checkpoints").iterdir())
 
     def test_a_site_that_does_not_answer_is_asked_once_and_briefly(self, site, monkeypatch):
         monkeypatch.setattr(checkpoints, "SITE", "http://127.0.0.1:9/")
-        with pytest.raises(DependencyMissing, match="does not answer"):
+        with pytest.raises(DependencyError, match="does not answer"):
             _ = make(ResNet18).signature

@@ -16,7 +16,7 @@ import pytest
 from rdkit import Chem, DataStructs, RDConfig
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
-from vicinal import BadItem, Item, create_manager
+from vicinal import Item, ItemError, create_manager
 from vicinal.testing import EncoderContract
 from vicinal_molecule.fingerprints import Helper
 from vicinal_molecule.morgan import Morgan
@@ -110,7 +110,7 @@ def test_mirror_images_differ_only_with_chirality():
     ],
 )
 def test_a_refusal_says_why(smiles, reason):
-    with pytest.raises(BadItem) as caught:
+    with pytest.raises(ItemError) as caught:
         make().decode(Item("m", smiles))
     assert str(caught.value) == reason
 
@@ -118,7 +118,7 @@ def test_a_refusal_says_why(smiles, reason):
 def test_rdkit_writes_nothing_to_stderr_and_keeps_its_log(capfd):
     make().decode(Item("m", "[HH]"))  # of which RDKit warns
     for text in ("CO)C", "C(C)(C)(C)(C)C"):
-        with pytest.raises(BadItem):
+        with pytest.raises(ItemError):
             make().decode(Item("m", text))
     assert capfd.readouterr().err == ""
     Chem.MolFromSmiles("CO)C")
@@ -155,7 +155,7 @@ CONTENTS = ["CCO", "#C", "CN", "//", "CCC", "", "C1CC", "CCN |$a;;$|", "N#N", "*
 
 def told(answers):
     """Each answer as the bits or the reason in it."""
-    return [str(answer) if isinstance(answer, BadItem) else answer[0].sample for answer in answers]
+    return [str(answer) if isinstance(answer, ItemError) else answer[0].sample for answer in answers]
 
 
 def many(encoder):

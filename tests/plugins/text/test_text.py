@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from text_helpers import LONG, TEXTS, cosines, docstrings, make
-from vicinal import BadItem, Item
+from vicinal import Item, ItemError
 from vicinal.testing import EncoderContract
 from vicinal_text.backends import BertEngine, PipelineEngine
 from vicinal_text.bert import batches
@@ -172,7 +172,7 @@ def test_a_refusal_says_why():
         (7, "a text is wanted, not int"),
         ("x" * (2**20 + 1), "the text is larger than 1 MiB"),
     ):
-        with pytest.raises(BadItem) as caught:
+        with pytest.raises(ItemError) as caught:
             make().decode(Item("t", content))
         assert str(caught.value) == reason
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from text_helpers import make
 from vicinal import create_manager
-from vicinal.errors import DependencyMissing, ExitCode, PluginError
+from vicinal.errors import DependencyError, ExitCode, PluginError
 from vicinal_text import resolve as places
 from vicinal_text.keywords import Keywords
 from vicinal_text.sentence import Sentence
@@ -76,7 +76,7 @@ def test_a_model_that_cannot_be_had_is_an_error_with_places(offline, tmp_path, m
             raise OSError("no network")
 
         monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
-    with pytest.raises(DependencyMissing, match="someone/a-model-of-theirs is not on this machine") as caught:
+    with pytest.raises(DependencyError, match="someone/a-model-of-theirs is not on this machine") as caught:
         _ = make(model="someone/a-model-of-theirs").space
     assert ("HF_HUB_OFFLINE" if offline else "no network") in str(caught.value)
     assert str(tmp_path / "cache") in caught.value.hint
@@ -96,9 +96,9 @@ def test_a_model_in_the_cache_is_found_without_a_network(minilm, tmp_path, monke
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(DependencyMissing, match=r"neither modules\.json nor config\.json"):
+    with pytest.raises(DependencyError, match=r"neither modules\.json nor config\.json"):
         _ = make(model=str(tmp_path)).space
-    with pytest.raises(DependencyMissing, match="there is no folder"):
+    with pytest.raises(DependencyError, match="there is no folder"):
         _ = make(model="./nowhere").space
     with pytest.raises(ValidationError):
         make(model="")

@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 import vicinal_video
-from vicinal import BadItem, Item, Rendering, create_manager
+from vicinal import Item, ItemError, Rendering, create_manager
 from vicinal.errors import PluginError
 from vicinal.testing import EncoderContract
 from vicinal_image.efficientnet import EfficientNetLite0
@@ -76,7 +76,7 @@ def test_space_and_signature_are_those_of_the_image_encoder():
     scene = Keyframes(Keyframes.Params(keyframes="scene", threshold=0.2, size=256))
     assert scene.signature == f"keyframes/1/scene=0.2/size=256/{inner.signature}"
     assert keyframes().space == Fields().space
-    assert Keyframes().window == inner.window
+    assert Keyframes().encode_batch_size == inner.encode_batch_size
 
 
 def test_vectors_are_those_of_the_image_encoder(tmp_path):
@@ -119,8 +119,8 @@ def test_parameters_that_say_nothing():
 
 
 def test_a_face_may_ask_with_a_video_and_what_the_image_encoder_says():
-    assert Keyframes().queries == ("video", "image")
-    assert keyframes().queries == ("video",), "an image encoder that says nothing"
+    assert Keyframes().query_modalities == ("video", "image")
+    assert keyframes().query_modalities == ("video",), "an image encoder that says nothing"
 
 
 def test_a_query_is_a_picture_or_a_video(tmp_path):
@@ -159,7 +159,7 @@ def test_queries_that_cannot_be_read(tmp_path):
         (tmp_path / "broken.jpg", "it is no image"),
         ("no such thing", "it is no image"),
     ):
-        with pytest.raises(BadItem, match=reason):
+        with pytest.raises(ItemError, match=reason):
             keyframes().decode_query(query)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from inprocess_server import problem, serving
 from tiny_clip import SENTENCES
-from vicinal import BadItem, Item
+from vicinal import Item, ItemError
 from vicinal_image.clip import Clip
 from vicinal_video.keyframes import Keyframes
 from video_helpers import shots, write
@@ -49,7 +49,7 @@ def by_nearness(solution, sentence):
 
 
 def test_a_face_may_ask_with_a_sentence(encoder):
-    assert encoder.queries == ("video", "image", "text")
+    assert encoder.query_modalities == ("video", "image", "text")
 
 
 def test_a_sentence_is_that_of_clip(encoder, tiny_clip):
@@ -65,7 +65,7 @@ def test_a_sentence_and_a_video_that_exists_are_told_apart(encoder, tmp_path, mo
     write(tmp_path / "a.mp4", shots("fish", seconds=2), 12)
     assert len(encoder.decode_query("a.mp4")) == 2
     assert [segment.sample for segment in encoder.decode_query("text:a.mp4")] == ["a.mp4"]
-    with pytest.raises(BadItem, match=r"no file b\.mp4; write text:b\.mp4 if that is a sentence"):
+    with pytest.raises(ItemError, match=r"no file b\.mp4; write text:b\.mp4 if that is a sentence"):
         encoder.decode_query("b.mp4")
 
 

@@ -8,13 +8,13 @@ import av
 import pytest
 from PIL import Image
 
-from vicinal import BadItem, Item
+from vicinal import Item, ItemError
 from vicinal_video.video import is_film
 from video_helpers import SIZE, count_up, keyframes, numbered, spans, speak, taken, write
 
 
 def reason(path, **params):
-    with pytest.raises(BadItem) as caught:
+    with pytest.raises(ItemError) as caught:
         keyframes(**params).decode(Item("x", path))
     return str(caught.value)
 
@@ -119,7 +119,7 @@ def test_an_mp4_whose_index_is_cut_off(tmp_path):
 
 
 def test_bit_flips_give_segments_or_a_reason(tmp_path, written):
-    """Whatever a broken file is, it ends as segments with times or as BadItem."""
+    """Whatever a broken file is, it ends as segments with times or as ItemError."""
     rng = random.Random(5)
     for name in ("h264.mp4", "open-chains.mkv", "h264.ts", "vp9.webm", "mpeg4.avi"):
         whole = written(name).read_bytes()
@@ -133,5 +133,5 @@ def test_bit_flips_give_segments_or_a_reason(tmp_path, written):
                     segments = keyframes(**params).decode(Item("x", tmp_path / name))
                     starts = [segment.start for segment in segments]
                     assert segments and starts == sorted(starts)
-                except BadItem as error:
+                except ItemError as error:
                     assert str(error)

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from vicinal.server import schemas
-from vicinal.server.api_errors import Problem, unprocessable
+from vicinal.server.api_errors import ApiError, unprocessable
 from vicinal.server.jobs import Job
 from vicinal.server.openapi import body
 from vicinal.server.request_body import json_of
-from vicinal.server.service import Served
-from vicinal.server.state import Host, host_of, served_of
+from vicinal.server.service import SolutionService
+from vicinal.server.state import AppState, host_of, served_of
 
 __all__ = ["router"]
 
@@ -56,7 +56,7 @@ async def retry(request: Request, name: str) -> Response:
     return _begun(served, served.jobs.start("retry"))
 
 
-def _begun(served: Served, job: Job) -> Response:
+def _begun(served: SolutionService, job: Job) -> Response:
     where = {"Location": f"/api/{served.name}/ingest/{job.id}"}
     return Response(orjson.dumps(job.to_dict()), 202, where, "application/json")
 
@@ -65,7 +65,7 @@ def _begun(served: Served, job: Job) -> Response:
 async def current(request: Request, name: str) -> Response:
     job = served_of(request, name).jobs.last
     if job is None:
-        raise Problem(404, "there was no run since the server started", hint=f"POST /api/{name}/ingest begins one")
+        raise ApiError(404, "there was no run since the server started", hint=f"POST /api/{name}/ingest begins one")
     return _json(job.to_dict())
 
 
@@ -91,7 +91,7 @@ async def cancel(request: Request, name: str, id: str) -> Response:
 async def events(request: Request, name: str, id: str) -> Response:
     job, host = served_of(request, name).jobs.get(id), host_of(request)
     if host.streams >= host.settings.max_streams:
-        raise Problem(
+        raise ApiError(
             429,
             f"{host.streams} event streams are open already",
             hint=f"poll /api/{name}/ingest/{id} instead",
@@ -105,7 +105,7 @@ async def events(request: Request, name: str, id: str) -> Response:
 class _Events(StreamingResponse):
     """A stream that is counted until it ends, however it ends."""
 
-    def __init__(self, content: AsyncIterator[bytes], host: Host) -> None:
+    def __init__(self, content: AsyncIterator[bytes], host: AppState) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(content, headers=headers, media_type="text/event-stream")
         self._host = host
@@ -118,7 +118,7 @@ class _Events(StreamingResponse):
             self._host.metrics.streams.set(self._host.streams)
 
 
-async def _stream(request: Request, job: Job, host: Host) -> AsyncIterator[bytes]:
+async def _stream(request: Request, job: Job, host: AppState) -> AsyncIterator[bytes]:
     told, at = -1, time.monotonic()
     while True:
         live, changed = job.live and not host.closing, job.changed
@@ -151,7 +151,7 @@ async def failures(
     return _json(await served.call(_failures, served, limit, cursor))
 
 
-def _failures(served: Served, limit: int, cursor: str) -> dict[str, Any]:
+def _failures(served: SolutionService, limit: int, cursor: str) -> dict[str, Any]:
     found, following, total = served.solution.metadata.failure_page(limit, cursor)
     return {"failures": [asdict(failure) for failure in found], "next": following, "total": total}
 

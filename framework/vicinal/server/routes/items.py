@@ -9,13 +9,13 @@ from typing import Annotated, Any, BinaryIO
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from vicinal.errors import BadItem
+from vicinal.errors import ItemError
 from vicinal.server import media, schemas
-from vicinal.server.api_errors import Problem, unprocessable
+from vicinal.server.api_errors import ApiError, unprocessable
 from vicinal.server.openapi import body, multipart
 from vicinal.server.request_body import is_form, json_of, read_form
 from vicinal.server.routes.search import text_query
-from vicinal.server.service import Served
+from vicinal.server.service import SolutionService
 from vicinal.server.state import host_of, served_of
 from vicinal.stores.records import Record
 from vicinal.types import Item, item_id
@@ -57,10 +57,10 @@ def _after(cursor: str) -> int:
     return int(cursor)
 
 
-def _page(served: Served, limit: int, after: int, prefix: str) -> dict[str, Any]:
+def _page(served: SolutionService, limit: int, after: int, prefix: str) -> dict[str, Any]:
     store = served.solution.metadata
     records, following = store.page(limit, after, prefix)
-    added = store.which_owned([item_id(record.key) for record in records])
+    added = store.are_manual([item_id(record.key) for record in records])
     return {
         "items": [_item(served, record, own) for record, own in zip(records, added, strict=True)],
         "next": None if following is None else str(following),
@@ -68,7 +68,7 @@ def _page(served: Served, limit: int, after: int, prefix: str) -> dict[str, Any]
     }
 
 
-def _item(served: Served, record: Record, added: bool) -> dict[str, Any]:
+def _item(served: SolutionService, record: Record, added: bool) -> dict[str, Any]:
     return {
         "key": record.key,
         "uri": record.uri,
@@ -106,14 +106,14 @@ async def add(request: Request, name: str) -> Response:
     return _json({"key": key, "status": status}, 201 if status == "new" else 200)
 
 
-def _add(served: Served, item: Item) -> str:
+def _add(served: SolutionService, item: Item) -> str:
     try:
         return served.solution.add(item)
-    except BadItem as error:
+    except ItemError as error:
         raise _refused(item, error) from error
 
 
-def _add_file(served: Served, file: BinaryIO, name: str, key: str, metadata: dict[str, Any]) -> str:
+def _add_file(served: SolutionService, file: BinaryIO, name: str, key: str, metadata: dict[str, Any]) -> str:
     try:
         key.encode()
     except UnicodeEncodeError:
@@ -129,7 +129,7 @@ def _add_file(served: Served, file: BinaryIO, name: str, key: str, metadata: dic
     return status
 
 
-def _refused(item: Item, error: BadItem) -> Problem:
+def _refused(item: Item, error: ItemError) -> ApiError:
     message = str(error)
     if isinstance(item.content, Path):
         message = message.replace(str(item.content), "the file").replace(item.content.name, "the file")
@@ -151,7 +151,7 @@ async def remove_many(request: Request, name: str) -> Response:
     return _json({"removed": await served.call(_remove, served, keys)})
 
 
-def _remove(served: Served, keys: list[str]) -> int:
+def _remove(served: SolutionService, keys: list[str]) -> int:
     removed = served.solution.remove(keys)
     for key in keys:
         served.uploads.forget(key)
@@ -176,7 +176,7 @@ async def content(
     return await served.call(_content, request, served, key, color)
 
 
-def _content(request: Request, served: Served, key: str, color: str | None) -> Response:
+def _content(request: Request, served: SolutionService, key: str, color: str | None) -> Response:
     rendering = served.solution.encoder.render(served.item_of(served.record(key)))
     return media.content(request, key, rendering, color)
 
@@ -187,9 +187,9 @@ async def item(request: Request, name: str, key: str) -> Response:
     return _json(await served.call(_one, served, key))
 
 
-def _one(served: Served, key: str) -> dict[str, Any]:
+def _one(served: SolutionService, key: str) -> dict[str, Any]:
     record = served.record(key)
-    return _item(served, record, served.solution.metadata.which_owned([item_id(key)])[0])
+    return _item(served, record, served.solution.metadata.are_manual([item_id(key)])[0])
 
 
 @router.delete("/items/{key:path}", summary="Remove an item", responses={200: {"model": schemas.Removed}})
@@ -212,11 +212,11 @@ async def render(request: Request, name: str) -> Response:
     return media.drawing(await served.call(_draw, served, text_query(served, asked.query, "query")), asked.color)
 
 
-def _draw(served: Served, query: str) -> str:
+def _draw(served: SolutionService, query: str) -> str:
     encoder = served.solution.encoder
     try:
         encoder.decode_query(query)
-    except BadItem as error:
+    except ItemError as error:
         raise unprocessable("query", str(error), error.hint) from error
     rendering = encoder.render(Item("query", query))
     if rendering.kind != "svg":

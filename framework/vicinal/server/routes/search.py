@@ -8,14 +8,14 @@ from typing import Any, BinaryIO
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from vicinal.errors import BadItem, VicinalError
+from vicinal.errors import ItemError, VicinalError
 from vicinal.server import schemas
-from vicinal.server.api_errors import Problem, problem, unprocessable
+from vicinal.server.api_errors import ApiError, problem, unprocessable
 from vicinal.server.openapi import body, multipart
 from vicinal.server.request_body import Form, is_form, json_of, read_form
-from vicinal.server.service import Served
+from vicinal.server.service import SolutionService
 from vicinal.server.state import served_of
-from vicinal.types import Ask, Hit, SearchResult, Segment
+from vicinal.types import Hit, SearchRequest, SearchResult, Segment
 
 __all__ = ["router"]
 
@@ -40,31 +40,31 @@ async def search(request: Request, name: str) -> Response:
     asked = await json_of(request, schemas.SearchRequest)
     _check(served, asked.limit, asked.filter)
     if asked.query is not None:
-        ask = Ask(text_query(served, asked.query, "query"), asked.limit, asked.filter)
+        ask = SearchRequest(text_query(served, asked.query, "query"), asked.limit, asked.filter)
         return _one(served, (await served.ask([ask]))[0])
     queries = asked.queries or []
     if not 1 <= len(queries) <= served.settings.max_queries:
         raise unprocessable("queries", f"1 to {served.settings.max_queries} can be asked in one call")
     texts = [text_query(served, query, f"queries.{number}") for number, query in enumerate(queries)]
-    return _many(served, await served.ask([Ask(text, asked.limit, asked.filter) for text in texts]))
+    return _many(served, await served.ask([SearchRequest(text, asked.limit, asked.filter) for text in texts]))
 
 
-async def _by_file(served: Served, form: Form) -> SearchResult | Exception:
+async def _by_file(served: SolutionService, form: Form) -> SearchResult | Exception:
     limit, filter = form.integer("limit", 10), form.text("filter", "")
     _check(served, limit, filter)
     upload = form.file("file")
     if not any(kind not in ("text", "smiles") for kind in served.kinds):
         raise unprocessable("file", f"{served.name!r} is not searched by files", _how(served))
     segments = await served.call(_decode, served, upload.file, upload.filename or "")
-    return (await served.ask([Ask("", limit, filter, segments)]))[0]
+    return (await served.ask([SearchRequest("", limit, filter, segments)]))[0]
 
 
-def _decode(served: Served, file: BinaryIO, name: str) -> Sequence[Segment]:
+def _decode(served: SolutionService, file: BinaryIO, name: str) -> Sequence[Segment]:
     with served.uploads.borrowed(file, name) as path:
         try:
             return served.solution.encoder.decode_query(path)
         except VicinalError as error:
-            if isinstance(error, BadItem):
+            if isinstance(error, ItemError):
                 message = str(error).replace(str(path), "the file").replace(path.name, "the file")
                 raise unprocessable("file", message, error.hint) from error
             raise
@@ -72,7 +72,7 @@ def _decode(served: Served, file: BinaryIO, name: str) -> Sequence[Segment]:
             raise unprocessable("file", f"it cannot be read: {type(error).__name__}") from error
 
 
-def text_query(served: Served, query: str, where: str) -> str:
+def text_query(served: SolutionService, query: str, where: str) -> str:
     """A query as the encoder may be given it: a text or ``@key``, and never what it could take for a path.
 
     Raises:
@@ -90,13 +90,13 @@ def text_query(served: Served, query: str, where: str) -> str:
     return query
 
 
-def _how(served: Served) -> str:
+def _how(served: SolutionService) -> str:
     ways = {"text": "a text", "smiles": "a SMILES"}
     named = [ways.get(kind, f"a file ({kind})") for kind in served.kinds]
     return f"search by {', '.join([*named, '@key of an indexed item'])}"
 
 
-def _check(served: Served, limit: int, filter: str) -> None:
+def _check(served: SolutionService, limit: int, filter: str) -> None:
     if not 1 <= limit <= served.settings.max_limit:
         raise unprocessable("limit", f"1 to {served.settings.max_limit:,} hits can be asked for")
     if len(filter) > served.settings.max_query_chars:
@@ -106,24 +106,24 @@ def _check(served: Served, limit: int, filter: str) -> None:
 # --- answers
 
 
-def _one(served: Served, answer: SearchResult | Exception) -> Response:
+def _one(served: SolutionService, answer: SearchResult | Exception) -> Response:
     if isinstance(answer, Exception):
         raise _blame(answer, "query")
     return _json({"solution": served.name, **_timed(served, answer)})
 
 
-def _many(served: Served, answers: Sequence[SearchResult | Exception]) -> Response:
+def _many(served: SolutionService, answers: Sequence[SearchResult | Exception]) -> Response:
     wrong = [(number, answer) for number, answer in enumerate(answers) if isinstance(answer, Exception)]
     if wrong:
         first = _blame(wrong[0][1], f"queries.{wrong[0][0]}")
-        if isinstance(first, Problem):
+        if isinstance(first, ApiError):
             first.errors = [line for n, error in wrong for line in _lines(_blame(error, f"queries.{n}"))]
         raise first
     return _json({"solution": served.name, "results": [_timed(served, one) for one in answers]})
 
 
 def _lines(error: Exception) -> list[str]:
-    return list(error.errors) if isinstance(error, Problem) else [str(error)]
+    return list(error.errors) if isinstance(error, ApiError) else [str(error)]
 
 
 def _blame(error: Exception, where: str) -> Exception:
@@ -133,14 +133,14 @@ def _blame(error: Exception, where: str) -> Exception:
     return problem(error, "filter" if type(error).__name__ == "FilterError" else where)
 
 
-def _timed(served: Served, result: Any) -> dict[str, Any]:
+def _timed(served: SolutionService, result: Any) -> dict[str, Any]:
     return {
         "hits": [_hit(served, hit) for hit in result.hits],
         "timings_ms": {name: round(value, 3) for name, value in result.timings_ms.items()},
     }
 
 
-def _hit(served: Served, hit: Hit) -> dict[str, Any]:
+def _hit(served: SolutionService, hit: Hit) -> dict[str, Any]:
     return {
         "key": hit.key,
         "rank": hit.rank,

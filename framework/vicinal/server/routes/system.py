@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import FileResponse, HTMLResponse
 
 from vicinal.server import schemas
-from vicinal.server.api_errors import Problem
+from vicinal.server.api_errors import ApiError
 from vicinal.server.middleware import COOKIE, is_known, may
 from vicinal.server.openapi import STYLE, body
 from vicinal.server.openapi import page as docs_page
@@ -53,7 +53,7 @@ async def begin_session(request: Request) -> Response:
     key = (await json_of(request, schemas.Session)).key
     settings = host_of(request).settings
     if settings.api_keys and not is_known(key.encode(), settings):
-        raise Problem(401, "this API key is not known")
+        raise ApiError(401, "this API key is not known")
     response = Response(status_code=204)
     secure = request.url.scheme == "https"
     response.set_cookie(COOKIE, quote(key, safe=""), httponly=True, samesite="strict", secure=secure)
@@ -88,7 +88,7 @@ async def readyz(request: Request) -> Response:
     states = {one.name: {"ready": one.ready, "reason": one.reason if told else ""} for one in served}
     if not all(one.ready for one in served):
         names = ", ".join(one.name for one in served if not one.ready)
-        raise Problem(503, f"not ready: {names}", more={"ready": False, "solutions": states})
+        raise ApiError(503, f"not ready: {names}", more={"ready": False, "solutions": states})
     return _json({"ready": True, "solutions": states})
 
 
@@ -125,7 +125,7 @@ async def file(file: str) -> Response:
 def _file(name: str) -> Response:
     """A file of the page; a name that is not in its folder is not looked for."""
     if name not in {path.name for path in _PAGE.glob("*.*")}:
-        raise Problem(404, f"the page has no file {name[:100]!r}")
+        raise ApiError(404, f"the page has no file {name[:100]!r}")
     return FileResponse(_PAGE / name, headers={"Cache-Control": "no-cache"})
 
 
