@@ -69,7 +69,7 @@ def _schema(encoder: Encoder, name: str) -> pa.Schema:
         ("end", pa.float64()),
         ("vector", vector),
     ]
-    notes = {"vicinal": "1", "vicinal.solution.solution": name, "vicinal.signature": encoder.signature}
+    notes = {"vicinal": "1", "vicinal.solution": name, "vicinal.signature": encoder.signature}
     return pa.schema(fields, metadata=notes)
 
 
