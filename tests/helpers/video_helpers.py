@@ -79,12 +79,12 @@ class Fields(Encoder):
 
 @hookimpl
 def register_encoders(encoders):
-    encoders.add("fields", "films:Fields", summary="of the tests: colours of fields")
+    encoders.add("fields", f"{__name__}:Fields", summary="of the tests: colours of fields")
 
 
 def registry():
     manager = create_manager()
-    assert manager.register(sys.modules[__name__], "films").status == "ok"
+    assert manager.register(sys.modules[__name__], "tests").status == "ok"
     return manager.encoders
 
 
