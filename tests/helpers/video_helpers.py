@@ -131,6 +131,7 @@ def write_video(path, frames, rate=25, codec="libx264", options=None, **properti
 def _add_video_stream(container, codec, rate, options, size, properties):
     stream = container.add_stream(codec, rate=rate, options=options or {})
     stream.width, stream.height = size
+    stream.thread_count = 1  # on several, x264 writes another file on a busy machine
     stream.pix_fmt = properties.get("pix_fmt") or "yuv420p"
     if "times" in properties:
         stream.codec_context.time_base = Fraction(1, 1000)
