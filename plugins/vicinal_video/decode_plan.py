@@ -12,26 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
-from typing import NamedTuple
 
 from vicinal_video.sampling import interval_index
+from vicinal_video.types import Packet
 
-__all__ = ["Packet", "Plan", "Role", "plan_decoding"]
+__all__ = ["Plan", "Role", "plan_decoding"]
 
 _CODECS = frozenset({"av1", "h264", "hevc", "libdav1d", "mpeg4", "vp9"})
 """Codecs that store one frame a packet, marked as a key frame where it is one."""
 
 _MAX_BACKWARD_JUMP = 1.0
 """Seconds by which a packet may be earlier than one before it; more is a time that starts anew."""
-
-
-class Packet(NamedTuple):
-    """What a file states of a frame: its time stamp, start and duration in seconds, and whether it is a key frame."""
-
-    pts: int
-    start: float
-    duration: float
-    is_keyframe: bool
 
 
 class Role(Enum):

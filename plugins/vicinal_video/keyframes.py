@@ -23,7 +23,8 @@ from vicinal.types import Modality, TextQuery
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_video.video import TimedFrame, Video
+    from vicinal_video.types import TimedFrame
+    from vicinal_video.video import Video
 
 __all__ = ["Keyframes"]
 

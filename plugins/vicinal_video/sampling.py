@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from vicinal_video.video import TimedFrame
+from vicinal_video.types import TimedFrame
 
 __all__ = ["interval_index", "sample_by_interval", "sample_by_scene"]
 

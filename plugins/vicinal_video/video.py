@@ -12,16 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 from av.stream import Disposition
 
 from vicinal.errors import ItemError
 from vicinal.toolkit.ffmpeg import demux, open_container, require_file
-from vicinal_video.decode_plan import Packet, Plan, Role
+from vicinal_video.decode_plan import Plan, Role
+from vicinal_video.types import Packet, TimedFrame
 
-__all__ = ["TimedFrame", "Video", "is_video"]
+__all__ = ["Video", "is_video"]
 
 MAX_FRAME_PIXELS = 2**26
 """8192 by 8192: more would be a decompression bomb."""
@@ -33,13 +34,6 @@ _CONTAINERS = (
     "asf,avi,dv,flv,gif,h264,hevc,ivf,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,swf,wtv,yuv4mpegpipe"
 )
 """Formats that hold a video in one file."""
-
-
-class TimedFrame(NamedTuple):
-    """A decoded frame and its start, in seconds from the start of the video."""
-
-    frame: Any
-    start: float
 
 
 @dataclass
