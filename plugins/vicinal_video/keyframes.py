@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -56,10 +56,12 @@ class Keyframes(Encoder):
         """Seconds from one frame to the next; what stands still for longer is one segment."""
         threshold: float = Field(default=0.1, gt=0, lt=1)
         """How far colours move, of 1 for black to white, until another scene begins; a cut moves them by 0.1 to 0.5."""
-        size: int = Field(default=512, ge=64, le=4096)
+        max_short_side: int = Field(default=512, ge=64, le=4096)
         """Pixels: larger frames are scaled down to this shorter side before the image encoder sees them."""
-        longest: float = Field(default=14_400, gt=0)
-        """Seconds; a longer video is a failure."""
+        max_seconds: float = Field(default=14_400, gt=0)
+        """A longer video is a failure."""
+
+        renamed_keys: ClassVar = {"longest": "max_seconds", "size": "max_short_side"}
 
         @model_validator(mode="after")
         def _check_choice(self) -> Keyframes.Params:
@@ -96,7 +98,7 @@ class Keyframes(Encoder):
         params = self.params
         by_scene = params.keyframes == "scene"
         sampling = f"scene={params.threshold:.9g}" if by_scene else f"every={params.every:.9g}"
-        return f"keyframes/1/{sampling}/size={params.size}/{self.image.signature}"
+        return f"keyframes/1/{sampling}/size={params.max_short_side}/{self.image.signature}"
 
     @property
     def encode_batch_size(self) -> int:
@@ -118,11 +120,11 @@ class Keyframes(Encoder):
         hundreds of megabytes of images.
 
         Raises:
-            ItemError: it cannot be read, has no video stream, or is longer than ``longest``.
+            ItemError: it cannot be read, has no video stream, or is longer than ``max_seconds``.
         """
         from vicinal_video.video import Video
 
-        video = Video(_require_path(item.content), self.params.longest)
+        video = Video(_require_path(item.content), self.params.max_seconds)
         by_plan = self._decode_by_plan(item.key, video)
         return by_plan or self._to_segments(item.key, video, self._sample_frames(video))
 
@@ -189,7 +191,7 @@ class Keyframes(Encoder):
         samples: list[Any] = []
         starts: list[float] = []
         for frame, start in frames:
-            converter = converter or FrameConverter(video.pixel_aspect, self.params.size)
+            converter = converter or FrameConverter(video.pixel_aspect, self.params.max_short_side)
             item = Item(f"{key} at {start:.2f} s", converter.to_image(frame))
             samples.append(self.image.decode(item)[0].sample)
             starts.append(start)

@@ -105,7 +105,7 @@ class Video:
 
     def _require_max_seconds(self, start: float) -> None:
         if start > self.max_seconds:
-            raise ItemError(f"the video is longer than `longest`, {self.max_seconds:g} s")
+            raise ItemError(f"the video is longer than `max_seconds`, {self.max_seconds:g} s")
 
 
 def is_video(path: str | Path) -> bool:

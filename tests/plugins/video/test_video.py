@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 import vicinal_video
 from vicinal import Item, ItemError, Rendering, create_manager
+from vicinal.config import check_config
 from vicinal.errors import PluginError
 from vicinal.testing import EncoderContract
 from vicinal_image.efficientnet import EfficientNetLite0
@@ -51,7 +52,7 @@ class TestByInterval(EncoderContract):
     variants = (
         {},
         {"keyframes": "scene"},
-        {"every": 0.5, "size": 300},
+        {"every": 0.5, "max_short_side": 300},
         {"every": 0.5, "image": {"type": "efficientnet_lite0", "precision": "bf16"}},
         {"every": 0.5, "image": {"type": "resnet18", "weights": "random"}},
     )
@@ -83,7 +84,7 @@ def test_space_and_signature_come_from_the_image_encoder():
     inner = EfficientNetLite0()
     assert Keyframes().space == inner.space
     assert Keyframes().signature == f"keyframes/1/every=1/size=512/{inner.signature}"
-    scene = Keyframes(Keyframes.Params(keyframes="scene", threshold=0.2, size=256))
+    scene = Keyframes(Keyframes.Params(keyframes="scene", threshold=0.2, max_short_side=256))
     assert scene.signature == f"keyframes/1/scene=0.2/size=256/{inner.signature}"
     assert make_keyframes().space == ColourGrid().space
     assert Keyframes().encode_batch_size == inner.encode_batch_size
@@ -125,6 +126,17 @@ def test_parameters_without_effect_are_refused():
         Keyframes.Params.model_validate({"image": {"type": "resnet81"}})
     with pytest.raises(ValidationError, match="batch_sice"):
         Keyframes.Params.model_validate({"image": {"type": "resnet18", "batch_sice": 3}})
+
+
+def test_errors_for_renamed_keys_name_the_new_ones(tmp_path, manager):
+    path = tmp_path / "videos.yaml"
+    path.write_text(
+        "name: videos\nsource: {type: folder, path: videos}\nencoder: {type: keyframes, longest: 60, size: 300}\n"
+    )
+    assert check_config(path, manager)[1] == [
+        f"{path}:3:28: encoder.longest: renamed to 'max_seconds'",
+        f"{path}:3:41: encoder.size: renamed to 'max_short_side'",
+    ]
 
 
 # --- queries

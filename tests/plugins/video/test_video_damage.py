@@ -82,8 +82,8 @@ def test_video_stream_without_frames_is_refused(tmp_path):
 def test_too_long_video_is_refused(tmp_path):
     path = write_video(tmp_path / "a.mp4", counting_frames(5))
     for params in ({}, {"keyframes": "scene"}):
-        assert decode_error(path, longest=3, **params) == "the video is longer than `longest`, 3 s"
-    assert len(segment_spans(path, longest=5)) == 5
+        assert decode_error(path, max_seconds=3, **params) == "the video is longer than `max_seconds`, 3 s"
+    assert len(segment_spans(path, max_seconds=5)) == 5
 
 
 # --- damage
