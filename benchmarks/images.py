@@ -1,13 +1,12 @@
 """How fast, and in how much memory, vicinal ingests images.
 
-ingest   Generated JPEGs of 640 × 480 through ResNet-18, the same weights everywhere. (a) is the encoder alone, fed
-         with frames that are decoded already, in the batches that a run gives it. (b) is the loop that notebooks have:
-         a DataLoader without workers, torchvision's network in float32, one ``insert`` a batch into Milvus Lite, one
-         ``set`` an image in Redis, index and load at the end. vicinal is the whole of ``vicinal ingest``; it has two
-         batches in hand, so no core waits for the end of one, and so has the encoder where one call has all frames,
-         which is the most that there is to be had. Decoding shares the cores with the network, so what tells the
-         framework's cost is the last: the same pictures decoded in a plain pool of threads, then encoded in one call,
-         nothing stored. A first run has loaded packages and models.
+ingest   Generated JPEGs of 640 × 480 through ResNet-18, the same weights everywhere. (a) is the encoder alone, on crops
+         decoded before, in the batches that a run gives it. (b) is the loop of notebooks: a DataLoader without workers,
+         torchvision's network in float32, one ``insert`` a batch into Milvus Lite, one ``set`` an image in Redis, index
+         and load at the end. vicinal is the whole of ``vicinal ingest``; it has two batches in flight, so no core waits
+         for the end of one, and so has the encoder where one call has all crops, which is the upper bound. Decoding
+         shares the cores with the network, so the last row shows the framework's own cost: the same images decoded in
+         a plain thread pool, then encoded in one call, nothing stored. A warm-up run loads packages and models.
 offline  The same for efficientnet_lite0, against (a).
 memory   Peak memory of a fresh process that ingests few images and many (--memory is the same).
 
@@ -34,14 +33,14 @@ sys.path.insert(0, str(common.DATA))
 
 from make_images import KINDS, picture
 
-OF_THE_ENCODER, OF_THE_LOOP, MEMORY = 0.90, 1.8, 1.20
+MIN_OF_ENCODER, MIN_OF_LOOP, MAX_MEMORY_RATIO = 0.90, 1.8, 1.20
 SIZE = (640, 480)
 BATCH = 32
-FEW = 64
+WARM_UP = 64
 
 
 def main() -> None:
-    program = Program(__doc__, {"ingest": ingest, "offline": offline, "memory": peaks})
+    program = Program(__doc__, {"ingest": measure_ingest, "offline": measure_offline, "memory": measure_memory})
     program.parser.add_argument("--images", type=int, default=3_000, metavar="N", help="images (3,000)")
     program.parser.add_argument("--memory", action="store_true", help="run the part memory alone")
     program.parser.add_argument("--memory-images", type=int, nargs="+", default=[1_000, 5_000], metavar="N")
@@ -51,8 +50,8 @@ def main() -> None:
     program.run(options)
 
 
-def drawn(where: Path, count: int, size: tuple[int, int] = SIZE) -> list[Path]:
-    """Generated pictures as files."""
+def draw_images(where: Path, count: int, size: tuple[int, int] = SIZE) -> list[Path]:
+    """Generate images as files."""
     where.mkdir(parents=True, exist_ok=True)
     paths = [where / f"{number:05}.jpg" for number in range(count)]
     for number, path in enumerate(paths):
@@ -60,14 +59,14 @@ def drawn(where: Path, count: int, size: tuple[int, int] = SIZE) -> list[Path]:
     return paths
 
 
-def few(where: Path) -> Path:
-    """A folder of few pictures, for a first run that loads what a process loads once."""
-    drawn(where / "few", FEW)
+def draw_warm_up_images(where: Path) -> Path:
+    """A folder of few images, for a warm-up run that loads what a process loads once."""
+    draw_images(where / "few", WARM_UP)
     return where / "few"
 
 
-def seeded(where: Path) -> Path:
-    """A state dict of torchvision's ResNet-18 with random weights; the speed is that of trained ones."""
+def save_random_resnet18(where: Path) -> Path:
+    """Save the state dict of a ResNet-18 with random weights, which computes as fast as with trained ones."""
     import torch
     from torchvision.models import resnet18
 
@@ -76,61 +75,63 @@ def seeded(where: Path) -> Path:
     return where / "resnet18.pth"
 
 
-def ingested(where: Path, encoder: str, count: int, frames: Sequence[Any]) -> float:
+def time_ingest(where: Path, encoder: str, count: int, crops: Sequence[Any]) -> float:
     """Seconds from opening the stores to the end of the run."""
     with folder() as home, solution(home, f"{{type: folder, path: '{where}'}}", encoder) as made:
-        made.encoder.encode(frames)
+        made.encoder.encode(crops)
         reports: list[Any] = []
         taken = seconds(lambda: reports.append(made.ingest()))
         assert (reports[0].new, reports[0].failed) == (count, 0), reports[0]
         return taken
 
 
-def ingest(options: argparse.Namespace, results: Results) -> None:
+def measure_ingest(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
     from vicinal_image.resnet import ResNet18
 
     with folder() as where:
-        paths, weights = drawn(where / "pictures", options.images), seeded(where)
+        paths, weights = draw_images(where / "pictures", options.images), save_random_resnet18(where)
         encoder = ResNet18(ResNet18.Params(weights=str(weights)))
-        frames = [encoder.decode(Item("key", path))[0].sample for path in paths]
-        encoder.encode(frames[:FEW])
+        crops = [encoder.decode(Item("key", path))[0].sample for path in paths]
+        encoder.encode(crops[:WARM_UP])
         settings = f"{{type: resnet18, weights: '{weights}'}}"
-        ingested(few(where), settings, FEW, frames[:FEW])
+        time_ingest(draw_warm_up_images(where), settings, WARM_UP, crops[:WARM_UP])
         contenders: dict[str, Callable[[], float]] = {
-            "(a) the encoder alone": lambda: alone(encoder, frames),
-            "(b) the notebook's loop": loop(paths, weights),
-            "the encoder, one call for all": lambda: alone(encoder, frames, len(frames)),
+            "(a) the encoder alone": lambda: alone(encoder, crops),
+            "(b) the notebook's loop": notebook_loop(paths, weights),
+            "the encoder, one call for all": lambda: alone(encoder, crops, len(crops)),
             "decoded in a plain pool, from files, then encoded": lambda: pooled(encoder, encoder, paths),
-            "vicinal": lambda: ingested(where / "pictures", settings, len(paths), frames[:FEW]),
+            "vicinal": lambda: time_ingest(where / "pictures", settings, len(paths), crops[:WARM_UP]),
         }
         taken = rounds(contenders, options.rounds)
     title = f"{options.images} JPEGs of {SIZE[0]} × {SIZE[1]}, ResNet-18 in {encoder._engine.dtype}"
-    targets = dict(zip(contenders, (OF_THE_ENCODER, OF_THE_LOOP, None, OF_THE_ENCODER), strict=False))
+    targets = dict(zip(contenders, (MIN_OF_ENCODER, MIN_OF_LOOP, None, MIN_OF_ENCODER), strict=False))
     results.add("ingest", title, compared(taken, targets, len(paths), "images/s"))
 
 
-def offline(options: argparse.Namespace, results: Results) -> None:
+def measure_offline(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
     from vicinal_image.efficientnet import EfficientNetLite0
 
     encoder = EfficientNetLite0()
     with folder() as where:
-        paths = drawn(where / "pictures", options.images)
-        frames = [encoder.decode(Item("key", path))[0].sample for path in paths]
-        encoder.encode(frames[:FEW])
-        ingested(few(where), "{type: efficientnet_lite0}", FEW, frames[:FEW])
+        paths = draw_images(where / "pictures", options.images)
+        crops = [encoder.decode(Item("key", path))[0].sample for path in paths]
+        encoder.encode(crops[:WARM_UP])
+        time_ingest(draw_warm_up_images(where), "{type: efficientnet_lite0}", WARM_UP, crops[:WARM_UP])
         contenders: dict[str, Callable[[], float]] = {
-            "(a) the encoder alone": lambda: alone(encoder, frames),
-            "vicinal": lambda: ingested(where / "pictures", "{type: efficientnet_lite0}", len(paths), frames[:FEW]),
+            "(a) the encoder alone": lambda: alone(encoder, crops),
+            "vicinal": lambda: time_ingest(
+                where / "pictures", "{type: efficientnet_lite0}", len(paths), crops[:WARM_UP]
+            ),
         }
         taken = rounds(contenders, options.rounds)
     title = f"{options.images} JPEGs of {SIZE[0]} × {SIZE[1]}, EfficientNet-Lite0 in {encoder._engine.dtype}"
-    results.add("offline", title, compared(taken, {"(a) the encoder alone": OF_THE_ENCODER}, len(paths), "images/s"))
+    results.add("offline", title, compared(taken, {"(a) the encoder alone": MIN_OF_ENCODER}, len(paths), "images/s"))
 
 
-def loop(paths: Sequence[Path], weights: Path) -> Callable[[], float]:
-    """The loop that notebooks have, its network loaded."""
+def notebook_loop(paths: Sequence[Path], weights: Path) -> Callable[[], float]:
+    """The loop of notebooks, its network loaded."""
     import torch
     from PIL import Image
     from pymilvus import MilvusClient
@@ -176,11 +177,11 @@ def loop(paths: Sequence[Path], weights: Path) -> Callable[[], float]:
 # --- memory
 
 
-def peaks(options: argparse.Namespace, results: Results) -> None:
+def measure_memory(options: argparse.Namespace, results: Results) -> None:
     """Fresh processes; the images of a folder are links to a few hundred, since drawing thousands takes minutes."""
     rows: list[dict[str, Any]] = []
     with folder() as where:
-        few = drawn(where / "drawn", 250)
+        few = draw_images(where / "drawn", 250)
         for count in sorted(options.memory_images):
             pictures = where / str(count)
             pictures.mkdir()
@@ -193,11 +194,12 @@ def peaks(options: argparse.Namespace, results: Results) -> None:
             rows.append({"images": f"{count:,}", "peak, MB": peak})
             if len(rows) > 1:
                 ratio = peak / rows[0]["peak, MB"]
-                rows[-1] |= {"ratio": ratio, "target": MEMORY, "met": "yes" if ratio <= MEMORY else "no"}
+                is_met = "yes" if ratio <= MAX_MEMORY_RATIO else "no"
+                rows[-1] |= {"ratio": ratio, "target": MAX_MEMORY_RATIO, "met": is_met}
     results.add("memory", "Peak memory of an ingest, ResNet-18", rows)
 
 
-def child(pictures: Path) -> None:
+def ingest_in_this_process(pictures: Path) -> None:
     encoder = "{type: resnet18, weights: random}"
     with folder() as where, solution(where, f"{{type: folder, path: '{pictures}'}}", encoder) as made:
         report = made.ingest()
@@ -208,6 +210,6 @@ def child(pictures: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        child(Path(sys.argv[2]))
+        ingest_in_this_process(Path(sys.argv[2]))
     else:
         main()

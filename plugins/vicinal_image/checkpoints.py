@@ -1,4 +1,4 @@
-"""Weights as files: where they lie, how torchvision's are fetched, and what is checked before they are used."""
+"""Weight files: torchvision's cache and downloads, and the checks that a state dict passes before it is used."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from vicinal.errors import DependencyError, PluginError
-from vicinal.toolkit import hf_hub as hub
-from vicinal_image.architectures import Published
+from vicinal.toolkit.hf_hub import offline_variable
+from vicinal_image.architectures import PretrainedWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ANOTHER", "checked", "fetch", "find", "load", "sha256"]
+__all__ = ["ALTERNATIVE_HINT", "download", "expected_path", "hash_file", "load_state_dict", "validate_state_dict"]
 
-SITE = "https://download.pytorch.org/models/"
-ANOTHER = "`type: efficientnet_lite0` needs no download"
+BASE_URL = "https://download.pytorch.org/models/"
+ALTERNATIVE_HINT = "`type: efficientnet_lite0` needs no download"
 
-_ANSWERS_IN = 3.0
-_STALLS_AFTER = 20.0
+_CONNECT_SECONDS = 3.0
+_READ_SECONDS = 20.0
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal; read once in a process as long as its size and time stay the same."""
+def hash_file(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal; cached in the process by the file's size and modification time."""
     stat = path.stat()
-    return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
+    return _hash_file(path.resolve(), stat.st_size, stat.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)
-def _sha256(path: Path, size: int, modified: int) -> str:
+def _hash_file(path: Path, size: int, modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -45,143 +45,147 @@ def _sha256(path: Path, size: int, modified: int) -> str:
 # --- torchvision's files
 
 
-def find(name: str) -> Path:
-    """Where torchvision's cache has a file, or will have it once it is fetched.
+def expected_path(name: str) -> Path:
+    """Return where torchvision's cache has a file, or will have it after ``download``.
 
     Raises:
-        DependencyError: it is not there, and it cannot be fetched either: the network is forbidden or out of reach.
+        DependencyError: the file is not there, and downloads are forbidden or the site is unreachable.
     """
-    path = _cache() / name
+    path = _cache_dir() / name
     if path.is_file():
         return path
-    if variable := hub.offline_variable():
-        raise _missing(path, f"{variable} forbids downloads")
-    if not _answers(SITE):
-        raise _missing(path, f"{SITE} does not answer")
+    if variable := offline_variable():
+        raise _missing_weights_error(path, f"{variable} forbids downloads")
+    if not _is_reachable(BASE_URL):
+        raise _missing_weights_error(path, f"{BASE_URL} does not answer")
     return path
 
 
-def fetch(published: Published) -> Path:
-    """One of torchvision's files in its cache, fetched unless it is there.
+def download(weights: PretrainedWeights) -> Path:
+    """Return one of torchvision's files in its cache, and download it if it is not there.
 
     Raises:
-        DependencyError: it cannot be had.
+        DependencyError: the file cannot be downloaded.
     """
-    path = find(published.file)
+    path = expected_path(weights.file)
     if path.is_file():
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".vicinal-") as folder:
             part = Path(folder) / path.name
-            with urlopen(SITE + path.name, timeout=_STALLS_AFTER) as answer, part.open("wb") as file:
-                while block := answer.read(1 << 20):
+            # torch.hub's own download has no timeout: a connection that stalls would hang for ever.
+            with urlopen(BASE_URL + path.name, timeout=_READ_SECONDS) as response, part.open("wb") as file:
+                while block := response.read(1 << 20):
                     file.write(block)
-            if not sha256(part).startswith(published.digest):
+            if not hash_file(part).startswith(weights.sha256_prefix):
                 raise OSError("what came is not the published file: its SHA-256 differs")
             part.replace(path)
     except OSError as error:  # of urllib, of the connection, of the disk
-        raise _missing(path, f"it cannot be fetched: {error}") from error
+        raise _missing_weights_error(path, f"it cannot be fetched: {error}") from error
     return path
 
 
-def _cache() -> Path:
-    """Where torchvision keeps weights: https://docs.pytorch.org/docs/stable/hub.html."""
+def _cache_dir() -> Path:
+    """Return torchvision's cache of weights: https://docs.pytorch.org/docs/stable/hub.html."""
     env = os.environ
     home = env.get("TORCH_HOME") or Path(env.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
 @functools.cache
-def _answers(site: str) -> bool:
-    """Whether a site answers soon, asked once in a process and on a thread, since looking up a name may take long."""
-    found = []
+def _is_reachable(url: str) -> bool:
+    """Whether a site responds within 3 s; probed once in a process, on a thread since resolving a name may hang."""
+    responses = []
 
-    def ask() -> None:
+    def probe() -> None:
         try:
-            urlopen(Request(site, method="HEAD"), timeout=_ANSWERS_IN).close()
-            found.append(True)
-        except HTTPError as error:  # an answer all the same
+            urlopen(Request(url, method="HEAD"), timeout=_CONNECT_SECONDS).close()
+            responses.append(True)
+        except HTTPError as error:  # a response all the same
             error.close()
-            found.append(True)
+            responses.append(True)
         except (OSError, ValueError):
             pass
 
-    thread = threading.Thread(target=ask, name="vicinal-image-ask", daemon=True)
+    thread = threading.Thread(target=probe, name="vicinal-image-probe", daemon=True)
     thread.start()
-    thread.join(_ANSWERS_IN)
-    return bool(found)
+    thread.join(_CONNECT_SECONDS)
+    return bool(responses)
 
 
-def _missing(path: Path, why: str) -> DependencyError:
+def _missing_weights_error(path: Path, reason: str) -> DependencyError:
     return DependencyError(
-        f"the weights {path.name} are not on this machine, and {why}",
-        hint=f"put the file in {path.parent} (or set TORCH_HOME), or say `weights: PATH-OF-THE-FILE`; {ANOTHER}",
+        f"the weights {path.name} are not on this machine, and {reason}",
+        hint=f"put the file in {path.parent} (or set TORCH_HOME), or say `weights: PATH-OF-THE-FILE`;"
+        f" {ALTERNATIVE_HINT}",
     )
 
 
 # --- what is in a file
 
 
-def load(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, from safetensors or from a pickle that may hold nothing but tensors.
+def load_state_dict(path: Path) -> dict[str, Tensor]:
+    """Load the tensors of a state dict, from safetensors or from a pickle that may hold nothing but tensors.
 
     Raises:
-        PluginError: the file holds anything else.
+        PluginError: the file holds anything else, or its name promises another SHA-256.
     """
     import torch
 
-    _check_name(path)
+    _require_promised_sha256(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             tensors: dict[str, Tensor] = load_file(path)
             return tensors
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle, zip or header each has errors of its own
-        first = next(iter(str(error).splitlines()), type(error).__name__)
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise PluginError(
-            f"{path} cannot be read as weights: {first}", hint="save it with torch.save(model.state_dict(), …)"
+            f"{path} cannot be read as weights: {first_line}", hint="save it with torch.save(model.state_dict(), …)"
         ) from error
     for wrapper in ("state_dict", "model"):
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-    if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise PluginError(f"{path} holds no state dict", hint="save it with torch.save(model.state_dict(), …)")
-    return {str(name).removeprefix("module."): value for name, value in found.items()}
+    return {str(name).removeprefix("module."): value for name, value in content.items()}
 
 
-def checked(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], what: str) -> dict[str, Tensor]:
-    """The tensors that a network needs, in float32; the last layer's and the counters of batches are left out.
+def validate_state_dict(
+    state_dict: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], what: str
+) -> dict[str, Tensor]:
+    """Return the tensors that a network needs, in float32, without the last layer and the batch counters.
 
     Raises:
-        PluginError: one is missing, of another shape, not finite, or there is one that the network does not have.
+        PluginError: a tensor is missing, of another shape or not finite, or the network does not have it.
     """
     import torch
 
-    lacking = [name for name in shapes if name not in weights]
-    unknown = [name for name in weights if name not in shapes and not re.match(r"fc\.|.*num_batches_tracked$", name)]
+    lacking = [name for name in shapes if name not in state_dict]
+    unknown = [name for name in state_dict if name not in shapes and not re.match(r"fc\.|.*num_batches_tracked$", name)]
     for names, verb in ((lacking, "lack"), (unknown, "have an unknown")):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise PluginError(f"{what} {verb} {names[0]}{more}", hint="are they of another network?")
     for name, shape in shapes.items():
-        if tuple(weights[name].shape) != shape:
+        if tuple(state_dict[name].shape) != shape:
             raise PluginError(
-                f"{what}: {name} has the shape {tuple(weights[name].shape)}, not {shape}",
+                f"{what}: {name} has the shape {tuple(state_dict[name].shape)}, not {shape}",
                 hint="are they of another network?",
             )
-        if not bool(torch.isfinite(weights[name]).all()):
+        if not bool(torch.isfinite(state_dict[name]).all()):
             raise PluginError(f"{what}: {name} holds values that are not finite", hint="fetch or save the file again")
-    return {name: weights[name].float() for name in shapes}
+    return {name: state_dict[name].float() for name in shapes}
 
 
-def _check_name(path: Path) -> None:
-    """A name as torch.hub writes it, ``resnet18-f37072fd.pth``, promises the start of the file's SHA-256."""
+def _require_promised_sha256(path: Path) -> None:
+    """Check the start of a file's SHA-256 where its name states it, as torch.hub's ``resnet18-f37072fd.pth`` does."""
     promised = re.search(r"-([0-9a-f]{8,64})\.[a-z]+$", path.name)
-    if promised and not (found := sha256(path)).startswith(promised[1]):
+    if promised and not (actual := hash_file(path)).startswith(promised[1]):
         raise PluginError(
-            f"{path} is not the file that its name promises: its SHA-256 begins with {found[:8]}, not {promised[1]}",
+            f"{path} is not the file that its name promises: its SHA-256 begins with {actual[:8]}, not {promised[1]}",
             hint="delete it and fetch it again",
         )

@@ -1,6 +1,7 @@
 """Images and sentences in one space by CLIP (Radford et al. 2021, https://arxiv.org/abs/2103.00020), by transformers.
 
-A collection of images is asked by an image or by a sentence. Its weights are on the Hugging Face hub, not in vicinal.
+A collection of images is searched by an image or by a sentence. The weights are on the Hugging Face hub, not in
+vicinal.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from vicinal import Item, Segment, Space
 from vicinal.plugin.params import ModelName
 from vicinal.toolkit.torch_runtime import locked_cached_property
 from vicinal.types import TextQuery
-from vicinal_image.base import ImageEncoder, unit
-from vicinal_image.clip_dir import ClipFolder, locate
+from vicinal_image.base import ImageEncoder, l2_normalize
+from vicinal_image.clip_dir import ClipDir, resolve_clip
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_image.inference import Build
+    from vicinal_image.clip_model import ClipTextEncoder
+    from vicinal_image.inference import NetworkFactory
 
 __all__ = ["Clip"]
 
-_ENDINGS = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class Clip(ImageEncoder):
@@ -43,56 +45,56 @@ class Clip(ImageEncoder):
 
     @property
     def space(self) -> Space:
-        return Space(self._folder.dimension, "float", "COSINE")
+        return Space(self._model_dir.dimension, "float", "COSINE")
 
     @property
     def signature(self) -> str:
-        """Hash of the model's files, and how pictures are prepared.
+        """Hash of the model's files, preprocessing and precision.
 
         Raises:
-            DependencyError: the model is not there and cannot be fetched.
+            DependencyError: the model is not on this machine and cannot be downloaded.
         """
-        return f"clip/{self._folder.hash}/{self._manner}/l2"
+        return f"clip/{self._model_dir.hash}/{self._preprocessing_tag}/l2"
 
     @property
     def preprocessing(self) -> Preprocessing:
-        return self._folder.preprocessing
+        return self._model_dir.preprocessing
 
     def decode_query(self, query: Any) -> list[Segment]:
-        """An image, if it is bytes, an image of Pillow or the path of a file; else a sentence.
+        """Prepare an image if the query is bytes, an image of Pillow or the path of a file, else a sentence.
 
         ``text:`` before a sentence makes it one, though a file has that name.
 
         Raises:
             ItemError: the file cannot be read, or the sentence is empty.
         """
-        sentence = TextQuery.parse(query, _ENDINGS)
+        sentence = TextQuery.parse(query, _SUFFIXES)
         return self.decode(Item("query", query)) if sentence is None else [Segment(sentence)]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
-        """Vectors of frames and sentences, ``(n, dimension)`` float32 of length 1."""
+        """Encode crops and sentences: ``(n, dimension)`` float32 of length 1."""
         import numpy as np
 
         vectors = np.zeros((len(samples), self.space.dimension), np.float32)
-        read = [row for row, sample in enumerate(samples) if isinstance(sample, TextQuery)]
-        seen = [row for row, sample in enumerate(samples) if not isinstance(sample, TextQuery)]
-        if read:
-            vectors[read] = self._reader.encode([samples[row] for row in read])
-        if seen:
-            vectors[seen] = super().encode([samples[row] for row in seen])
-        return unit(vectors)
+        text_rows = [row for row, sample in enumerate(samples) if isinstance(sample, TextQuery)]
+        image_rows = [row for row, sample in enumerate(samples) if not isinstance(sample, TextQuery)]
+        if text_rows:
+            vectors[text_rows] = self._text_encoder.encode([samples[row] for row in text_rows])
+        if image_rows:
+            vectors[image_rows] = super().encode([samples[row] for row in image_rows])
+        return l2_normalize(vectors)
 
     @cached_property
-    def _folder(self) -> ClipFolder:
-        return locate(self.params.model)
+    def _model_dir(self) -> ClipDir:
+        return resolve_clip(self.params.model)
 
     @locked_cached_property
-    def _reader(self) -> Any:
-        from vicinal_image.clip_model import Reader
+    def _text_encoder(self) -> ClipTextEncoder:
+        from vicinal_image.clip_model import ClipTextEncoder
 
-        return Reader(self._folder, self.params.device)
+        return ClipTextEncoder(self._model_dir, self.params.device)
 
-    def _build(self) -> Build:
-        from vicinal_image.clip_model import eye
+    def _network_factory(self) -> NetworkFactory:
+        from vicinal_image.clip_model import image_encoder_factory
 
-        return eye(self._folder)
+        return image_encoder_factory(self._model_dir)

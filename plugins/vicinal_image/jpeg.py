@@ -1,6 +1,6 @@
-"""JPEGs decoded by libjpeg-turbo itself, whose pixels Pillow copies twice before numpy has them.
+"""JPEGs decoded by libjpeg-turbo directly: Pillow would copy their pixels twice before numpy has them.
 
-The library is simplejpeg, which comes with its own libjpeg-turbo. Without it, Pillow decodes.
+The library is simplejpeg, which brings its own libjpeg-turbo. Without it, Pillow decodes.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-__all__ = ["decoded"]
+__all__ = ["decode_pixels"]
 
 
-def decoded(image: Image.Image, file: Any, least: int) -> np.ndarray | None:
-    """The pixels of a JPEG that Pillow has opened, ``(height, width, 3)`` uint8; None where Pillow is to load it.
+def decode_pixels(image: Image.Image, file: Any, min_side: int) -> np.ndarray | None:
+    """Decode a JPEG that Pillow has opened: ``(height, width, 3)`` uint8; None where Pillow has to decode it.
 
-    It is decoded at a half, a quarter or an eighth as long as both sides keep ``least`` pixels, as with Pillow's
-    ``draft``, and to the same pixels. What is out of the ordinary is for Pillow, damaged files above all: it says what
-    is wrong with them, or makes something of them.
+    It is decoded at 1/2, 1/4 or 1/8 as long as both sides keep ``min_side`` pixels, as with Pillow's ``draft``, and to
+    the same pixels. Unusual and damaged files are left to Pillow, which names what is wrong or recovers a part.
     """
     if image.format != "JPEG" or image.mode != "RGB":
         return None
@@ -28,7 +27,7 @@ def decoded(image: Image.Image, file: Any, least: int) -> np.ndarray | None:
     except ImportError:
         return None
     width, height = image.size
-    scale = next((scale for scale in (8, 4, 2) if min(width, height) // least >= scale), 1)
+    scale = next((scale for scale in (8, 4, 2) if min(width, height) // min_side >= scale), 1)
     file.seek(0)
     try:
         pixels: np.ndarray = decode_jpeg(

@@ -1,4 +1,4 @@
-"""The part of an image that a network sees: its shorter side brought to a length, and the middle cut out of it."""
+"""The part of an image that a network sees: the image resized by its shorter side, and a square from its middle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from vicinal_image.decode import MOST_PIXELS, read, read_small
+from vicinal_image.decode import MAX_PIXELS, load_image, load_image_downscaled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,20 +17,21 @@ __all__ = ["Decode", "Preprocessing"]
 
 Decode = Literal["fast", "exact"]
 
-_LONGEST = 32
-"""How many times as long as wide a picture may be to be resized as a whole."""
+_MAX_ASPECT = 32
+"""How many times as long as wide an image may be to be resized as a whole."""
 
-_MUCH = 4
-"""From here on Pillow shrinks in two steps, which is quicker."""
+_REDUCING_GAP_FROM = 4
+"""How many times as long as the target's the shorter side must be for Pillow to shrink in two steps, which is quicker
+from there on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """How an image becomes a network's input, as torchvision's Resize, CenterCrop and Normalize do it.
 
-    ``resize`` is the length of the shorter side, ``crop`` the side of the square in the middle; mean and deviation are
-    of red, green and blue between 0 and 1. Where the middle lies between two pixels, torchvision takes the even one and
-    transformers the one before (``floor``).
+    ``resize`` is the length of the shorter side and ``crop`` the side of the middle square, in pixels; ``mean`` and
+    ``std`` are of red, green and blue between 0 and 1. Where the middle falls between two pixels, torchvision takes the
+    even one and transformers the one before (``floor``).
     """
 
     resize: int
@@ -43,13 +44,12 @@ class Preprocessing:
     def __str__(self) -> str:
         return f"{self.interpolation}={self.resize}/crop={self.crop}"
 
-    def frame(self, content: Any, decode: Decode = "exact", most_pixels: int = MOST_PIXELS) -> np.ndarray:
-        """Read an image and cut out what the network sees: ``(crop, crop, 3)`` uint8.
+    def apply(self, content: Any, decode: Decode = "exact", max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """Load an image, resize it and crop its middle: ``(crop, crop, 3)`` uint8.
 
-        ``exact`` gives torchvision's own pixels; of pictures 32 times as long as wide some may differ by a level.
-        ``fast`` has a JPEG decoded at a half, a quarter or an eighth as long as the shorter side keeps ``crop`` pixels,
-        and shrinks other large images in two steps: the vectors of photographs then have a cosine of 0.985 to 1 with
-        the exact ones.
+        ``exact`` gives torchvision's own pixels; those of images 32 times as long as wide may differ by a level.
+        ``fast`` decodes a JPEG at 1/2, 1/4 or 1/8 as long as the shorter side keeps ``crop`` pixels, and shrinks other
+        large images in two steps: the vectors of photographs then have a cosine of 0.985 to 1 to the exact ones.
 
         Raises:
             ItemError: the image cannot be read.
@@ -58,56 +58,58 @@ class Preprocessing:
         from PIL import Image
 
         if decode == "exact":
-            image = read(content, most_pixels=most_pixels)
-            return np.asarray(self._cut(image, *self._resized(*image.size), None))
-        found = read_small(content, self.crop, most_pixels=most_pixels)
-        width, height = found.shape[1::-1] if isinstance(found, np.ndarray) else found.size
-        columns, rows = self._resized(width, height)
-        if min(width, height) < _MUCH * self.resize and max(columns, rows) <= 2 * self.resize and _resizes_quickly():
-            return self._cut_quickly(found if isinstance(found, np.ndarray) else np.array(found), columns, rows)
-        image = Image.fromarray(found) if isinstance(found, np.ndarray) else found
-        return np.asarray(self._cut(image, columns, rows, 2.0))
+            exact = load_image(content, max_pixels=max_pixels)
+            return np.asarray(self._resize_and_crop(exact, *self._resized_size(*exact.size), None))
+        image = load_image_downscaled(content, self.crop, max_pixels=max_pixels)
+        width, height = image.shape[1::-1] if isinstance(image, np.ndarray) else image.size
+        columns, rows = self._resized_size(width, height)
+        is_small = min(width, height) < _REDUCING_GAP_FROM * self.resize and max(columns, rows) <= 2 * self.resize
+        if is_small and _torch_resize_is_fast():
+            pixels = image if isinstance(image, np.ndarray) else np.array(image)
+            return self._resize_and_crop_torch(pixels, columns, rows)
+        pillow_image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+        return np.asarray(self._resize_and_crop(pillow_image, columns, rows, 2.0))
 
-    def _resized(self, width: int, height: int) -> tuple[int, int]:
-        """Columns and rows of a picture whose shorter side is brought to its length."""
+    def _resized_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return columns and rows of an image whose shorter side is resized to ``resize``."""
         shorter = min(width, height)
         return self.resize * width // shorter, self.resize * height // shorter
 
-    def _corner(self, columns: int, rows: int) -> tuple[int, int]:
-        """Left and top of the middle of a resized picture."""
-        middle = math.floor if self.floor else round
-        return middle((columns - self.crop) / 2), middle((rows - self.crop) / 2)
+    def _crop_offset(self, columns: int, rows: int) -> tuple[int, int]:
+        """Return left and top of the crop in a resized image."""
+        to_int = math.floor if self.floor else round
+        return to_int((columns - self.crop) / 2), to_int((rows - self.crop) / 2)
 
-    def _cut(self, image: Image.Image, columns: int, rows: int, reducing_gap: float | None) -> Image.Image:
-        """Resize and cut the middle out; both in one step where speed counts, or where the whole would be a bomb."""
+    def _resize_and_crop(self, image: Image.Image, columns: int, rows: int, reducing_gap: float | None) -> Image.Image:
+        """Resize and crop; in one step where speed counts, or where the whole image would take too much memory."""
         from PIL.Image import Resampling
 
-        left, top = self._corner(columns, rows)
+        left, top = self._crop_offset(columns, rows)
         method = Resampling[self.interpolation.upper()]
-        if reducing_gap is None and max(columns, rows) <= _LONGEST * self.resize:
+        if reducing_gap is None and max(columns, rows) <= _MAX_ASPECT * self.resize:
             return image.resize((columns, rows), method).crop((left, top, left + self.crop, top + self.crop))
         across, down = image.width / columns, image.height / rows
         box = (left * across, top * down, (left + self.crop) * across, (top + self.crop) * down)
         return image.resize((self.crop, self.crop), method, box, reducing_gap)
 
-    def _cut_quickly(self, pixels: np.ndarray, columns: int, rows: int) -> np.ndarray:
-        """The same by torch, whose vector instructions need 0.2 ms in place of 0.5; a level differs here and there.
+    def _resize_and_crop_torch(self, pixels: np.ndarray, columns: int, rows: int) -> np.ndarray:
+        """Do the same by torch, whose vector instructions need 0.2 ms in place of 0.5; a level differs here and there.
 
-        What is cut out is copied by numpy: torch would have threads share the copy, and wait for each other.
+        numpy copies the crop: torch would have threads share the copy, and wait for each other.
         """
         import numpy as np
         import torch
 
-        left, top = self._corner(columns, rows)
-        picture = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
-        resized = torch.nn.functional.interpolate(picture, (rows, columns), mode=self.interpolation, antialias=True)
+        left, top = self._crop_offset(columns, rows)
+        image = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
+        resized = torch.nn.functional.interpolate(image, (rows, columns), mode=self.interpolation, antialias=True)
         whole = resized[0].permute(1, 2, 0).numpy()
         return np.ascontiguousarray(whole[top : top + self.crop, left : left + self.crop])
 
 
 @functools.cache
-def _resizes_quickly() -> bool:
-    """Whether torch has vector instructions for pictures in bytes; without them Pillow is quicker."""
+def _torch_resize_is_fast() -> bool:
+    """Whether torch has vector instructions for images of bytes; without them Pillow is quicker."""
     import torch
 
     return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")

@@ -1,6 +1,6 @@
 """torchvision's ResNets without their last layer: the classic of image search (512 or 2048 dimensions, L2).
 
-Weights are torchvision's own, by the name of its enum; a file with a state dict; or random ones, for tests. Networks
+Weights are torchvision's own, by the names of its enum; a file with a state dict; or random ones, for tests. Networks
 and preprocessing are torchvision's, without importing it.
 """
 
@@ -15,15 +15,15 @@ from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 
 from vicinal import LocalPath, Space
 from vicinal.errors import DependencyError
-from vicinal_image import checkpoints as files
-from vicinal_image.architectures import RESNETS, Architecture
-from vicinal_image.base import ImageEncoder, unit
+from vicinal_image import checkpoints
+from vicinal_image.architectures import RESNETS, ResNetConfig
+from vicinal_image.base import ImageEncoder, l2_normalize
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_image.inference import Build
+    from vicinal_image.inference import NetworkFactory
 
 __all__ = [
     "ResNeXt50",
@@ -57,25 +57,25 @@ class ResNet(ImageEncoder):
         seed: int = Field(default=0, ge=0)
         """Of ``weights: random``."""
         normalize: bool = False
-        """Whether vectors are brought to length 1."""
+        """Whether vectors are scaled to length 1."""
 
         @field_validator("weights")
         @classmethod
         def _check_weights(cls, weights: str, info: ValidationInfo) -> str:
-            published = RESNETS[cls.name].weights
+            pretrained = RESNETS[cls.name].weights
             if weights == "DEFAULT":
-                return list(published)[-1]
-            if weights in published or weights == _RANDOM:
+                return list(pretrained)[-1]
+            if weights in pretrained or weights == _RANDOM:
                 return weights
             if not weights.endswith(_SUFFIXES):
-                known = ", ".join([*published, _RANDOM])
+                known = ", ".join([*pretrained, _RANDOM])
                 raise ValueError(f"write one of {known}, or the path of a file ({', '.join(_SUFFIXES)})")
             path: Path = _PATH.validate_python(weights, context=info.context)
             return str(path)
 
     @property
-    def architecture(self) -> Architecture:
-        """The network's shape and its published weights."""
+    def architecture(self) -> ResNetConfig:
+        """The network's layers and its pretrained weights."""
         return RESNETS[self.params.name]
 
     @property
@@ -84,55 +84,57 @@ class ResNet(ImageEncoder):
 
     @property
     def signature(self) -> str:
-        """The network, the start of its weights' SHA-256, and how pictures are prepared.
+        """The network, the start of its weights' SHA-256, preprocessing and precision.
 
         Raises:
-            DependencyError: the weights are not there and cannot be fetched.
+            DependencyError: the weights are not on this machine and cannot be downloaded.
         """
         normalize = "/l2" if self.params.normalize else ""
-        return f"{self.params.name}/{self._digest}/{self._manner}{normalize}"
+        return f"{self.params.name}/{self._weights_tag}/{self._preprocessing_tag}{normalize}"
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
-        """That of torchvision for these weights; for weights that it does not publish, that of IMAGENET1K_V1."""
-        published = self.architecture.weights
-        resizes = {weights.digest: weights.resize for weights in published.values()}
-        named = published.get(self.params.weights)
-        resize = named.resize if named else resizes.get(self._digest, 256)
+        """torchvision's for these weights; for weights that it does not publish, that of IMAGENET1K_V1."""
+        pretrained = self.architecture.weights
+        resize_by_hash = {weights.sha256_prefix: weights.resize for weights in pretrained.values()}
+        named = pretrained.get(self.params.weights)
+        resize = named.resize if named else resize_by_hash.get(self._weights_tag, 256)
         return Preprocessing(resize, 224, _MEAN, _STD)
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
         vectors = super().encode(samples)
-        return unit(vectors) if self.params.normalize else vectors
+        return l2_normalize(vectors) if self.params.normalize else vectors
 
     @property
-    def _digest(self) -> str:
+    def _weights_tag(self) -> str:
+        """The start of the weights' SHA-256; for random ones, their seed."""
         weights: str = self.params.weights
         if weights == _RANDOM:
             return f"random-{self.params.seed}"
-        if published := self.architecture.weights.get(weights):
-            files.find(published.file)
-            return published.digest
-        return files.sha256(_existing(Path(weights)))[:8]
+        if pretrained := self.architecture.weights.get(weights):
+            checkpoints.expected_path(pretrained.file)
+            return pretrained.sha256_prefix
+        return checkpoints.hash_file(_require_weights(Path(weights)))[:8]
 
-    def _build(self) -> Build:
+    def _network_factory(self) -> NetworkFactory:
         from vicinal_image.networks import ResNet as Network
-        from vicinal_image.networks import random_weights
+        from vicinal_image.networks import draw_random_weights
 
-        architecture, name = self.architecture, self.params.weights
-        shapes = architecture.shapes()
+        config, name = self.architecture, self.params.weights
+        shapes = config.tensor_shapes()
         if name == _RANDOM:
-            weights = random_weights(shapes, self.params.seed)
-        else:
-            published = architecture.weights.get(name)
-            path = files.fetch(published) if published else _existing(Path(name))
-            weights = files.checked(files.load(path), shapes, f"{self.params.name}: the weights in {path}")
-        return partial(Network, architecture, weights)
+            return partial(Network, config, draw_random_weights(shapes, self.params.seed))
+        pretrained = config.weights.get(name)
+        path = checkpoints.download(pretrained) if pretrained else _require_weights(Path(name))
+        what = f"{self.params.name}: the weights in {path}"
+        weights = checkpoints.validate_state_dict(checkpoints.load_state_dict(path), shapes, what)
+        return partial(Network, config, weights)
 
 
-def _existing(path: Path) -> Path:
+def _require_weights(path: Path) -> Path:
     if not path.is_file():
-        raise DependencyError(f"there are no weights at {path}", hint=f"`weights:` names a file; {files.ANOTHER}")
+        alternative = checkpoints.ALTERNATIVE_HINT
+        raise DependencyError(f"there are no weights at {path}", hint=f"`weights:` names a file; {alternative}")
     return path
 
 

@@ -70,7 +70,7 @@ def _cached(name: str) -> Path | None:
 def _fetched(name: str) -> Path:
     """Fetch a model from the hub, without the formats that torch does not read."""
     try:
-        return hub.download(name, SMALL, ignore=("onnx/*", "openvino/*"))
+        return hub.download(name, SMALL, ignore_patterns=("onnx/*", "openvino/*"))
     except hub.DownloadError as error:
         raise _missing(name, str(error)) from error
 

@@ -1,4 +1,4 @@
-"""Videos as a vicinal plugin: some of their frames, through any encoder of images."""
+"""Videos as a vicinal plugin: sampled frames, encoded by any encoder of images."""
 
 from __future__ import annotations
 

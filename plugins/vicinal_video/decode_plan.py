@@ -1,8 +1,9 @@
-"""Which of a video's stored frames have to be decoded for one frame in each interval.
+"""Which packets of a video have to be decoded for one frame in each interval.
 
-Coders predict frames from others. A chain of predictions begins at a key frame; many frames in it (half and more, as
-x264 writes by default) are such that no other depends on them. So of each chain only what comes up to the last wanted
-frame is decoded, and of that only what is wanted or others depend on. The wanted frames are the same to the last bit.
+Codecs code most frames relative to others. A group of pictures (GOP) starts at a key frame; half and more of its
+frames, as x264 writes by default, are non-reference frames, on which no other depends. So each GOP is decoded only up
+to its last wanted frame, without the non-reference frames that are not wanted. The wanted frames are the same to the
+last bit.
 """
 
 from __future__ import annotations
@@ -11,74 +12,67 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
-from typing import NamedTuple
 
-from vicinal_video.sampling import interval
+from vicinal_video.sampling import interval_index
+from vicinal_video.types import Packet
 
-__all__ = ["Plan", "Role", "Stored", "planned"]
+__all__ = ["Plan", "Role", "plan_decoding"]
 
-_CODERS = frozenset({"av1", "h264", "hevc", "libdav1d", "mpeg4", "vp9"})
-"""Coders that store one frame a packet, marked as a key frame where it is one."""
+_CODECS = frozenset({"av1", "h264", "hevc", "libdav1d", "mpeg4", "vp9"})
+"""Codecs that store one frame a packet, marked as a key frame where it is one."""
 
-_JUMP = 1.0
-
-
-class Stored(NamedTuple):
-    """What a file says of a frame: its time stamp, that and its length in seconds, whether it is a key frame."""
-
-    stamp: int
-    start: float
-    length: float
-    is_key: bool
+_MAX_BACKWARD_JUMP = 1.0
+"""Seconds by which a packet may be earlier than one before it; more is a time that starts anew."""
 
 
 class Role(Enum):
-    """What is done with a stored frame."""
+    """What is done with a packet."""
 
     SKIPPED = 0
-    BEFORE = 1
+    REFERENCE = 1
     """Decoded if others depend on it."""
     WANTED = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A role for each stored frame, and the start in seconds of the wanted ones by their time stamps."""
+    """A role for each packet, and the start in seconds of each wanted frame by its time stamp."""
 
     roles: list[Role]
     wanted: dict[int, float]
     end: float
 
 
-def planned(coder: str, stored: Sequence[Stored], every: float) -> Plan | None:
-    """A plan for the first frame of each interval of ``every`` seconds, or None where all frames have to be decoded."""
-    if coder not in _CODERS or not stored or not stored[0].is_key or not _is_regular(stored):
+def plan_decoding(codec: str, packets: Sequence[Packet], every: float) -> Plan | None:
+    """Plan for the first frame of each interval of ``every`` seconds; None where all frames have to be decoded."""
+    if codec not in _CODECS or not packets or not packets[0].is_keyframe or not _is_regular(packets):
         return None
     wanted: dict[int, float] = {}
     last = -1
-    for each in sorted(stored):
-        if interval(each.start, every) > last:
-            wanted[each.stamp], last = each.start, interval(each.start, every)
-    return Plan(_roles(stored, wanted), wanted, max(each.start + each.length for each in stored))
+    for packet in sorted(packets):
+        if interval_index(packet.start, every) > last:
+            wanted[packet.pts], last = packet.start, interval_index(packet.start, every)
+    return Plan(_assign_roles(packets, wanted), wanted, max(packet.start + packet.duration for packet in packets))
 
 
-def _is_regular(stored: Sequence[Stored]) -> bool:
-    """Whether each frame has a time of its own, and time does not leap back."""
-    starts = [each.start for each in stored]
-    leaps = any(start < latest - _JUMP for start, latest in zip(starts, accumulate(starts, max), strict=True))
-    return len({each.stamp for each in stored}) == len(stored) and not leaps
+def _is_regular(packets: Sequence[Packet]) -> bool:
+    """Whether each frame has a time of its own, and time does not jump back."""
+    starts = [packet.start for packet in packets]
+    latest = accumulate(starts, max)
+    jumps = any(start < before - _MAX_BACKWARD_JUMP for start, before in zip(starts, latest, strict=True))
+    return len({packet.pts for packet in packets}) == len(packets) and not jumps
 
 
-def _roles(stored: Sequence[Stored], wanted: dict[int, float]) -> list[Role]:
-    keys = [number for number, each in enumerate(stored) if each.is_key]
-    roles = [Role.SKIPPED] * len(stored)
-    for first, after in zip(keys, [*keys[1:], len(stored)], strict=True):
-        chain = [number for number in range(first, after) if stored[number].stamp in wanted]
-        if not chain:
+def _assign_roles(packets: Sequence[Packet], wanted: dict[int, float]) -> list[Role]:
+    keyframes = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+    roles = [Role.SKIPPED] * len(packets)
+    for first, after in zip(keyframes, [*keyframes[1:], len(packets)], strict=True):
+        wanted_in_gop = [number for number in range(first, after) if packets[number].pts in wanted]
+        if not wanted_in_gop:
             continue
         start = first
-        if any(stored[number].stamp < stored[first].stamp for number in chain):
-            start = max((key for key in keys if key < first), default=first)  # it depends on the chain before, too
-        for number in range(start, chain[-1] + 1):
-            roles[number] = Role.WANTED if stored[number].stamp in wanted else Role.BEFORE
+        if any(packets[number].pts < packets[first].pts for number in wanted_in_gop):  # an open GOP
+            start = max((number for number in keyframes if number < first), default=first)
+        for number in range(start, wanted_in_gop[-1] + 1):
+            roles[number] = Role.WANTED if packets[number].pts in wanted else Role.REFERENCE
     return roles

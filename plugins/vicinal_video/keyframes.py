@@ -1,8 +1,7 @@
 """Videos by some of their frames: each becomes a segment with its time, encoded by any registered encoder of images.
 
-The image encoder is given frames as images of Pillow: that it takes these as an item's content is all that is asked of
-it. Videos are searched by a video, or by whatever the image encoder says it is asked by: a picture, with CLIP also a
-sentence.
+The image encoder is given frames as images of Pillow; that it takes these as an item's content is all it has to do.
+Videos are searched by a video, or by any modality of the image encoder: an image, with CLIP also a sentence.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -24,42 +23,45 @@ from vicinal.types import Modality, TextQuery
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_video.video import Film, Shown
+    from vicinal_video.types import TimedFrame
+    from vicinal_video.video import Video
 
 __all__ = ["Keyframes"]
 
-MOST_ASKED = 64
+MAX_QUERY_FRAMES = 64
 """Frames of a video that is searched with; of a longer one as many, evenly spread."""
 
-_HELD = 64
+_ENCODE_EVERY = 64
 _SUFFIXES = (".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm")
 
 
-class Vector(NamedTuple):
-    """A frame that is encoded already."""
+class EncodedFrame(NamedTuple):
+    """The sample of a frame that ``decode`` has encoded already."""
 
-    values: np.ndarray
+    vector: np.ndarray
 
 
 class Keyframes(Encoder):
-    """Encodes videos; content is the path of a file, a query that or what the image encoder takes."""
+    """Encodes videos; content is the path of a file, a query that or whatever the image encoder takes."""
 
     segmented = True
 
     class Params(Encoder.Params):
         image: EncoderBlock = Field(default={"type": "efficientnet_lite0"}, validate_default=True)
-        """The encoder of the frames, with its own parameters beside its ``type``. Videos are searched by what it is
-        searched by, too: by pictures, with ``clip`` also by sentences."""
+        """The encoder of the frames, with its own parameters beside its ``type``. Videos are also searched by its
+        query modalities: by images, with ``clip`` by sentences too."""
         keyframes: Literal["interval", "scene"] = "interval"
         """``interval``: one frame in ``every`` seconds; ``scene``: one for each scene."""
         every: float = Field(default=1.0, ge=0.04, le=3600)
         """Seconds from one frame to the next; what stands still for longer is one segment."""
         threshold: float = Field(default=0.1, gt=0, lt=1)
-        """How far colours move, of 1 for black to white, until it is another scene; a cut moves them by 0.1 to 0.5."""
-        size: int = Field(default=512, ge=64, le=4096)
+        """How far colours move, of 1 for black to white, until another scene begins; a cut moves them by 0.1 to 0.5."""
+        max_short_side: int = Field(default=512, ge=64, le=4096)
         """Pixels: larger frames are scaled down to this shorter side before the image encoder sees them."""
-        longest: float = Field(default=14_400, gt=0)
-        """Seconds; a longer video is a failure."""
+        max_seconds: float = Field(default=14_400, gt=0)
+        """A longer video is a failure."""
+
+        renamed_keys: ClassVar = {"longest": "max_seconds", "size": "max_short_side"}
 
         @model_validator(mode="after")
         def _check_choice(self) -> Keyframes.Params:
@@ -70,22 +72,22 @@ class Keyframes(Encoder):
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
-        self._one_at_a_time = threading.Lock()
+        self._encode_lock = threading.Lock()
 
     @cached_property
     def image(self) -> Encoder:
         """The encoder of the frames.
 
         Raises:
-            PluginError: it cuts items into segments of its own, or its items are no images.
+            PluginError: it splits items into segments of its own, or its items are not images.
             DependencyError: what it needs is not installed.
         """
-        made: Encoder = self.params.image.build()
-        if made.segmented or made.samples_are_text or made.query_modalities[:1] not in ((), ("image",)):
+        encoder: Encoder = self.params.image.build()
+        if encoder.segmented or encoder.samples_are_text or encoder.query_modalities[:1] not in ((), ("image",)):
             raise PluginError(
                 f"image: {self.params.image.type} is no encoder of images", hint="one is efficientnet_lite0"
             )
-        return made
+        return encoder
 
     @property
     def space(self) -> Space:
@@ -94,9 +96,9 @@ class Keyframes(Encoder):
     @property
     def signature(self) -> str:
         params = self.params
-        scene = params.keyframes == "scene"
-        cut = f"scene={params.threshold:.9g}" if scene else f"every={params.every:.9g}"
-        return f"keyframes/1/{cut}/size={params.size}/{self.image.signature}"
+        by_scene = params.keyframes == "scene"
+        sampling = f"scene={params.threshold:.9g}" if by_scene else f"every={params.every:.9g}"
+        return f"keyframes/1/{sampling}/size={params.max_short_side}/{self.image.signature}"
 
     @property
     def encode_batch_size(self) -> int:
@@ -104,7 +106,7 @@ class Keyframes(Encoder):
 
     @property
     def query_modalities(self) -> tuple[Modality, ...]:
-        """A video, and what the image encoder says it is asked by."""
+        """Video, and the query modalities of the image encoder."""
         return ("video", *self.image.query_modalities)
 
     @property
@@ -112,21 +114,22 @@ class Keyframes(Encoder):
         return self.image.encode_is_thread_safe
 
     def decode(self, item: Item) -> list[Segment]:
-        """Read a video: a segment for each frame that is taken, which ends where the next one begins.
+        """Read a video: a segment for each sampled frame, which ends where the next one begins.
 
-        Each 64 frames of a video are encoded here already, so that what is held of a long film is its vectors, and not
-        hundreds of megabytes of pictures.
+        Each 64 frames of a video are encoded here already, so that memory holds the vectors of a long video and not
+        hundreds of megabytes of images.
 
         Raises:
-            ItemError: it cannot be read, has no video track, or is longer than ``longest``.
+            ItemError: it cannot be read, has no video stream, or is longer than ``max_seconds``.
         """
-        from vicinal_video.video import Film
+        from vicinal_video.video import Video
 
-        film = Film(_path_of(item.content), self.params.longest)
-        return self._planned(item.key, film) or self._segments(item.key, film, self._picks(film))
+        video = Video(_require_path(item.content), self.params.max_seconds)
+        by_plan = self._decode_by_plan(item.key, video)
+        return by_plan or self._to_segments(item.key, video, self._sample_frames(video))
 
     def decode_query(self, query: str | Path) -> list[Segment]:
-        """A video, if it is the path of one; else what the image encoder makes of it.
+        """Prepare a video, if the query is the path of one; else whatever the image encoder takes it for.
 
         Where that reads sentences, ``text:`` before one makes it a sentence, though it ends as the name of a video.
 
@@ -138,72 +141,71 @@ class Keyframes(Encoder):
         if "text" in self.query_modalities and not os.path.isfile(query):  # noqa: PTH113
             raise ItemError(f"there is no file {query}; write {TextQuery.PREFIX}{query} if that is a sentence")
         segments = self.decode(Item("query", query))
-        return segments[:: -(-len(segments) // MOST_ASKED)]
+        return segments[:: -(-len(segments) // MAX_QUERY_FRAMES)]
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
-        """Vectors of frames, as the image encoder gives them."""
+        """Encode frames by the image encoder; those that ``decode`` has encoded are taken as they are."""
         import numpy as np
 
-        frames = [sample for sample in samples if not isinstance(sample, Vector)]
-        encoded = self._encoded(frames)
+        frames = [sample for sample in samples if not isinstance(sample, EncodedFrame)]
+        vectors = self._encode_frames(frames)
         if len(frames) == len(samples):
-            return encoded
-        fresh = iter(encoded)
-        return np.stack([sample.values if isinstance(sample, Vector) else next(fresh) for sample in samples])
+            return vectors
+        remaining = iter(vectors)
+        return np.stack([sample.vector if isinstance(sample, EncodedFrame) else next(remaining) for sample in samples])
 
     def render(self, item: Item) -> Rendering:
         return Rendering("video", str(item.content))
 
     def _is_video(self, query: str | Path) -> bool:
-        from vicinal_video.video import is_film
+        from vicinal_video.video import is_video
 
         name = str(query)
         if "text" in self.query_modalities and name.startswith(TextQuery.PREFIX):
             return False
-        return name.lower().endswith(_SUFFIXES) or is_film(query)
+        return name.lower().endswith(_SUFFIXES) or is_video(query)
 
-    def _planned(self, key: str, film: Film) -> list[Segment]:
-        """The frames of the intervals, without decoding all that nobody sees; none where that cannot be done."""
-        from vicinal_video.decode_plan import planned
+    def _decode_by_plan(self, key: str, video: Video) -> list[Segment]:
+        """Decode the frames of the intervals and few others; return nothing where that cannot be done."""
+        from vicinal_video.decode_plan import plan_decoding
 
-        plan = planned(*film.stored(), self.params.every) if self.params.keyframes == "interval" else None
+        if self.params.keyframes != "interval":
+            return []
+        plan = plan_decoding(*video.index_packets(), self.params.every)
         if plan is None:
             return []
-        found = self._segments(key, film, film.chosen(plan))
-        return found if len(found) == len(plan.wanted) else []
+        segments = self._to_segments(key, video, video.decode_planned(plan))
+        return segments if len(segments) == len(plan.wanted) else []
 
-    def _picks(self, film: Film) -> Iterator[Shown]:
-        from vicinal_video.sampling import intervals, scenes
+    def _sample_frames(self, video: Video) -> Iterator[TimedFrame]:
+        from vicinal_video.sampling import sample_by_interval, sample_by_scene
 
         if self.params.keyframes == "scene":
-            return scenes(film.frames(), self.params.threshold)
-        return intervals(film.frames(), self.params.every)
+            return sample_by_scene(video.decode_all(), self.params.threshold)
+        return sample_by_interval(video.decode_all(), self.params.every)
 
-    def _segments(self, key: str, film: Film, picks: Iterable[Shown]) -> list[Segment]:
-        from vicinal_video.frame_convert import Developer
+    def _to_segments(self, key: str, video: Video, frames: Iterable[TimedFrame]) -> list[Segment]:
+        from vicinal_video.frame_convert import FrameConverter
 
-        developer: Developer | None = None
+        converter: FrameConverter | None = None
         samples: list[Any] = []
         starts: list[float] = []
-        for shown in picks:
-            developer = developer or Developer(film.aspect, self.params.size)
-            item = Item(f"{key} at {shown.start:.2f} s", developer.image(shown.frame))
+        for frame, start in frames:
+            converter = converter or FrameConverter(video.pixel_aspect, self.params.max_short_side)
+            item = Item(f"{key} at {start:.2f} s", converter.to_image(frame))
             samples.append(self.image.decode(item)[0].sample)
-            starts.append(shown.start)
-            if len(samples) % _HELD == 0:
-                samples[-_HELD:] = self._vectors(samples[-_HELD:])
-        ends = [*starts[1:], film.end]
-        return [Segment(*each) for each in zip(samples, starts, ends, strict=True)] if samples else []
+            starts.append(start)
+            if len(samples) % _ENCODE_EVERY == 0:
+                samples[-_ENCODE_EVERY:] = map(EncodedFrame, self._encode_frames(samples[-_ENCODE_EVERY:]))
+        ends = [*starts[1:], video.end]
+        return [Segment(*segment) for segment in zip(samples, starts, ends, strict=True)] if samples else []
 
-    def _vectors(self, frames: list[Any]) -> list[Vector]:
-        return [Vector(values) for values in self._encoded(frames)]
-
-    def _encoded(self, frames: list[Any]) -> np.ndarray:
-        with nullcontext() if self.encode_is_thread_safe else self._one_at_a_time:
+    def _encode_frames(self, frames: list[Any]) -> np.ndarray:
+        with nullcontext() if self.encode_is_thread_safe else self._encode_lock:
             return self.image.encode(frames)
 
 
-def _path_of(content: Any) -> Path:
+def _require_path(content: Any) -> Path:
     if not isinstance(content, str | Path):
         raise ItemError(f"a video is the path of a file, not {type(content).__name__}")
     if not str(content).strip():

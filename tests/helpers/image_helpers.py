@@ -11,9 +11,9 @@ sys.path.insert(0, str(HERE.parents[2] / "configs" / "data"))
 from make_images import KINDS, picture  # noqa: E402
 from PIL import Image  # noqa: E402
 
-__all__ = ["KINDS", "TEN", "picture", "rgb"]
+__all__ = ["KINDS", "SAMPLE_IMAGES", "load_rgb", "picture"]
 
-TEN = [
+SAMPLE_IMAGES = [
     HERE / name
     for name in (
         "balloons.jpg",
@@ -31,13 +31,13 @@ TEN = [
 """JPEG, PNG, WebP, GIF and TIFF; colour, grey and CMYK; from 150 to 1,000 pixels, wide and high."""
 
 
-def rgb(path: Path) -> Image.Image:
+def load_rgb(path: Path) -> Image.Image:
     """A picture as plain Pillow reads it."""
     with Image.open(path) as image:
         return image.convert("RGB")
 
 
-def write() -> None:
+def write_all() -> None:
     picture("balloons", 1, (640, 480)).save(HERE / "balloons.jpg", quality=80)
     picture("city", 2, (200, 150)).quantize(32, dither=0).save(HERE / "city.png")
     picture("fish", 3, (300, 400)).save(HERE / "fish.webp", quality=75)
@@ -51,5 +51,5 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    write()
-    print(f"{sum(path.stat().st_size for path in TEN):,} bytes")
+    write_all()
+    print(f"{sum(path.stat().st_size for path in SAMPLE_IMAGES):,} bytes")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import torch
 
-from image_helpers import TEN
+from image_helpers import SAMPLE_IMAGES
 from vicinal import Item
 
 
-def make(kind, **params):
+def make_encoder(kind, **params):
     return kind(kind.Params.model_validate(params))
 
 
-def encode(encoder, contents=TEN):
+def encode_images(encoder, contents=SAMPLE_IMAGES):
     return encoder.encode([encoder.decode(Item("key", content))[0].sample for content in contents])
 
 
-def seeded(name, seed=0):
+def random_torchvision_model(name, seed=0):
     """A network of torchvision with weights and statistics drawn at random."""
     from torchvision.models import get_model
 

@@ -7,7 +7,7 @@ import json
 SENTENCES = ["a red balloon", "a fish, blue!", "the city at night " * 60]
 
 
-def build(folder):
+def save_tiny_clip(folder):
     """Save a CLIP of two small towers with random weights, a tokenizer of letters, and its preparation of pictures."""
     import torch
     from tokenizers.pre_tokenizers import ByteLevel

@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
 
 import av
 import numpy as np
 from PIL import Image
 
 from vicinal import Encoder, Item, ItemError, Segment, Space, create_manager, hookimpl
-from vicinal_video.decode_plan import planned
+from vicinal_video.decode_plan import plan_decoding
 from vicinal_video.keyframes import Keyframes
-from vicinal_video.sampling import intervals
-from vicinal_video.video import Film
+from vicinal_video.sampling import sample_by_interval
+from vicinal_video.video import Video
 
 DATA = Path(__file__).parents[2] / "configs" / "data"
 
@@ -25,9 +24,9 @@ import make_videos  # noqa: E402
 SIZE = (96, 64)
 FORMATS = {
     "h264.mp4": ("libx264", {}),
-    "short-chains.mp4": ("libx264", {"x264-params": "keyint=10:min-keyint=10:scenecut=0"}),
-    "long-chain.mp4": ("libx264", {"x264-params": "keyint=999:bframes=8:b-pyramid=normal:scenecut=0"}),
-    "open-chains.mkv": ("libx264", {"x264-params": "keyint=12:min-keyint=12:open-gop=1:bframes=3:scenecut=0"}),
+    "short-gops.mp4": ("libx264", {"x264-params": "keyint=10:min-keyint=10:scenecut=0"}),
+    "long-gop.mp4": ("libx264", {"x264-params": "keyint=999:bframes=8:b-pyramid=normal:scenecut=0"}),
+    "open-gops.mkv": ("libx264", {"x264-params": "keyint=12:min-keyint=12:open-gop=1:bframes=3:scenecut=0"}),
     "key-frames-only.mov": ("libx264", {"g": "1"}),
     "h264.ts": ("libx264", {"bf": "2"}),
     "hevc.mp4": ("libx265", {"x265-params": "log-level=none:keyint=15:open-gop=1"}),
@@ -37,15 +36,13 @@ FORMATS = {
     "vp9.webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
     "vp9-hidden-frames.mkv": ("libvpx-vp9", {"auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "6"}),
     "av1.mkv": ("libsvtav1", {"preset": "12", "svtav1-params": "keyint=40"}),
-    "mjpeg.avi": ("mjpeg", {"form": "yuvj420p"}),
+    "mjpeg.avi": ("mjpeg", {"pix_fmt": "yuvj420p"}),
 }
-"""Codec and options of a film, by its name."""
+"""Codec and options of a video, by its name."""
 
 
-class Fields(Encoder):
-    """An image as the mean colours of 4 by 4 fields; a query may also be the name of a colour."""
-
-    seen: ClassVar[list[Any]] = []
+class ColourGrid(Encoder):
+    """An image as the mean colours of 4 by 4 cells; a query may also be the name of a colour."""
 
     @property
     def space(self):
@@ -53,7 +50,7 @@ class Fields(Encoder):
 
     @property
     def signature(self):
-        return "fields"
+        return "colour-grid"
 
     def decode(self, item):
         if isinstance(item.content, str | Path):
@@ -79,35 +76,35 @@ class Fields(Encoder):
 
 @hookimpl
 def register_encoders(encoders):
-    encoders.add("fields", "films:Fields", summary="of the tests: colours of fields")
+    encoders.add("colour-grid", f"{__name__}:ColourGrid", summary="of the tests: mean colours of cells")
 
 
-def registry():
+def make_registry():
     manager = create_manager()
-    assert manager.register(sys.modules[__name__], "films").status == "ok"
+    assert manager.register(sys.modules[__name__], "tests").status == "ok"
     return manager.encoders
 
 
-def keyframes(**params):
+def make_keyframes(**params):
     """The encoder over the cheap encoder of images."""
-    params = {"image": {"type": "fields"}, **params}
-    return Keyframes(Keyframes.Params.model_validate(params, context={"encoders": registry()}))
+    params = {"image": {"type": "colour-grid"}, **params}
+    return Keyframes(Keyframes.Params.model_validate(params, context={"encoders": make_registry()}))
 
 
-def numbered(number, size=SIZE):
-    """A frame that tells its number by twelve fields of black or white."""
+def numbered_frame(number, size=SIZE):
+    """A frame that tells its number by twelve cells of black or white."""
     bits = np.array([(number >> bit) & 1 for bit in range(12)], np.uint8).reshape(3, 4) * 255
     return Image.fromarray(bits).resize(size, Image.Resampling.NEAREST).convert("RGB")
 
 
-def number_of(image):
-    """What ``numbered`` made, read from an image or from a decoded frame."""
+def read_number(image):
+    """Read the number that ``numbered_frame`` drew, in an image or in a decoded frame."""
     grey = image.convert("L") if isinstance(image, Image.Image) else image.to_image().convert("L")
     bits = np.asarray(grey.resize((4, 3), Image.Resampling.BOX)).reshape(12) > 127
-    return sum(int(bit) << place for place, bit in enumerate(bits))
+    return sum(int(bit) << position for position, bit in enumerate(bits))
 
 
-def write(path, frames, rate=25, codec="libx264", options=None, **given):
+def write_video(path, frames, rate=25, codec="libx264", options=None, **properties):
     """Write images as a video.
 
     ``times`` are the frames' seconds, where they are not evenly spread; ``rotation`` says by how many degrees a player
@@ -116,63 +113,67 @@ def write(path, frames, rate=25, codec="libx264", options=None, **given):
     path = Path(path)
     flags = {"movflags": "+faststart"} if path.suffix in (".mp4", ".mov") else {}
     with av.open(str(path), "w", container_options=flags) as container:
-        stream = voice = None
+        stream = audio = None
         for number, image in enumerate(frames):
             if stream is None:
-                stream = _stream(container, codec, rate, options, image.size, given)
-                voice = container.add_stream("aac", rate=16_000, layout="mono") if given.get("sound") else None
+                stream = _add_video_stream(container, codec, rate, options, image.size, properties)
+                audio = container.add_stream("aac", rate=16_000, layout="mono") if properties.get("sound") else None
             frame = av.VideoFrame.from_image(image)
-            if "times" in given:
-                frame.pts, frame.time_base = round(1000 * given["times"][number]), Fraction(1, 1000)
+            if "times" in properties:
+                frame.pts, frame.time_base = round(1000 * properties["times"][number]), Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-        if voice:
-            speak(container, voice)
+        if audio:
+            write_silence(container, audio)
     return path
 
 
-def _stream(container, codec, rate, options, size, given):
+def _add_video_stream(container, codec, rate, options, size, properties):
     stream = container.add_stream(codec, rate=rate, options=options or {})
     stream.width, stream.height = size
-    stream.pix_fmt = given.get("form") or "yuv420p"
-    if "times" in given:
+    stream.thread_count = 1  # on several, x264 writes another file on a busy machine
+    stream.pix_fmt = properties.get("pix_fmt") or "yuv420p"
+    if "times" in properties:
         stream.codec_context.time_base = Fraction(1, 1000)
-    if "rotation" in given:
-        stream.set_display_rotation(given["rotation"])
-    if "aspect" in given:
-        stream.codec_context.sample_aspect_ratio = given["aspect"]
+    if "rotation" in properties:
+        stream.set_display_rotation(properties["rotation"])
+    if "aspect" in properties:
+        stream.codec_context.sample_aspect_ratio = properties["aspect"]
     return stream
 
 
-def speak(container, voice):
+def write_silence(container, audio):
     """Write two and a half seconds of silence."""
     for number in range(40):
         block = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         block.sample_rate, block.pts = 16_000, 1024 * number
-        container.mux(voice.encode(block))
-    container.mux(voice.encode(None))
+        container.mux(audio.encode(block))
+    container.mux(audio.encode(None))
 
 
-def film(path, longest=14_400.0):
-    return Film(Path(path), longest)
+def open_video(path, max_seconds=14_400.0):
+    return Video(Path(path), max_seconds)
 
 
-def shots(*kinds, seed=0, **given):
+def shot_frames(*kinds, seed=0, **properties):
     """The frames of generated shots."""
-    return make_videos.film([make_videos.shot(kind, seed) for kind in kinds], **given)
+    return make_videos.film([make_videos.shot(kind, seed) for kind in kinds], **properties)
 
 
-def count_up(seconds=6, rate=25, size=SIZE):
-    return (numbered(number, size) for number in range(round(seconds * rate)))
+def counting_frames(seconds=6, rate=25, size=SIZE):
+    """Frames numbered from 0."""
+    return (numbered_frame(number, size) for number in range(round(seconds * rate)))
 
 
-def taken(path, every=1.0):
-    """Start and number of each frame that is taken, by the plan where there is one."""
-    found = film(path)
-    plan = planned(*found.stored(), every)
-    picks = found.chosen(plan) if plan else intervals(found.frames(), every)
-    return [(round(shown.start, 3), number_of(shown.frame)) for shown in picks], found.end
+def sampled_numbers(path, every=1.0):
+    """Start and number of each sampled frame, by the plan where there is one, and the end of the video."""
+    video = open_video(path)
+    plan = plan_decoding(*video.index_packets(), every)
+    frames = video.decode_planned(plan) if plan else sample_by_interval(video.decode_all(), every)
+    return [(round(start, 3), read_number(frame)) for frame, start in frames], video.end
 
 
-def spans(path, **params):
-    return [(round(each.start, 2), round(each.end, 2)) for each in keyframes(**params).decode(Item("x", path))]
+def segment_spans(path, **params):
+    """Start and end of each segment of a video."""
+    segments = make_keyframes(**params).decode(Item("x", path))
+    return [(round(segment.start, 2), round(segment.end, 2)) for segment in segments]

@@ -26,17 +26,17 @@ def minilm():
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
-    """Writes a film of each format once."""
-    from video_helpers import FORMATS, count_up, write
+    """Writes a video of each format once."""
+    from video_helpers import FORMATS, counting_frames, write_video
 
-    folder, made = tmp_path_factory.mktemp("films"), {}
+    folder, made = tmp_path_factory.mktemp("videos"), {}
 
     def write_once(name):
         if name not in made:
             codec, options = FORMATS[name]
             options = dict(options)
-            form = options.pop("form", None)
-            made[name] = write(folder / name, count_up(), codec=codec, options=options, form=form)
+            pix_fmt = options.pop("pix_fmt", None)
+            made[name] = write_video(folder / name, counting_frames(), codec=codec, options=options, pix_fmt=pix_fmt)
         return made[name]
 
     return write_once
@@ -51,9 +51,9 @@ def tiny_clap(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory):
-    from tiny_clip import build
+    from tiny_clip import save_tiny_clip
 
-    return build(tmp_path_factory.mktemp("clip") / "tiny")
+    return save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny")
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def resnet18(tmp_path_factory):
     """A seeded ResNet-18 of torchvision, and the file with its state dict."""
     import torch
 
-    from random_networks import seeded
+    from random_networks import random_torchvision_model
 
-    model = seeded("resnet18")
+    model = random_torchvision_model("resnet18")
     path = tmp_path_factory.mktemp("weights") / "seeded.pth"
     torch.save(model.state_dict(), path)
     model.fc = torch.nn.Identity()

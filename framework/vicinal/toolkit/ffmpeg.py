@@ -1,4 +1,4 @@
-"""What readers of sounds and of videos share: a file opened by FFmpeg (PyAV), and its packets past what is damaged."""
+"""Opens sound and video files by FFmpeg (PyAV), and reads their packets past damaged places."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vicinal.errors import ItemError
 
 __all__ = ["demux", "open_container", "require_file"]
 
-_BREAKS = 64
+_MAX_BREAKS = 64
 
 
 def require_file(path: Path) -> Path:
-    """A path, if it is that of a file with something in it.
+    """Return the path of a file that is not empty.
 
     Raises:
-        ItemError: it is not.
+        ItemError: there is no such file, or it is empty.
     """
     if not os.path.isfile(path):  # noqa: PTH113, since Path.is_file raises for a name that is too long
         raise ItemError(f"there is no file {path}")
@@ -30,20 +30,20 @@ def require_file(path: Path) -> Path:
 
 
 def open_container(path: Path, formats: str) -> Any:
-    """A container in one of these formats, to be used with ``with``.
+    """Open a container in one of these formats, FFmpeg's names with commas between; use it with ``with``.
 
-    Lists that name other files or addresses (m3u8, concat) are no formats to allow, and only files can be named.
+    Do not allow playlists (m3u8, concat): they name other files or addresses. Only files can be opened.
 
     Raises:
-        av.error.FFmpegError: it cannot be read.
+        av.error.FFmpegError: the file cannot be read.
     """
     options = {"format_whitelist": formats, "protocol_whitelist": "file"}
     return av.open(f"file:{path}", options=options, metadata_errors="ignore")
 
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:
-    """Packets; after a break, from the next place on at which the file can be taken apart again."""
-    for _ in range(_BREAKS):
+    """Yield a stream's packets; after a damaged place, from the next one on that FFmpeg can read."""
+    for _ in range(_MAX_BREAKS):
         try:
             yield from container.demux(stream)
         except av.error.EOFError:

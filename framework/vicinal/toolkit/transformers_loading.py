@@ -1,7 +1,7 @@
-"""Networks and tokenizers that transformers loads from a folder, for encoders whose model it knows.
+"""Loads networks and tokenizers of transformers from a folder.
 
-Nothing is fetched: ``vicinal.toolkit.hf_hub`` finds the folder. transformers is imported when a function
-needs it, and not before.
+Nothing is downloaded: ``vicinal.toolkit.hf_hub`` finds the folder. transformers is imported when a function needs it,
+and not before.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Tokenizer", "errors_as_plugin_error", "load_model", "quiet"]
 
 
-def load_model(kind: Any, path: Path, device: torch.device, **given: Any) -> Any:
-    """A network of one of transformers' classes, in float32 on a device, ready to compute.
+def load_model(model_class: Any, path: Path, device: torch.device, **options: Any) -> Any:
+    """Load a network by one of transformers' classes, in float32 on a device, in evaluation mode.
 
     Raises:
         PluginError: transformers cannot load it, or the folder lacks some of its weights.
@@ -31,48 +31,49 @@ def load_model(kind: Any, path: Path, device: torch.device, **given: Any) -> Any
     import torch
 
     with errors_as_plugin_error(path):
-        found, told = kind.from_pretrained(
-            str(path), local_files_only=True, dtype=torch.float32, output_loading_info=True, **given
+        model, loading_info = model_class.from_pretrained(
+            str(path), local_files_only=True, dtype=torch.float32, output_loading_info=True, **options
         )
-    if lost := sorted(told["missing_keys"]):
+    if missing := sorted(loading_info["missing_keys"]):
         raise PluginError(
-            f"{path} lacks {len(lost)} of the network's weights, {lost[0]} for one", hint="fetch the model again"
+            f"{path} lacks {len(missing)} of the network's weights, {missing[0]} for one", hint="fetch the model again"
         )
-    return found.eval().to(device)
+    return model.eval().to(device)
 
 
 class Tokenizer:
-    """The tokenizer that lies beside a network which reads sentences of ``longest`` tokens on a device.
+    """The tokenizer in a network's folder; sentences are cut off after ``max_length`` tokens.
 
-    Threads may share it, since they take turns: for each call it is told anew where to cut, and refuses that in use.
+    Threads may share it: a lock serves one at a time, because transformers sets the truncation anew for each call and
+    refuses to while another one uses the tokenizer.
 
     Raises:
         PluginError: transformers cannot load it.
     """
 
-    def __init__(self, path: Path, longest: int, device: torch.device) -> None:
+    def __init__(self, path: Path, max_length: int, device: torch.device) -> None:
         import transformers
 
         with errors_as_plugin_error(path):
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(str(path), local_files_only=True)
-        self._longest, self._device = longest, device
-        self._turn = Lock()
+        self._max_length, self._device = max_length, device
+        self._lock = Lock()
 
     def __call__(self, sentences: Sequence[str]) -> dict[str, torch.Tensor]:
         """``input_ids`` and ``attention_mask``, ``(n, tokens)`` each."""
-        with self._turn:
+        with self._lock:
             tokens = self._tokenizer(
-                list(sentences), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+                list(sentences), padding=True, truncation=True, max_length=self._max_length, return_tensors="pt"
             )
         return {name: tokens[name].to(self._device) for name in ("input_ids", "attention_mask")}
 
 
 @contextmanager
 def errors_as_plugin_error(path: Path) -> Iterator[None]:
-    """Quietly; a failure says which folder it is about.
+    """Silence transformers, and turn whatever is raised within into an error that names the folder.
 
     Raises:
-        PluginError: for whatever was raised within.
+        PluginError: for whatever is raised within.
     """
     try:
         with quiet():
@@ -83,12 +84,12 @@ def errors_as_plugin_error(path: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """Without progress bars, and without the advice of transformers and of these loggers on stderr."""
+    """Silence progress bars, warnings, and what transformers and these loggers write to stderr below errors."""
     from transformers.utils import logging as transformers
 
-    level, bars = transformers.get_verbosity(), transformers.is_progress_bar_enabled()
+    level, has_bars = transformers.get_verbosity(), transformers.is_progress_bar_enabled()
     others = [logging.getLogger(name) for name in loggers]
-    before = [other.level for other in others]
+    other_levels = [other.level for other in others]
     transformers.set_verbosity_error()
     transformers.disable_progress_bar()
     for other in others:
@@ -99,7 +100,7 @@ def quiet(*loggers: str) -> Iterator[None]:
             yield
     finally:
         transformers.set_verbosity(level)
-        for other, loudness in zip(others, before, strict=True):
-            other.setLevel(loudness)
-        if bars:
+        for other, other_level in zip(others, other_levels, strict=True):
+            other.setLevel(other_level)
+        if has_bars:
             transformers.enable_progress_bar()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import vicinal_image
-from image_helpers import TEN
+from image_helpers import SAMPLE_IMAGES
 from vicinal import Item, Rendering, Space, create_manager
 from vicinal.testing import EncoderContract
 from vicinal_image.efficientnet import EfficientNetLite0
@@ -24,7 +24,7 @@ BAD = ("", "no/such/file.jpg", Path(__file__), Path(__file__).parent, None, 7)
 class TestResNet18(EncoderContract):
     encoder_class = ResNet18
     params: ClassVar = {"weights": "random", "seed": 3}
-    good = tuple(map(str, TEN[:4]))
+    good = tuple(map(str, SAMPLE_IMAGES[:4]))
     bad = BAD
     variants = (
         {"weights": "random", "seed": 4},
@@ -36,13 +36,13 @@ class TestResNet18(EncoderContract):
 
 class TestEfficientNetLite0(EncoderContract):
     encoder_class = EfficientNetLite0
-    good = tuple(TEN[:4])
+    good = tuple(SAMPLE_IMAGES[:4])
     bad = BAD
     variants = ({"decode": "exact"}, {"precision": "fp32"})
 
 
 class TestRegistration:
-    def test_the_plugin_registers_its_encoders_and_imports_nothing_heavy(self):
+    def test_plugin_registers_its_encoders(self):
         manager = create_manager(entry_points=False)
         row = manager.register(vicinal_image, "image")
         assert (row.status, row.reason) == ("ok", "")
@@ -50,7 +50,7 @@ class TestRegistration:
         for entry in manager.encoders:
             assert manager.encoders.load(entry.name).Params.model_json_schema()
 
-    def test_the_modules_import_nothing_heavy(self):
+    def test_encoder_modules_import_nothing_heavy(self):
         code = (
             "import sys, vicinal_image.resnet, vicinal_image.efficientnet, vicinal_image.clip as clip;"
             "print(sorted({'torch', 'torchvision', 'timm', 'PIL', 'transformers', 'numpy'} & set(sys.modules)))"
@@ -59,24 +59,24 @@ class TestRegistration:
         assert done.stdout.strip() == "[]"
 
 
-class TestWhatTheyShare:
+class TestImageEncoder:
     def test_spaces(self):
         assert EfficientNetLite0().space == Space(1280, "float", "COSINE")
         assert ResNet18().space == Space(512, "float", "L2")
 
-    def test_content_may_be_bytes_or_an_image_of_pillow(self):
+    def test_content_may_be_bytes_or_a_pillow_image(self):
         encoder = EfficientNetLite0()
-        contents = (TEN[1], TEN[1].read_bytes(), Image.open(TEN[1]))
+        contents = (SAMPLE_IMAGES[1], SAMPLE_IMAGES[1].read_bytes(), Image.open(SAMPLE_IMAGES[1]))
         path, data, image = (encoder.decode(Item("key", content))[0].sample for content in contents)
         assert np.array_equal(path, data)
         assert np.array_equal(path, image)
 
-    def test_an_image_is_shown_as_its_file(self):
-        assert EfficientNetLite0().render(Item("key", TEN[0])) == Rendering("image", str(TEN[0]))
+    def test_image_is_rendered_as_its_file(self):
+        assert EfficientNetLite0().render(Item("key", SAMPLE_IMAGES[0])) == Rendering("image", str(SAMPLE_IMAGES[0]))
         assert EfficientNetLite0().render(Item("key", b"")).kind == "text"
 
-    def test_any_number_of_images_in_any_batch_size(self):
-        frames = [EfficientNetLite0().decode(Item("key", path))[0].sample for path in TEN[:3]]
+    def test_vectors_do_not_depend_on_batch_size(self):
+        frames = [EfficientNetLite0().decode(Item("key", path))[0].sample for path in SAMPLE_IMAGES[:3]]
         expected = EfficientNetLite0().encode(frames)
         for batch_size in (1, 2, 4):
             params = EfficientNetLite0.Params(batch_size=batch_size)
@@ -86,11 +86,11 @@ class TestWhatTheyShare:
 
     @pytest.mark.parametrize("threads", [1, 2, 8])
     @pytest.mark.parametrize("size", [1, 5, 16])
-    def test_batches_end_in_small_ones_as_many_for_each_thread(self, size, threads):
-        from vicinal_image.inference import shared
+    def test_balanced_batches_end_in_small_ones_equal_per_thread(self, size, threads):
+        from vicinal_image.inference import balanced_batch_sizes
 
         for count in range(size + 1, 12 * size + 20):
-            sizes = shared(count, size, threads)
+            sizes = balanced_batch_sizes(count, size, threads)
             assert sum(sizes) == count
             assert 0 < min(sizes) <= max(sizes) <= size
             if count >= 4 * threads * size:
@@ -98,7 +98,7 @@ class TestWhatTheyShare:
                 assert max(sizes[-threads:]) <= (size + 1) // 2
             assert max(sizes[-threads:]) - min(sizes[-threads:]) <= 1
 
-    def test_a_gpu_that_is_not_there(self):
+    def test_missing_gpu_is_an_error(self):
         import torch
 
         from vicinal.errors import DependencyError
@@ -107,4 +107,4 @@ class TestWhatTheyShare:
             pytest.skip("there is one")
         encoder = EfficientNetLite0(EfficientNetLite0.Params(device="cuda"))
         with pytest.raises(DependencyError, match="no GPU"):
-            encoder.encode([encoder.decode(Item("key", TEN[0]))[0].sample])
+            encoder.encode([encoder.decode(Item("key", SAMPLE_IMAGES[0]))[0].sample])

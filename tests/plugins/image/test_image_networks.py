@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from image_helpers import TEN, rgb
-from random_networks import encode, make, seeded
+from image_helpers import SAMPLE_IMAGES, load_rgb
+from random_networks import encode_images, make_encoder, random_torchvision_model
 from vicinal_image import checkpoints, efficientnet, resnet
 from vicinal_image.architectures import RESNETS
 from vicinal_image.efficientnet import EfficientNetLite0
 from vicinal_image.networks import EfficientNetLite0 as Lite0Network
 from vicinal_image.networks import ResNet as ResNetNetwork
-from vicinal_image.networks import random_weights
+from vicinal_image.networks import draw_random_weights
 from vicinal_image.resnet import ResNet18
 
 pytestmark = pytest.mark.usefixtures("no_downloads")
@@ -21,130 +21,135 @@ CLASSES = {kind.Params.name: kind for kind in vars(resnet).values() if hasattr(g
 CPU = torch.device("cpu")
 
 
-def cosines(one, other):
+def cosine_similarities(one, other):
     return (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
 
 
-def timms():
+def load_timm_lite0():
     """timm's EfficientNet-Lite0 with the packaged weights, which have the same order under other names."""
     from timm import create_model
 
     model = create_model("tf_efficientnet_lite0", num_classes=0).eval()
-    tensors = checkpoints.load(efficientnet._packaged())
+    tensors = checkpoints.load_state_dict(efficientnet._find_packaged_weights())
     kept = [value for name, value in tensors.items() if not name.startswith("_fc.")]
     model.load_state_dict(dict(zip(model.state_dict(), kept, strict=True)))
     return model
 
 
-class TestCatalogue:
-    def test_every_resnet_of_torchvision_is_there(self):
+class TestArchitectures:
+    def test_every_torchvision_resnet_is_registered(self):
         from torchvision import models
 
         assert set(RESNETS) == set(models.list_models(module=models, include="*resne*")) == set(CLASSES)
 
     @pytest.mark.parametrize("name", RESNETS)
-    def test_weights_and_preprocessing_are_torchvisions(self, name):
+    def test_weights_and_preprocessing_equal_torchvision(self, name):
         from torchvision.models import get_model_weights
 
         theirs = {each.name: each for each in get_model_weights(name)}
         assert set(RESNETS[name].weights) == set(theirs)
         for own, published in RESNETS[name].weights.items():
             transforms = theirs[own].transforms()
-            assert theirs[own].url == checkpoints.SITE + published.file
+            assert theirs[own].url == checkpoints.BASE_URL + published.file
             assert transforms.resize_size == [published.resize]
-            prepared = make(CLASSES[name], weights=own).preprocessing
+            prepared = make_encoder(CLASSES[name], weights=own).preprocessing
             assert (prepared.resize, prepared.crop) == (published.resize, transforms.crop_size[0])
             assert (list(prepared.mean), list(prepared.std)) == (transforms.mean, transforms.std)
             assert transforms.interpolation.value == prepared.interpolation
 
     @pytest.mark.parametrize("name", RESNETS)
-    def test_tensors_are_torchvisions(self, name):
+    def test_tensor_shapes_equal_torchvision(self, name):
         from torchvision.models import get_model
 
         with torch.device("meta"):
             state = get_model(name, weights=None).state_dict()
         shapes = {key: tuple(value.shape) for key, value in state.items() if not key.startswith("fc.")}
-        assert RESNETS[name].shapes() == {k: v for k, v in shapes.items() if not k.endswith("num_batches_tracked")}
+        counters = {key for key in shapes if key.endswith("num_batches_tracked")}
+        assert RESNETS[name].tensor_shapes() == {key: shapes[key] for key in shapes.keys() - counters}
 
 
 class TestNetworks:
     @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d"])
-    def test_a_resnet_is_torchvisions(self, name):
-        model = seeded(name)
+    def test_resnet_equals_torchvision(self, name):
+        model = random_torchvision_model(name)
         own = ResNetNetwork(RESNETS[name], model.state_dict(), torch.float32, CPU)
         model.fc = torch.nn.Identity()
         x = torch.randn(2, 3, 96, 96)
         with torch.inference_mode():
             assert torch.allclose(own(x), model(x), rtol=1e-3, atol=1e-3)
 
-    def test_efficientnet_is_timms_tf_efficientnet(self):
-        own, model = Lite0Network(checkpoints.load(efficientnet._packaged()), torch.float32, CPU), timms()
+    def test_efficientnet_equals_timm(self):
+        weights = checkpoints.load_state_dict(efficientnet._find_packaged_weights())
+        own, model = Lite0Network(weights, torch.float32, CPU), load_timm_lite0()
         x = torch.randn(2, 3, 224, 224)
         with torch.inference_mode():
             assert torch.allclose(own(x), model(x), rtol=1e-3, atol=1e-4)
 
-    def test_random_weights_are_the_same_for_a_seed(self):
-        shapes = RESNETS["resnet18"].shapes()
-        one, same, other = (random_weights(shapes, seed) for seed in (1, 1, 2))
+    def test_random_weights_depend_on_the_seed_alone(self):
+        shapes = RESNETS["resnet18"].tensor_shapes()
+        one, same, other = (draw_random_weights(shapes, seed) for seed in (1, 1, 2))
         assert all(torch.equal(one[name], same[name]) for name in shapes)
         assert not torch.equal(one["conv1.weight"], other["conv1.weight"])
 
 
 class TestVectors:
-    def test_resnet18_equals_plain_torchvision(self, resnet18):
+    def test_resnet18_vectors_equal_torchvision(self, resnet18):
         from torchvision.models import ResNet18_Weights
 
         model, path = resnet18
         prepare = ResNet18_Weights.IMAGENET1K_V1.transforms()
         with torch.inference_mode():
-            expected = model(torch.stack([prepare(rgb(path)) for path in TEN])).numpy()
-        found = encode(make(ResNet18, weights=str(path), precision="fp32", decode="exact"))
-        assert cosines(found, expected).min() >= 0.9999
+            expected = model(torch.stack([prepare(load_rgb(path)) for path in SAMPLE_IMAGES])).numpy()
+        found = encode_images(make_encoder(ResNet18, weights=str(path), precision="fp32", decode="exact"))
+        assert cosine_similarities(found, expected).min() >= 0.9999
         assert np.abs(found - expected).max() <= 0.01 * np.abs(expected).max()
 
-    def test_bfloat16_stays_true(self, resnet18):
-        exact, lowered = (encode(make(ResNet18, weights=str(resnet18[1]), precision=each)) for each in ("fp32", "bf16"))
-        assert cosines(exact, lowered).min() >= 0.9995
+    def test_bfloat16_matches_float32(self, resnet18):
+        path = str(resnet18[1])
+        exact, low = (encode_images(make_encoder(ResNet18, weights=path, precision=each)) for each in ("fp32", "bf16"))
+        assert cosine_similarities(exact, low).min() >= 0.9995
 
     @pytest.mark.parametrize(("kind", "params"), [(ResNet18, {"weights": "random"}), (EfficientNetLite0, {})])
-    def test_auto_stays_true(self, kind, params):
-        exact, found = (encode(make(kind, precision=each, **params)) for each in ("fp32", "auto"))
-        assert cosines(exact, found).min() >= 0.9995
+    def test_auto_precision_matches_float32(self, kind, params):
+        exact, found = (encode_images(make_encoder(kind, precision=each, **params)) for each in ("fp32", "auto"))
+        assert cosine_similarities(exact, found).min() >= 0.9995
 
-    def test_auto_refuses_a_precision_that_does_not_stay_true(self, monkeypatch):
+    def test_auto_precision_falls_back_to_float32(self, monkeypatch):
         from vicinal_image import inference
 
-        monkeypatch.setattr(inference, "TRUE", 1.1)
-        encoder = make(ResNet18, weights="random", precision="auto")
-        encode(encoder, TEN[:1])
+        monkeypatch.setattr(inference, "MIN_COSINE", 1.1)
+        encoder = make_encoder(ResNet18, weights="random", precision="auto")
+        encode_images(encoder, SAMPLE_IMAGES[:1])
         assert encoder._engine.dtype == torch.float32
 
-    def test_fast_decoding_stays_near(self):
-        exact, fast = (encode(make(EfficientNetLite0, decode=each)) for each in ("exact", "fast"))
-        assert cosines(exact, fast).min() >= 0.98
+    def test_fast_decoding_stays_close_to_exact(self):
+        exact, fast = (encode_images(make_encoder(EfficientNetLite0, decode=each)) for each in ("exact", "fast"))
+        assert cosine_similarities(exact, fast).min() >= 0.98
 
-    def test_efficientnet_equals_timms(self):
+    def test_efficientnet_vectors_equal_timm(self):
         from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
         prepare = Compose([Resize(256), CenterCrop(224), ToTensor(), Normalize((127 / 255,) * 3, (128 / 255,) * 3)])
         with torch.inference_mode():
-            expected = timms()(torch.stack([prepare(rgb(path)) for path in TEN])).numpy()
-        assert cosines(encode(make(EfficientNetLite0, decode="exact")), expected).min() >= 0.9999
+            expected = load_timm_lite0()(torch.stack([prepare(load_rgb(path)) for path in SAMPLE_IMAGES])).numpy()
+        found = encode_images(make_encoder(EfficientNetLite0, decode="exact"))
+        assert cosine_similarities(found, expected).min() >= 0.9999
 
     @pytest.mark.parametrize(("kind", "params"), [(EfficientNetLite0, {}), (ResNet18, {"weights": "random"})])
-    def test_vectors_are_golden(self, kind, params):
-        vector = encode(make(kind, precision="fp32", decode="exact", **params), TEN[5:6])[0]
+    def test_golden_vectors(self, kind, params):
+        vector = encode_images(make_encoder(kind, precision="fp32", decode="exact", **params), SAMPLE_IMAGES[5:6])[0]
         assert vector[:8] == pytest.approx(GOLDEN[kind.__name__], abs=2e-4)
 
-    def test_normalize(self):
-        found = encode(make(ResNet18, weights="random", normalize=True), TEN[:3])
+    def test_normalize_gives_length_one(self):
+        found = encode_images(make_encoder(ResNet18, weights="random", normalize=True), SAMPLE_IMAGES[:3])
         assert np.linalg.norm(found, axis=1) == pytest.approx(1.0, abs=1e-5)
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
     @pytest.mark.parametrize("precision", ["fp32", "auto"])
-    def test_a_gpu_gives_the_same(self, precision):
-        found = encode(make(ResNet18, weights="random", device="cuda", precision=precision))
-        assert cosines(found, encode(make(ResNet18, weights="random", precision="fp32"))).min() >= 0.9995
+    def test_gpu_vectors_equal_cpu(self, precision):
+        found = encode_images(make_encoder(ResNet18, weights="random", device="cuda", precision=precision))
+        expected = encode_images(make_encoder(ResNet18, weights="random", precision="fp32"))
+        assert cosine_similarities(found, expected).min() >= 0.9995
 
 
 GOLDEN = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageFilter, ImageOps
-from test_image_decode import png
+from test_image_decode import make_png
 
 from image_helpers import KINDS, picture
 from vicinal import Solution
@@ -23,7 +23,7 @@ OFFLINE, PICTURES = "{type: efficientnet_lite0}", "{type: folder, path: pictures
 FORMATS = {"jpg": {"quality": 85}, "png": {}, "webp": {"quality": 80}, "gif": {}, "bmp": {}}
 
 
-def damage(data, kind, number):
+def make_damaged_file(data, kind, number):
     """A damaged file made of a good one, and the end of its name."""
     spoilt = bytearray(data["png"])
     for place in range(len(spoilt) // 2, len(spoilt) // 2 + 60, 7):
@@ -34,7 +34,7 @@ def damage(data, kind, number):
         "empty": lambda: (b"", "jpg"),
         "wrong-extension": lambda: (b"RIFF\x24\0\0\0WAVEfmt " + bytes(range(256)) * 4, "png"),
         "flipped": lambda: (bytes(spoilt), "png"),
-        "bomb": lambda: (png(20_000 + number, 60_000), "png"),
+        "bomb": lambda: (make_png(20_000 + number, 60_000), "png"),
         "text": lambda: (b"These are words, not pixels.\n" * 30, "jpg"),
     }[kind]()
 
@@ -42,7 +42,7 @@ def damage(data, kind, number):
 DAMAGED = {"truncated": 12, "truncated-png": 8, "empty": 8, "wrong-extension": 8, "flipped": 10, "bomb": 6, "text": 8}
 
 
-def test_a_folder_with_damaged_files(lite):
+def test_damaged_files_become_failures_with_reasons(lite):
     folder = lite.folder / "pictures"
     folder.mkdir()
     data = {}
@@ -54,7 +54,7 @@ def test_a_folder_with_damaged_files(lite):
         (folder / f"good-{number}.{suffix}").write_bytes(buffer.getvalue())
     for kind, count in DAMAGED.items():
         for number in range(count):
-            content, suffix = damage(data, kind, number)
+            content, suffix = make_damaged_file(data, kind, number)
             (folder / f"bad-{kind}-{number}.{suffix}").write_bytes(content)
 
     yaml = lite.yaml("pictures", encoder=OFFLINE, source=PICTURES)
@@ -83,7 +83,7 @@ def test_a_folder_with_damaged_files(lite):
     assert solution.ingest().unchanged == 240
 
 
-def of_its_own(number, size=(256, 192)):
+def unique_scene(number, size=(256, 192)):
     """A picture unlike all others: a scene in other colours, and parts of two more in it."""
     rng = random.Random(number)
     hue, *rest = picture(rng.choice(list(KINDS)), number, size).convert("HSV").split()
@@ -97,7 +97,7 @@ def of_its_own(number, size=(256, 192)):
     return scene
 
 
-def altered(image, rng):
+def cropped_and_blurred(image, rng):
     """A copy as it comes back from the world: cropped to about four fifths of its area, and blurred."""
     width, height = image.size
     share = rng.uniform(0.85, 0.95)
@@ -106,15 +106,15 @@ def altered(image, rng):
     return cropped.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
 
 
-def test_an_altered_copy_finds_its_original_first(lite):
+def test_altered_copy_finds_its_original(lite):
     rng = random.Random(0)
     originals, copies = lite.folder / "pictures", lite.folder / "copies"
     originals.mkdir()
     copies.mkdir()
     for number in range(200):
-        image = of_its_own(number)
+        image = unique_scene(number)
         image.save(originals / f"{number}.png")
-        altered(image, rng).save(copies / f"{number}.jpg", quality=rng.randint(30, 70))
+        cropped_and_blurred(image, rng).save(copies / f"{number}.jpg", quality=rng.randint(30, 70))
     solution = lite.solution("copies", encoder=OFFLINE, source=PICTURES)
     assert solution.ingest().rows == 200
     results = solution.search([copies / f"{number}.jpg" for number in range(200)], limit=1)
@@ -122,7 +122,7 @@ def test_an_altered_copy_finds_its_original_first(lite):
     assert sum(right) / 200 >= 0.95
 
 
-def test_the_classic_index_on_few_pictures(workshop):
+def test_ivf_sq8_on_few_images(workshop):
     text = (ROOT / "configs" / "image.yaml").read_text()
     index = next(line for line in text.splitlines() if line.startswith("index:"))
     source = f"{{type: folder, path: '{ROOT / 'configs' / 'data' / 'images'}'}}"
@@ -135,7 +135,7 @@ def test_the_classic_index_on_few_pictures(workshop):
 
 
 @pytest.mark.parametrize("name", ["image-offline", "image"])
-def test_a_config_is_valid(name, manager):
+def test_sample_config_is_valid(name, manager):
     config = Solution.from_yaml(ROOT / "configs" / f"{name}.yaml", manager=manager).config
     assert config.source.type == "folder"
     if name == "image":
@@ -144,7 +144,7 @@ def test_a_config_is_valid(name, manager):
         assert (config.index.params, config.index.search) == ({"nlist": 2048}, {"nprobe": 32})
 
 
-def test_the_sample_pictures_are_forty_of_eight_kinds():
+def test_sample_images_are_forty_of_eight_kinds():
     paths = sorted((ROOT / "configs" / "data" / "images").rglob("*.jpg"))
     assert len(paths) == 40
     assert {path.parent.name for path in paths} == set(KINDS)

@@ -12,58 +12,59 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from image_helpers import TEN
-from random_networks import encode, make, seeded
+from image_helpers import SAMPLE_IMAGES
+from random_networks import encode_images, make_encoder, random_torchvision_model
 from vicinal.errors import DependencyError, PluginError
 from vicinal_image import checkpoints, efficientnet
-from vicinal_image.architectures import RESNETS, Published
+from vicinal_image.architectures import RESNETS, PretrainedWeights
 from vicinal_image.efficientnet import EfficientNetLite0
-from vicinal_image.networks import efficientnet_lite0_shapes, random_weights
+from vicinal_image.networks import draw_random_weights, lite0_tensor_shapes
 from vicinal_image.resnet import ResNet18, ResNet50
 
 pytestmark = pytest.mark.usefixtures("no_downloads")
 
 
-class TestFiles:
-    def test_the_same_bytes_have_the_same_signature(self, resnet18, tmp_path):
+class TestStateDictFiles:
+    def test_signature_follows_the_file_content(self, resnet18, tmp_path):
         copy = tmp_path / "copy.pth"
         copy.write_bytes(resnet18[1].read_bytes())
-        one, same = (make(ResNet18, weights=str(path)).signature for path in (resnet18[1], copy))
+        one, same = (make_encoder(ResNet18, weights=str(path)).signature for path in (resnet18[1], copy))
         assert one == same
         assert hashlib.sha256(copy.read_bytes()).hexdigest()[:8] in one
         other = tmp_path / "other.pth"
-        torch.save(seeded("resnet18", 1).state_dict(), other)
-        assert make(ResNet18, weights=str(other)).signature != one
+        torch.save(random_torchvision_model("resnet18", 1).state_dict(), other)
+        assert make_encoder(ResNet18, weights=str(other)).signature != one
 
-    def test_safetensors_give_the_same_vectors(self, resnet18, tmp_path):
+    def test_safetensors_and_pickle_give_the_same_vectors(self, resnet18, tmp_path):
         from safetensors.torch import save_file
 
         path = tmp_path / "seeded.safetensors"
-        save_file(checkpoints.load(resnet18[1]), path)
+        save_file(checkpoints.load_state_dict(resnet18[1]), path)
         one, other = (
-            encode(make(ResNet18, weights=str(file), precision="fp32"), TEN[:2]) for file in (resnet18[1], path)
+            encode_images(make_encoder(ResNet18, weights=str(file), precision="fp32"), SAMPLE_IMAGES[:2])
+            for file in (resnet18[1], path)
         )
         assert np.array_equal(one, other)
 
-    def test_a_checkpoint_that_wraps_a_state_dict(self, resnet18, tmp_path):
+    def test_wrapped_state_dict_is_unwrapped(self, resnet18, tmp_path):
         path = tmp_path / "checkpoint.pt"
         tensors = torch.load(resnet18[1], weights_only=True)
         torch.save({"epoch": 3, "state_dict": {f"module.{name}": value for name, value in tensors.items()}}, path)
-        assert set(checkpoints.load(path)) == set(tensors)
+        assert set(checkpoints.load_state_dict(path)) == set(tensors)
 
-    def test_a_path_is_relative_to_the_yaml(self, resnet18):
+    def test_path_is_relative_to_the_yaml(self, resnet18):
         found = ResNet18.Params.model_validate({"weights": resnet18[1].name}, context={"base": resnet18[1].parent})
         assert found.weights == str(resnet18[1])
 
-    @pytest.mark.parametrize("spoil", ["lacking", "unknown", "shape", "not finite"])
-    def test_weights_of_another_network_are_refused(self, resnet18, tmp_path, spoil):
+    @pytest.mark.parametrize("defect", ["lacking", "unknown", "shape", "not finite"])
+    def test_weights_of_another_network_are_refused(self, resnet18, tmp_path, defect):
         tensors = torch.load(resnet18[1], weights_only=True)
         name = "layer2.0.conv1.weight"
-        if spoil == "lacking":
+        if defect == "lacking":
             del tensors[name]
-        elif spoil == "unknown":
+        elif defect == "unknown":
             tensors["layer9.weight"] = torch.zeros(1)
-        elif spoil == "shape":
+        elif defect == "shape":
             tensors[name] = tensors[name][:, :3]
         else:
             tensors[name] = tensors[name] * float("nan")
@@ -74,21 +75,21 @@ class TestFiles:
             "unknown": "unknown layer9.weight",
             "shape": rf"{name} has the shape \(128, 3, 3, 3\), not \(128, 64, 3, 3\)",
             "not finite": f"{name} holds values that are not finite",
-        }[spoil]
+        }[defect]
         with pytest.raises(PluginError, match=reason):
-            encode(make(ResNet18, weights=str(path)), TEN[:1])
+            encode_images(make_encoder(ResNet18, weights=str(path)), SAMPLE_IMAGES[:1])
 
     def test_weights_of_another_resnet_are_refused(self, resnet18):
         with pytest.raises(PluginError, match=r"lack layer1\.0\.conv3\.weight and"):
-            encode(make(ResNet50, weights=str(resnet18[1])), TEN[:1])
+            encode_images(make_encoder(ResNet50, weights=str(resnet18[1])), SAMPLE_IMAGES[:1])
 
-    def test_a_name_that_promises_another_hash(self, resnet18, tmp_path):
+    def test_file_with_another_hash_than_its_name_is_refused(self, resnet18, tmp_path):
         path = tmp_path / "resnet18-f37072fd.pth"
         path.write_bytes(resnet18[1].read_bytes())
         with pytest.raises(PluginError, match=r"its SHA-256 begins with .*, not f37072fd"):
-            encode(make(ResNet18, weights=str(path)), TEN[:1])
+            encode_images(make_encoder(ResNet18, weights=str(path)), SAMPLE_IMAGES[:1])
 
-    def test_a_pickle_with_code_is_refused(self, tmp_path):
+    def test_pickle_with_code_is_refused(self, tmp_path):
         class Evil:
             def __reduce__(self):
                 return (Path.touch, (tmp_path / "harm",))
@@ -96,59 +97,59 @@ class TestFiles:
         path = tmp_path / "evil.pth"
         torch.save({"conv1.weight": Evil()}, path)
         with pytest.raises(PluginError, match="cannot be read as weights"):
-            encode(make(ResNet18, weights=str(path)), TEN[:1])
+            encode_images(make_encoder(ResNet18, weights=str(path)), SAMPLE_IMAGES[:1])
         assert not (tmp_path / "harm").exists()
 
     @pytest.mark.parametrize("data", [b"", b"no weights", b"PK\x03\x04" + bytes(100)])
     @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-    def test_a_damaged_file(self, tmp_path, data, suffix):
+    def test_damaged_file_is_refused(self, tmp_path, data, suffix):
         path = tmp_path / f"damaged{suffix}"
         path.write_bytes(data)
         with pytest.raises(PluginError, match="cannot be read as weights"):
-            checkpoints.load(path)
+            checkpoints.load_state_dict(path)
 
-    def test_a_package_that_was_tampered_with(self, monkeypatch, tmp_path):
+    def test_modified_package_is_refused(self, monkeypatch, tmp_path):
         path = tmp_path / "package.pth"
-        torch.save(random_weights(efficientnet_lite0_shapes(), 0), path)
-        monkeypatch.setattr(efficientnet, "_packaged", lambda: path)
+        torch.save(draw_random_weights(lite0_tensor_shapes(), 0), path)
+        monkeypatch.setattr(efficientnet, "_find_packaged_weights", lambda: path)
         with pytest.raises(PluginError, match="not the published file"):
-            encode(make(EfficientNetLite0), TEN[:1])
+            encode_images(make_encoder(EfficientNetLite0), SAMPLE_IMAGES[:1])
 
 
-class TestMissing:
-    def test_an_error_names_the_file_both_places_and_the_offline_encoder(self, tmp_path):
+class TestMissingWeights:
+    def test_error_names_the_file_where_to_put_it_and_the_offline_encoder(self, tmp_path):
         with pytest.raises(DependencyError) as caught:
-            _ = make(ResNet18).signature
+            _ = make_encoder(ResNet18).signature
         assert "resnet18-f37072fd.pth" in str(caught.value)
         assert "VICINAL_OFFLINE forbids downloads" in str(caught.value)
         for part in (str(tmp_path / "torch" / "hub" / "checkpoints"), "weights: PATH", "efficientnet_lite0"):
             assert part in caught.value.hint
 
-    def test_a_path_without_a_file(self, tmp_path):
+    def test_missing_file_is_an_error(self, tmp_path):
         with pytest.raises(DependencyError, match="no weights at"):
-            _ = make(ResNet18, weights=str(tmp_path / "none.pth")).signature
+            _ = make_encoder(ResNet18, weights=str(tmp_path / "none.pth")).signature
 
     @pytest.mark.parametrize("given", ["IMAGENET1K_V2", "imagenet", "weights.txt"])
-    def test_a_name_that_does_not_exist_is_a_mistake_in_the_yaml(self, given):
+    def test_unknown_weights_are_a_config_error(self, given):
         with pytest.raises(ValidationError, match="IMAGENET1K_V1, random, or the path"):
             ResNet18.Params(weights=given)
 
-    def test_default_is_the_newest(self):
+    def test_default_is_the_newest_version(self):
         assert ResNet50.Params(weights="DEFAULT").weights == "IMAGENET1K_V2"
 
-    def test_weights_in_torchvisions_cache_are_found(self, resnet18, monkeypatch, tmp_path):
+    def test_weights_in_the_torchvision_cache_are_found(self, resnet18, monkeypatch, tmp_path):
         digest = hashlib.sha256(resnet18[1].read_bytes()).hexdigest()[:8]
-        published = Published(f"resnet18-{digest}.pth", 256)
+        published = PretrainedWeights(f"resnet18-{digest}.pth", 256)
         monkeypatch.setitem(RESNETS["resnet18"].weights, "IMAGENET1K_V1", published)
         path = tmp_path / "torch" / "hub" / "checkpoints" / published.file
         path.parent.mkdir(parents=True)
         path.write_bytes(resnet18[1].read_bytes())
-        own, given = make(ResNet18), make(ResNet18, weights=str(resnet18[1]))
+        own, given = make_encoder(ResNet18), make_encoder(ResNet18, weights=str(resnet18[1]))
         assert own.signature == given.signature
-        assert np.array_equal(encode(own, TEN[:2]), encode(given, TEN[:2]))
+        assert np.array_equal(encode_images(own, SAMPLE_IMAGES[:2]), encode_images(given, SAMPLE_IMAGES[:2]))
 
 
-class Site(http.server.BaseHTTPRequestHandler):
+class FileServer(http.server.BaseHTTPRequestHandler):
     """Serves one file, or another one."""
 
     data = b""
@@ -167,11 +168,11 @@ class Site(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def site(monkeypatch):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
+def file_server(monkeypatch):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), FileServer)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    monkeypatch.setattr(checkpoints, "SITE", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setattr(checkpoints, "BASE_URL", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.delenv("VICINAL_OFFLINE")
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -181,22 +182,22 @@ def site(monkeypatch):
     server.server_close()
 
 
-class TestFetching:
-    def test_a_file_is_fetched_into_the_cache_and_checked(self, site, tmp_path, monkeypatch):
-        monkeypatch.setattr(Site, "data", b"weights" * 1_000)
-        published = Published(f"net-{hashlib.sha256(Site.data).hexdigest()[:8]}.pth", 256)
-        path = checkpoints.fetch(published)
+class TestDownload:
+    def test_file_is_downloaded_into_the_cache_and_verified(self, file_server, tmp_path, monkeypatch):
+        monkeypatch.setattr(FileServer, "data", b"weights" * 1_000)
+        published = PretrainedWeights(f"net-{hashlib.sha256(FileServer.data).hexdigest()[:8]}.pth", 256)
+        path = checkpoints.download(published)
         assert path == tmp_path / "torch" / "hub" / "checkpoints" / published.file
-        assert path.read_bytes() == Site.data
+        assert path.read_bytes() == FileServer.data
         assert [each.name for each in path.parent.iterdir()] == [published.file]
 
-    def test_what_is_not_the_published_file_is_thrown_away(self, site, tmp_path, monkeypatch):
-        monkeypatch.setattr(Site, "data", b"a page that asks for a login")
+    def test_download_with_another_hash_is_discarded(self, file_server, tmp_path, monkeypatch):
+        monkeypatch.setattr(FileServer, "data", b"a page that asks for a login")
         with pytest.raises(DependencyError, match="its SHA-256 differs"):
-            checkpoints.fetch(Published("net-00000000.pth", 256))
+            checkpoints.download(PretrainedWeights("net-00000000.pth", 256))
         assert not list((tmp_path / "torch" / "hub" / "checkpoints").iterdir())
 
-    def test_a_site_that_does_not_answer_is_asked_once_and_briefly(self, site, monkeypatch):
-        monkeypatch.setattr(checkpoints, "SITE", "http://127.0.0.1:9/")
+    def test_unreachable_site_fails_within_seconds(self, file_server, monkeypatch):
+        monkeypatch.setattr(checkpoints, "BASE_URL", "http://127.0.0.1:9/")
         with pytest.raises(DependencyError, match="does not answer"):
-            _ = make(ResNet18).signature
+            _ = make_encoder(ResNet18).signature

@@ -9,12 +9,23 @@ from pydantic import ValidationError
 
 import vicinal_video
 from vicinal import Item, ItemError, Rendering, create_manager
+from vicinal.config import check_config
 from vicinal.errors import PluginError
 from vicinal.testing import EncoderContract
 from vicinal_image.efficientnet import EfficientNetLite0
-from vicinal_video.frame_convert import Developer
+from vicinal_video.frame_convert import FrameConverter
 from vicinal_video.keyframes import Keyframes
-from video_helpers import Fields, film, keyframes, numbered, registry, shots, write
+from video_helpers import (
+    ColourGrid,
+    make_keyframes,
+    make_registry,
+    numbered_frame,
+    open_video,
+    shot_frames,
+    write_video,
+)
+
+VP9 = "libvpx-vp9", {"cpu-used": "8"}
 
 
 @pytest.fixture(scope="session")
@@ -22,11 +33,11 @@ def contents(tmp_path_factory):
     """Videos that can be read, and files that cannot."""
     folder = tmp_path_factory.mktemp("videos")
     good = [
-        write(folder / "fish.mp4", shots("fish", seconds=2), 12),
-        str(write(folder / "city.webm", shots("city", "snow", seconds=1), 12, "libvpx-vp9", {"cpu-used": "8"})),
-        write(folder / "train.mkv", shots("train", seconds=1), 12),
+        write_video(folder / "fish.mp4", shot_frames("fish", seconds=2), 12),
+        str(write_video(folder / "city.webm", shot_frames("city", "snow", seconds=1), 12, *VP9)),
+        write_video(folder / "train.mkv", shot_frames("train", seconds=1), 12),
     ]
-    frames = list(shots("rings", seconds=1))
+    frames = list(shot_frames("rings", seconds=1))
     frames[0].save(folder / "rings.gif", save_all=True, append_images=frames[1:], duration=83)
     (folder / "empty.mp4").touch()
     (folder / "text.mp4").write_text("no video")
@@ -41,7 +52,7 @@ class TestByInterval(EncoderContract):
     variants = (
         {},
         {"keyframes": "scene"},
-        {"every": 0.5, "size": 300},
+        {"every": 0.5, "max_short_side": 300},
         {"every": 0.5, "image": {"type": "efficientnet_lite0", "precision": "bf16"}},
         {"every": 0.5, "image": {"type": "resnet18", "weights": "random"}},
     )
@@ -50,7 +61,7 @@ class TestByInterval(EncoderContract):
     def _contents(self, contents):
         self.good, self.bad = contents[0], [*contents[1], None, 5]
 
-    def test_segments_with_times(self):
+    def test_segments_have_start_and_end(self):
         assert self.encoder.segmented
         times = [(each.start, each.end) for each in self.encoder.decode(self.items[0])]
         assert times == [(0, 0.5), (0.5, 1), (1, 1.5), (1.5, 2)]
@@ -69,35 +80,37 @@ class TestByScene(EncoderContract):
 # --- the encoder of images
 
 
-def test_space_and_signature_are_those_of_the_image_encoder():
+def test_space_and_signature_come_from_the_image_encoder():
     inner = EfficientNetLite0()
     assert Keyframes().space == inner.space
     assert Keyframes().signature == f"keyframes/1/every=1/size=512/{inner.signature}"
-    scene = Keyframes(Keyframes.Params(keyframes="scene", threshold=0.2, size=256))
+    scene = Keyframes(Keyframes.Params(keyframes="scene", threshold=0.2, max_short_side=256))
     assert scene.signature == f"keyframes/1/scene=0.2/size=256/{inner.signature}"
-    assert keyframes().space == Fields().space
+    assert make_keyframes().space == ColourGrid().space
     assert Keyframes().encode_batch_size == inner.encode_batch_size
 
 
-def test_vectors_are_those_of_the_image_encoder(tmp_path):
-    path = write(tmp_path / "a.mp4", shots("balloons", "city", seconds=2), 12)
+def test_vectors_equal_the_image_encoders(tmp_path):
+    path = write_video(tmp_path / "a.mp4", shot_frames("balloons", "city", seconds=2), 12)
     segments = Keyframes().decode(Item("x", path))
-    frames = list(film(path).frames())[::12]
-    inner, developer = EfficientNetLite0(), Developer(1, 512)
-    wanted = inner.encode([inner.decode(Item("x", developer.image(frame)))[0].sample for frame, _ in frames])
+    frames = list(open_video(path).decode_all())[::12]
+    inner, converter = EfficientNetLite0(), FrameConverter(1, 512)
+    wanted = inner.encode([inner.decode(Item("x", converter.to_image(frame)))[0].sample for frame, _ in frames])
     assert len(segments) == 4
     assert np.array_equal(Keyframes().encode([segment.sample for segment in segments]), wanted)
 
 
-def test_any_registered_encoder_of_images_will_do(tmp_path):
-    path = write(tmp_path / "a.mp4", [numbered(number) for number in range(50)])
-    vectors = keyframes().encode([segment.sample for segment in keyframes().decode(Item("x", path))])
-    wanted = Fields().encode([Fields().decode(Item("x", numbered(number)))[0].sample for number in (0, 25)])
+def test_image_encoder_may_be_any_registered_one(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [numbered_frame(number) for number in range(50)])
+    vectors = make_keyframes().encode([segment.sample for segment in make_keyframes().decode(Item("x", path))])
+    wanted = ColourGrid().encode(
+        [ColourGrid().decode(Item("x", numbered_frame(number)))[0].sample for number in (0, 25)]
+    )
     assert (vectors * wanted).sum(axis=1) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["keyframes", "sentence", "melstats", "morgan", "clap"])
-def test_what_is_no_encoder_of_images(kind, tmp_path):
+def test_other_encoders_are_refused_as_image_encoder(kind, tmp_path):
     params = {"window": 2} if kind == "melstats" else {}
     encoder = Keyframes(Keyframes.Params.model_validate({"image": {"type": kind, **params}}))
     with pytest.raises(PluginError, match=f"image: {kind} is no encoder of images") as caught:
@@ -105,7 +118,7 @@ def test_what_is_no_encoder_of_images(kind, tmp_path):
     assert "efficientnet_lite0" in caught.value.hint
 
 
-def test_parameters_that_say_nothing():
+def test_parameters_without_effect_are_refused():
     for params, name in (({"keyframes": "scene", "every": 2}, "every"), ({"threshold": 0.2}, "threshold")):
         with pytest.raises(ValidationError, match=f"{name} says nothing with keyframes"):
             Keyframes.Params.model_validate(params)
@@ -115,43 +128,54 @@ def test_parameters_that_say_nothing():
         Keyframes.Params.model_validate({"image": {"type": "resnet18", "batch_sice": 3}})
 
 
+def test_errors_for_renamed_keys_name_the_new_ones(tmp_path, manager):
+    path = tmp_path / "videos.yaml"
+    path.write_text(
+        "name: videos\nsource: {type: folder, path: videos}\nencoder: {type: keyframes, longest: 60, size: 300}\n"
+    )
+    assert check_config(path, manager)[1] == [
+        f"{path}:3:28: encoder.longest: renamed to 'max_seconds'",
+        f"{path}:3:41: encoder.size: renamed to 'max_short_side'",
+    ]
+
+
 # --- queries
 
 
-def test_a_face_may_ask_with_a_video_and_what_the_image_encoder_says():
+def test_query_modalities_are_video_and_the_image_encoders():
     assert Keyframes().query_modalities == ("video", "image")
-    assert keyframes().query_modalities == ("video",), "an image encoder that says nothing"
+    assert make_keyframes().query_modalities == ("video",), "an image encoder that states none"
 
 
-def test_a_query_is_a_picture_or_a_video(tmp_path):
-    path = write(tmp_path / "a.mp4", [numbered(number) for number in range(75)])
-    numbered(25).save(tmp_path / "still.png")
-    encoder = keyframes()
+def test_query_is_an_image_or_a_video(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [numbered_frame(number) for number in range(75)])
+    numbered_frame(25).save(tmp_path / "still.png")
+    encoder = make_keyframes()
     by_video = encoder.encode([segment.sample for segment in encoder.decode_query(path)])
     [still] = encoder.encode([segment.sample for segment in encoder.decode_query(str(tmp_path / "still.png"))])
     assert len(by_video) == 3
     assert np.argmax(by_video @ still) == 1
 
 
-def test_a_video_whose_name_does_not_say_so(tmp_path):
-    path = write(tmp_path / "a.mp4", [numbered(number) for number in range(50)]).rename(tmp_path / "noname")
-    assert len(keyframes().decode_query(path)) == 2
+def test_video_without_suffix_is_recognised(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [numbered_frame(number) for number in range(50)]).rename(tmp_path / "noname")
+    assert len(make_keyframes().decode_query(path)) == 2
 
 
-def test_of_a_long_video_some_frames_are_asked_with(tmp_path):
-    path = write(tmp_path / "a.mp4", [numbered(number) for number in range(300)])
-    segments = keyframes(every=0.04).decode_query(path)
+def test_query_by_a_long_video_uses_spread_frames(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [numbered_frame(number) for number in range(300)])
+    segments = make_keyframes(every=0.04).decode_query(path)
     assert [segment.start for segment in segments] == pytest.approx([0.2 * number for number in range(60)])
 
 
-def test_whatever_the_image_encoder_is_asked_by():
-    encoder = keyframes()
+def test_query_may_be_whatever_the_image_encoder_takes():
+    encoder = make_keyframes()
     [red] = encoder.encode([segment.sample for segment in encoder.decode_query("red")])
-    [wanted] = Fields().encode([Fields().decode(Item("x", Image.new("RGB", (9, 9), "red")))[0].sample])
+    [wanted] = ColourGrid().encode([ColourGrid().decode(Item("x", Image.new("RGB", (9, 9), "red")))[0].sample])
     assert np.array_equal(red, wanted)
 
 
-def test_queries_that_cannot_be_read(tmp_path):
+def test_unreadable_queries_are_refused(tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
     for query, reason in (
         (tmp_path / "gone.mp4", "there is no file"),
@@ -160,18 +184,18 @@ def test_queries_that_cannot_be_read(tmp_path):
         ("no such thing", "it is no image"),
     ):
         with pytest.raises(ItemError, match=reason):
-            keyframes().decode_query(query)
+            make_keyframes().decode_query(query)
 
 
 # --- the plugin
 
 
-def test_it_is_registered():
+def test_plugin_registers_keyframes():
     manager = create_manager(entry_points=False)
     row = manager.register(vicinal_video, "video")
     assert (row.status, row.encoders) == ("ok", ["keyframes"])
-    assert "keyframes" in registry()
+    assert "keyframes" in make_registry()
 
 
-def test_render_is_a_player():
-    assert keyframes().render(Item("x", "a/b.mp4")) == Rendering("video", "a/b.mp4")
+def test_item_is_rendered_as_video():
+    assert make_keyframes().render(Item("x", "a/b.mp4")) == Rendering("video", "a/b.mp4")

@@ -1,4 +1,4 @@
-"""Videos asked by a sentence: ``keyframes`` through ``clip``, on a tiny CLIP, by itself and behind the server."""
+"""Videos searched by a sentence: ``keyframes`` through ``clip``, on a tiny CLIP, alone and behind the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tiny_clip import SENTENCES
 from vicinal import Item, ItemError
 from vicinal_image.clip import Clip
 from vicinal_video.keyframes import Keyframes
-from video_helpers import shots, write
+from video_helpers import shot_frames, write_video
 
 pytestmark = pytest.mark.usefixtures("no_hub")
 VIDEOS = {f"{kind}.mp4": kind for kind in ("fish", "city", "train", "rings")}
@@ -27,7 +27,7 @@ def videos(lite, tiny_clip):
     folder = lite.folder / "videos"
     folder.mkdir()
     for name, kind in VIDEOS.items():
-        write(folder / name, shots(kind, seconds=2), 12)
+        write_video(folder / name, shot_frames(kind, seconds=2), 12)
     made = lite.solution(
         "videos",
         encoder=f"{{type: keyframes, image: {{type: clip, model: '{tiny_clip}'}}}}",
@@ -37,22 +37,22 @@ def videos(lite, tiny_clip):
     return made
 
 
-def by_nearness(solution, sentence):
+def rank_by_best_frame(solution, sentence):
     """The videos by the best of their frames, computed from the frames themselves."""
     encoder = solution.encoder
-    [asked] = encoder.encode([segment.sample for segment in encoder.decode_query(sentence)])
+    [query_vector] = encoder.encode([segment.sample for segment in encoder.decode_query(sentence)])
     best = {}
     for name in VIDEOS:
         segments = encoder.decode(Item(name, solution.folder / "videos" / name))
-        best[name] = float((encoder.encode([segment.sample for segment in segments]) @ asked).max())
+        best[name] = float((encoder.encode([segment.sample for segment in segments]) @ query_vector).max())
     return sorted(best, key=best.__getitem__, reverse=True)
 
 
-def test_a_face_may_ask_with_a_sentence(encoder):
+def test_query_modalities_include_text(encoder):
     assert encoder.query_modalities == ("video", "image", "text")
 
 
-def test_a_sentence_is_that_of_clip(encoder, tiny_clip):
+def test_sentence_is_encoded_by_clip(encoder, tiny_clip):
     plain = Clip(Clip.Params(model=str(tiny_clip)))
     for sentence in (*SENTENCES, "text:a film.mp4", "text:what about cat.jpg"):
         samples = [[segment.sample for segment in made.decode_query(sentence)] for made in (encoder, plain)]
@@ -60,21 +60,21 @@ def test_a_sentence_is_that_of_clip(encoder, tiny_clip):
         assert np.array_equal(encoder.encode(samples[0]), plain.encode(samples[1]))
 
 
-def test_a_sentence_and_a_video_that_exists_are_told_apart(encoder, tmp_path, monkeypatch):
+def test_sentence_and_existing_video_are_distinguished(encoder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / "a.mp4", shots("fish", seconds=2), 12)
+    write_video(tmp_path / "a.mp4", shot_frames("fish", seconds=2), 12)
     assert len(encoder.decode_query("a.mp4")) == 2
     assert [segment.sample for segment in encoder.decode_query("text:a.mp4")] == ["a.mp4"]
     with pytest.raises(ItemError, match=r"no file b\.mp4; write text:b\.mp4 if that is a sentence"):
         encoder.decode_query("b.mp4")
 
 
-def test_videos_are_found_by_a_sentence(videos):
+def test_videos_are_searched_by_sentence(videos):
     for sentence in ("a red balloon", "text:snow.mp4"):
-        assert [hit.key for hit in videos.search(sentence)] == by_nearness(videos, sentence)
+        assert [hit.key for hit in videos.search(sentence)] == rank_by_best_frame(videos, sentence)
 
 
-def test_the_server_offers_and_answers_sentences(videos):
+def test_server_searches_videos_by_sentence(videos):
     (videos.folder / "secret.mp4").write_bytes((videos.folder / "videos" / "fish.mp4").read_bytes())
     with serving(videos) as site:
         query = site.get("/api/solutions").json()["solutions"][0]["query"]
@@ -83,13 +83,13 @@ def test_the_server_offers_and_answers_sentences(videos):
         for sentence in ("a red balloon", str(videos.folder / "secret.mp4"), "text:fish"):
             answer = site.search(sentence, name="videos")
             assert answer.status_code == 200, answer.text
-            assert [hit["key"] for hit in answer.json()["hits"]] == by_nearness(videos, f"text:{sentence}")
+            assert [hit["key"] for hit in answer.json()["hits"]] == rank_by_best_frame(videos, f"text:{sentence}")
         with (videos.folder / "videos" / "city.mp4").open("rb") as file:
             answer = site.post("/api/videos/search", files={"file": ("x.mp4", file)})
         assert answer.json()["hits"][0]["key"] == "city.mp4"
 
 
-def test_the_server_offers_no_sentence_where_the_image_encoder_reads_none(lite):
+def test_server_refuses_sentences_without_a_text_encoder(lite):
     (lite.folder / "videos").mkdir()
     made = lite.solution(
         "videos",

@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from vicinal import Solution
-from video_helpers import DATA, make_videos, shots, write
+from video_helpers import DATA, make_videos, shot_frames, write_video
 
 KINDS = sorted(make_videos.KINDS)
 SHOT = 2.0
 ENCODER = "{type: keyframes, every: 1.0}"
 
 
-def graded(draw, turn):
+def shift_hues(draw, turn):
     """A shot in the colours of its own film: its hues turned by a share of the circle."""
 
     def drawn(t):
@@ -31,11 +31,11 @@ def clips(tmp_path_factory):
     folder, drawn = tmp_path_factory.mktemp("clips"), {}
     for number in range(10):
         rng = np.random.default_rng([3, number])
-        kinds = [KINDS[place] for place in rng.permutation(len(KINDS))[:5]]
-        draws = [graded(make_videos.shot(kind, 100 + number), number / 10) for kind in kinds]
+        kinds = [KINDS[position] for position in rng.permutation(len(KINDS))[:5]]
+        draws = [shift_hues(make_videos.shot(kind, 100 + number), number / 10) for kind in kinds]
         name = f"{number}.{'mp4' if number % 2 else 'webm'}"
         codec = ("libx264", {}) if number % 2 else ("libvpx-vp9", {"deadline": "good", "cpu-used": "5", "crf": "24"})
-        write(folder / name, make_videos.film(draws, SHOT), make_videos.RATE, *codec)
+        write_video(folder / name, make_videos.film(draws, SHOT), make_videos.RATE, *codec)
         drawn[name] = draws
     return folder, drawn
 
@@ -44,7 +44,7 @@ def source(folder):
     return f"{{type: folder, path: '{folder}'}}"
 
 
-def test_a_still_finds_its_video_and_its_second(lite, clips, tmp_path):
+def test_still_finds_its_video_and_second(lite, clips, tmp_path):
     """Thirty stills from between the frames that are indexed."""
     folder, drawn = clips
     solution = lite.solution(source=source(folder), encoder="{type: keyframes, every: 0.5}")
@@ -52,37 +52,37 @@ def test_a_still_finds_its_video_and_its_second(lite, clips, tmp_path):
     assert (report.new, report.failed, report.rows) == (10, 0, 200)
     rng, queries, expected = np.random.default_rng(5), [], []
     for name, draws in drawn.items():
-        for place in rng.permutation(5)[:3]:
+        for position in rng.permutation(5)[:3]:
             moment = float(rng.uniform(0.1, SHOT - 0.1))
             queries.append(tmp_path / f"{len(queries)}.jpg")
-            draws[place](moment).save(queries[-1], quality=75)
-            expected.append((name, SHOT * place + moment))
+            draws[position](moment).save(queries[-1], quality=75)
+            expected.append((name, SHOT * position + moment))
     answers = solution.search(queries, limit=3)
-    elsewhere, early_or_late = [], []
+    wrong_video, wrong_second = [], []
     for (name, moment), [best, *_] in zip(expected, answers, strict=True):
         assert best.segment["end"] == pytest.approx(best.segment["start"] + 0.5)
         if best.key != name:
-            elsewhere.append((name, moment, best.key))
+            wrong_video.append((name, moment, best.key))
         elif not best.segment["start"] - 0.5 <= moment <= best.segment["end"] + 0.5:
-            early_or_late.append((name, moment, best.segment))
-    assert not elsewhere
-    assert len(early_or_late) <= 1, early_or_late
+            wrong_second.append((name, moment, best.segment))
+    assert not wrong_video
+    assert len(wrong_second) <= 1, wrong_second
     assert all(len({hit.key for hit in answer}) == 3 for answer in answers), "a hit is a video, by its best moment"
 
 
-def test_a_video_finds_the_one_it_was_cut_from(lite, clips, tmp_path):
+def test_excerpt_finds_its_video(lite, clips, tmp_path):
     folder, drawn = clips
     solution = lite.solution(source=source(folder), encoder=ENCODER)
     solution.ingest()
     for name in ("3.mp4", "6.webm"):
-        part = write(tmp_path / "part.mkv", make_videos.film(drawn[name][2:4], SHOT), make_videos.RATE, "mpeg4")
+        part = write_video(tmp_path / "part.mkv", make_videos.film(drawn[name][2:4], SHOT), make_videos.RATE, "mpeg4")
         [best, *_] = solution.search(part, limit=2)
         assert best.key == name
         assert 4 <= best.segment["start"] < 8
     assert "3.mp4" not in [hit.key for hit in solution.search("@3.mp4", limit=9)]
 
 
-def test_a_second_run_does_nothing_again(lite, clips, tmp_path):
+def test_unchanged_videos_are_skipped(lite, clips, tmp_path):
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("1.mp4", "2.webm", "3.mp4"):
@@ -91,12 +91,12 @@ def test_a_second_run_does_nothing_again(lite, clips, tmp_path):
     assert solution.ingest().rows == 15
     report = solution.ingest()
     assert (report.new, report.unchanged, report.rows) == (0, 3, 15)
-    write(folder / "1.mp4", shots("fish", seconds=4), make_videos.RATE)
+    write_video(folder / "1.mp4", shot_frames("fish", seconds=4), make_videos.RATE)
     report = solution.ingest()
     assert (report.updated, report.unchanged, report.rows) == (1, 2, 12), "a shorter video leaves no segments behind"
 
 
-def test_damaged_files_are_failures_with_reasons(lite, clips, tmp_path):
+def test_damaged_files_become_failures_with_reasons(lite, clips, tmp_path):
     folder = tmp_path / "videos"
     folder.mkdir()
     whole = (clips[0] / "2.webm").read_bytes()
@@ -115,7 +115,7 @@ def test_damaged_files_are_failures_with_reasons(lite, clips, tmp_path):
     assert reasons["head.mp4"] == "there are no moving pictures in it"
 
 
-def test_the_sample_videos(lite):
+def test_sample_videos_are_searched_by_their_stills(lite):
     """The solution of configs/video.yaml, asked with its two stills."""
     text = (DATA.parent / "video.yaml").read_text().replace("path: data", f"path: {DATA}")
     (lite.folder / "video.yaml").write_text(text)
