@@ -1,4 +1,4 @@
-"""Texts of several kinds, and the encoder ``sentence`` that the tests of it make."""
+"""Texts of several kinds, and the encoder ``sentence``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vicinal_text.sentence import Sentence
+from vicinal_text.sentence import SentenceEncoder
 
 TEXTS = (
     "How do I pick nprobe for an IVF index?",
@@ -21,16 +21,16 @@ TEXTS = (
 LONG = " ".join(f"word{number} of a text that is far longer than the model reads" for number in range(200))
 
 
-def make(**params):
-    return Sentence(Sentence.Params(**params))
+def make_encoder(**params):
+    return SentenceEncoder(SentenceEncoder.Params(**params))
 
 
-def cosines(first, second):
+def row_cosines(first, second):
     return (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
 
 
-def docstrings(count):
-    """English texts of 8 to 20 words that every Python has: what the standard library says of itself."""
+def collect_docstrings(count):
+    """English texts of 8 to 20 words that every Python has: docstrings of the standard library."""
     found = {}
     for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
         try:
