@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,12 +24,14 @@ class AudioEncoderBase(Encoder):
     query_modalities: tuple[Modality, ...] = ("audio",)
 
     class Params(Encoder.Params):
+        renamed_keys: ClassVar[Mapping[str, str]] = {"longest": "max_seconds"}
+
         window: float | None = Field(default=None, ge=1, le=600)
         """Seconds of a segment; without it a sound is one segment, whatever its length."""
         hop: float | None = Field(default=None, ge=0.1, le=600)
         """Seconds from the start of one window to the next; half a window by default."""
-        longest: float = Field(default=3600, gt=0)
-        """Seconds; a longer sound is a failure. A whole sound takes 40 KB of memory a second while it is read."""
+        max_seconds: float = Field(default=3600, gt=0)
+        """A longer sound is a failure. A whole sound takes 40 KB of memory a second while it is read."""
 
         @model_validator(mode="after")
         def _check_hop(self) -> AudioEncoderBase.Params:
@@ -62,12 +64,12 @@ class AudioEncoderBase(Encoder):
         """Read a file: one segment, or one for each window that is not silent.
 
         Raises:
-            ItemError: the file cannot be read, has no audio track, is silent, or is longer than ``longest``.
+            ItemError: the file cannot be read, has no audio track, is silent, or is longer than ``max_seconds``.
         """
         from vicinal_audio import decode
 
         window, hop, rate = self.params.window, self.params.hop_seconds, self.sample_rate
-        blocks = decode.read_blocks(require_path(item.content), rate, self.params.longest)
+        blocks = decode.read_blocks(require_path(item.content), rate, self.params.max_seconds)
         if window is None:
             return [Segment(self._make_sample(decode.repeat_to_length(blocks, rate, self.min_seconds)))]
         windows = decode.split_windows(blocks, rate, window, hop, self.min_seconds)

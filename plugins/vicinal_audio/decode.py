@@ -54,7 +54,7 @@ def read_blocks(path: Path, sample_rate: int, max_seconds: float) -> Iterator[np
     for block in _resample(_decode_file(require_file(path)), sample_rate):
         count += len(block)
         if count > max_seconds * sample_rate:
-            raise ItemError(f"the sound is longer than `longest`, {max_seconds:g} s")
+            raise ItemError(f"the sound is longer than `max_seconds`, {max_seconds:g} s")
         yield block
     if not count:
         raise ItemError("the sound has no samples")

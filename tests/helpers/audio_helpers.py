@@ -64,8 +64,8 @@ def write_sound(path, samples, rate=44_100, codec=None, video=False):
     return path
 
 
-def read_samples(path, rate=RATE, longest=3600.0):
-    return np.concatenate(list(read_blocks(Path(path), rate, longest)))
+def read_samples(path, rate=RATE, max_seconds=3600.0):
+    return np.concatenate(list(read_blocks(Path(path), rate, max_seconds)))
 
 
 def encode_sound(path, **params):

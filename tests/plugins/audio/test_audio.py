@@ -12,6 +12,7 @@ import soundfile
 import vicinal_audio
 from audio_helpers import DATA, RATE, encode_sound, make_chirp, read_samples, write_sound
 from vicinal import Item, Rendering, create_manager
+from vicinal.config import check_config
 from vicinal.testing import EncoderContract
 from vicinal_audio.filters import chroma_filters, mel_htk, mel_slaney
 from vicinal_audio.melstats import MelStats
@@ -219,6 +220,14 @@ def test_both_encoders_are_registered():
     row = manager.register(vicinal_audio, "audio")
     assert (row.status, row.encoders) == ("ok", ["clap", "melstats"])
     assert isinstance(manager.encoders.build("melstats", MelStats.Params()), MelStats)
+
+
+@pytest.mark.parametrize("encoder", ["melstats", "clap"])
+def test_the_error_for_longest_names_max_seconds(encoder, tmp_path):
+    path = tmp_path / "sounds.yaml"
+    path.write_text(f"name: sounds\nsource: {{type: folder, path: .}}\nencoder: {{type: {encoder}, longest: 60}}\n")
+    _, [problem] = check_config(path, create_manager())
+    assert str(problem).endswith("encoder.longest: renamed to 'max_seconds'")
 
 
 def test_a_sound_is_rendered_as_audio():

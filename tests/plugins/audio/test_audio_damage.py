@@ -70,8 +70,8 @@ def test_a_click_of_10_ms_is_too_short(tmp_path):
 
 def test_a_sound_above_the_maximum_length_fails(tmp_path):
     path = write_sound(tmp_path / "a.wav", make_chirp(5))
-    assert "longer than `longest`, 4 s" in failure_message(path, longest=4)
-    assert len(read_samples(path, longest=5)) == 5 * RATE
+    assert "longer than `max_seconds`, 4 s" in failure_message(path, max_seconds=4)
+    assert len(read_samples(path, max_seconds=5)) == 5 * RATE
 
 
 def test_a_sample_rate_of_100_hz_is_too_low(tmp_path):
@@ -121,6 +121,6 @@ def test_flipped_bits_give_finite_samples_or_a_reason(tmp_path):
                 broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
             (tmp_path / name).write_bytes(broken)
             try:
-                assert np.isfinite(read_samples(tmp_path / name, longest=60)).all()
+                assert np.isfinite(read_samples(tmp_path / name, max_seconds=60)).all()
             except ItemError as error:
                 assert str(error)
