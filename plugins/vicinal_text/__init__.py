@@ -17,7 +17,7 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
         "sentence",
         "vicinal_text.sentence:SentenceEncoder",
         summary="sentence embeddings of texts (MiniLM from a package, offline; any sentence-transformers model)",
-        requires=["tokenizers", "torch"],
+        requires=["safetensors", "tokenizers", "torch"],
         install="vicinal[text]",
     )
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from vicinal.toolkit.torch_runtime import parallel_map, run_single_threaded
 from vicinal_text.bert_script import BertForward, compile_torchscript
 from vicinal_text.model_dir import SentenceModelDir
-from vicinal_text.safetensors_reader import map_tensors
 
 __all__ = ["Bert", "batch_by_length"]
 
@@ -33,10 +34,7 @@ class Bert:
     def __init__(self, model_dir: SentenceModelDir, device: torch.device, dtype: torch.dtype, batch_size: int) -> None:
         config = model_dir.config
         self.device, self.dtype, self.batch_size = device, dtype, batch_size
-        weights = {
-            name.removeprefix("bert."): torch.from_numpy(array).to(device)
-            for name, array in map_tensors(model_dir.path / "model.safetensors").items()
-        }
+        weights = _map_weights(model_dir.path / "model.safetensors", device)
         token_types = weights["embeddings.token_type_embeddings.weight"]
         matrices, biases, norms = _collect_layers(weights, int(config["num_hidden_layers"]))
         matrices, is_packed = _prepack_onednn([matrix.to(dtype) for matrix in matrices])
@@ -103,6 +101,13 @@ def batch_by_length(lengths: Sequence[int], batch_size: int, min_batches: int = 
         batches[-1].append(row)
         tokens += lengths[row]
     return batches
+
+
+def _map_weights(path: Path, device: torch.device) -> dict[str, Tensor]:
+    """The tensors of a file in float32. On a CPU they map the file, so that processes share their pages."""
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    return {name.removeprefix("bert."): tensor.to(device, torch.float32) for name, tensor in tensors.items()}
 
 
 def _collect_layers(weights: dict[str, Tensor], count: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:

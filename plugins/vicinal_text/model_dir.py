@@ -16,7 +16,6 @@ from typing import Any
 
 from vicinal.errors import PluginError
 from vicinal.toolkit.hf_hub import hash_file
-from vicinal_text.safetensors_reader import DTYPES, read_header
 
 __all__ = ["CONFIG_PATTERNS", "MINILM", "WEIGHT_PATTERNS", "SentenceModelDir"]
 
@@ -32,6 +31,7 @@ WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
 CONFIG_PATTERNS = ("*.json", "*.txt", "*.model")
 """The files that configure network and tokenizer."""
 
+_DTYPES = {"F32", "F16"}
 _PLAIN_MODULES = ("Transformer", "Pooling")
 _LEGACY_POOLING = {
     "cls_token": "cls",
@@ -169,14 +169,15 @@ class SentenceModelDir:
 
     @property
     def _has_bert_weights(self) -> bool:
-        path = self.path / "model.safetensors"
+        from safetensors import SafetensorError, safe_open
+
         try:
-            entries = read_header(path) if path.is_file() else {}
-        except ValueError:
+            with safe_open(self.path / "model.safetensors", "np") as file:
+                dtypes = {name.removeprefix("bert."): file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
             return False
-        dtypes = {entry["dtype"] for name, entry in entries.items() if not name.endswith("position_ids")}
-        names = {name.removeprefix("bert.") for name in entries}
-        return dtypes <= DTYPES.keys() and "embeddings.word_embeddings.weight" in names
+        dtypes.pop("embeddings.position_ids", None)
+        return {*dtypes.values()} <= _DTYPES and "embeddings.word_embeddings.weight" in dtypes
 
 
 def _join(folder: str, name: str) -> str:

@@ -46,6 +46,14 @@ def test_the_packaged_model_must_be_the_published_one(minilm, tmp_path, monkeypa
         assert "--force-reinstall" in caught.value.hint
 
 
+def test_a_truncated_file_of_weights_is_refused(minilm, tmp_path):
+    shutil.copytree(minilm, tmp_path / "copy")
+    with (tmp_path / "copy" / "model.safetensors").open("r+b") as file:
+        file.truncate(1_000_000)
+    with pytest.raises(PluginError, match="sentence-transformers cannot load"):
+        make_encoder(model=str(tmp_path / "copy")).encode(["a text"])
+
+
 def test_signature_depends_on_the_files_not_on_their_folder(minilm, tmp_path):
     shutil.copytree(minilm, tmp_path / "copy")
     assert make_encoder(model=str(tmp_path / "copy")).signature == make_encoder().signature
