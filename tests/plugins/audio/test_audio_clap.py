@@ -126,7 +126,7 @@ def test_a_query_is_a_sound_or_a_sentence(tiny_clap, tmp_path, monkeypatch):
     assert np.allclose(mixed[0], sentence_vector[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("query", ["", "  ", "text:", "text:  ", "a " * 6_000])
+@pytest.mark.parametrize("query", ["", "  ", "text:", "text:\u200b\ufeff", "\u3164\u0301", "a " * 6_000])
 def test_empty_and_oversized_sentences_are_refused(tiny_clap, query):
     with pytest.raises(ItemError):
         make_clap(tiny_clap).decode_query(query)
