@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
 from vicinal.plugin.params import folder_or_name
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
+from vicinal.types import is_blank
 from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBackend
 from vicinal_text.model_dir import MINILM, SentenceModelDir
 from vicinal_text.resolve import resolve_model
@@ -85,7 +86,7 @@ class SentenceEncoder(Encoder):
         """Validate a text: one segment, the text itself without NUL characters.
 
         Raises:
-            ItemError: it is not a string, empty, or larger than 1 MiB.
+            ItemError: it is not a string, has no visible character, or is larger than 1 MiB.
         """
         return [Segment(_require_text(item.content))]
 
@@ -138,7 +139,6 @@ def _require_text(content: Any) -> str:
     encoded = content[: MAX_BYTES + 1].encode(errors="replace")  # half a surrogate pair has no encoding
     if len(encoded) > MAX_BYTES:
         raise ItemError("the text is larger than 1 MiB")
-    text = encoded.decode().replace("\0", "")
-    if not text.strip():
+    if is_blank(content):
         raise ItemError("the text is empty")
-    return text
+    return encoded.decode().replace("\0", "")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from text_helpers import LONG, TEXTS, collect_docstrings, make_encoder, row_cosines
+from text_helpers import BLANK, LONG, TEXTS, collect_docstrings, make_encoder, row_cosines
 from vicinal import Item, ItemError
 from vicinal.testing import EncoderContract
 from vicinal_text.backends import BertBackend, SentenceTransformersBackend
@@ -73,7 +73,7 @@ def tiny(minilm, tmp_path_factory):
 class TestSentence(EncoderContract):
     encoder_class = SentenceEncoder
     good = TEXTS
-    bad = ("", "  \n", "\0", None, 7, b"bytes", ["a"], "x" * (2**20 + 1), "ü" * (2**19 + 1))
+    bad = (*BLANK.values(), None, 7, b"bytes", ["a"], "x" * (2**20 + 1), "ü" * (2**19 + 1))
     variants = ({"precision": "fp32"}, {"precision": "bf16"}, {"prompt": "passage: "})
 
 
@@ -174,14 +174,25 @@ def test_only_the_prompt_of_stored_texts_is_in_the_signature():
 
 def test_invalid_texts_fail_with_a_reason():
     for content, reason in (
-        ("", "the text is empty"),
-        (" \n\0", "the text is empty"),
         (7, "the content must be a text, not int"),
         ("x" * (2**20 + 1), "the text is larger than 1 MiB"),
     ):
         with pytest.raises(ItemError) as caught:
             make_encoder().decode(Item("t", content))
         assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("kind", BLANK)
+def test_texts_in_which_nothing_is_visible_are_empty(kind):
+    for read in (lambda text: make_encoder().decode(Item("t", text)), make_encoder().decode_query):
+        with pytest.raises(ItemError, match=r"^the text is empty$"):
+            read(BLANK[kind])
+
+
+@pytest.mark.parametrize("text", ["\u200bx\u200b", "?", "\u0905\u0902", "🍎\ufe0f", "e\u0301", "\ue000", "\ufffd"])
+def test_texts_with_a_visible_character_are_encoded(text):
+    [segment] = make_encoder().decode(Item("t", text))
+    assert segment.sample == text
 
 
 def test_nul_and_lone_surrogates_are_replaced():
