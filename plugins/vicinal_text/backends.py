@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vicinal.errors import DependencyError
 from vicinal.toolkit.torch_runtime import Device, Precision, has_native_bfloat16, locked_cached_property, torch_device
 from vicinal_text.model_dir import SentenceModelDir
+from vicinal_text.tokenizer import TextTokenizer, TokenizedText
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,33 +26,34 @@ _PROBE = "A short text that tells whether the vectors of this model stay true in
 
 
 class Backend(Protocol):
-    """Computes the vectors of texts, ``(n, dimension)`` float32 of length 1."""
+    """Computes the vectors of texts, each after a prompt, ``(n, dimension)`` float32 of length 1."""
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+    def encode(self, texts: Sequence[str], prompt: str = "") -> np.ndarray: ...
 
 
 class BertBackend:
     """Computes a plain BERT, see ``SentenceModelDir.is_plain_bert``."""
 
-    def __init__(self, model_dir: SentenceModelDir, precision: Precision, device: Device, batch_size: int) -> None:
-        self.model_dir, self.precision, self.device, self.batch_size = model_dir, precision, device, batch_size
+    def __init__(
+        self,
+        model_dir: SentenceModelDir,
+        tokenizer: TextTokenizer,
+        precision: Precision,
+        device: Device,
+        batch_size: int,
+    ) -> None:
+        self.model_dir, self.tokenizer = model_dir, tokenizer
+        self.precision, self.device, self.batch_size = precision, device, batch_size
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of texts; see ``Backend``."""
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+    def encode(self, texts: Sequence[str], prompt: str = "") -> np.ndarray:
+        """Vectors of texts; see ``Backend``. Those that are tokenized already are not tokenized again."""
+        untokenized = [prompt + text for text in texts if not isinstance(text, TokenizedText)]
+        added = iter(self.tokenizer.token_ids(untokenized))
+        tokens = [text.token_ids if isinstance(text, TokenizedText) else next(added) for text in texts]
         is_query = len(tokens) <= MAX_QUERY_TEXTS and sum(map(len, tokens)) <= MAX_QUERY_TOKENS
         model = self._query_model if is_query else self._batch_model
         vectors: np.ndarray = model.encode(tokens)
         return vectors
-
-    @locked_cached_property
-    def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self.model_dir.path / "tokenizer.json"))
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(self.model_dir.max_tokens)
-        return tokenizer
 
     @locked_cached_property
     def _query_model(self) -> Any:
@@ -62,8 +64,10 @@ class BertBackend:
         device = torch_device(self.device)
         if not _wants_bf16(self.precision, device):
             return self._query_model
-        model = self._load_bert(device, "bfloat16")
-        return model if self.precision == "bf16" or self._matches_float32(model) else self._query_model
+        model, probe = self._load_bert(device, "bfloat16"), self.tokenizer.token_ids([_PROBE])
+        if self.precision == "bf16" or _matches_float32(model.encode(probe), self._query_model.encode(probe)):
+            return model
+        return self._query_model
 
     def _load_bert(self, device: torch.device, dtype: str) -> Any:
         import torch
@@ -71,10 +75,6 @@ class BertBackend:
         from vicinal_text.bert import Bert
 
         return Bert(self.model_dir, device, getattr(torch, dtype), self.batch_size)
-
-    def _matches_float32(self, model: Any) -> bool:
-        probe = [self._tokenizer.encode(_PROBE).ids]
-        return float(model.encode(probe)[0] @ self._query_model.encode(probe)[0]) >= _MIN_COSINE
 
 
 class SentenceTransformersBackend:
@@ -89,11 +89,11 @@ class SentenceTransformersBackend:
         """The length of its vectors, read from the loaded model."""
         return int(self._pipeline.dimension)
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str], prompt: str = "") -> np.ndarray:
         """Vectors of texts; see ``Backend``."""
         is_query = len(texts) <= MAX_QUERY_TEXTS and sum(map(len, texts)) <= 4 * MAX_QUERY_TOKENS
         with self._lock:
-            vectors: np.ndarray = self._pipeline.encode(texts, bfloat16=not is_query and self._use_bf16)
+            vectors: np.ndarray = self._pipeline.encode(texts, prompt, bfloat16=not is_query and self._use_bf16)
         return vectors
 
     @locked_cached_property
@@ -111,9 +111,13 @@ class SentenceTransformersBackend:
     def _use_bf16(self) -> bool:
         if not _wants_bf16(self.precision, torch_device(self.device)):
             return False
-        bf16, fp32 = (self._pipeline.encode([_PROBE], bfloat16=each)[0] for each in (True, False))
-        return self.precision == "bf16" or float(bf16 @ fp32) >= _MIN_COSINE
+        bf16, fp32 = (self._pipeline.encode([_PROBE], bfloat16=each) for each in (True, False))
+        return self.precision == "bf16" or _matches_float32(bf16, fp32)
 
 
 def _wants_bf16(precision: Precision, device: torch.device) -> bool:
     return precision == "bf16" or (precision == "auto" and has_native_bfloat16(device))
+
+
+def _matches_float32(bf16: np.ndarray, fp32: np.ndarray) -> bool:
+    return float(bf16[0] @ fp32[0]) >= _MIN_COSINE

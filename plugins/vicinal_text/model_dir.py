@@ -32,6 +32,8 @@ CONFIG_PATTERNS = ("*.json", "*.txt", "*.model")
 """The files that configure network and tokenizer."""
 
 _DTYPES = {"F32", "F16"}
+_UNLIMITED = 10**9
+"""Tokens; a tokenizer without a limit has one of 10**30, and XLNet has -1 position embeddings."""
 _PLAIN_MODULES = ("Transformer", "Pooling")
 _LEGACY_POOLING = {
     "cls_token": "cls",
@@ -76,8 +78,7 @@ class SentenceModelDir:
     @property
     def pooling_modes(self) -> list[str]:
         """How the vectors of tokens become one: ``mean``, ``cls``…; the results of several modes are concatenated."""
-        folder = next((path for name, path in self.modules if name == "Pooling"), "1_Pooling")
-        config = self.read_json(_join(folder, "config.json"))
+        config = self._pooling_config
         modes = config.get("pooling_mode") or [
             mode for key, mode in _LEGACY_POOLING.items() if config.get(f"pooling_mode_{key}")
         ]
@@ -101,16 +102,27 @@ class SentenceModelDir:
         return size
 
     @property
-    def max_tokens(self) -> int:
-        """Tokens that the model reads of a text; the rest of a longer text is truncated."""
-        positions = self.config.get("max_position_embeddings") or 512
-        for name, key in (
-            ("sentence_bert_config.json", "max_seq_length"),
-            ("tokenizer_config.json", "model_max_length"),
-        ):
-            if limit := self._read_transformer_json(name).get(key):
-                return int(min(limit, positions))
-        return int(positions)
+    def tokenizer_path(self) -> Path | None:
+        """The file of its transformer's tokenizer; None where there is none, or no transformer."""
+        module, folder = self.modules[0]
+        path = self.path / folder / "tokenizer.json"
+        return path if module == "Transformer" and path.is_file() else None
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Tokens that the model reads of a text, special ones included; None where it reads all.
+
+        A longer text is truncated. sentence-transformers uses what the model's files say first of: the model's own
+        limit, that of its tokenizer; and at most as many as there are position embeddings.
+        """
+        positions = self.config.get("max_position_embeddings") or _UNLIMITED
+        limit = (
+            self._read_transformer_json("sentence_bert_config.json").get("max_seq_length")
+            or self._read_transformer_json("tokenizer_config.json").get("model_max_length")
+            or _UNLIMITED
+        )
+        max_tokens = min(int(limit), int(positions) if positions > 0 else _UNLIMITED)
+        return max_tokens if max_tokens < _UNLIMITED else None
 
     @property
     def prompts(self) -> tuple[str, str]:
@@ -137,9 +149,10 @@ class SentenceModelDir:
             and config.get("position_embedding_type", "absolute") == "absolute"
             and not (config.get("is_decoder") or config.get("quantization_config"))
             and self.pooling_modes in (["mean"], ["cls"])
+            and self._pooling_config.get("include_prompt", True)
             and not sentence.get("do_lower_case")
             and sentence.get("transformer_task", "feature-extraction") == "feature-extraction"
-            and (self.path / "tokenizer.json").is_file()
+            and self.tokenizer_path is not None
             and self._has_bert_weights
         )
 
@@ -163,6 +176,12 @@ class SentenceModelDir:
             files = sorted({path for pattern in patterns for path in self.path.rglob(pattern) if path.is_file()})
         lines = [f"{path.relative_to(self.path).as_posix()} {hash_file(path)}" for path in files]
         return sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    @property
+    def _pooling_config(self) -> Mapping[str, Any]:
+        folder = next((path for name, path in self.modules if name == "Pooling"), "1_Pooling")
+        config: Mapping[str, Any] = self.read_json(_join(folder, "config.json"))
+        return config
 
     def _read_transformer_json(self, name: str) -> Any:
         return self.read_json(_join(self.modules[0][1], name))

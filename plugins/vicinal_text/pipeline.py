@@ -34,7 +34,6 @@ class Pipeline:
         self.model.eval()
         self.device, self.batch_size = device, batch_size
         self.has_known_modules = all(type(module).__name__ in _KNOWN_MODULES for module in self.model)
-        self._preprocess = getattr(self.model, "preprocess", None) or self.model.tokenize
 
     @property
     def dimension(self) -> int:
@@ -42,25 +41,36 @@ class Pipeline:
         read = getattr(self.model, "get_embedding_dimension", None) or self.model.get_sentence_embedding_dimension
         return int(read())
 
-    def encode(self, texts: Sequence[str], *, bfloat16: bool) -> np.ndarray:
-        """Vectors of texts, ``(n, dimension)`` float32 of length 1; ``bfloat16`` is the dtype of matrix products."""
+    def encode(self, texts: Sequence[str], prompt: str = "", *, bfloat16: bool) -> np.ndarray:
+        """Vectors of texts after a prompt, ``(n, dimension)`` float32 of length 1.
+
+        With ``bfloat16`` matrix products are computed in that dtype.
+        """
         autocast = torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
         batches = batch_by_length([len(text) // 4 for text in texts], self.batch_size)
         with torch.inference_mode(), autocast, quiet(_LOGGER):
-            parts = [self._encode_batch([texts[row] for row in rows]) for rows in batches]
+            parts = [self._encode_batch([str(texts[row]) for row in rows], prompt) for rows in batches]
         vectors = np.empty((len(texts), parts[0].shape[1]), np.float32)
         for rows, part in zip(batches, parts, strict=True):
             vectors[rows] = part
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
 
-    def _encode_batch(self, texts: list[str]) -> np.ndarray:
+    def _encode_batch(self, texts: list[str], prompt: str) -> np.ndarray:
         if not self.has_known_modules:
-            vectors: np.ndarray = self.model.encode(texts, batch_size=self.batch_size, show_progress_bar=False)
+            vectors: np.ndarray = self.model.encode(
+                texts, prompt=prompt, batch_size=self.batch_size, show_progress_bar=False
+            )
             return vectors.astype(np.float32)
         features = {
             name: value.to(self.device) if isinstance(value, torch.Tensor) else value
-            for name, value in self._preprocess(texts).items()
+            for name, value in self._preprocess(texts, prompt).items()
         }
         embeddings: np.ndarray = self.model(features)["sentence_embedding"].float().cpu().numpy()
         return embeddings
+
+    def _preprocess(self, texts: list[str], prompt: str) -> Any:
+        """The input of the first module; it tells the pooling how long the prompt is, which some leave out."""
+        if hasattr(self.model, "preprocess"):
+            return self.model.preprocess(texts, prompt=prompt or None)
+        return self.model.tokenize([prompt + text for text in texts])  # sentence-transformers 5

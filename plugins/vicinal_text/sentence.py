@@ -20,6 +20,7 @@ from vicinal.types import is_blank
 from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBackend
 from vicinal_text.model_dir import MINILM, SentenceModelDir
 from vicinal_text.resolve import resolve_model
+from vicinal_text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +89,13 @@ class SentenceEncoder(Encoder):
         Raises:
             ItemError: it is not a string, has no visible character, or is larger than 1 MiB.
         """
-        return [Segment(_require_text(item.content))]
+        return [Segment(text) for text in self._tokenize([_require_text(item.content)])]
+
+    def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
+        """Validate several texts, and tokenize them in one call."""
+        contents = [_text_or_error(item.content) for item in items]
+        texts = iter(self._tokenize([content for content in contents if isinstance(content, str)]))
+        return [[Segment(next(texts))] if isinstance(content, str) else content for content in contents]
 
     def decode_query(self, query: str | Path) -> list[Segment]:
         return [Segment(QuerySample(_require_text(query)))]
@@ -99,10 +106,24 @@ class SentenceEncoder(Encoder):
 
         if not samples:
             return np.zeros((0, self.space.dimension), np.float32)
-        texts = [self._prompts[isinstance(sample, QuerySample)] + sample for sample in samples]
-        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        vectors = self._backend.encode(list(rows))
-        return vectors if len(rows) == len(texts) else vectors[[rows[text] for text in texts]]
+        rows: tuple[list[int], list[int]] = ([], [])
+        for row, sample in enumerate(samples):
+            rows[isinstance(sample, QuerySample)].append(row)
+        parts = [
+            self._encode_unique([samples[row] for row in part], prompt)
+            for part, prompt in zip(rows, self._prompts, strict=True)
+            if part
+        ]
+        return np.concatenate(parts)[np.argsort([*rows[0], *rows[1]])]
+
+    def _encode_unique(self, texts: Sequence[str], prompt: str) -> np.ndarray:
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        vectors = self._backend.encode(list(numbers), prompt)
+        return vectors[[numbers[text] for text in texts]]
+
+    def _tokenize(self, texts: Sequence[str]) -> Sequence[str]:
+        """The texts, with their tokens where the model has a ``tokenizer.json``."""
+        return texts if self._tokenizer is None else self._tokenizer.tokenize(texts, self._prompts[0])
 
     def render(self, item: Item) -> Rendering:
         return Rendering("text", str(item.content))
@@ -122,10 +143,18 @@ class SentenceEncoder(Encoder):
         return text, query
 
     @locked_cached_property
+    def _tokenizer(self) -> TextTokenizer | None:
+        path = self._model_dir.tokenizer_path
+        return TextTokenizer(path, self._model_dir.max_tokens) if path else None
+
+    @locked_cached_property
     def _backend(self) -> Backend:
-        backend = BertBackend if self._model_dir.is_plain_bert else SentenceTransformersBackend
         _ = self._model_dir.hash  # raises before a packaged model that was tampered with is loaded
-        return backend(self._model_dir, self.params.precision, self.params.device, self.params.batch_size)
+        settings = (self.params.precision, self.params.device, self.params.batch_size)
+        if self._model_dir.is_plain_bert:
+            assert self._tokenizer is not None
+            return BertBackend(self._model_dir, self._tokenizer, *settings)
+        return SentenceTransformersBackend(self._model_dir, *settings)
 
     @property
     def _loaded_dimension(self) -> int:
@@ -142,3 +171,10 @@ def _require_text(content: Any) -> str:
     if is_blank(content):
         raise ItemError("the text is empty")
     return encoded.decode().replace("\0", "")
+
+
+def _text_or_error(content: Any) -> str | ItemError:
+    try:
+        return _require_text(content)
+    except ItemError as error:
+        return error

@@ -16,6 +16,7 @@ from vicinal_text.backends import BertBackend, SentenceTransformersBackend
 from vicinal_text.bert import batch_by_length
 from vicinal_text.model_dir import SentenceModelDir
 from vicinal_text.sentence import QuerySample, SentenceEncoder
+from vicinal_text.tokenizer import TokenizedText
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -32,10 +33,10 @@ def reference(minilm):
     """The vectors of a model as sentence-transformers computes them."""
     from sentence_transformers import SentenceTransformer
 
-    def encode(texts, path=minilm):
+    def encode(texts, path=minilm, **settings):
         def call():
             model = SentenceTransformer(str(path), device="cpu", local_files_only=True)
-            return model.encode(list(texts), show_progress_bar=False, normalize_embeddings=True)
+            return model.encode(list(texts), show_progress_bar=False, normalize_embeddings=True, **settings)
 
         return without_warnings(call)
 
@@ -46,7 +47,7 @@ def reference(minilm):
 def tiny(minilm, tmp_path_factory):
     """Makes small models with random weights in the layout of sentence-transformers."""
 
-    def build(kind, pooling, dense=None):
+    def build(kind, pooling, dense=None, include_prompt=True):
         from sentence_transformers import SentenceTransformer, models
         from transformers import AutoTokenizer, BertConfig, BertModel, DistilBertConfig, DistilBertModel
 
@@ -62,12 +63,31 @@ def tiny(minilm, tmp_path_factory):
             DistilBertModel(config).save_pretrained(home / "network")
         AutoTokenizer.from_pretrained(minilm).save_pretrained(home / "network")
         transformer = models.Transformer(str(home / "network"), max_seq_length=32)
-        modules = [transformer, models.Pooling(48, pooling_mode=pooling)]
+        modules = [transformer, models.Pooling(48, pooling_mode=pooling, include_prompt=include_prompt)]
         modules += [models.Dense(48, dense)] if dense else []
         SentenceTransformer(modules=modules, device="cpu").save(str(home / "model"))
         return home / "model"
 
-    return lambda *arguments: without_warnings(lambda: build(*arguments))
+    return lambda *arguments, **settings: without_warnings(lambda: build(*arguments, **settings))
+
+
+@pytest.fixture(scope="module")
+def static(minilm, tmp_path_factory):
+    """A model of word embeddings alone, with prompts; it reads all of a text."""
+
+    def build():
+        from sentence_transformers import SentenceTransformer, models
+        from tokenizers import Tokenizer
+
+        torch.manual_seed(3)
+        embedding = models.StaticEmbedding(Tokenizer.from_file(str(minilm / "tokenizer.json")), embedding_dim=40)
+        prompts = {"document": "a passage of words: ", "query": "a query: "}
+        model = SentenceTransformer(modules=[embedding], device="cpu", prompts=prompts, default_prompt_name="document")
+        model.save(str(folder))
+        return folder
+
+    folder = tmp_path_factory.mktemp("static") / "model"
+    return without_warnings(build)
 
 
 class TestSentence(EncoderContract):
@@ -164,9 +184,68 @@ def test_default_prompts_are_those_of_the_model(tmp_path):
     assert SentenceModelDir(tmp_path).prompts == ("passage: ", "query: ")
 
 
+@pytest.mark.parametrize("kind", ["bert", "distilbert"])
+def test_a_prompt_is_left_out_of_the_mean_where_the_model_says_so(tiny, reference, kind):
+    path = tiny(kind, "mean", include_prompt=False)
+    prompted = make_encoder(model=str(path), prompt="represent this: ", precision="fp32", device="cpu")
+    expected = reference(TEXTS, path, prompt="represent this: ")
+    assert row_cosines(prompted.encode(TEXTS), expected).min() >= 0.99999
+    assert (
+        row_cosines(prompted.encode(TEXTS), reference([f"represent this: {text}" for text in TEXTS], path)).max()
+        < 0.9999
+    )
+
+
+def test_a_model_of_other_modules_gets_its_default_prompt_once(static, reference):
+    encoder = make_encoder(model=str(static), precision="fp32", device="cpu")
+    assert encoder.space.dimension == 40
+    texts = [*TEXTS, LONG]
+    assert row_cosines(encoder.encode(texts), reference(texts, static)).min() >= 0.99999
+    queries = [segment.sample for text in texts for segment in encoder.decode_query(text)]
+    assert row_cosines(encoder.encode(queries), reference(texts, static, prompt_name="query")).min() >= 0.99999
+
+
 def test_only_the_prompt_of_stored_texts_is_in_the_signature():
     assert make_encoder().signature == make_encoder(query_prompt="query: ").signature
     assert make_encoder().signature != make_encoder(prompt="passage: ").signature
+
+
+# Tokens
+
+
+def test_texts_that_are_tokenized_while_they_are_decoded_have_the_same_vectors():
+    encoder = make_encoder(prompt="passage: ", precision="fp32", device="cpu")
+    texts = [*TEXTS, LONG, TEXTS[0]]
+    samples = [segments[0].sample for segments in encoder.decode_many([Item(text, text) for text in texts])]
+    assert samples == texts
+    assert all(isinstance(sample, TokenizedText) for sample in samples)
+    assert np.allclose(encoder.encode(samples), encoder.encode(texts), atol=1e-6)
+    assert np.allclose(encoder.encode([*samples[:2], *texts[2:]]), encoder.encode(texts), atol=1e-6)
+
+
+def test_decoding_several_texts_is_decoding_each():
+    encoder = make_encoder()
+    first, second, third = encoder.decode_many([Item("a", "apples"), Item("b", " "), Item("c", "pears")])
+    assert ([first[0].sample], [third[0].sample]) == (["apples"], ["pears"])
+    assert (type(second), str(second)) == (ItemError, "the text is empty")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"config": {"max_position_embeddings": 512}}, 512),
+        ({"config": {"max_position_embeddings": 512}, "sentence_bert_config": {"max_seq_length": 256}}, 256),
+        ({"config": {"max_position_embeddings": 64}, "sentence_bert_config": {"max_seq_length": 256}}, 64),
+        ({"config": {"max_position_embeddings": 514}, "tokenizer_config": {"model_max_length": 512}}, 512),
+        ({"config": {}, "sentence_bert_config": {"max_seq_length": 768}}, 768),
+        ({"config": {"max_position_embeddings": -1}, "tokenizer_config": {"model_max_length": 10**30}}, None),
+        ({}, None),
+    ],
+)
+def test_how_many_tokens_a_model_reads(tmp_path, files, expected):
+    for name, content in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    assert SentenceModelDir(tmp_path).max_tokens == expected
 
 
 # Texts

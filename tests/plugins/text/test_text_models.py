@@ -54,6 +54,14 @@ def test_a_truncated_file_of_weights_is_refused(minilm, tmp_path):
         make_encoder(model=str(tmp_path / "copy")).encode(["a text"])
 
 
+def test_a_damaged_tokenizer_is_refused(minilm, tmp_path):
+    shutil.copytree(minilm, tmp_path / "copy")
+    (tmp_path / "copy" / "tokenizer.json").write_text("{")
+    with pytest.raises(PluginError, match=r"tokenizer\.json is not a tokenizer") as caught:
+        make_encoder(model=str(tmp_path / "copy")).encode(["a text"])
+    assert caught.value.hint == "download the model again"
+
+
 def test_signature_depends_on_the_files_not_on_their_folder(minilm, tmp_path):
     shutil.copytree(minilm, tmp_path / "copy")
     assert make_encoder(model=str(tmp_path / "copy")).signature == make_encoder().signature
