@@ -6,7 +6,6 @@ identified by their hash.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal.errors import PluginError
-from vicinal.toolkit.hf_hub import hash_file
+from vicinal.toolkit.hf_hub import hash_file, read_json
 
 __all__ = ["CONFIG_PATTERNS", "MINILM", "WEIGHT_PATTERNS", "SentenceModelDir"]
 
@@ -56,11 +55,7 @@ class SentenceModelDir:
     def read_json(self, name: str) -> Any:
         """One of its JSON files, or an empty mapping if it does not exist."""
         if name not in self._json:
-            path = self.path / name
-            try:
-                self._json[name] = json.loads(path.read_bytes()) if path.is_file() else {}
-            except ValueError as error:
-                raise PluginError(f"{path} is not valid JSON: {error}", hint="download the model again") from error
+            self._json[name] = read_json(self.path / name)
         return self._json[name]
 
     @property

@@ -70,7 +70,7 @@ def _find_cached(name: str) -> Path | None:
 def _download(name: str) -> Path:
     """Download a model from the hub, without the formats that torch does not read."""
     try:
-        return hf_hub.download(name, CONFIG_PATTERNS, ignore=("onnx/*", "openvino/*"))
+        return hf_hub.download(name, CONFIG_PATTERNS, ("onnx/*", "openvino/*"))
     except hf_hub.DownloadError as error:
         raise _missing_model_error(name, str(error)) from error
 
@@ -78,6 +78,6 @@ def _download(name: str) -> Path:
 def _missing_model_error(name: str, reason: str) -> DependencyError:
     places = ", ".join(map(str, _cache_dirs()))
     return DependencyError(
-        f"the model {name} was not found on this machine and could not be downloaded ({reason})",
+        f"the model {name} was not found locally and could not be downloaded ({reason})",
         hint=f"download it to {places}, or set `model:` to a local folder, or to {MINILM}, which works offline",
     )

@@ -92,7 +92,7 @@ def test_a_missing_model_is_an_error_that_names_places(offline, tmp_path, monkey
             raise OSError("no network")
 
         monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
-    with pytest.raises(DependencyError, match="someone/a-model-of-theirs was not found on this machine") as caught:
+    with pytest.raises(DependencyError, match="someone/a-model-of-theirs was not found locally") as caught:
         _ = make_encoder(model="someone/a-model-of-theirs").space
     assert ("HF_HUB_OFFLINE" if offline else "no network") in str(caught.value)
     assert str(tmp_path / "cache") in caught.value.hint
