@@ -1,13 +1,13 @@
-"""How fast vicinal ingests sounds, how long the first one takes, and where the constants of ``melstats`` come from.
+"""How fast vicinal ingests sounds, how long the first one takes, and how the constants of ``melstats`` are measured.
 
-melstats   Sounds of ten seconds as Ogg, MP3 and FLAC files. What they are measured against has their samples in memory,
-           at the right rate: torchaudio and librosa called directly for the same features, and the encoder's own
-           arithmetic on all cores. Decoding a compressed sound takes longer than that arithmetic, so what tells the
-           framework's cost is the third: the same decoding and arithmetic in a plain pool of threads, nothing stored.
-clap       A CLAP of full size with random weights on pieces that are decoded already, against the whole of an ingest;
-           and, as above, on files that are decoded in a plain pool of threads.
-start      A fresh process until its first vector: melstats, and librosa with an empty and with a full cache of numba.
-scale      Prints the constants of vicinal_audio/scale.py, measured anew (not run by default).
+melstats       Sounds of ten seconds as Ogg, MP3 and FLAC files. Compared with: torchaudio and librosa called directly
+               for the same features, and the encoder's own arithmetic on all cores, both on samples in memory at the
+               right rate. Decoding a compressed sound takes longer than that arithmetic, so the cost of the framework
+               shows in the third: the same decoding and arithmetic in a plain pool of threads, nothing stored.
+clap           A CLAP of full size with random weights on chunks that are decoded already, against the whole of an
+               ingest; and, as above, on files that are decoded in a plain pool of threads.
+start          A new process until its first vector: melstats, and librosa with an empty and with a full cache of numba.
+normalization  Measures the constants of vicinal_audio/normalization.py again and prints them (not run by default).
 
 Contenders take turns; a ratio compares two of the same round. Shown are medians, with the lowest and the highest.
 """
@@ -53,23 +53,29 @@ encoder.encode([segment.sample for segment in encoder.decode(Item("x", sys.argv[
 
 
 def main() -> None:
-    program = Program(__doc__, {"melstats": melstats, "clap": clap, "start": start, "scale": scale}, aside=["scale"])
+    parts = {
+        "melstats": measure_melstats,
+        "clap": measure_clap,
+        "start": measure_start,
+        "normalization": print_normalization,
+    }
+    program = Program(__doc__, parts, aside=["normalization"])
     program.parser.add_argument("--sounds", type=int, default=240, metavar="N", help="melstats: sounds (240)")
-    program.parser.add_argument("--heard", type=int, default=192, metavar="N", help="clap: sounds (192)")
+    program.parser.add_argument("--clap-sounds", type=int, default=192, metavar="N", help="clap: sounds (192)")
     program.run(program.options())
 
 
-def written(where: Path, count: int, length: float) -> list[Path]:
-    """Generated sounds as files, their formats in turn."""
+def write_sounds(where: Path, count: int, length: float) -> list[Path]:
+    """Write generated sounds as files, in each format in turn."""
     paths = []
-    for number, (kind, sound) in enumerate(generated(count, length)):
+    for number, (kind, sound) in enumerate(generate_sounds(count, length)):
         suffix = list(CODECS)[number % len(CODECS)]
         paths.append(where / f"{number:04}-{kind}{suffix}")
         make_sounds.write(paths[-1], sound, CODECS[suffix])
     return paths
 
 
-def generated(count: int, length: float) -> Iterator[tuple[str, np.ndarray]]:
+def generate_sounds(count: int, length: float) -> Iterator[tuple[str, np.ndarray]]:
     kinds = list(make_sounds.NAMES)
     for number in range(count):
         kind = kinds[number % len(kinds)]
@@ -77,7 +83,7 @@ def generated(count: int, length: float) -> Iterator[tuple[str, np.ndarray]]:
         yield kind, make_sounds.sound(kind, number // len(kinds) % 4, rng, length)
 
 
-def ingested(where: Path, encoder: str, count: int, rows: int) -> float:
+def time_ingest(where: Path, encoder: str, count: int, rows: int) -> float:
     """Seconds from opening the stores to the end of the run."""
     with folder() as home, solution(home, f"{{type: folder, path: '{where}'}}", encoder) as made:
         made.encoder.encode([segment.sample for segment in made.encoder.decode_query(next(where.iterdir()))])
@@ -90,36 +96,39 @@ def ingested(where: Path, encoder: str, count: int, rows: int) -> float:
 # --- melstats
 
 
-def melstats(options: argparse.Namespace, results: Results) -> None:
+def measure_melstats(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
-    from vicinal_audio.decode import blocks
+    from vicinal_audio.decode import read_blocks
     from vicinal_audio.melstats import MelStats
-    from vicinal_audio.spectrogram import measure
-    from vicinal_audio.statistics import place, summarise
+    from vicinal_audio.spectrogram import compute_spectra
+    from vicinal_audio.statistics import standardize_statistics, summarize_spectra
 
     encoder = MelStats()
     with folder() as where, ThreadPoolExecutor(common.CORES) as pool:
-        paths = written(where, options.sounds, 10)
-        sounds = [np.concatenate(list(blocks(path, RATE, 60))) for path in paths]
+        paths = write_sounds(where, options.sounds, 10)
+        sounds = [np.concatenate(list(read_blocks(path, RATE, 60))) for path in paths]
         encoder.decode(Item("x", paths[0]))
 
-        def arithmetic() -> None:
-            place(list(pool.map(lambda sound: summarise(measure([sound], RATE)), sounds)))
+        def compute_vectors() -> None:
+            standardize_statistics(
+                list(pool.map(lambda sound: summarize_spectra(compute_spectra([sound], RATE)), sounds))
+            )
 
         contenders: dict[str, Callable[[], float]] = {
-            "torchaudio and librosa, samples in memory": directly(sounds),
-            "melstats' arithmetic, samples in memory": lambda: seconds(arithmetic),
+            "torchaudio and librosa, samples in memory": make_library_timer(sounds),
+            "melstats' arithmetic, samples in memory": lambda: seconds(compute_vectors),
             "melstats in a plain pool, from files": lambda: pooled(encoder, encoder, paths),
-            "vicinal": lambda: ingested(where, "{type: melstats}", len(paths), len(paths)),
+            "vicinal": lambda: time_ingest(where, "{type: melstats}", len(paths), len(paths)),
         }
-        ingested(where, "{type: melstats}", len(paths), len(paths))  # the pages of both stores' programs are nobody's
+        # warm-up, which reads the programs of both stores from disk
+        time_ingest(where, "{type: melstats}", len(paths), len(paths))
         taken = rounds(contenders, options.rounds)
     names = list(contenders)
     title = f"{len(sounds)} sounds of 10 s (Ogg Opus, MP3, FLAC), melstats"
     results.add("melstats", title, compared(taken, dict.fromkeys(names[:3], TARGET), len(sounds), "sounds/s"))
 
 
-def directly(sounds: Sequence[np.ndarray]) -> Callable[[], float]:
+def make_library_timer(sounds: Sequence[np.ndarray]) -> Callable[[], float]:
     """The features of melstats as torchaudio and librosa compute them, one sound after another."""
     import librosa
     import torch
@@ -144,33 +153,33 @@ def directly(sounds: Sequence[np.ndarray]) -> Callable[[], float]:
 # --- clap
 
 
-def clap(options: argparse.Namespace, results: Results) -> None:
+def measure_clap(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
     from vicinal_audio.clap import Clap
 
     with folder() as where, folder() as model:
-        full_size(model)
-        paths = written(where, options.heard, 10)
+        save_full_size_clap(model)
+        paths = write_sounds(where, options.clap_sounds, 10)
         encoder = Clap(Clap.Params(model=str(model)))
         samples = [segment.sample for path in paths for segment in encoder.decode(Item("x", path))]
         encoder.encode(samples[:8])
 
         settings = f"{{type: clap, model: '{model}'}}"
         contenders: dict[str, Callable[[], float]] = {
-            "CLAP, decoded pieces in memory": lambda: alone(encoder, samples),
+            "CLAP, decoded chunks in memory": lambda: alone(encoder, samples),
             "CLAP, decoded in a plain pool, from files": lambda: pooled(encoder, encoder, paths),
-            "vicinal": lambda: ingested(where, settings, len(paths), len(paths)),
+            "vicinal": lambda: time_ingest(where, settings, len(paths), len(paths)),
         }
-        ingested(where, settings, len(paths), len(paths))
+        time_ingest(where, settings, len(paths), len(paths))
         taken = rounds(contenders, options.rounds)
     names = list(contenders)
-    precision = "bfloat16" if encoder._ear.lowered else "float32"
+    precision = "bfloat16" if encoder._audio_encoder.use_bf16 else "float32"
     title = f"{len(paths)} sounds of 10 s, CLAP of full size with random weights, {precision}"
     results.add("clap", title, compared(taken, dict.fromkeys(names[:2], TARGET), len(paths), "sounds/s"))
 
 
-def full_size(path: Path) -> None:
-    """A CLAP whose hearing network has the size of laion/clap-htsat-unfused; the reading one is small, being unused."""
+def save_full_size_clap(path: Path) -> None:
+    """Save a CLAP whose audio encoder has the size of laion/clap-htsat-unfused; the text encoder, unused, is small."""
     import torch
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
 
@@ -183,64 +192,64 @@ def full_size(path: Path) -> None:
 # --- start
 
 
-def start(options: argparse.Namespace, results: Results) -> None:
+def measure_start(options: argparse.Namespace, results: Results) -> None:
     sound = str(next((common.DATA / "sounds" / "bells").iterdir()))
     with folder() as cache:
 
-        def process(program: str, place: Path) -> float:
-            environment = {**os.environ, "NUMBA_CACHE_DIR": str(place)}
+        def time_process(program: str, numba_cache: Path) -> float:
+            environment = {**os.environ, "NUMBA_CACHE_DIR": str(numba_cache)}
             return seconds(lambda: subprocess.run([sys.executable, "-c", program, sound], check=True, env=environment))
 
-        process(LIBROSA, cache / "full")
-        fresh = iter(range(1_000))
+        time_process(LIBROSA, cache / "full")
+        unused = iter(range(1_000))
         contenders: dict[str, Callable[[], float]] = {
-            "melstats": lambda: process(MELSTATS, cache / "full"),
-            "librosa, numba's cache full": lambda: process(LIBROSA, cache / "full"),
-            "librosa, numba's cache empty": lambda: process(LIBROSA, cache / f"empty-{next(fresh)}"),
+            "melstats": lambda: time_process(MELSTATS, cache / "full"),
+            "librosa, numba's cache full": lambda: time_process(LIBROSA, cache / "full"),
+            "librosa, numba's cache empty": lambda: time_process(LIBROSA, cache / f"empty-{next(unused)}"),
         }
         taken = rounds(contenders, options.rounds)
     rows = [{"": name, "seconds": times} for name, times in taken.items()]
     results.add("start", "From the start of a process to its first vector", rows)
 
 
-# --- scale
+# --- normalization
 
 
-def scale(options: argparse.Namespace, results: Results) -> None:
-    from vicinal_audio.normalization import DEVIATION, MEAN, SIZES
+def print_normalization(options: argparse.Namespace, results: Results) -> None:
+    from vicinal_audio.normalization import GROUP_SIZES, MEAN, STD
 
-    found = statistics()
-    for name, values, old in (("_MEAN", found.mean(axis=0), MEAN), ("_DEVIATION", found.std(axis=0), DEVIATION)):
+    found = compute_statistics()
+    for name, values, old in (("_MEAN", found.mean(axis=0), MEAN), ("_STD", found.std(axis=0), STD)):
         print(f"{name}: now up to {np.abs(values - old).max():.4f} away from the stored ones")
-        for number, part in enumerate(np.split(values, np.cumsum(SIZES)[:-1])):
-            digits = 3 if number in (2, 3) else 2  # slopes and chroma are small
+        for number, part in enumerate(np.split(values, np.cumsum(GROUP_SIZES)[:-1])):
+            digits = 3 if number in (2, 3) else 2  # delta and chroma are small
             print(textwrap.fill(" ".join(f"{value:.{digits}f}" for value in part), 118))
 
 
-def statistics() -> np.ndarray:
-    """The statistics of the corpus that scale.py describes, ``(720, 226)``."""
+def compute_statistics() -> np.ndarray:
+    """The statistics of the corpus that normalization.py describes, ``(720, 226)``."""
     import soxr
 
-    from vicinal_audio.spectrogram import measure
-    from vicinal_audio.statistics import summarise
+    from vicinal_audio.spectrogram import compute_spectra
+    from vicinal_audio.statistics import summarize_spectra
 
-    def one(place: tuple[int, int, int]) -> np.ndarray:
-        kind, number, turn = place
-        rng = np.random.default_rng([99, *place])
+    def summarize_variant(variant: tuple[int, int, int]) -> np.ndarray:
+        kind, number, turn = variant
+        rng = np.random.default_rng([99, *variant])
         length = float(rng.uniform(2, 5))
         sound = make_sounds.sound(sorted(make_sounds.NAMES)[kind], number, rng, length)
-        sound = noised(sound, rng) if turn % 2 else sound
-        return summarise(measure([soxr.resample(sound, make_sounds.RATE, RATE)], RATE))
+        sound = add_noise(sound, rng) if turn % 2 else sound
+        return summarize_spectra(compute_spectra([soxr.resample(sound, make_sounds.RATE, RATE)], RATE))
 
-    places = [
+    variants = [
         (kind, number, turn) for kind in range(len(make_sounds.NAMES)) for number in range(4) for turn in range(20)
     ]
     with ThreadPoolExecutor(common.CORES) as pool:
-        return np.array(list(pool.map(one, places)))
+        return np.array(list(pool.map(summarize_variant, variants)))
 
 
-def noised(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """With white or pink noise, 5 to 50 dB below the sound."""
+def add_noise(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add white or pink noise, 5 to 50 dB below the sound."""
     noise = rng.standard_normal(len(sound))
     if rng.random() < 0.5:
         spectrum = np.fft.rfft(noise)

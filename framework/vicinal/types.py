@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ __all__ = [
     "Segment",
     "Space",
     "TextQuery",
+    "is_blank",
     "item_id",
 ]
 
@@ -71,6 +73,21 @@ class Segment:
     end: float | None = None
 
 
+_BLANK_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"))
+_BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\ufffe\uffff")
+"""Hangul's fillers, the empty Braille pattern, the mark of an embedded object, and a reversed byte order mark."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text can be seen: it has only whitespace, control, zero-width and combining characters.
+
+    Unassigned and private characters count as visible: they may be newer than this Python, or have a font of their own.
+    """
+    return all(
+        character in _BLANK_CHARACTERS or unicodedata.category(character) in _BLANK_CATEGORIES for character in text
+    )
+
+
 class TextQuery(str):
     """A text that pictures or sounds are searched with: the sample of a query that is no file."""
 
@@ -96,10 +113,10 @@ class TextQuery(str):
             if query.lower().endswith(endings) and not re.search(r"\s", query):
                 raise ItemError(f"there is no file {query}; write {cls.PREFIX}{query} if that is a sentence")
         text = query.removeprefix(cls.PREFIX)
-        if not text.strip():
-            raise ItemError("the sentence is empty")
         if len(text) > cls.MAX_CHARS:
             raise ItemError(f"the sentence has {len(text):,} characters, more than {cls.MAX_CHARS:,}")
+        if is_blank(text):
+            raise ItemError("the sentence is empty")
         return cls(text.encode(errors="replace").decode())
 
 

@@ -1,4 +1,4 @@
-"""Sounds as a vicinal plugin: statistics of their spectra, which need no weights, and CLAP, which knows words too."""
+"""Audio plugin: statistics of spectra, which need no weights, and CLAP, which is searched with sentences too."""
 
 from __future__ import annotations
 

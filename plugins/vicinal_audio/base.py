@@ -1,9 +1,9 @@
-"""What the encoders of sounds share: reading a file, whole or in windows, and showing it as a player."""
+"""The base of the audio encoders: it reads a file, whole or in windows, and shows it as a player."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,35 +15,37 @@ from vicinal.types import Modality
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SoundEncoder", "path_of"]
+__all__ = ["AudioEncoderBase", "require_path"]
 
 
-class SoundEncoder(Encoder):
-    """Encodes sounds; content and query are paths of files, also of videos, whose sound track is taken."""
+class AudioEncoderBase(Encoder):
+    """Encodes sounds; content and query are paths of files. Of a video the audio track is encoded."""
 
     query_modalities: tuple[Modality, ...] = ("audio",)
 
     class Params(Encoder.Params):
+        renamed_keys: ClassVar[Mapping[str, str]] = {"longest": "max_seconds"}
+
         window: float | None = Field(default=None, ge=1, le=600)
         """Seconds of a segment; without it a sound is one segment, whatever its length."""
         hop: float | None = Field(default=None, ge=0.1, le=600)
         """Seconds from the start of one window to the next; half a window by default."""
-        longest: float = Field(default=3600, gt=0)
-        """Seconds; a longer sound is a failure. A whole sound takes 40 KB of memory a second while it is read."""
+        max_seconds: float = Field(default=3600, gt=0)
+        """A longer sound is a failure. A whole sound takes 40 KB of memory a second while it is read."""
 
         @model_validator(mode="after")
-        def _check_hop(self) -> SoundEncoder.Params:
+        def _check_hop(self) -> AudioEncoderBase.Params:
             if self.hop is not None and (self.window is None or self.hop > self.window):
                 raise ValueError("hop needs a window that is at least as long" if self.window else "hop needs a window")
             return self
 
         @property
-        def step(self) -> float:
-            """``hop``, or what it is by default."""
+        def hop_seconds(self) -> float:
+            """``hop``, or its default."""
             return self.hop or (self.window or 0) / 2
 
-    shortest: ClassVar[float] = 1.0
-    """Seconds; a shorter sound is repeated until it is as long."""
+    min_seconds: ClassVar[float] = 1.0
+    """A shorter sound is repeated until it has this length."""
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
@@ -51,46 +53,46 @@ class SoundEncoder(Encoder):
 
     @property
     @abstractmethod
-    def rate(self) -> int:
-        """Samples a second that ``_sample`` is given."""
+    def sample_rate(self) -> int:
+        """Samples per second of the blocks that ``_make_sample`` receives."""
 
     @abstractmethod
-    def _sample(self, parts: Iterable[np.ndarray]) -> Any:
-        """What ``encode`` needs of a sound or window that comes in blocks; small, since many are held at once."""
+    def _make_sample(self, blocks: Iterable[np.ndarray]) -> Any:
+        """Turn the blocks of a sound or window into what ``encode`` needs; small, since a run holds many at once."""
 
     def decode(self, item: Item) -> list[Segment]:
         """Read a file: one segment, or one for each window that is not silent.
 
         Raises:
-            ItemError: it cannot be read, has no sound track, is silent, or is longer than ``longest``.
+            ItemError: the file cannot be read, has no audio track, is silent, or is longer than ``max_seconds``.
         """
         from vicinal_audio import decode
 
-        window, step = self.params.window, self.params.step
-        parts = decode.blocks(path_of(item.content), self.rate, self.params.longest)
+        window, hop, rate = self.params.window, self.params.hop_seconds, self.sample_rate
+        blocks = decode.read_blocks(require_path(item.content), rate, self.params.max_seconds)
         if window is None:
-            return [Segment(self._sample(decode.audible(parts, self.rate, self.shortest)))]
-        cut = decode.windows(parts, self.rate, window, step, self.shortest)
-        return [Segment(self._sample([part.samples]), part.start, part.end) for part in cut]
+            return [Segment(self._make_sample(decode.repeat_to_length(blocks, rate, self.min_seconds)))]
+        windows = decode.split_windows(blocks, rate, window, hop, self.min_seconds)
+        return [Segment(self._make_sample([each.samples]), each.start, each.end) for each in windows]
 
     def render(self, item: Item) -> Rendering:
         return Rendering("audio", str(item.content))
 
     @property
-    def _cut(self) -> str:
-        """How sounds are cut, for signatures."""
+    def _windowing_tag(self) -> str:
+        """How sounds are split into windows, for signatures."""
         window = self.params.window
-        return "whole" if window is None else f"window={window:.9g}/hop={self.params.step:.9g}"
+        return "whole" if window is None else f"window={window:.9g}/hop={self.params.hop_seconds:.9g}"
 
 
-def path_of(content: Any) -> Path:
-    """The path that an item's content is.
+def require_path(content: Any) -> Path:
+    """The content of an item as a path.
 
     Raises:
-        ItemError: it is none.
+        ItemError: it is no path, or empty.
     """
     if not isinstance(content, str | Path):
-        raise ItemError(f"a sound is the path of a file, not {type(content).__name__}")
+        raise ItemError(f"a sound must be the path of a file, not {type(content).__name__}")
     if not str(content).strip():
         raise ItemError("the path of the sound is empty")
     return Path(content)

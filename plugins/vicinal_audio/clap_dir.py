@@ -1,6 +1,6 @@
-"""Finding a CLAP: in a local folder, in the Hugging Face cache, and only then on the hub; and what its files say.
+"""Finds the folder of a CLAP (local, in the Hugging Face cache, else downloaded) and reads its settings.
 
-Nothing here imports torch or transformers, or reads the weights other than for their hash.
+Imports neither torch nor transformers, and reads weights only to hash them.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from vicinal.toolkit import hf_hub as hub
+from vicinal.toolkit import hf_hub
 
-__all__ = ["ClapFolder", "locate"]
+__all__ = ["ClapDir", "resolve_clap"]
 
-_HEARING = {
+_FEATURE_EXTRACTOR_DEFAULTS = {
     "sampling_rate": 48_000,
     "fft_window_size": 1024,
     "hop_length": 480,
@@ -25,23 +25,23 @@ _HEARING = {
 }
 
 
-class ClapFolder(hub.ModelDir):
+class ClapDir(hf_hub.ModelDir):
     """A folder with a CLAP as transformers saves it."""
 
     @cached_property
-    def hearing(self) -> dict[str, Any]:
-        """How sounds are prepared for it, with transformers' defaults for what its files leave open."""
-        found = self.preprocessor_config("feature_extractor")
-        return {key: found.get(key, default) for key, default in _HEARING.items()}
+    def feature_extractor_config(self) -> dict[str, Any]:
+        """The settings of its feature extractor, with transformers' defaults for those that its files omit."""
+        config = self.preprocessor_config("feature_extractor")
+        return {key: config.get(key, default) for key, default in _FEATURE_EXTRACTOR_DEFAULTS.items()}
 
 
-def locate(model: str) -> ClapFolder:
-    """The folder of a model, given as a local folder or as a name on the Hugging Face hub.
+def resolve_clap(model: str) -> ClapDir:
+    """Find the folder of a model, given as a local folder or as a name on the Hugging Face hub.
 
     Raises:
-        DependencyError: it is not there and cannot be fetched; the message says where it may lie.
+        DependencyError: the model is not on this machine and cannot be downloaded; the message names the expected path.
         PluginError: it is no CLAP.
     """
-    return ClapFolder(
-        hub.resolve_model(model, "clap", "the encoder melstats needs no weights and works offline"), model
+    return ClapDir(
+        hf_hub.resolve_model(model, "clap", "the encoder melstats needs no weights and works offline"), model
     )

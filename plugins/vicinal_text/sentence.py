@@ -1,7 +1,7 @@
-"""Sentence embeddings: texts of like meaning get near vectors (Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084).
+"""Sentence embeddings: texts of like meaning have near vectors (Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084).
 
 The default model, all-MiniLM-L6-v2, comes in a package and works offline. A BERT with mean or cls pooling is computed
-directly; any other model of sentence-transformers by that package.
+directly, any other model by sentence-transformers.
 """
 
 from __future__ import annotations
@@ -16,43 +16,46 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
 from vicinal.plugin.params import folder_or_name
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
-from vicinal_text.backends import BertEngine, Engine, PipelineEngine
-from vicinal_text.model_dir import MINILM, ModelFolder
-from vicinal_text.resolve import locate
+from vicinal.types import is_blank
+from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBackend
+from vicinal_text.model_dir import MINILM, SentenceModelDir
+from vicinal_text.resolve import resolve_model
+from vicinal_text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Query", "Sentence"]
+__all__ = ["QuerySample", "SentenceEncoder"]
 
-LARGEST = 1024 * 1024
-"""Bytes of a text; a model reads its first few hundred words, so a larger one is a mistake."""
+MAX_BYTES = 1024 * 1024
+"""Bytes of a text in UTF-8; a model reads its first few hundred words, so a larger one is a mistake."""
 
 
-def _folder_or_name(model: str, info: ValidationInfo) -> str:
-    """A folder beside the YAML file, if there is one of that name; else the name, as that of the packaged model is."""
+def _resolve_relative_folder(model: str, info: ValidationInfo) -> str:
+    """A folder beside the YAML file if there is one of that name; else the name, as that of the packaged model is."""
     return model if model == MINILM else folder_or_name(model, info)
 
 
-class Query(str):
-    """A text that is searched with, for models that want a prompt before it."""
+class QuerySample(str):
+    """The text of a query, told from that of an item, since some models expect another prompt before it."""
 
     __slots__ = ()
 
 
-class Sentence(Encoder):
+class SentenceEncoder(Encoder):
     """Encodes texts; content and query are strings."""
 
     samples_are_text = True
     encode_is_thread_safe = True
 
     class Params(Encoder.Params):
-        model: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_name)] = MINILM
+        model: Annotated[str, Field(min_length=1), AfterValidator(_resolve_relative_folder)] = MINILM
         """``minilm`` (comes in a package), a folder, or a sentence-transformers model on the Hugging Face hub."""
         batch_size: int = Field(default=32, ge=1, le=4096)
         """Texts computed together, fewer where they are long. 32 is best on a CPU, 256 and more on a GPU."""
         precision: Precision = "auto"
-        """``auto``: bfloat16 where the processor has it and vectors stay true, else float32, and for a single query."""
+        """``auto``: bfloat16 where the processor supports it and the vectors match those of float32; else, and for a
+        single query, float32."""
         device: Device = "auto"
         """``auto`` is a GPU where torch finds one."""
         prompt: str | None = None
@@ -62,34 +65,40 @@ class Sentence(Encoder):
 
     @property
     def space(self) -> Space:
-        return Space(self._folder.dimension or self._dimension, "float", "COSINE")
+        return Space(self._model_dir.dimension or self._loaded_dimension, "float", "COSINE")
 
     @property
     def signature(self) -> str:
-        """Hash of the model's files, how they are used, and the precision that was asked for.
+        """Hash of the model's files, how they are used, and the configured precision.
 
-        ``auto`` is part of it as it is written, not what it means on this processor: vectors in bfloat16 have a cosine
-        of 0.9999 to those in float32, so a collection built on one machine can be searched on another.
+        ``auto`` stands for itself, not for what it means on this processor: vectors in bfloat16 have a cosine of 0.9999
+        to those in float32, so a collection built on one machine can be searched on another.
         """
-        folder, precision = self._folder, self.params.precision
+        model_dir, precision = self._model_dir, self.params.precision
         prompt = f"/prompt={self._prompts[0]!r}" if self._prompts[0] else ""
-        pooling = "+".join(folder.poolings)
-        return f"sentence/{folder.hash}/longest={folder.longest}/pooling={pooling}/l2/{precision}{prompt}"
+        pooling = "+".join(model_dir.pooling_modes)
+        return f"sentence/{model_dir.hash}/longest={model_dir.max_tokens}/pooling={pooling}/l2/{precision}{prompt}"
 
     @property
     def encode_batch_size(self) -> int:
         return 512
 
     def decode(self, item: Item) -> list[Segment]:
-        """Check a text: one segment, the text itself without NUL characters.
+        """Validate a text: one segment, the text itself without NUL characters.
 
         Raises:
-            ItemError: it is not a string, empty, or larger than 1 MiB.
+            ItemError: it is not a string, has no visible character, or is larger than 1 MiB.
         """
-        return [Segment(_checked(item.content))]
+        return [Segment(text) for text in self._tokenize([_require_text(item.content)])]
+
+    def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
+        """Validate several texts, and tokenize them in one call."""
+        contents = [_text_or_error(item.content) for item in items]
+        texts = iter(self._tokenize([content for content in contents if isinstance(content, str)]))
+        return [[Segment(next(texts))] if isinstance(content, str) else content for content in contents]
 
     def decode_query(self, query: str | Path) -> list[Segment]:
-        return [Segment(Query(_checked(query)))]
+        return [Segment(QuerySample(_require_text(query)))]
 
     def encode(self, samples: Sequence[str]) -> np.ndarray:
         """Vectors of texts, ``(n, dimension)`` float32 of length 1; equal texts are computed once."""
@@ -97,43 +106,75 @@ class Sentence(Encoder):
 
         if not samples:
             return np.zeros((0, self.space.dimension), np.float32)
-        texts = [self._prompts[isinstance(sample, Query)] + sample for sample in samples]
-        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        vectors = self._engine.encode(list(rows))
-        return vectors if len(rows) == len(texts) else vectors[[rows[text] for text in texts]]
+        rows: tuple[list[int], list[int]] = ([], [])
+        for row, sample in enumerate(samples):
+            rows[isinstance(sample, QuerySample)].append(row)
+        parts = [
+            self._encode_unique([samples[row] for row in part], prompt)
+            for part, prompt in zip(rows, self._prompts, strict=True)
+            if part
+        ]
+        return np.concatenate(parts)[np.argsort([*rows[0], *rows[1]])]
+
+    def _encode_unique(self, texts: Sequence[str], prompt: str) -> np.ndarray:
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        vectors = self._backend.encode(list(numbers), prompt)
+        return vectors[[numbers[text] for text in texts]]
+
+    def _tokenize(self, texts: Sequence[str]) -> Sequence[str]:
+        """The texts, with their tokens where the model has a ``tokenizer.json``."""
+        return texts if self._tokenizer is None else self._tokenizer.tokenize(texts, self._prompts[0])
 
     def render(self, item: Item) -> Rendering:
         return Rendering("text", str(item.content))
 
     @cached_property
-    def _folder(self) -> ModelFolder:
-        return locate(self.params.model)
+    def _model_dir(self) -> SentenceModelDir:
+        return resolve_model(self.params.model)
 
     @cached_property
     def _prompts(self) -> tuple[str, str]:
-        given = (self.params.prompt, self.params.query_prompt)
-        text, query = (own if set_ is None else set_ for own, set_ in zip(self._folder.prompts, given, strict=True))
+        """The prompts of texts and of queries: those of the config, else those of the model's files."""
+        configured = (self.params.prompt, self.params.query_prompt)
+        text, query = (
+            default if prompt is None else prompt
+            for default, prompt in zip(self._model_dir.prompts, configured, strict=True)
+        )
         return text, query
 
     @locked_cached_property
-    def _engine(self) -> Engine:
-        kind = BertEngine if self._folder.is_plain_bert else PipelineEngine
-        _ = self._folder.hash  # a packaged model that was tampered with must not be loaded
-        return kind(self._folder, self.params.precision, self.params.device, self.params.batch_size)
+    def _tokenizer(self) -> TextTokenizer | None:
+        path = self._model_dir.tokenizer_path
+        return TextTokenizer(path, self._model_dir.max_tokens) if path else None
+
+    @locked_cached_property
+    def _backend(self) -> Backend:
+        _ = self._model_dir.hash  # raises before a packaged model that was tampered with is loaded
+        settings = (self.params.precision, self.params.device, self.params.batch_size)
+        if self._model_dir.is_plain_bert:
+            assert self._tokenizer is not None
+            return BertBackend(self._model_dir, self._tokenizer, *settings)
+        return SentenceTransformersBackend(self._model_dir, *settings)
 
     @property
-    def _dimension(self) -> int:
-        engine: Any = self._engine
-        return int(engine.dimension)
+    def _loaded_dimension(self) -> int:
+        backend: Any = self._backend
+        return int(backend.dimension)
 
 
-def _checked(content: Any) -> str:
+def _require_text(content: Any) -> str:
     if not isinstance(content, str):
-        raise ItemError(f"a text is wanted, not {type(content).__name__}")
-    encoded = content[: LARGEST + 1].encode(errors="replace")  # half a surrogate pair has no encoding
-    if len(encoded) > LARGEST:
+        raise ItemError(f"the content must be a text, not {type(content).__name__}")
+    encoded = content[: MAX_BYTES + 1].encode(errors="replace")  # half a surrogate pair has no encoding
+    if len(encoded) > MAX_BYTES:
         raise ItemError("the text is larger than 1 MiB")
-    text = encoded.decode().replace("\0", "")
-    if not text.strip():
+    if is_blank(content):
         raise ItemError("the text is empty")
-    return text
+    return encoded.decode().replace("\0", "")
+
+
+def _text_or_error(content: Any) -> str | ItemError:
+    try:
+        return _require_text(content)
+    except ItemError as error:
+        return error

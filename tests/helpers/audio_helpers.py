@@ -1,4 +1,4 @@
-"""Sounds for the tests: a tone that any rate can hold, files of any format, and what is read from them."""
+"""Sounds for the tests: a tone for any sample rate, files of any format, and the samples and vectors read from them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 import soundfile
 
 from vicinal import Item
-from vicinal_audio.decode import blocks
+from vicinal_audio.decode import read_blocks
 from vicinal_audio.melstats import MelStats
 
-__all__ = ["DATA", "RATE", "chirp", "make_sounds", "samples_of", "vector", "write"]
+__all__ = ["DATA", "RATE", "encode_sound", "make_chirp", "make_sounds", "read_samples", "write_sound"]
 
 DATA = Path(__file__).parents[2] / "configs" / "data"
 RATE = 22_050
@@ -23,15 +23,15 @@ sys.path.insert(0, str(DATA))
 import make_sounds  # noqa: E402
 
 
-def chirp(seconds=3.0, rate=44_100):
-    """A tone that rises and sways, with overtones below 3.6 kHz, so that every rate in use can hold it."""
+def make_chirp(seconds=3.0, rate=44_100):
+    """A chirp with vibrato; its overtones are below 3.6 kHz, which every sample rate in use represents."""
     t = np.arange(int(seconds * rate)) / rate
     phase = 300 * t + 60 * t**2 / seconds + 3 * np.sin(2 * np.pi * 3 * t)
     tone = sum(np.sin(2 * np.pi * n * phase) / n for n in (1, 2, 3, 4))
     return (0.2 * tone * (0.6 + 0.4 * np.sin(2 * np.pi * 1.5 * t))).astype(np.float32)
 
 
-def write(path, samples, rate=44_100, codec=None, video=False):
+def write_sound(path, samples, rate=44_100, codec=None, video=False):
     """Write samples, ``(n,)`` or ``(n, channels)``, by soundfile, or by PyAV where a codec is named."""
     samples = np.asarray(samples, np.float32)
     if codec is None:
@@ -41,13 +41,13 @@ def write(path, samples, rate=44_100, codec=None, video=False):
     layout = {1: "mono", 2: "stereo"}[len(planes)]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
-        picture = container.add_stream("mpeg4", rate=25, width=64, height=48, pix_fmt="yuv420p") if video else None
+        video_stream = container.add_stream("mpeg4", rate=25, width=64, height=48, pix_fmt="yuv420p") if video else None
         if codec:
-            form = stream.codec_context.format.name
-            values = planes if form.startswith("flt") else (planes * 32_767).astype(np.int16)
-            form = form if form.startswith("flt") else "s16p"
+            sample_format = stream.codec_context.format.name
+            values = planes if sample_format.startswith("flt") else (planes * 32_767).astype(np.int16)
+            sample_format = sample_format if sample_format.startswith("flt") else "s16p"
             fifo, convert = av.AudioFifo(), av.AudioResampler(stream.codec_context.format, layout, rate)
-            whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(values), format=form, layout=layout)
+            whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(values), format=sample_format, layout=layout)
             whole.sample_rate, whole.pts = rate, 0
             for frame in convert.resample(whole):
                 fifo.write(frame)
@@ -55,19 +55,19 @@ def write(path, samples, rate=44_100, codec=None, video=False):
             while frame := fifo.read(size, partial=True):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-        for number in range(int(25 * len(samples) / rate) if picture else 0):
+        for number in range(int(25 * len(samples) / rate) if video_stream else 0):
             frame = av.VideoFrame(64, 48, "yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, 25)
-            container.mux(picture.encode(frame))
-        if picture:
-            container.mux(picture.encode(None))
+            container.mux(video_stream.encode(frame))
+        if video_stream:
+            container.mux(video_stream.encode(None))
     return path
 
 
-def samples_of(path, rate=RATE, longest=3600.0):
-    return np.concatenate(list(blocks(Path(path), rate, longest)))
+def read_samples(path, rate=RATE, max_seconds=3600.0):
+    return np.concatenate(list(read_blocks(Path(path), rate, max_seconds)))
 
 
-def vector(path, **params):
+def encode_sound(path, **params):
     encoder = MelStats(MelStats.Params(**params))
     return encoder.encode([segment.sample for segment in encoder.decode(Item("x", path))])[0]

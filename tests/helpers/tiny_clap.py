@@ -1,4 +1,4 @@
-"""A tiny CLAP of the real one's architecture, built and saved here, and the encoder ``clap`` on it."""
+"""A tiny CLAP of the real architecture, and the encoder ``clap`` that uses it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ WORDS = "a bird sings bell rings drum noise engine runs siren in the distance of
 RATE = 16_000
 
 
-def save(folder, fused=False):
-    """A CLAP of the real architecture with random weights, its tokenizer and its feature extractor."""
+def save_tiny_clap(folder, fused=False):
+    """Save a CLAP with random weights, its tokenizer and its feature extractor to a folder."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor, PreTrainedTokenizerFast
@@ -35,8 +35,8 @@ def save(folder, fused=False):
     }
     config = ClapConfig(text_config=text, audio_config=audio, projection_dim=24)
     ClapModel(config).save_pretrained(folder)
-    hearing = {"feature_size": 16, "sampling_rate": RATE, "hop_length": 1600, "frequency_max": 7_000}
-    extractor = ClapFeatureExtractor(**hearing, truncation="fusion" if fused else "rand_trunc")
+    extractor_config = {"feature_size": 16, "sampling_rate": RATE, "hop_length": 1600, "frequency_max": 7_000}
+    extractor = ClapFeatureExtractor(**extractor_config, truncation="fusion" if fused else "rand_trunc")
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
     )
@@ -46,9 +46,9 @@ def save(folder, fused=False):
     return folder
 
 
-def encoder(folder, **params):
+def make_clap(folder, **params):
     return Clap(Clap.Params(model=str(folder), **params))
 
 
-def vectors(made, *queries):
-    return made.encode([segment.sample for query in queries for segment in made.decode_query(query)])
+def encode_queries(encoder, *queries):
+    return encoder.encode([segment.sample for query in queries for segment in encoder.decode_query(query)])

@@ -19,9 +19,9 @@ def one_thread():
 @pytest.fixture(scope="module")
 def minilm():
     from vicinal_text.model_dir import MINILM
-    from vicinal_text.resolve import locate
+    from vicinal_text.resolve import resolve_model
 
-    return locate(MINILM).path
+    return resolve_model(MINILM).path
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +44,9 @@ def written(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_clap(tmp_path_factory):
-    from tiny_clap import save
+    from tiny_clap import save_tiny_clap
 
-    return save(tmp_path_factory.mktemp("tiny-clap"))
+    return save_tiny_clap(tmp_path_factory.mktemp("tiny-clap"))
 
 
 @pytest.fixture(scope="session")

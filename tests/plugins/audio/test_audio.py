@@ -1,4 +1,4 @@
-"""The encoder ``melstats``: the contract, its features against torchaudio and librosa, its constants and its start."""
+"""The encoder ``melstats``: its contract, equality with torchaudio and librosa, its constants and its imports."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import pytest
 import soundfile
 
 import vicinal_audio
-from audio_helpers import DATA, RATE, chirp, samples_of, vector, write
+from audio_helpers import DATA, RATE, encode_sound, make_chirp, read_samples, write_sound
 from vicinal import Item, Rendering, create_manager
+from vicinal.config import check_config
 from vicinal.testing import EncoderContract
-from vicinal_audio.filters import chroma, htk, slaney
+from vicinal_audio.filters import chroma_filters, mel_htk, mel_slaney
 from vicinal_audio.melstats import MelStats
-from vicinal_audio.normalization import DEVIATION, MEAN, SIZES
-from vicinal_audio.spectrogram import measure
-from vicinal_audio.statistics import place, summarise
+from vicinal_audio.normalization import GROUP_SIZES, MEAN, STD
+from vicinal_audio.spectrogram import compute_spectra
+from vicinal_audio.statistics import standardize_statistics, summarize_spectra
 
 HEAVY = ("torch", "torchaudio", "librosa", "numba", "av", "soundfile", "soxr", "scipy", "transformers")
 
@@ -28,11 +29,13 @@ def contents(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sounds")
     rng = np.random.default_rng(3)
     good = [
-        write(folder / "chirp.wav", chirp(2.2)),
-        write(folder / "noise.flac", 0.1 * rng.standard_normal((60_000, 2)), 32_000),
-        write(folder / "short.ogg", chirp(0.4)[::-1], 44_100),
-        write(folder / "speech.mp3", chirp(6) * (np.sin(np.arange(6 * 44_100) / 4000) > 0), 44_100, "libmp3lame"),
-        str(write(folder / "low.m4a", chirp(3)[::2], 44_100, "aac")),
+        write_sound(folder / "chirp.wav", make_chirp(2.2)),
+        write_sound(folder / "noise.flac", 0.1 * rng.standard_normal((60_000, 2)), 32_000),
+        write_sound(folder / "short.ogg", make_chirp(0.4)[::-1], 44_100),
+        write_sound(
+            folder / "speech.mp3", make_chirp(6) * (np.sin(np.arange(6 * 44_100) / 4000) > 0), 44_100, "libmp3lame"
+        ),
+        str(write_sound(folder / "low.m4a", make_chirp(3)[::2], 44_100, "aac")),
     ]
     (folder / "empty.wav").touch()
     (folder / "text.wav").write_text("no sound")
@@ -41,7 +44,7 @@ def contents(tmp_path_factory):
     return good, bad
 
 
-class TestWhole(EncoderContract):
+class TestWholeSounds(EncoderContract):
     encoder_class = MelStats
     variants = ({"sample_rate": 16_000}, {"window": 2}, {"window": 2, "hop": 2})
 
@@ -49,13 +52,13 @@ class TestWhole(EncoderContract):
     def _contents(self, contents):
         self.good, self.bad = contents[0], [*contents[1], None, 5]
 
-    def test_one_segment_without_times(self):
+    def test_a_whole_sound_is_one_segment_without_times(self):
         assert not self.encoder.segmented
         [segment] = self.encoder.decode(self.items[0])
         assert (segment.start, segment.end) == (None, None)
 
 
-class TestWindowed(EncoderContract):
+class TestWindowedSounds(EncoderContract):
     encoder_class = MelStats
     params = {"window": 2, "hop": 1}  # noqa: RUF012
     variants = ({}, {"window": 3, "hop": 1}, {"window": 2, "hop": 0.5})
@@ -64,17 +67,17 @@ class TestWindowed(EncoderContract):
     def _contents(self, contents):
         self.good, self.bad = contents
 
-    def test_segments_with_times(self):
+    def test_windows_are_segments_with_times(self):
         assert self.encoder.segmented
         times = [(each.start, each.end) for each in self.encoder.decode(self.items[3])]
         assert times == [(0, 2), (1, 3), (2, 4), (3, 5), (4, 6)]
 
 
-# --- against the libraries
+# --- equal to torchaudio and librosa
 
 
-def reference(sound, rate):
-    """The features of ``summary`` as torchaudio and librosa compute them from samples."""
+def reference_statistics(sound, rate):
+    """The statistics of ``summarize_spectra`` as torchaudio and librosa compute them from samples."""
     import librosa
     import torch
     import torchaudio
@@ -100,7 +103,7 @@ def reference(sound, rate):
     return np.concatenate(parts)
 
 
-def sample_sounds():
+def list_sample_sounds():
     return sorted(path for path in (DATA / "sounds").rglob("*") if path.is_file())
 
 
@@ -109,15 +112,15 @@ def sample_sounds():
 def test_vectors_equal_torchaudio_and_librosa(rate):
     import librosa
 
-    paths = sample_sounds()[:: 3 if rate == RATE else 12]
+    paths = list_sample_sounds()[:: 3 if rate == RATE else 12]
     assert len(paths) >= 3
     for path in paths:
-        loaded, _ = librosa.load(path, sr=rate) if path.suffix == ".flac" else (samples_of(path, rate), rate)
-        expected = reference(loaded, rate)
-        found = summarise(measure(np.array_split(samples_of(path, rate), 5), rate))
-        assert np.abs((found - expected) / DEVIATION).max() < 1e-2, path
-        assert float(place([found])[0] @ place([expected])[0]) > 0.999999
-        assert vector(path, sample_rate=rate) @ place([expected])[0] >= 0.9999
+        loaded, _ = librosa.load(path, sr=rate) if path.suffix == ".flac" else (read_samples(path, rate), rate)
+        expected = reference_statistics(loaded, rate)
+        found = summarize_spectra(compute_spectra(np.array_split(read_samples(path, rate), 5), rate))
+        assert np.abs((found - expected) / STD).max() < 1e-2, path
+        assert float(standardize_statistics([found])[0] @ standardize_statistics([expected])[0]) > 0.999999
+        assert encode_sound(path, sample_rate=rate) @ standardize_statistics([expected])[0] >= 0.9999
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -126,18 +129,18 @@ def test_filters_equal_those_of_the_libraries(rate):
     import librosa
     import torchaudio
 
-    slaney_ = librosa.filters.mel(sr=rate, n_fft=2048, n_mels=128)
-    htk_ = torchaudio.functional.melscale_fbanks(1025, 0.0, rate / 2, 64, rate).T.numpy()
-    assert np.abs(slaney(rate, 2048, 128).toarray() - slaney_).max() < 1e-6
-    assert np.abs(htk(rate, 2048, 64).toarray() - htk_).max() < 1e-4
-    assert np.abs(chroma(rate, 2048) - librosa.filters.chroma(sr=rate, n_fft=2048)).max() < 1e-6
+    expected_slaney = librosa.filters.mel(sr=rate, n_fft=2048, n_mels=128)
+    expected_htk = torchaudio.functional.melscale_fbanks(1025, 0.0, rate / 2, 64, rate).T.numpy()
+    assert np.abs(mel_slaney(rate, 2048, 128).toarray() - expected_slaney).max() < 1e-6
+    assert np.abs(mel_htk(rate, 2048, 64).toarray() - expected_htk).max() < 1e-4
+    assert np.abs(chroma_filters(rate, 2048) - librosa.filters.chroma(sr=rate, n_fft=2048)).max() < 1e-6
 
 
-def test_blocks_do_not_matter():
-    sound = chirp(4, RATE)
-    whole = summarise(measure([sound], RATE))
-    for pieces in (2, 9, 500):
-        assert np.allclose(summarise(measure(np.array_split(sound, pieces), RATE)), whole, atol=1e-4)
+def test_block_sizes_do_not_change_the_statistics():
+    sound = make_chirp(4, RATE)
+    whole = summarize_spectra(compute_spectra([sound], RATE))
+    for count in (2, 9, 500):
+        assert np.allclose(summarize_spectra(compute_spectra(np.array_split(sound, count), RATE)), whole, atol=1e-4)
 
 
 GOLDEN = {
@@ -145,48 +148,48 @@ GOLDEN = {
     "drums/hats.flac": [-0.00253, 0.01695, -0.02977, 0.00636, -0.03824, 0.13445, -0.15926, 0.3584],
     "sirens/wail.ogg": [0.0085, 0.01413, 0.07095, -0.03997, -0.05886, -0.09647, 0.07055, 0.14769],
 }
-"""Some floats of each group; with other ones the signature must be another."""
+"""Some floats of each group. If they change, the signature must change too."""
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_golden_vectors(name):
-    found = vector(DATA / "sounds" / name)
+def test_vectors_of_sample_sounds_are_known(name):
+    found = encode_sound(DATA / "sounds" / name)
     assert (found.shape, found.dtype) == ((226,), np.float32)
     assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
     assert found[[0, 40, 64, 130, 170, 190, 215, 225]] == pytest.approx(GOLDEN[name], abs=5e-4)
 
 
-def test_signature():
+def test_signature_names_rate_and_windowing():
     assert MelStats().signature == "melstats/1/rate=22050/whole"
     assert MelStats(MelStats.Params(window=10)).signature == "melstats/1/rate=22050/window=10/hop=5"
 
 
-def test_constants_have_the_sizes_they_say():
-    assert len(MEAN) == len(DEVIATION) == SIZES.sum() == MelStats().space.dimension == 226
-    assert DEVIATION.min() > 0.1
+def test_constants_match_the_group_sizes():
+    assert len(MEAN) == len(STD) == GROUP_SIZES.sum() == MelStats().space.dimension == 226
+    assert STD.min() > 0.1
 
 
-def test_no_group_drowns_the_others():
+def test_no_group_dominates_a_vector():
     """The mean energy of a group in a vector of the sample sounds is near a fifth, whatever its size."""
-    vectors = np.stack([vector(path) for path in sample_sounds()])
+    vectors = np.stack([encode_sound(path) for path in list_sample_sounds()])
     shares = [
         part.mean() * size
-        for part, size in zip(np.split((vectors**2), np.cumsum(SIZES)[:-1], axis=1), SIZES, strict=True)
+        for part, size in zip(np.split((vectors**2), np.cumsum(GROUP_SIZES)[:-1], axis=1), GROUP_SIZES, strict=True)
     ]
     assert sum(shares) == pytest.approx(1, abs=1e-3)
     assert min(shares) > 0.1 and max(shares) < 0.3, shares
 
 
-# --- starting
+# --- imports and registration
 
 
-def run(program, *arguments):
+def run_python(program, *arguments):
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
-def test_listing_it_imports_nothing_heavy():
+def test_registering_imports_nothing_heavy():
     program = f"""
 import sys
 from vicinal import create_manager
@@ -196,7 +199,7 @@ encoder.space, encoder.signature
 vicinal_audio.melstats.MelStats.Params.model_json_schema(), vicinal_audio.clap.Clap.Params.model_json_schema()
 print(*[name for name in {HEAVY} if name in sys.modules])
 """
-    assert run(program) == []
+    assert run_python(program) == []
 
 
 def test_encoding_needs_neither_torch_nor_librosa():
@@ -209,15 +212,23 @@ assert encoder.encode([segment.sample for segment in encoder.decode(Item("x", sy
 unwanted = "torch", "torchaudio", "librosa", "numba", "soundfile", "transformers"
 print(*[name for name in unwanted if name in sys.modules])
 """
-    assert run(program, str(sample_sounds()[0])) == []
+    assert run_python(program, str(list_sample_sounds()[0])) == []
 
 
-def test_it_is_registered():
+def test_both_encoders_are_registered():
     manager = create_manager(entry_points=False)
     row = manager.register(vicinal_audio, "audio")
     assert (row.status, row.encoders) == ("ok", ["clap", "melstats"])
     assert isinstance(manager.encoders.build("melstats", MelStats.Params()), MelStats)
 
 
-def test_render_is_a_player():
+@pytest.mark.parametrize("encoder", ["melstats", "clap"])
+def test_the_error_for_longest_names_max_seconds(encoder, tmp_path):
+    path = tmp_path / "sounds.yaml"
+    path.write_text(f"name: sounds\nsource: {{type: folder, path: .}}\nencoder: {{type: {encoder}, longest: 60}}\n")
+    _, [problem] = check_config(path, create_manager())
+    assert str(problem).endswith("encoder.longest: renamed to 'max_seconds'")
+
+
+def test_a_sound_is_rendered_as_audio():
     assert MelStats().render(Item("x", "a/b.wav")) == Rendering("audio", "a/b.wav")

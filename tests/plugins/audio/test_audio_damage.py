@@ -1,4 +1,4 @@
-"""What is no sound, and what is left of a damaged one."""
+"""Files that are no sounds, and how much of a damaged one is read."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_helpers import RATE, chirp, samples_of, write
+from audio_helpers import RATE, make_chirp, read_samples, write_sound
 from vicinal import Item, ItemError
 from vicinal_audio.melstats import MelStats
 
 
-def reason(path, **given):
+def failure_message(path, **given):
     with pytest.raises(ItemError) as caught:
-        samples_of(path, **given)
+        read_samples(path, **given)
     return str(caught.value)
 
 
-# --- what is no sound
+# --- files that are no sounds
 
 
-def test_what_is_no_sound(tmp_path):
+def test_files_that_are_no_sounds_fail_with_a_reason(tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("this is a text, whatever its name says\n" * 50)
     (tmp_path / "noise.mp3").write_bytes(random.Random(1).randbytes(100_000))
     (tmp_path / "list.mp3").write_text(f"#EXTM3U\n#EXTINF:3,\nfile:{tmp_path}/a.mp3\n#EXT-X-ENDLIST\n")
     (tmp_path / "concat.mp3").write_text("ffconcat version 1.0\nfile a.mp3\n")
-    write(tmp_path / "a.mp3", chirp(), codec="libmp3lame")
+    write_sound(tmp_path / "a.mp3", make_chirp(), codec="libmp3lame")
     soundfile.write(tmp_path / "none.wav", np.zeros(0, np.float32), 44_100)
-    assert reason(tmp_path / "empty.wav") == "the file is empty"
-    assert "not a sound file" in reason(tmp_path / "text.wav")
-    assert "damaged" in reason(tmp_path / "noise.mp3")
-    assert "not a sound file" in reason(tmp_path / "list.mp3")
-    assert "not a sound file" in reason(tmp_path / "concat.mp3")
-    assert "no samples" in reason(tmp_path / "none.wav")
-    assert "there is no file" in reason(tmp_path / "gone.wav")
-    assert "there is no file" in reason(tmp_path)
-    assert "there is no file" in reason("x" * 5000)
-    assert "there is no file" in reason("http://localhost/a.mp3")
+    assert failure_message(tmp_path / "empty.wav") == "the file is empty"
+    assert "not a sound file" in failure_message(tmp_path / "text.wav")
+    assert "damaged" in failure_message(tmp_path / "noise.mp3")
+    assert "not a sound file" in failure_message(tmp_path / "list.mp3")
+    assert "not a sound file" in failure_message(tmp_path / "concat.mp3")
+    assert "no samples" in failure_message(tmp_path / "none.wav")
+    assert "there is no file" in failure_message(tmp_path / "gone.wav")
+    assert "there is no file" in failure_message(tmp_path)
+    assert "there is no file" in failure_message("x" * 5000)
+    assert "there is no file" in failure_message("http://localhost/a.mp3")
 
 
-def test_a_film_without_a_sound_track(tmp_path):
+def test_a_video_without_an_audio_track_fails(tmp_path):
     with av.open(str(tmp_path / "mute.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=25, width=64, height=48, pix_fmt="yuv420p")
         for number in range(10):
@@ -52,28 +52,31 @@ def test_a_film_without_a_sound_track(tmp_path):
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    assert reason(tmp_path / "mute.mp4") == "there is no sound in it, only video"
+    assert failure_message(tmp_path / "mute.mp4") == "the file has no audio track, only video"
 
 
-def test_a_content_that_is_no_path():
+def test_content_that_is_no_path_fails():
     for content in (None, 7, b"a.wav", "", "  "):
         with pytest.raises(ItemError):
             MelStats().decode(Item("x", content))
 
 
-def test_a_click_is_too_short(tmp_path):
-    assert reason(write(tmp_path / "a.wav", chirp(0.01))) == "the sound is too short: 10 ms"
+def test_a_click_of_10_ms_is_too_short(tmp_path):
+    assert (
+        failure_message(write_sound(tmp_path / "a.wav", make_chirp(0.01)))
+        == "the sound is too short: 10 ms, at least 20 ms are needed"
+    )
 
 
-def test_a_sound_that_is_too_long(tmp_path):
-    path = write(tmp_path / "a.wav", chirp(5))
-    assert "longer than `longest`, 4 s" in reason(path, longest=4)
-    assert len(samples_of(path, longest=5)) == 5 * RATE
+def test_a_sound_above_the_maximum_length_fails(tmp_path):
+    path = write_sound(tmp_path / "a.wav", make_chirp(5))
+    assert "longer than `max_seconds`, 4 s" in failure_message(path, max_seconds=4)
+    assert len(read_samples(path, max_seconds=5)) == 5 * RATE
 
 
-def test_a_rate_that_no_sound_has(tmp_path):
-    soundfile.write(tmp_path / "a.wav", chirp(1), 100)
-    assert "100 Hz" in reason(tmp_path / "a.wav")
+def test_a_sample_rate_of_100_hz_is_too_low(tmp_path):
+    soundfile.write(tmp_path / "a.wav", make_chirp(1), 100)
+    assert failure_message(tmp_path / "a.wav") == "a sample rate of 100 Hz is too low, at least 2,000 Hz are needed"
 
 
 # --- damage
@@ -82,42 +85,42 @@ def test_a_rate_that_no_sound_has(tmp_path):
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.wav", None), ("a.flac", None), ("a.ogg", None), ("a.mp3", "libmp3lame")]
 )
-def test_a_damaged_tail_keeps_what_comes_before(tmp_path, name, codec):
-    path = write(tmp_path / name, chirp(20), 44_100, codec)
+def test_a_file_cut_in_half_is_read_up_to_the_cut(tmp_path, name, codec):
+    path = write_sound(tmp_path / name, make_chirp(20), 44_100, codec)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert len(samples_of(path)) / RATE == pytest.approx(10, abs=1.5)
+    assert len(read_samples(path)) / RATE == pytest.approx(10, abs=1.5)
 
 
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.flac", None), ("a.ogg", None), ("a.mp3", "libmp3lame"), ("a.m4a", "aac")]
 )
-def test_a_hole_in_the_middle_is_left_out(tmp_path, name, codec):
-    path = write(tmp_path / name, chirp(20), 44_100, codec)
+def test_damage_in_the_middle_is_skipped(tmp_path, name, codec):
+    path = write_sound(tmp_path / name, make_chirp(20), 44_100, codec)
     whole = bytearray(path.read_bytes())
     first, last = int(0.4 * len(whole)), int(0.5 * len(whole))
     whole[first:last] = bytes(last - first)
     path.write_bytes(whole)
-    assert 15 < len(samples_of(path)) / RATE < 20
+    assert 15 < len(read_samples(path)) / RATE < 20
 
 
-def test_an_mp4_whose_index_is_cut_off(tmp_path):
-    path = write(tmp_path / "a.m4a", chirp(), 44_100, "aac")
+def test_an_mp4_without_its_index_fails(tmp_path):
+    path = write_sound(tmp_path / "a.m4a", make_chirp(), 44_100, "aac")
     path.write_bytes(path.read_bytes()[:-4000])
-    assert "not a sound file" in reason(path)
+    assert "not a sound file" in failure_message(path)
 
 
-def test_bit_flips_give_a_sound_or_a_reason(tmp_path):
+def test_flipped_bits_give_finite_samples_or_a_reason(tmp_path):
     """Whatever a broken file is, it ends as finite samples or as ItemError."""
     rng = random.Random(5)
     for name, codec in (("a.wav", None), ("a.flac", None), ("a.ogg", None), ("a.mp3", "libmp3lame"), ("a.m4a", "aac")):
-        whole = write(tmp_path / name, chirp(2), 44_100, codec).read_bytes()
+        whole = write_sound(tmp_path / name, make_chirp(2), 44_100, codec).read_bytes()
         for _ in range(12):
             broken = bytearray(whole)
             for _ in range(rng.choice([1, 20, 400])):
                 broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
             (tmp_path / name).write_bytes(broken)
             try:
-                assert np.isfinite(samples_of(tmp_path / name, longest=60)).all()
+                assert np.isfinite(read_samples(tmp_path / name, max_seconds=60)).all()
             except ItemError as error:
                 assert str(error)

@@ -1,4 +1,4 @@
-"""Reading sounds: formats, rates, channels, silence, and how they are cut into windows."""
+"""Reading sounds: formats, sample rates, channels, silence, and splitting into windows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_helpers import DATA, RATE, chirp, make_sounds, samples_of, vector, write
+from audio_helpers import DATA, RATE, encode_sound, make_chirp, make_sounds, read_samples, write_sound
 from vicinal import Item, ItemError
-from vicinal_audio.decode import audible, windows
+from vicinal_audio.decode import repeat_to_length, split_windows
 from vicinal_audio.melstats import MelStats
 
 # --- formats
@@ -32,36 +32,36 @@ from vicinal_audio.melstats import MelStats
         ("a.mkv", "flac"),
     ],
 )
-def test_formats(tmp_path, name, codec):
+def test_formats_are_read(tmp_path, name, codec):
     rate = 48_000 if codec == "libopus" else 44_100
-    sound = chirp(rate=rate)
-    read = samples_of(write(tmp_path / name, sound, rate, codec), rate)
-    write(tmp_path / "expected.wav", sound, rate)
+    sound = make_chirp(rate=rate)
+    read = read_samples(write_sound(tmp_path / name, sound, rate, codec), rate)
+    write_sound(tmp_path / "expected.wav", sound, rate)
     assert abs(len(read) - len(sound)) <= 0.06 * rate
     middle = sound[rate : 2 * rate]
     likeness = np.correlate(read[rate - 2500 : 2 * rate + 2500], middle)
     assert likeness.max() / (middle @ middle) == pytest.approx(1, abs=0.06), "LAME turns the volume down by a twentieth"
-    assert vector(tmp_path / name) @ vector(tmp_path / "expected.wav") > 0.98
+    assert encode_sound(tmp_path / name) @ encode_sound(tmp_path / "expected.wav") > 0.98
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
-def test_wav_of_any_depth(tmp_path, subtype):
-    soundfile.write(tmp_path / "a.wav", chirp(), 44_100, subtype=subtype)
-    expected = samples_of(write(tmp_path / "expected.flac", chirp()))
-    assert np.abs(samples_of(tmp_path / "a.wav") - expected).max() < (0.02 if subtype in ("PCM_U8", "ULAW") else 2e-4)
+def test_wav_of_any_sample_format_is_read(tmp_path, subtype):
+    soundfile.write(tmp_path / "a.wav", make_chirp(), 44_100, subtype=subtype)
+    expected = read_samples(write_sound(tmp_path / "expected.flac", make_chirp()))
+    assert np.abs(read_samples(tmp_path / "a.wav") - expected).max() < (0.02 if subtype in ("PCM_U8", "ULAW") else 2e-4)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("name", "rate"), [("a.wav", 44_100), ("a.flac", 48_000), ("a.ogg", 32_000), ("a.mp3", 44_100)]
 )
-def test_samples_are_those_of_librosa(tmp_path, name, rate):
+def test_samples_equal_those_of_librosa(tmp_path, name, rate):
     import librosa
 
-    sound = np.stack([chirp(rate=rate), 0.3 * chirp(rate=rate)[::-1]], axis=1)
-    write(tmp_path / name, sound, rate, "libmp3lame" if name.endswith("mp3") else None)
+    sound = np.stack([make_chirp(rate=rate), 0.3 * make_chirp(rate=rate)[::-1]], axis=1)
+    write_sound(tmp_path / name, sound, rate, "libmp3lame" if name.endswith("mp3") else None)
     expected, _ = librosa.load(tmp_path / name, sr=RATE)
-    found = samples_of(tmp_path / name)
+    found = read_samples(tmp_path / name)
     assert abs(len(found) - len(expected)) <= 1
     size = min(len(found), len(expected))
     assert np.abs(found[:size] - expected[:size]).max() < 1e-4
@@ -69,85 +69,90 @@ def test_samples_are_those_of_librosa(tmp_path, name, rate):
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_rate_and_channels_do_not_matter(tmp_path, rate, channels):
-    sound = np.repeat(chirp(rate=rate)[:, None], channels, axis=1)
-    other = vector(write(tmp_path / "other.wav", sound, rate))
-    assert other @ vector(write(tmp_path / "a.wav", chirp(), 44_100)) > 0.98
+def test_sample_rate_and_channels_do_not_change_the_vector(tmp_path, rate, channels):
+    sound = np.repeat(make_chirp(rate=rate)[:, None], channels, axis=1)
+    other = encode_sound(write_sound(tmp_path / "other.wav", sound, rate))
+    assert other @ encode_sound(write_sound(tmp_path / "a.wav", make_chirp(), 44_100)) > 0.98
 
 
-def test_loudness_does_not_matter(tmp_path):
-    quiet = vector(write(tmp_path / "quiet.flac", chirp() / 50))
-    assert quiet @ vector(write(tmp_path / "a.wav", chirp())) > 0.99
+def test_loudness_does_not_change_the_vector(tmp_path):
+    quiet = encode_sound(write_sound(tmp_path / "quiet.flac", make_chirp() / 50))
+    assert quiet @ encode_sound(write_sound(tmp_path / "a.wav", make_chirp())) > 0.99
 
 
-def test_the_sound_track_of_a_video(tmp_path):
-    film = write(tmp_path / "a.mp4", chirp(), 44_100, "aac", video=True)
-    assert vector(film) @ vector(write(tmp_path / "a.wav", chirp())) > 0.98
+def test_the_audio_track_of_a_video_is_read(tmp_path):
+    video = write_sound(tmp_path / "a.mp4", make_chirp(), 44_100, "aac", video=True)
+    assert encode_sound(video) @ encode_sound(write_sound(tmp_path / "a.wav", make_chirp())) > 0.98
 
 
-def test_a_float_file_with_values_that_are_no_numbers(tmp_path):
-    sound = chirp()
+def test_nan_and_infinity_in_a_float_file_become_finite(tmp_path):
+    sound = make_chirp()
     sound[1000:1010], sound[2000] = np.nan, np.inf
     soundfile.write(tmp_path / "a.wav", sound, 44_100, subtype="FLOAT")
-    assert np.isfinite(samples_of(tmp_path / "a.wav")).all()
-    assert np.isfinite(vector(tmp_path / "a.wav")).all()
+    assert np.isfinite(read_samples(tmp_path / "a.wav")).all()
+    assert np.isfinite(encode_sound(tmp_path / "a.wav")).all()
 
 
 # --- silence and short sounds
 
 
-def test_a_silent_sound_has_no_direction(tmp_path):
-    path = write(tmp_path / "a.wav", np.zeros(3 * RATE), RATE)
+def test_a_silent_sound_fails(tmp_path):
+    path = write_sound(tmp_path / "a.wav", np.zeros(3 * RATE), RATE)
     for params in ({}, {"window": 1}):
         with pytest.raises(ItemError, match="the sound is silent"):
             MelStats(MelStats.Params(**params)).decode(Item("x", path))
 
 
 def test_silent_windows_are_left_out(tmp_path):
-    path = write(tmp_path / "a.wav", np.concatenate([np.zeros(4 * RATE), chirp(4, RATE), np.zeros(4 * RATE)]), RATE)
+    path = write_sound(
+        tmp_path / "a.wav", np.concatenate([np.zeros(4 * RATE), make_chirp(4, RATE), np.zeros(4 * RATE)]), RATE
+    )
     segments = MelStats(MelStats.Params(window=2, hop=2)).decode(Item("x", path))
     assert [(each.start, each.end) for each in segments] == [(4, 6), (6, 8)]
 
 
 def test_a_short_sound_is_repeated_to_a_second(tmp_path):
-    short = chirp(0.3, RATE)
-    found = vector(write(tmp_path / "a.wav", short, RATE))
-    assert found @ vector(write(tmp_path / "b.wav", np.resize(short, RATE), RATE)) > 0.9999
+    short = make_chirp(0.3, RATE)
+    found = encode_sound(write_sound(tmp_path / "a.wav", short, RATE))
+    assert found @ encode_sound(write_sound(tmp_path / "b.wav", np.resize(short, RATE), RATE)) > 0.9999
     encoder = MelStats(MelStats.Params(window=5))
     [segment] = encoder.decode(Item("x", tmp_path / "a.wav"))
     assert (segment.start, segment.end) == (0, pytest.approx(0.3, abs=1e-4))
     assert encoder.encode([segment.sample])[0] @ found > 0.9999
 
 
-def test_audible_blocks_are_the_same_sound():
-    sound = chirp(2.5, RATE)
-    assert np.array_equal(np.concatenate(list(audible(np.array_split(sound, 7), RATE, 1.0))), sound)
+def test_a_long_enough_sound_is_not_repeated():
+    sound = make_chirp(2.5, RATE)
+    assert np.array_equal(np.concatenate(list(repeat_to_length(np.array_split(sound, 7), RATE, 1.0))), sound)
 
 
 # --- windows
 
 
-def cut(seconds, length, step, pieces=1, rate=100):
+def split_ramp(seconds, length, hop, block_count=1, rate=100):
+    """Samples that count up, and the windows they are split into."""
     sound = np.arange(1, round(seconds * rate) + 1, dtype=np.float32)
-    return sound, list(windows(np.array_split(sound, pieces), rate, length, step))
+    return sound, list(split_windows(np.array_split(sound, block_count), rate, length, hop))
 
 
-def test_windows_follow_each_other_and_the_last_ends_with_the_sound():
-    times = [(each.start, each.end) for each in cut(23, 10, 5)[1]]
+def test_windows_start_a_hop_apart_and_the_last_ends_with_the_sound():
+    times = [(each.start, each.end) for each in split_ramp(23, 10, 5)[1]]
     assert times == [(0, 10), (5, 15), (10, 20), (13, 23)]
-    assert [(each.start, each.end) for each in cut(20, 10, 5)[1]] == [(0, 10), (5, 15), (10, 20)]
-    assert [(each.start, each.end) for each in cut(20.4, 10, 10)[1]] == [(0, 10), (10, 20)], "not for half a second"
-    assert [(each.start, each.end) for each in cut(4, 10, 5)[1]] == [(0, 4)]
+    assert [(each.start, each.end) for each in split_ramp(20, 10, 5)[1]] == [(0, 10), (5, 15), (10, 20)]
+    assert [(each.start, each.end) for each in split_ramp(20.4, 10, 10)[1]] == [(0, 10), (10, 20)], (
+        "not for half a second"
+    )
+    assert [(each.start, each.end) for each in split_ramp(4, 10, 5)[1]] == [(0, 4)]
 
 
 @given(
     seconds=st.floats(1, 60),
     length=st.floats(1, 20),
     share=st.floats(0.1, 1),
-    pieces=st.integers(1, 40),
+    block_count=st.integers(1, 40),
 )
-def test_windows_hold_what_their_times_say(seconds, length, share, pieces):
-    sound, found = cut(seconds, length, share * length, pieces)
+def test_windows_hold_the_samples_of_their_times(seconds, length, share, block_count):
+    sound, found = split_ramp(seconds, length, share * length, block_count)
     assert [len(each.samples) for each in found[:-1]] == [round(length * 100)] * (len(found) - 1)
     for each in found:
         assert np.array_equal(each.samples, sound[round(each.start * 100) : round(each.end * 100)])
@@ -160,9 +165,9 @@ def test_windows_hold_what_their_times_say(seconds, length, share, pieces):
 
 
 def test_a_long_sound_needs_little_memory(tmp_path):
-    path = write(tmp_path / "a.flac", np.tile(chirp(10, RATE), 60), RATE)
+    path = write_sound(tmp_path / "a.flac", np.tile(make_chirp(10, RATE), 60), RATE)
     encoder = MelStats(MelStats.Params(window=10, hop=5))
-    encoder.decode(Item("x", write(tmp_path / "short.wav", chirp())))
+    encoder.decode(Item("x", write_sound(tmp_path / "short.wav", make_chirp())))
     tracemalloc.start()
     try:
         segments = encoder.decode(Item("x", path))
@@ -178,16 +183,16 @@ def test_hop_needs_a_window():
     for params in ({"hop": 2}, {"window": 2, "hop": 3}):
         with pytest.raises(ValueError, match="hop needs a window"):
             MelStats.Params(**params)
-    assert MelStats.Params(window=4).step == 2
+    assert MelStats.Params(window=4).hop_seconds == 2
 
 
-def test_the_sample_sounds_are_what_their_program_makes(tmp_path):
+def test_sample_sounds_are_those_that_their_program_generates(tmp_path):
     kind, name = "bells", "hand"
     rng = np.random.default_rng([make_sounds.SEED, sorted(make_sounds.NAMES).index(kind), 1])
-    made = make_sounds.sound(kind, 1, rng)
-    make_sounds.write(tmp_path / "a.ogg", made)
+    generated = make_sounds.sound(kind, 1, rng)
+    make_sounds.write(tmp_path / "a.ogg", generated)
     committed = DATA / "sounds" / kind / f"{name}.ogg"
-    assert vector(tmp_path / "a.ogg") @ vector(committed) > 0.999
+    assert encode_sound(tmp_path / "a.ogg") @ encode_sound(committed) > 0.999
     files = [path for path in (DATA / "sounds").rglob("*") if path.is_file()]
     assert len(files) == 36
     assert sum(path.stat().st_size for path in files) < 700_000

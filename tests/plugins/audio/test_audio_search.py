@@ -1,4 +1,4 @@
-"""Sounds through a solution: a noisy clip finds its sound, a window its second, and damaged files are failures."""
+"""Sounds through a solution: a noisy clip finds its sound and its time, and damaged files are failures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import vicinal_audio
-from audio_helpers import DATA, RATE, chirp, make_sounds, samples_of, write
-from vicinal import Rendering
+from audio_helpers import DATA, RATE, make_chirp, make_sounds, read_samples, write_sound
+from vicinal import Item, Rendering
 
 SOUNDS = DATA / "sounds"
 CODECS = [("wav", None), ("mp3", "libmp3lame"), ("m4a", "aac"), ("flac", None)]
@@ -22,8 +22,8 @@ def audio(lite):
     return lite
 
 
-def clip(sound, rng, decibels=25):
-    """Half of a sound from anywhere in it, quieter, with white noise."""
+def make_noisy_clip(sound, rng, decibels=25):
+    """Half of a sound from a random start, at half the volume, with white noise."""
     length = len(sound) // 2
     start = int(rng.integers(len(sound) - length))
     part = sound[start : start + length]
@@ -42,40 +42,40 @@ def test_a_noisy_clip_finds_its_sound(audio, tmp_path):
     rng, queries, expected = np.random.default_rng(11), [], []
     for number, path in enumerate(sorted(SOUNDS.glob("*/*.*"))):
         name, codec = CODECS[number % len(CODECS)]
-        sound = samples_of(path, 44_100)
-        queries.append(write(tmp_path / f"{number}.{name}", clip(sound, rng), 44_100, codec))
+        sound = read_samples(path, 44_100)
+        queries.append(write_sound(tmp_path / f"{number}.{name}", make_noisy_clip(sound, rng), 44_100, codec))
         expected.append(path.relative_to(SOUNDS).as_posix())
-    answers = solution.search(queries, limit=5)
-    found = [hits[0].key == key for hits, key in zip(answers, expected, strict=True)]
+    results = solution.search(queries, limit=5)
+    found = [hits[0].key == key for hits, key in zip(results, expected, strict=True)]
     assert np.mean(found) >= 0.9, [key for key, right in zip(expected, found, strict=True) if not right]
-    assert answers[0][0].segment is None
+    assert results[0][0].segment is None
     assert solution.ingest().unchanged == 36
     bells = solution.search(SOUNDS / "bells" / "hand.ogg", limit=4, filter='folder == "bells"')
     assert [hit.metadata["folder"] for hit in bells] == ["bells"] * 4
     assert bells[0].similarity == pytest.approx(1, abs=1e-4)
 
 
-def test_a_window_finds_its_second(audio, tmp_path):
-    """Two recordings of a minute, each put together from other sounds of six seconds."""
+def test_a_clip_finds_its_recording_and_its_time(audio, tmp_path):
+    """Two recordings of a minute, each joined from other sounds of six seconds."""
     parts = [(kind, number) for kind in sorted(make_sounds.NAMES) for number in range(4)]
     random.Random(4).shuffle(parts)
     folder = tmp_path / "recordings"
     folder.mkdir()
-    places = {}
+    positions = {}
     for recording in range(2):
         sounds = []
-        for place, (kind, number) in enumerate(parts[10 * recording : 10 * recording + 10]):
+        for position, (kind, number) in enumerate(parts[10 * recording : 10 * recording + 10]):
             sounds.append(make_sounds.sound(kind, number, np.random.default_rng([9, number]), 6))
-            places[kind, number] = (f"{recording}.flac", 6.0 * place)
-        write(folder / f"{recording}.flac", np.concatenate(sounds), make_sounds.RATE)
+            positions[kind, number] = (f"{recording}.flac", 6.0 * position)
+        write_sound(folder / f"{recording}.flac", np.concatenate(sounds), make_sounds.RATE)
     solution = audio.solution(
         source=f"{{type: folder, path: '{folder}'}}", encoder="{type: melstats, window: 3, hop: 1.5}"
     )
     assert solution.ingest().rows == 2 * 39
     right = 0
-    for (kind, number), (key, start) in places.items():
+    for (kind, number), (key, start) in positions.items():
         sound = make_sounds.sound(kind, number, np.random.default_rng([9, number]), 6)[make_sounds.RATE :]
-        query = write(tmp_path / "query.mp3", sound[: 3 * make_sounds.RATE], make_sounds.RATE, "libmp3lame")
+        query = write_sound(tmp_path / "query.mp3", sound[: 3 * make_sounds.RATE], make_sounds.RATE, "libmp3lame")
         [first, *_] = solution.search(query, limit=2)
         middle = (first.segment["start"] + first.segment["end"]) / 2
         right += first.key == key and start <= middle <= start + 6
@@ -86,13 +86,13 @@ def test_damaged_files_are_failures_with_reasons(audio, tmp_path):
     folder = tmp_path / "files"
     folder.mkdir()
     for number in range(6):
-        write(folder / f"good-{number}.flac", chirp(1.5 + 0.2 * number))
+        write_sound(folder / f"good-{number}.flac", make_chirp(1.5 + 0.2 * number))
     (folder / "empty.wav").touch()
     (folder / "text.mp3").write_text("this is a text\n" * 100)
     (folder / "junk.ogg").write_bytes(random.Random(2).randbytes(50_000))
-    write(folder / "silent.wav", np.zeros(RATE), RATE)
-    write(folder / "click.wav", chirp(0.005))
-    half = write(folder / "half.flac", chirp(4)).read_bytes()
+    write_sound(folder / "silent.wav", np.zeros(RATE), RATE)
+    write_sound(folder / "click.wav", make_chirp(0.005))
+    half = write_sound(folder / "half.flac", make_chirp(4)).read_bytes()
     (folder / "half.flac").write_bytes(half[: len(half) // 2])
     solution = audio.solution(source=f"{{type: folder, path: '{folder}'}}", encoder="{type: melstats}")
     report = solution.ingest()
@@ -102,9 +102,7 @@ def test_damaged_files_are_failures_with_reasons(audio, tmp_path):
     assert all(reasons.values())
 
 
-def test_a_hit_is_played(audio):
-    from vicinal import Item
-
+def test_a_hit_is_rendered_as_audio(audio):
     solution = audio.solution(source=f"{{type: folder, path: '{SOUNDS}'}}", encoder="{type: melstats}")
     rendering = solution.encoder.render(Item("x", SOUNDS / "bells" / "hand.ogg"))
     assert rendering == Rendering("audio", str(SOUNDS / "bells" / "hand.ogg"))

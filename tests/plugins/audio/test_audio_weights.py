@@ -1,4 +1,4 @@
-"""The weights of ``clap``: found, explained where they cannot be had, refused where they are damaged."""
+"""The weights of ``clap``: where they are found, and the errors where they are missing or damaged."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from audio_helpers import chirp, write
-from tiny_clap import encoder, vectors
+from audio_helpers import make_chirp, write_sound
+from tiny_clap import encode_queries, make_clap
 from vicinal.errors import DependencyError, ExitCode, PluginError
 from vicinal_audio.clap import Clap
-from vicinal_audio.clap_dir import locate
+from vicinal_audio.clap_dir import resolve_clap
 
 
 def test_space_and_signature_come_from_the_files(tiny_clap, tmp_path):
-    made = encoder(tiny_clap)
-    assert (made.space.dimension, made.space.metric) == (24, "COSINE")
-    assert not {"_ear", "_reader"} & vars(made).keys()
+    encoder = make_clap(tiny_clap)
+    assert (encoder.space.dimension, encoder.space.metric) == (24, "COSINE")
+    assert not {"_audio_encoder", "_text_encoder"} & vars(encoder).keys()
     copy = shutil.copytree(tiny_clap, tmp_path / "copy")
-    assert encoder(copy).signature == made.signature
+    assert make_clap(copy).signature == encoder.signature
     weights = copy / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    assert encoder(copy).signature != made.signature
+    assert make_clap(copy).signature != encoder.signature
 
 
-def test_a_folder_beside_the_yaml_file(tiny_clap):
+def test_a_relative_folder_is_relative_to_the_yaml_file(tiny_clap):
     params = Clap.Params.model_validate({"model": tiny_clap.name}, context={"base": tiny_clap.parent})
     assert params.model == str(tiny_clap)
     assert Clap.Params().model == "laion/clap-htsat-unfused"
@@ -41,7 +41,7 @@ def test_a_folder_beside_the_yaml_file(tiny_clap):
         Clap.Params(model="")
 
 
-def test_a_model_in_the_cache(tiny_clap, tmp_path, monkeypatch):
+def test_a_model_in_the_cache_is_used_offline(tiny_clap, tmp_path, monkeypatch):
     """As the hub's client lays it out: links to blobs that are named by their SHA-256."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -57,41 +57,41 @@ def test_a_model_in_the_cache(tiny_clap, tmp_path, monkeypatch):
         blob = home / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
         shutil.copy(file, blob)
         (snapshot / file.name).symlink_to(blob)
-    made = encoder("someone/tiny")
-    assert made.signature == encoder(tiny_clap).signature
-    assert np.allclose(vectors(made, "a bird sings"), vectors(encoder(tiny_clap), "a bird sings"))
+    encoder = make_clap("someone/tiny")
+    assert encoder.signature == make_clap(tiny_clap).signature
+    assert np.allclose(encode_queries(encoder, "a bird sings"), encode_queries(make_clap(tiny_clap), "a bird sings"))
 
 
-def assert_explained(error, *words):
+def assert_names_alternatives(error, *words):
     assert error.exit_code == ExitCode.PLUGIN_MISSING
     text = f"{error} {error.hint}"
     for word in ("melstats", *words):
         assert word in text, text
 
 
-def test_weights_that_cannot_be_had(tmp_path, monkeypatch):
+def test_missing_weights_are_an_error_that_names_places(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("VICINAL_OFFLINE", "1")
     with pytest.raises(DependencyError) as caught:
         _ = Clap().space
     place = tmp_path / "hub" / "models--laion--clap-htsat-unfused"
-    assert_explained(caught.value, "laion/clap-htsat-unfused", "VICINAL_OFFLINE", str(place), "model:")
+    assert_names_alternatives(caught.value, "laion/clap-htsat-unfused", "VICINAL_OFFLINE", str(place), "model:")
     with pytest.raises(DependencyError) as caught:
-        locate(str(tmp_path / "nowhere"))
-    assert_explained(caught.value, "there is no such folder")
+        resolve_clap(str(tmp_path / "nowhere"))
+    assert_names_alternatives(caught.value, "there is no such folder")
     (tmp_path / "bare").mkdir()
     with pytest.raises(DependencyError) as caught:
-        locate(str(tmp_path / "bare"))
-    assert_explained(caught.value, "holds no weights")
+        resolve_clap(str(tmp_path / "bare"))
+    assert_names_alternatives(caught.value, "holds no weights")
 
 
-@pytest.mark.parametrize("answers", [False, True])
-def test_a_hub_that_does_not_answer_is_no_hang(tmp_path, answers):
-    """One that refuses, and one that takes the connection and stays silent."""
+@pytest.mark.parametrize("accepts", [False, True])
+def test_an_unresponsive_hub_times_out(tmp_path, accepts):
+    """One that refuses the connection, and one that accepts it and never responds."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
-        if answers:
-            server.listen()  # the system takes connections then, and nobody reads from them
+        if accepts:
+            server.listen()  # the system accepts connections then, and nothing reads from them
         program = """
 from vicinal.errors import DependencyError
 from vicinal_audio.clap import Clap
@@ -110,28 +110,28 @@ except DependencyError as error:
     assert "melstats" in done.stdout
 
 
-def test_a_folder_with_something_else(tiny_clap, tmp_path):
+def test_a_folder_with_another_model_is_refused(tiny_clap, tmp_path):
     copy = Path(shutil.copytree(tiny_clap, tmp_path / "copy"))
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
-    with pytest.raises(PluginError, match="is no CLAP: its config"):
-        _ = encoder(copy).space
+    with pytest.raises(PluginError, match="CLAP"):
+        _ = make_clap(copy).space
     (copy / "config.json").write_text("{")
     with pytest.raises(PluginError, match="not valid JSON"):
-        _ = encoder(copy).space
+        _ = make_clap(copy).space
 
 
-def test_weights_that_are_damaged_or_lacking(tiny_clap, tmp_path):
+def test_damaged_or_incomplete_weights_are_refused(tiny_clap, tmp_path):
     import safetensors.numpy
 
-    sound = write(tmp_path / "a.wav", chirp(1))
+    sound = write_sound(tmp_path / "a.wav", make_chirp(1))
     copy = Path(shutil.copytree(tiny_clap, tmp_path / "copy"))
     weights = safetensors.numpy.load_file(copy / "model.safetensors")
-    lost = next(name for name in weights if name.startswith("audio_projection"))
-    del weights[lost]
+    missing = next(name for name in weights if name.startswith("audio_projection"))
+    del weights[missing]
     safetensors.numpy.save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(PluginError, match="lacks 1 of the network's weights, audio_projection"):
-        vectors(encoder(copy), sound)
+    with pytest.raises(PluginError, match=r"lacks 1 of the network's weights, .*audio_projection"):
+        encode_queries(make_clap(copy), sound)
     (copy / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(PluginError, match="transformers cannot load"):
-        vectors(encoder(copy), sound)
+        encode_queries(make_clap(copy), sound)
