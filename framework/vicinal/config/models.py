@@ -33,7 +33,7 @@ class Block(BaseModel):
 
 
 class FieldSpec(BaseModel):
-    """A declared scalar column: a Milvus type, a VARCHAR's length in bytes, and what an item without it gets."""
+    """A declared scalar column: its Milvus type, a VARCHAR's length in bytes, and the value of items without one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,7 +42,7 @@ class FieldSpec(BaseModel):
     default: bool | int | float | str | None = None
 
     def coerce(self, value: Any) -> bool | int | float | str:
-        """The value as this column holds it, read from a text where it is one (as every cell of a CSV file is).
+        """Convert a metadata value, which may be a text (as every cell of a CSV file is), or return the default.
 
         Raises:
             ValueError: the value is not of this type, or there is none and no default.
@@ -54,15 +54,15 @@ class FieldSpec(BaseModel):
         return self.read(value)
 
     def read(self, value: Any) -> bool | int | float | str:
-        """The value as this column holds it, or a ValueError."""
+        """Convert a value to this column's type, or raise ValueError."""
         if self.type == "varchar":
-            return _text(value, self.length)
+            return _to_varchar(value, self.length)
         if self.type == "bool":
-            return _boolean(value)
-        return _integer(value, self.type) if self.type.startswith("int") else _real(value, self.type)
+            return _to_bool(value)
+        return _to_integer(value, self.type) if self.type.startswith("int") else _to_float(value, self.type)
 
 
-def _text(value: Any, length: int) -> str:
+def _to_varchar(value: Any, length: int) -> str:
     text = value if isinstance(value, str) else str(value)
     size = len(text.encode(errors="replace"))
     if size > length:
@@ -70,48 +70,52 @@ def _text(value: Any, length: int) -> str:
     return text
 
 
-def _boolean(value: Any) -> bool:
+def _to_bool(value: Any) -> bool:
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if (text := str(value).strip().lower()) not in known:
-        raise ValueError(f"is not true or false: {_short(value)}")
+        raise ValueError(f"is not true or false: {_abbreviate(value)}")
     return known[text]
 
 
-def _integer(value: Any, type_: str) -> int:
+def _to_integer(value: Any, type_: str) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         number = None
     if number is None or isinstance(value, bool) or (isinstance(value, float) and value != number):
-        raise ValueError(f"is no {type_}: {_short(value)}")
-    most = 2 ** (int(type_[3:]) - 1)
-    if not -most <= number < most:
-        raise ValueError(f"is too large for {type_}: {_short(value)}")
+        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate(value)}")
+    limit = 2 ** (int(type_[3:]) - 1)
+    if not -limit <= number < limit:
+        raise ValueError(f"is too large for {type_}: {_abbreviate(value)}")
     return number
 
 
-def _real(value: Any, type_: str) -> float:
+def _to_float(value: Any, type_: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or isinstance(value, bool):
-        raise ValueError(f"is no {type_}: {_short(value)}")
+        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate(value)}")
     if type_ == "float" and abs(number) > _LARGEST_FLOAT:
-        raise ValueError(f"is too large for float: {_short(value)}; use double")
+        raise ValueError(f"is too large for float: {_abbreviate(value)}; use double")
     return number
 
 
-def _short(value: Any) -> str:
+def _with_article(type_: str) -> str:
+    return f"an {type_}" if type_.startswith("int") else f"a {type_}"
+
+
+def _abbreviate(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def parse_field(text: str) -> FieldSpec:
-    """Read a field's declaration: ``varchar(64)``, ``int64``, ``double = 0.0``.
+    """Parse a field's declaration: ``varchar(64)``, ``int64``, ``double = 0.0``.
 
     Raises:
-        ValueError: the declaration cannot be read.
+        ValueError: the declaration is not valid.
     """
     match = _FIELD.match(text.strip())
     if match is None or match["type"] not in _SCALARS:
