@@ -45,7 +45,7 @@ def test_one_item(texts):
         "key": "k7",
         "uri": texts.get("/api/things/items/k7").json()["uri"],
         "content": "text 7",
-        "metadata": {"year": "2007"},
+        "metadata": {"year": 2007},
         "kind": "text",
         "content_url": "/api/things/items/k7/content",
         "added": False,
