@@ -15,7 +15,7 @@ from vicinal.errors import SourceError
 from vicinal.types import Failure, Item
 from vicinal_files.text import MAX_TEXT_BYTES, format_megabytes
 
-__all__ = ["Columns", "Row", "make_row_failure"]
+__all__ = ["Columns", "Row", "make_row_failure", "shorten"]
 
 Row = tuple[int, dict[str, Any]] | Failure
 """What a file format yields: a row's number, from 1, and its cells by column; or why it cannot be read."""
@@ -39,8 +39,12 @@ class Columns:
         needed = names if self.metadata is None else {self.key, self.content, *self.metadata}
         return [name for name in names if name in needed]
 
-    def require_in(self, path: Path, names: Sequence[str]) -> None:
-        """Check that a file has these columns.
+    def are_in(self, names: Sequence[str]) -> bool:
+        """Whether a file with columns of these names has all that an item needs."""
+        return all(name in names for _, name in self._named_parameters())
+
+    def require_in(self, path: Path, names: Sequence[str], hint: str = "") -> None:
+        """Check that a file has these columns; ``hint`` is for the error where it lacks one.
 
         Raises:
             SourceError: a column is missing, or two have one name.
@@ -52,7 +56,7 @@ class Columns:
                 suggestion = _suggest_name(name, tuple(names))
                 raise SourceError(
                     f"{path} has no column {name!r}{suggestion}; its columns are {_format_names(names)}",
-                    hint=_suggest_delimiter(names) or f"correct `{parameter}` in the source's block",
+                    hint=hint or f"correct `{parameter}` in the source's block",
                 )
 
     def to_items(self, rows: Iterable[Row]) -> Iterator[Item | Failure]:
@@ -104,12 +108,11 @@ def _suggest_name(name: str, names: tuple[str, ...]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def shorten(name: str) -> str:
+    """Return a name for a message, quoted and at most 80 characters long."""
+    return repr(name if len(name) <= 80 else f"{name[:79]}…")
+
+
 def _format_names(names: Sequence[str]) -> str:
-    listed = ", ".join(repr(name) for name in names[:20])
+    listed = ", ".join(shorten(name) for name in names[:20])
     return listed if len(names) <= 20 else f"{listed} and {len(names) - 20} more"
-
-
-def _suggest_delimiter(names: Sequence[str]) -> str:
-    """Return a hint where the header is a single cell that contains a usual delimiter."""
-    delimiters = [mark for mark in (";", "\t", "|", ",") if len(names) == 1 and mark in names[0]]
-    return f"its cells seem to be separated by {delimiters[0]!r}: set `delimiter`" if delimiters else ""

@@ -10,14 +10,16 @@ import csv
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vicinal.errors import SourceError
+from vicinal.toolkit.csv_dialect import name_columns, parse_sep_line
 from vicinal_files.columns import Row, make_row_failure
+from vicinal_files.decoding import InvalidLine
 from vicinal_files.text import (
     MAX_LINE_BYTES,
-    InvalidLine,
     OversizedLine,
     TruncatedFileError,
     format_megabytes,
@@ -27,30 +29,46 @@ from vicinal_files.text import (
 if TYPE_CHECKING:
     import _csv
 
-__all__ = ["read_csv_rows"]
+__all__ = ["Dialect", "read_csv_rows"]
 
 
-def read_csv_rows(path: Path, delimiter: str, quotes: bool, check: Callable[[Sequence[str]], None]) -> Iterator[Row]:
-    """Yield the rows below the header. Blank lines are skipped; a row's mapping lacks the cells that the row lacks.
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a file is written; without ``delimiter`` Excel's line ``sep=;`` gives it, else it is the default."""
+
+    encoding: str | None
+    delimiter: str | None
+    default_delimiter: str
+    quotes: bool
+
+
+def read_csv_rows(path: Path, dialect: Dialect, check: Callable[[Sequence[str]], None]) -> Iterator[Row]:
+    """Yield the rows below the header. Blank lines, and rows of empty cells alone, are skipped.
+
+    A row's mapping lacks the cells that the row lacks. A column without a name is called by its position, and its empty
+    cells, as those beyond the header, are left out: spreadsheets write them.
 
     Raises:
         SourceError: there is no header, or ``check``, which receives its names, rejects it.
     """
     csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_LINE_BYTES))  # process-wide, so never lowered
-    with closing(_RecordReader(path, delimiter, quotes)) as records:
+    with closing(_RecordReader(path, dialect)) as records:
         rows = iter(records)
         header = _require_header(path, next(rows, None))
-        check(header)
-        records.width = width = len(header)
+        names = name_columns(header)
+        check(names)
+        unnamed = [name for name, given in zip(names, header, strict=True) if name != given]
+        records.width = width = len(names)
         for number, cells in enumerate(rows, 1):
             if isinstance(cells, str):
                 yield make_row_failure(number, cells)
-            elif len(cells) > width:
+            elif len(cells) > width and any(cells[width:]):
                 yield make_row_failure(
                     number, f"it has {len(cells)} cells, the header has {width} (line {records.line_number})"
                 )
-            else:
-                yield number, dict(zip(header, cells, strict=False))
+            elif any(cells):
+                row = dict(zip(names, cells, strict=False))
+                yield number, _drop_empty(row, unnamed) if unnamed else row
 
 
 def _require_header(path: Path, cells: list[str] | str | None) -> list[str]:
@@ -61,21 +79,25 @@ def _require_header(path: Path, cells: list[str] | str | None) -> list[str]:
     return cells
 
 
+def _drop_empty(row: dict[str, str], names: Sequence[str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if cell or name not in names}
+
+
 class _RecordReader:
     """Yields the cells of each record, or a sentence that says why it cannot be read."""
 
-    def __init__(self, path: Path, delimiter: str, quotes: bool) -> None:
+    def __init__(self, path: Path, dialect: Dialect) -> None:
         self.width = 0
-        self._path = path
-        self._delimiter = delimiter
-        self._quotes = quotes
-        self._lines = self._read_file()
+        self._truncation = ""
+        self._lines = self._read_file(path, dialect.encoding)
         self._record_lines: list[str] = []  # the lines of the current record
         self._replay: deque[str] = deque()  # lines of a broken record, to parse as records of their own
         self._recovering_until = 0  # the last line of the broken record that is being replayed
         self._lines_before = 0  # how many lines precede the csv reader's first
+        self._quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE
+        sep = self._skip_sep_line()
+        self._delimiter = dialect.delimiter or sep or dialect.default_delimiter
         self._reader = self._create_reader()
-        self._truncation = ""
 
     @property
     def line_number(self) -> int:
@@ -100,17 +122,26 @@ class _RecordReader:
         if self._truncation:
             yield self._truncation
 
+    def _skip_sep_line(self) -> str:
+        """Return the delimiter of Excel's first line ``sep=;``; any other line is left to the csv reader."""
+        for line in self._lines:
+            if delimiter := parse_sep_line(line):
+                self._lines_before = 1
+                return delimiter
+            self._replay.append(line)
+            break
+        return ""
+
     def close(self) -> None:
         """Close the file, even if it was not read to its end."""
         self._lines.close()
 
     def _create_reader(self) -> _csv.Reader:
-        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quotes else csv.QUOTE_NONE
-        return csv.reader(self._feed_reader(), delimiter=self._delimiter, quoting=quoting, strict=True)
+        return csv.reader(self._feed_reader(), delimiter=self._delimiter, quoting=self._quoting, strict=True)
 
-    def _read_file(self) -> Generator[str]:
+    def _read_file(self, path: Path, encoding: str | None) -> Generator[str]:
         try:
-            yield from read_lines(self._path)
+            yield from read_lines(path, encoding)
         except TruncatedFileError as error:
             self._truncation = str(error)
 
@@ -137,8 +168,8 @@ class _RecordReader:
         self._record_lines.clear()
 
     def _validate_record(self, cells: list[str]) -> list[str] | str:
-        if reason := _describe_bad_line(self._record_lines):
-            return f"{reason} (line {self.line_number})"
+        if reason := _describe_bad_line(self._record_lines, self.line_number):
+            return reason
         if self.line_number > self._recovering_until:
             self._recovering_until = 0
         elif (cells and len(cells) != self.width) or sum(line.count('"') for line in self._record_lines) % 2:
@@ -147,17 +178,18 @@ class _RecordReader:
 
     def _error_for(self, error: csv.Error) -> str:
         first, last = self.line_number, self.line_number + len(self._record_lines) - 1
-        if reason := _describe_bad_line(self._record_lines[:1]):
-            return f"{reason} (line {first})"
+        if reason := _describe_bad_line(self._record_lines[:1], first):
+            return reason
         if len(self._record_lines) == 1 and "end of data" not in str(error):
             return f"its quotes are not csv: {error} (line {first})"
         return f"a quote opens in line {first} and is not closed by line {last} ({error})"
 
 
-def _describe_bad_line(lines: Sequence[str]) -> str:
+def _describe_bad_line(lines: Sequence[str], number: int) -> str:
     for line in lines:
         if isinstance(line, InvalidLine):
-            return f"not UTF-8: {line.describe_error()}"
+            return f"{line.problem} (line {number}){line.suggestion}"
         if isinstance(line, OversizedLine):
-            return f"its line has {format_megabytes(line.size)}, the limit is {format_megabytes(MAX_LINE_BYTES)}"
+            sizes = f"{format_megabytes(line.size)}, the limit is {format_megabytes(MAX_LINE_BYTES)}"
+            return f"its line has {sizes} (line {number})"
     return ""

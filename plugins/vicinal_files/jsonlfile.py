@@ -8,9 +8,9 @@ from pathlib import Path
 import orjson
 
 from vicinal_files.columns import Row, make_row_failure
+from vicinal_files.decoding import InvalidLine
 from vicinal_files.text import (
     MAX_LINE_BYTES,
-    InvalidLine,
     OversizedLine,
     TruncatedFileError,
     format_megabytes,
@@ -20,11 +20,11 @@ from vicinal_files.text import (
 __all__ = ["read_jsonl_rows"]
 
 
-def read_jsonl_rows(path: Path) -> Iterator[Row]:
+def read_jsonl_rows(path: Path, encoding: str | None) -> Iterator[Row]:
     """Yield the lines' objects; a row's number is that of its line. Blank lines are skipped."""
     number = 0
     try:
-        for number, line in enumerate(read_lines(path), 1):
+        for number, line in enumerate(read_lines(path, encoding), 1):
             if row := _parse_row(number, line):
                 yield row
     except TruncatedFileError as error:
@@ -43,7 +43,7 @@ def _parse_row(number: int, line: str) -> Row | None:
 
 def _explain_parse_error(number: int, line: str, error: orjson.JSONDecodeError) -> Row | None:
     if isinstance(line, InvalidLine):
-        return make_row_failure(number, f"line {number} is not UTF-8: {line.describe_error()}")
+        return make_row_failure(number, f"line {number} is {line.problem}{line.suggestion}")
     if isinstance(line, OversizedLine):
         return make_row_failure(
             number, f"line {number} has {format_megabytes(line.size)}, the limit is {format_megabytes(MAX_LINE_BYTES)}"

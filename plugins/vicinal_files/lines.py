@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from vicinal.plugin.params import LocalPath
 from vicinal.plugin.source import Source
 from vicinal.types import Failure, Item
+from vicinal_files.decoding import Encoding, InvalidLine
 from vicinal_files.text import (
     MAX_TEXT_BYTES,
-    InvalidLine,
     OversizedLine,
     TruncatedFileError,
     estimate_lines,
@@ -21,7 +21,7 @@ __all__ = ["Lines"]
 
 
 class Lines(Source):
-    """The lines of a UTF-8 text file. The key of a line is its number, from 1.
+    """The lines of a text file. The key of a line is its number, from 1.
 
     Empty lines are items, too. A line ends with a line feed, with or without a carriage return before it.
     """
@@ -29,11 +29,13 @@ class Lines(Source):
     class Params(Source.Params):
         path: LocalPath
         """The text file; one whose name ends in ``.gz`` is decompressed while it is read."""
+        encoding: Encoding | None = None
+        """The file's encoding, as ``cp1252`` or ``utf-16-le``; by default that of its byte order mark, else UTF-8."""
 
     def __iter__(self) -> Iterator[Item | Failure]:
         number = 0
         try:
-            for number, line in enumerate(read_lines(self.params.path), 1):
+            for number, line in enumerate(read_lines(self.params.path, self.params.encoding), 1):
                 if type(line) is str and len(line) <= MAX_TEXT_BYTES // 4:
                     yield Item(str(number), line.removesuffix("\n").removesuffix("\r"))
                 else:
@@ -48,7 +50,7 @@ class Lines(Source):
 
 def _to_item(number: str, line: str) -> Item | Failure:
     if isinstance(line, InvalidLine):
-        return Failure(number, "read", f"line {number} is not UTF-8: {line.describe_error()}")
+        return Failure(number, "read", f"line {number} is {line.problem}{line.suggestion}")
     content = line.removesuffix("\n").removesuffix("\r")
     size = line.size if isinstance(line, OversizedLine) else len(content.encode())
     if size > MAX_TEXT_BYTES:

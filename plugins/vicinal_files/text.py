@@ -1,30 +1,34 @@
 """Reads a text file of any size line by line, and reports each line that cannot be decoded.
 
 The file is read in binary blocks that end with a line, and each block is decoded at once. Only a block that is not
-UTF-8 is decoded line by line, so that an invalid byte fails its own line and no other.
+UTF-8 is decoded line by line, so that an invalid byte fails its own line and no other. A file in another encoding is
+converted to UTF-8 first.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 from vicinal.errors import SourceError
+from vicinal_files.decoding import SAMPLE_BYTES, LineDecoder, choose_encoding, convert_to_utf8
 
 __all__ = [
     "MAX_LINE_BYTES",
     "MAX_TEXT_BYTES",
-    "InvalidLine",
     "OversizedLine",
     "TruncatedFileError",
     "estimate_lines",
     "format_megabytes",
     "missing_file_error",
+    "read_first_lines",
     "read_lines",
 ]
 
@@ -33,23 +37,10 @@ MAX_TEXT_BYTES = 1 << 20
 MAX_LINE_BYTES = 16 << 20
 """The largest line, and csv row, in bytes; a longer one is skipped without being held in memory."""
 BLOCK_BYTES = 1 << 20
-SAMPLE_BYTES = 64 << 10
 
 
 class TruncatedFileError(Exception):
     """The file cannot be read to its end; every line before the damage has been yielded."""
-
-
-class InvalidLine(str):
-    """A line that is not UTF-8; surrogates stand for its invalid bytes."""
-
-    def describe_error(self) -> str:
-        """Return the first invalid byte and its position in the line, counted from 1."""
-        try:
-            self.encode(errors="surrogateescape").decode()
-        except UnicodeDecodeError as error:
-            return f"byte 0x{error.object[error.start]:02x} at position {error.start + 1}"
-        return "no byte"
 
 
 class OversizedLine(str):
@@ -76,16 +67,42 @@ def missing_file_error(path: Path) -> SourceError:
     return SourceError(f"{path} does not exist", hint="correct `path`; a relative one is relative to the YAML file")
 
 
-def read_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
     """Yield a file's lines with their ends; a file whose name ends in ``.gz`` is decompressed while it is read.
 
-    A line is a ``str``; one that is not UTF-8 an ``InvalidLine``, one above ``MAX_LINE_BYTES`` an ``OversizedLine``.
+    A line is a ``str``; one that cannot be decoded an ``InvalidLine``, one above ``MAX_LINE_BYTES`` an
+    ``OversizedLine``. Without ``encoding`` the file is UTF-8, or what its byte order mark names.
 
     Raises:
-        SourceError: the file cannot be opened or is not a text.
+        SourceError: the file cannot be opened, is not a text, or not in this encoding.
         TruncatedFileError: it cannot be read to its end.
     """
-    return chain.from_iterable(_decode_block(block) for block in _regroup_by_lines(_read_text_chunks(path)))
+    return chain.from_iterable(_read_line_blocks(path, encoding))
+
+
+def _read_line_blocks(path: Path, declared: str | None) -> Iterator[list[str]]:
+    chunks = _read_chunks(path)
+    head = next(chunks, b"")
+    encoding = choose_encoding(path, head, declared)
+    decoder = LineDecoder(path, encoding, is_certain=declared is not None or encoding != "utf-8")
+    chunks = chain([head], chunks)
+    if encoding != "utf-8":
+        chunks = convert_to_utf8(chunks, encoding)
+    for block in _regroup_by_lines(_normalize_text(chunks)):
+        yield [block] if isinstance(block, OversizedLine) else decoder.decode(block)
+
+
+def read_first_lines(path: Path, encoding: str | None) -> list[str]:
+    """Return up to ``SAMPLE_BYTES`` characters of whole lines from a file's beginning."""
+    lines: list[str] = []
+    size = 0
+    with suppress(TruncatedFileError):
+        for line in read_lines(path, encoding):
+            if lines and size + len(line) > SAMPLE_BYTES:
+                break
+            lines.append(line)
+            size += len(line)
+    return lines
 
 
 def estimate_lines(path: Path) -> int | None:
@@ -97,24 +114,10 @@ def estimate_lines(path: Path) -> int | None:
             head, size = stream.read(SAMPLE_BYTES), os.fstat(stream.fileno()).st_size
     except OSError:
         return None
-    lines = len(head.splitlines())
-    return lines if len(head) >= size else round(size * lines / len(head))
-
-
-def _decode_block(block: bytes | OversizedLine) -> list[str]:
-    if isinstance(block, OversizedLine):
-        return [block]
-    try:
-        return list(io.StringIO(block.decode(), newline="\n"))
-    except UnicodeDecodeError:
-        return [_decode_line(line) for line in io.BytesIO(block)]
-
-
-def _decode_line(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return InvalidLine(line.decode(errors="surrogateescape"))
+    ends = max(head.count(b"\n"), head.count(b"\r"))
+    if len(head) < size:
+        return round(size * ends / len(head))
+    return ends + (not head.endswith((b"\n", b"\r", b"\n\0")) if head else 0)
 
 
 def _regroup_by_lines(chunks: Iterator[bytes]) -> Iterator[bytes | OversizedLine]:
@@ -141,22 +144,12 @@ def _regroup_by_lines(chunks: Iterator[bytes]) -> Iterator[bytes | OversizedLine
         yield tail
 
 
-def _read_text_chunks(path: Path) -> Iterator[bytes]:
-    """Yield the file's bytes without a byte order mark; carriage returns of a classic Mac file become line feeds."""
-    chunks = _read_chunks(path)
-    first = next(chunks, b"")
-    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SourceError(f"{path} is UTF-16, not UTF-8", hint=f"iconv -f UTF-16 -t UTF-8 {path.name} > converted")
-    if b"\0" in first[:SAMPLE_BYTES]:
-        raise SourceError(f"{path} is not a text file (it holds NUL bytes)", hint="is `path` the right file?")
-    old_mac = b"\r" in first and b"\n" not in first
-    yield _convert_carriage_returns(first.removeprefix(b"\xef\xbb\xbf"), old_mac)
-    for chunk in chunks:
-        yield _convert_carriage_returns(chunk, old_mac)
-
-
-def _convert_carriage_returns(chunk: bytes, old_mac: bool) -> bytes:
-    return chunk.replace(b"\r", b"\n") if old_mac else chunk
+def _normalize_text(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Remove the byte order mark, and replace the carriage returns of a classic Mac file by line feeds."""
+    first = next(filter(None, chunks), b"")
+    is_classic_mac = b"\r" in first and b"\n" not in first
+    for chunk in chain([first.removeprefix(codecs.BOM_UTF8)], chunks):
+        yield chunk.replace(b"\r", b"\n") if is_classic_mac else chunk
 
 
 def _read_chunks(path: Path) -> Iterator[bytes]:

@@ -23,8 +23,8 @@ def make_table(path: Path, data: str | bytes | None = None, **params) -> Table:
     return Table(Table.Params(**{"path": path, "key": "id", "content": "text", **params}))
 
 
-def make_lines(path: Path, data: str | bytes) -> Lines:
-    return Lines(Lines.Params(path=write_file(path, data)))
+def make_lines(path: Path, data: str | bytes, **params) -> Lines:
+    return Lines(Lines.Params(path=write_file(path, data), **params))
 
 
 def read_contents(source) -> dict[str, str]:

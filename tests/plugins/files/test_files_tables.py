@@ -52,7 +52,8 @@ class TestJsonl:
         long = b'{"id": "y", "text": "' + b"x" * 2 * MAX_LINE_BYTES + b'"}\n'
         source = make_table(tmp_path / "a.jsonl", good + b'{"id": "\xff"}\n' + long + good)
         assert read_failures(source) == {
-            "row 2": "row 2: line 2 is not UTF-8: byte 0xff at position 9",
+            "row 2": "row 2: line 2 is not UTF-8: byte 0xff at position 9"
+            "; the file may be cp1252: set `encoding: cp1252`",
             "row 3": "row 3: line 3 has 32.0 MB, the limit is 16.0 MB",
         }
         assert list(make_table(tmp_path / "b.jsonl", "")) == []
