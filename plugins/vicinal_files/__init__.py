@@ -1,4 +1,4 @@
-"""Files as a vicinal plugin: what is in a folder, in a table, or on the lines of a text."""
+"""Sources that read files: a folder's files, a table's rows, a text file's lines; and the command ``peek``."""
 
 from __future__ import annotations
 

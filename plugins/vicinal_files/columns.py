@@ -1,4 +1,4 @@
-"""From a table's row to an item: which column is the key, which the content, and which ones are metadata."""
+"""Turns a table's rows into items: which column is the key, which the content, and which are metadata."""
 
 from __future__ import annotations
 
@@ -13,56 +13,61 @@ import orjson
 
 from vicinal.errors import SourceError
 from vicinal.types import Failure, Item
-from vicinal_files.text import MAX_TEXT, megabytes
+from vicinal_files.text import MAX_TEXT_BYTES, format_megabytes
 
-__all__ = ["Columns", "Row", "row_failure"]
+__all__ = ["Columns", "Row", "make_row_failure", "shorten"]
 
 Row = tuple[int, dict[str, Any]] | Failure
-"""What a file format yields: a row's number, from 1, and its cells by column; or what is wrong with it."""
+"""What a file format yields: a row's number, from 1, and its cells by column; or why it cannot be read."""
 
 
-def row_failure(number: int, message: str, key: str = "") -> Failure:
-    """The failure of a row; it is named by its number where its key is not known."""
+def make_row_failure(number: int, message: str, key: str = "") -> Failure:
+    """Return the failure of a row, under its key or, where that is unknown, its number."""
     return Failure(key or f"row {number}", "read", f"row {number}: {message}")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that make an item. Without ``metadata`` all other columns are its metadata."""
+    """The columns that become an item. Without ``metadata`` all other columns are its metadata."""
 
     key: str
     content: str
     metadata: Sequence[str] | None = None
 
-    def wanted(self, names: Sequence[str]) -> list[str]:
-        """Those of the file's columns that have to be read."""
-        wanted = names if self.metadata is None else {self.key, self.content, *self.metadata}
-        return [name for name in names if name in wanted]
+    def select(self, names: Sequence[str]) -> list[str]:
+        """Return those of the file's columns that have to be read."""
+        needed = names if self.metadata is None else {self.key, self.content, *self.metadata}
+        return [name for name in names if name in needed]
 
-    def check(self, path: Path, names: Sequence[str]) -> None:
-        """Compare with a file's columns.
+    def are_in(self, names: Sequence[str]) -> bool:
+        """Whether a file with columns of these names has all that an item needs."""
+        return all(name in names for _, name in self._named_parameters())
+
+    def require_in(self, path: Path, names: Sequence[str], hint: str = "") -> None:
+        """Check that a file has these columns; ``hint`` is for the error where it lacks one.
 
         Raises:
-            SourceError: a column is missing, or the file has two of one name.
+            SourceError: a column is missing, or two have one name.
         """
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise SourceError(f"{path} has two columns of the name {twice[0]!r}", hint="give each column its own name")
-        for parameter, name in self._parameters():
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise SourceError(f"{path} has two columns named {repeated[0]!r}", hint="give each column its own name")
+        for parameter, name in self._named_parameters():
             if name not in names:
+                suggestion = _suggest_name(name, tuple(names))
                 raise SourceError(
-                    f"{path} has no column {name!r}{_near(name, tuple(names))}; its columns are {_listed(names)}",
-                    hint=_separator_hint(names) or f"correct `{parameter}` in the source's block",
+                    f"{path} has no column {name!r}{suggestion}; its columns are {_format_names(names)}",
+                    hint=hint or f"correct `{parameter}` in the source's block",
                 )
 
-    def items(self, rows: Iterable[Row]) -> Iterator[Item | Failure]:
-        """The rows as items. It takes the cells' mappings over and empties them of key and content."""
+    def to_items(self, rows: Iterable[Row]) -> Iterator[Item | Failure]:
+        """Yield the rows as items. Takes over the cells' mappings, which become the items' metadata."""
         for row in rows:
-            yield row if isinstance(row, Failure) else self._item(*row)
+            yield row if isinstance(row, Failure) else self._to_item(*row)
 
-    def _item(self, number: int, cells: dict[str, Any]) -> Item | Failure:
+    def _to_item(self, number: int, cells: dict[str, Any]) -> Item | Failure:
         key, content = cells.get(self.key), cells.get(self.content)
-        if type(key) is not str or type(content) is not str or not key.strip() or len(content) > MAX_TEXT // 4:
-            if problem := self._problem(number, cells):
+        if type(key) is not str or type(content) is not str or not key.strip() or len(content) > MAX_TEXT_BYTES // 4:
+            if problem := self._find_problem(number, cells):
                 return problem
             key, content = str(key), content if isinstance(content, (list, dict)) else str(content)
         if self.metadata is None:
@@ -71,44 +76,43 @@ class Columns:
             return Item(key, content, "", cells)
         return Item(key, content, "", {name: cells[name] for name in self.metadata if name in cells})
 
-    def _problem(self, number: int, cells: Mapping[str, Any]) -> Failure | None:
+    def _find_problem(self, number: int, cells: Mapping[str, Any]) -> Failure | None:
         key, content = cells.get(self.key), cells.get(self.content)
         if self.key not in cells:
-            return row_failure(number, f"it has no key column {self.key!r}{_near(self.key, tuple(cells))}")
+            return make_row_failure(number, f"it has no key column {self.key!r}{_suggest_name(self.key, tuple(cells))}")
         if isinstance(key, (list, dict)):
-            return row_failure(
+            return make_row_failure(
                 number, f"its key in column {self.key!r} is a {type(key).__name__}, not a text or number"
             )
         name = "" if key is None else str(key)
         if not name.strip():
-            return row_failure(number, f"its key in column {self.key!r} is empty")
+            return make_row_failure(number, f"its key in column {self.key!r} is empty")
         if self.content not in cells:
-            near = _near(self.content, tuple(cells))
-            return row_failure(number, f"it has no content column {self.content!r}{near}", name)
+            suggestion = _suggest_name(self.content, tuple(cells))
+            return make_row_failure(number, f"it has no content column {self.content!r}{suggestion}", name)
         if content is None:
-            return row_failure(number, f"its content in column {self.content!r} is null", name)
+            return make_row_failure(number, f"its content in column {self.content!r} is null", name)
         size = len(content.encode() if isinstance(content, str) else orjson.dumps(content))
-        if size > MAX_TEXT:
-            sizes = f"{megabytes(size)}, the limit is {megabytes(MAX_TEXT)}"
-            return row_failure(number, f"its content in column {self.content!r} has {sizes}", name)
+        if size > MAX_TEXT_BYTES:
+            sizes = f"{format_megabytes(size)}, the limit is {format_megabytes(MAX_TEXT_BYTES)}"
+            return make_row_failure(number, f"its content in column {self.content!r} has {sizes}", name)
         return None
 
-    def _parameters(self) -> list[tuple[str, str]]:
+    def _named_parameters(self) -> list[tuple[str, str]]:
         return [("key", self.key), ("content", self.content), *(("metadata", name) for name in self.metadata or ())]
 
 
 @lru_cache(maxsize=64)
-def _near(name: str, names: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, names, n=1) or [known for known in names if known.lower() == name.lower()]
-    return f" (did you mean {near[0]!r}?)" if near else ""
+def _suggest_name(name: str, names: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, names, n=1) or [known for known in names if known.lower() == name.lower()]
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(repr(name) for name in names[:20])
+def shorten(name: str) -> str:
+    """Return a name for a message, quoted and at most 80 characters long."""
+    return repr(name if len(name) <= 80 else f"{name[:79]}…")
+
+
+def _format_names(names: Sequence[str]) -> str:
+    listed = ", ".join(shorten(name) for name in names[:20])
     return listed if len(names) <= 20 else f"{listed} and {len(names) - 20} more"
-
-
-def _separator_hint(names: Sequence[str]) -> str:
-    """A header that is a single cell with separators in it was cut at the wrong character."""
-    found = [mark for mark in (";", "\t", "|", ",") if len(names) == 1 and mark in names[0]]
-    return f"its cells seem to be separated by {found[0]!r}: set `delimiter`" if found else ""

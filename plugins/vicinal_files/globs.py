@@ -1,8 +1,8 @@
 """Globs over relative paths with forward slashes.
 
-``*`` and ``?`` stay within a name, ``**`` stands for any number of directories (none, too), ``[a-z]`` and ``[!a-z]``
-for one character, ``{jpg,png}`` for either text. A pattern describes the whole path, so ``*.jpg`` means the top folder
-only. Upper and lower case differ.
+``*`` and ``?`` match within a name, ``**`` matches any number of directories (none, too), ``[a-z]`` and ``[!a-z]``
+match one character, ``{jpg,png}`` matches either text. A pattern describes the whole path, so ``*.jpg`` means the top
+folder only. Upper and lower case differ.
 """
 
 from __future__ import annotations
@@ -10,68 +10,68 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-__all__ = ["checked_glob", "matcher"]
+__all__ = ["compile_globs", "validate_glob"]
 
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _TOKEN = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
 
 
-def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """A function that tells whether a path matches any of the patterns."""
-    alternatives = "|".join(_path(choice) for pattern in patterns for choice in _choices(pattern))
+def compile_globs(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return a predicate: whether a path matches any of the patterns."""
+    alternatives = "|".join(_path_to_regex(choice) for pattern in patterns for choice in _expand_braces(pattern))
     fullmatch = re.compile(alternatives or r"(?!)", re.DOTALL).fullmatch
     return lambda path: fullmatch(path) is not None
 
 
-def checked_glob(pattern: str) -> str:
-    """The pattern itself.
+def validate_glob(pattern: str) -> str:
+    """Return the pattern unchanged.
 
     Raises:
-        ValueError: it is not a glob.
+        ValueError: ``pattern`` is not a glob.
     """
     if not pattern.strip("/"):
         raise ValueError("an empty pattern matches nothing")
     try:
-        matcher([pattern])
+        compile_globs([pattern])
     except re.error as error:
         raise ValueError(f"{pattern!r} is not a glob: {error.msg}") from None
     return pattern
 
 
-def _choices(pattern: str) -> list[str]:
-    """The pattern once for each way to choose from its braces."""
+def _expand_braces(pattern: str) -> list[str]:
+    """Return the pattern once for each choice from its braces, as a shell does."""
     braces = _BRACES.search(pattern)
     if braces is None:
         return [pattern]
     before, after = pattern[: braces.start()], pattern[braces.end() :]
-    return [full for choice in braces[1].split(",") for full in _choices(f"{before}{choice}{after}")]
+    return [full for choice in braces[1].split(",") for full in _expand_braces(f"{before}{choice}{after}")]
 
 
-def _path(pattern: str) -> str:
+def _path_to_regex(pattern: str) -> str:
     names = [name for name in pattern.split("/") if name not in ("", ".")]
-    pieces = []
-    for place, name in enumerate(names):
-        last = place == len(names) - 1
+    regex = []
+    for index, name in enumerate(names):
+        is_last = index == len(names) - 1
         if name != "**":
-            pieces.append(_name(name) + ("" if last else "/"))
-        elif last:
-            pieces.append(".+")
-        elif names[place + 1] != "**":
-            pieces.append("(?:[^/]+/)*")
-    return "".join(pieces)
+            regex.append(_name_to_regex(name) + ("" if is_last else "/"))
+        elif is_last:
+            regex.append(".+")
+        elif names[index + 1] != "**":
+            regex.append("(?:[^/]+/)*")
+    return "".join(regex)
 
 
-def _name(pattern: str) -> str:
-    return "".join(_piece(token) for token in _TOKEN.findall(pattern))
+def _name_to_regex(pattern: str) -> str:
+    return "".join(_token_to_regex(token) for token in _TOKEN.findall(pattern))
 
 
-def _piece(token: str) -> str:
+def _token_to_regex(token: str) -> str:
     if token.startswith("*"):
         return "[^/]*"
     if token == "?":
         return "[^/]"
     if token.startswith("[") and len(token) > 1:
         negated = token[1] == "!"
-        inside = re.sub(r"([\\\[\]&~|^])", r"\\\1", token[1 + negated : -1])
-        return f"(?!/)[{'^' if negated else ''}{inside}]"
+        characters = re.sub(r"([\\\[\]&~|^])", r"\\\1", token[1 + negated : -1])
+        return f"(?!/)[{'^' if negated else ''}{characters}]"
     return re.escape(token)

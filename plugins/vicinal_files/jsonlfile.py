@@ -7,38 +7,47 @@ from pathlib import Path
 
 import orjson
 
-from vicinal_files.columns import Row, row_failure
-from vicinal_files.text import MAX_LINE, DamageError, NotUtf8, TooLong, megabytes, read_lines
+from vicinal_files.columns import Row, make_row_failure
+from vicinal_files.decoding import InvalidLine
+from vicinal_files.text import (
+    MAX_LINE_BYTES,
+    OversizedLine,
+    TruncatedFileError,
+    format_megabytes,
+    read_lines,
+)
 
-__all__ = ["jsonl_rows"]
+__all__ = ["read_jsonl_rows"]
 
 
-def jsonl_rows(path: Path) -> Iterator[Row]:
-    """Yield the lines' objects; a row's number is its line's. Blank lines are no rows."""
+def read_jsonl_rows(path: Path, encoding: str | None) -> Iterator[Row]:
+    """Yield the lines' objects; a row's number is that of its line. Blank lines are skipped."""
     number = 0
     try:
-        for number, line in enumerate(read_lines(path), 1):
-            if row := _row(number, line):
+        for number, line in enumerate(read_lines(path, encoding), 1):
+            if row := _parse_row(number, line):
                 yield row
-    except DamageError as error:
-        yield row_failure(number + 1, str(error))
+    except TruncatedFileError as error:
+        yield make_row_failure(number + 1, str(error))
 
 
-def _row(number: int, line: str) -> Row | None:
+def _parse_row(number: int, line: str) -> Row | None:
     try:
         cells = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return _not_json(number, line, error)
+        return _explain_parse_error(number, line, error)
     if type(cells) is dict:
         return number, cells
-    return row_failure(number, f"line {number}, column 1: a JSON {type(cells).__name__}, not an object")
+    return make_row_failure(number, f"line {number}, column 1: a JSON {type(cells).__name__}, not an object")
 
 
-def _not_json(number: int, line: str, error: orjson.JSONDecodeError) -> Row | None:
-    if isinstance(line, NotUtf8):
-        return row_failure(number, f"line {number} is not UTF-8: {line.wrong()}")
-    if isinstance(line, TooLong):
-        return row_failure(number, f"line {number} has {megabytes(line.size)}, the limit is {megabytes(MAX_LINE)}")
+def _explain_parse_error(number: int, line: str, error: orjson.JSONDecodeError) -> Row | None:
+    if isinstance(line, InvalidLine):
+        return make_row_failure(number, f"line {number} is {line.problem}{line.suggestion}")
+    if isinstance(line, OversizedLine):
+        return make_row_failure(
+            number, f"line {number} has {format_megabytes(line.size)}, the limit is {format_megabytes(MAX_LINE_BYTES)}"
+        )
     if not line.strip():
         return None
-    return row_failure(number, f"line {number}, column {error.colno}: not JSON, {error.msg}")
+    return make_row_failure(number, f"line {number}, column {error.colno}: not JSON, {error.msg}")

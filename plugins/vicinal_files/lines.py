@@ -1,4 +1,4 @@
-"""The source ``lines``: the lines of a text file, named by their numbers."""
+"""The source ``lines``: the lines of a text file, whose keys are their numbers."""
 
 from __future__ import annotations
 
@@ -7,42 +7,56 @@ from collections.abc import Iterator
 from vicinal.plugin.params import LocalPath
 from vicinal.plugin.source import Source
 from vicinal.types import Failure, Item
-from vicinal_files.text import MAX_TEXT, DamageError, NotUtf8, TooLong, estimate_lines, megabytes, read_lines
+from vicinal_files.decoding import Encoding, InvalidLine
+from vicinal_files.text import (
+    MAX_TEXT_BYTES,
+    OversizedLine,
+    TruncatedFileError,
+    estimate_lines,
+    format_megabytes,
+    read_lines,
+)
 
 __all__ = ["Lines"]
 
 
 class Lines(Source):
-    """The lines of a UTF-8 text file. The key of a line is its number, from 1.
+    """The lines of a text file. The key of a line is its number, from 1.
 
-    Empty lines are items, too. A line feed ends a line, with or without a carriage return before it.
+    Empty lines are items, too. A line ends with a line feed, with or without a carriage return before it.
     """
 
     class Params(Source.Params):
         path: LocalPath
-        """The text file; one whose name ends in ``.gz`` is unpacked on the way."""
+        """The text file; one whose name ends in ``.gz`` is decompressed while it is read."""
+        encoding: Encoding | None = None
+        """The file's encoding, as ``cp1252`` or ``utf-16-le``; by default that of its byte order mark, else UTF-8."""
 
     def __iter__(self) -> Iterator[Item | Failure]:
         number = 0
         try:
-            for number, line in enumerate(read_lines(self.params.path), 1):
-                if type(line) is str and len(line) <= MAX_TEXT // 4:
+            for number, line in enumerate(read_lines(self.params.path, self.params.encoding), 1):
+                if type(line) is str and len(line) <= MAX_TEXT_BYTES // 4:
                     yield Item(str(number), line.removesuffix("\n").removesuffix("\r"))
                 else:
-                    yield _checked(str(number), line)
-        except DamageError as error:
+                    yield _to_item(str(number), line)
+        except TruncatedFileError as error:
             yield Failure(str(number + 1), "read", str(error))
 
     def count(self) -> int | None:
-        """About how many lines there are; None for a packed file."""
+        """Return about how many lines there are; None for a gzip file."""
         return estimate_lines(self.params.path)
 
 
-def _checked(number: str, line: str) -> Item | Failure:
-    if isinstance(line, NotUtf8):
-        return Failure(number, "read", f"line {number} is not UTF-8: {line.wrong()}")
+def _to_item(number: str, line: str) -> Item | Failure:
+    if isinstance(line, InvalidLine):
+        return Failure(number, "read", f"line {number} is {line.problem}{line.suggestion}")
     content = line.removesuffix("\n").removesuffix("\r")
-    size = line.size if isinstance(line, TooLong) else len(content.encode())
-    if size > MAX_TEXT:
-        return Failure(number, "read", f"line {number} has {megabytes(size)}, the limit is {megabytes(MAX_TEXT)}")
+    size = line.size if isinstance(line, OversizedLine) else len(content.encode())
+    if size > MAX_TEXT_BYTES:
+        return Failure(
+            number,
+            "read",
+            f"line {number} has {format_megabytes(size)}, the limit is {format_megabytes(MAX_TEXT_BYTES)}",
+        )
     return Item(number, content)

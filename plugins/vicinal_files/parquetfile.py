@@ -1,4 +1,4 @@
-"""Rows of a parquet file, a few megabytes at a time, with values that JSON can hold."""
+"""Rows of a parquet file, read a few megabytes at a time, with values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import SourceError
-from vicinal_files.columns import Row, row_failure
-from vicinal_files.text import no_file
+from vicinal_files.columns import Row, make_row_failure
+from vicinal_files.text import missing_file_error
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["count_rows", "json_value", "parquet_rows"]
+__all__ = ["count_rows", "read_parquet_rows", "to_json_value"]
 
 BATCH_BYTES = 4 << 20
 BATCH_ROWS = 4096
 
 
-def parquet_rows(path: Path, choose: Callable[[Sequence[str]], list[str]]) -> Iterator[Row]:
-    """Yield the rows with the columns that ``choose`` picks from the file's.
+def read_parquet_rows(path: Path, choose: Callable[[Sequence[str]], list[str]]) -> Iterator[Row]:
+    """Yield the rows with those of the file's columns that ``choose`` returns.
 
     Raises:
-        SourceError: the file is no parquet file, or ``choose`` does not accept its columns.
+        SourceError: the file is not a parquet file, or ``choose`` rejects its columns.
     """
     import pyarrow
 
     try:
-        file = _open(path)
+        file = _open_parquet(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise _unreadable(path, error) from error
+        raise _to_source_error(path, error) from error
     with file:
         names = choose(file.schema_arrow.names)
         first = 1
         for group in range(file.num_row_groups):
-            yield from _group_rows(file, group, names, first)
+            yield from _read_row_group(file, group, names, first)
             first += file.metadata.row_group(group).num_rows
 
 
 def count_rows(path: Path) -> int | None:
-    """The number of rows, as the file's footer tells; None if it cannot be read."""
+    """Return the number of rows from the file's footer; None if it cannot be read."""
     import pyarrow
 
     try:
-        with _open(path) as file:
+        with _open_parquet(path) as file:
             return int(file.metadata.num_rows)
     except (OSError, pyarrow.ArrowException):
         return None
 
 
-def json_value(value: Any) -> Any:
-    """The value as JSON types: times in ISO 8601, decimals as numbers, NaN as null, bytes as text or else as base64."""
+def to_json_value(value: Any) -> Any:
+    """Convert to JSON types: times to ISO 8601, decimals to numbers, NaN to null, bytes to text or else base64."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, (float, Decimal)):
@@ -66,21 +66,21 @@ def json_value(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, bytes):
-        return _text(value)
+        return _decode_bytes(value)
     if isinstance(value, dict):
-        return {str(key): json_value(inner) for key, inner in value.items()}
+        return {str(key): to_json_value(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [json_value(inner) for inner in value]
+        return [to_json_value(inner) for inner in value]
     if hasattr(value, "tolist"):
-        return json_value(value.tolist())
+        return to_json_value(value.tolist())
     return str(value)
 
 
-class _Unreadable(str):
-    """In place of a value that has no Python or JSON form: why."""
+class _UnreadableValue(str):
+    """Stands in for a value that has no Python or JSON form, and says why."""
 
 
-def _group_rows(file: Any, group: int, names: list[str], first: int) -> Iterator[Row]:
+def _read_row_group(file: Any, group: int, names: list[str], first: int) -> Iterator[Row]:
     import pyarrow
 
     size = file.metadata.row_group(group)
@@ -88,48 +88,50 @@ def _group_rows(file: Any, group: int, names: list[str], first: int) -> Iterator
     batches = file.iter_batches(batch_size=rows, row_groups=[group], columns=names)
     number = first - 1
     try:
-        for number, cells in enumerate(chain.from_iterable(map(_cells, batches)), first):
-            yield _row(number, cells)
+        for number, cells in enumerate(chain.from_iterable(map(_iter_cells, batches)), first):
+            yield _validate_row(number, cells)
     except (OSError, pyarrow.ArrowException) as error:
         last = first + size.num_rows - 1
-        yield row_failure(number + 1, f"this row and all to row {last} cannot be read: {error}")
+        yield make_row_failure(number + 1, f"this row and all to row {last} cannot be read: {error}")
 
 
-def _cells(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any]]:
+def _iter_cells(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any]]:
     names = batch.schema.names
-    for values in zip(*(_values(column) for column in batch.columns), strict=True):
+    for values in zip(*(_to_json_values(column) for column in batch.columns), strict=True):
         yield dict(zip(names, values, strict=True))
 
 
-def _row(number: int, cells: dict[str, Any]) -> Row:
+def _validate_row(number: int, cells: dict[str, Any]) -> Row:
     for name, value in cells.items():
-        if type(value) is _Unreadable:
-            return row_failure(number, f"its column {name!r} cannot be read: {value}")
+        if type(value) is _UnreadableValue:
+            return make_row_failure(number, f"its column {name!r} cannot be read: {value}")
     return number, cells
 
 
-def _values(column: pyarrow.Array) -> list[Any]:
-    """A column's values for JSON; one that cannot be converted costs only its own row."""
+def _to_json_values(column: pyarrow.Array) -> list[Any]:
+    """Convert a column to JSON values; one that cannot be converted fails only its own row."""
     import pyarrow.types as types
 
     kind = column.type
     try:
-        values: list[Any] = _microseconds(column).to_pylist()
-        plain = types.is_string(kind) or types.is_large_string(kind) or types.is_integer(kind) or types.is_boolean(kind)
-        return values if plain else [json_value(value) for value in values]
+        values: list[Any] = _cast_to_microseconds(column).to_pylist()
+        is_json = (
+            types.is_string(kind) or types.is_large_string(kind) or types.is_integer(kind) or types.is_boolean(kind)
+        )
+        return values if is_json else [to_json_value(value) for value in values]
     except (ValueError, OverflowError, LookupError):  # arrow's errors and UnicodeDecodeError are ValueErrors
-        return [_value(value) for value in column]
+        return [_to_json_or_error(value) for value in column]
 
 
-def _value(scalar: Any) -> Any:
+def _to_json_or_error(scalar: Any) -> Any:
     try:
-        return json_value(scalar.as_py())
+        return to_json_value(scalar.as_py())
     except (ValueError, OverflowError, LookupError) as error:
-        return _Unreadable(error)
+        return _UnreadableValue(error)
 
 
-def _microseconds(column: pyarrow.Array) -> pyarrow.Array:
-    """Times in the unit that Python has, and in UTC: nanoseconds would need pandas, time zones a database of them."""
+def _cast_to_microseconds(column: pyarrow.Array) -> pyarrow.Array:
+    """Cast times to Python's unit and UTC, since nanoseconds need pandas and time zones need their database."""
     import pyarrow
 
     kind = column.type
@@ -142,20 +144,20 @@ def _microseconds(column: pyarrow.Array) -> pyarrow.Array:
     return column
 
 
-def _text(value: bytes) -> str:
+def _decode_bytes(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
         return base64.b64encode(value).decode("ascii")
 
 
-def _open(path: Path) -> Any:
+def _open_parquet(path: Path) -> Any:
     from pyarrow.parquet import ParquetFile
 
-    return ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)  # else it holds whole columns of a row group
+    return ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)  # else it buffers whole columns of a row group
 
 
-def _unreadable(path: Path, error: Exception) -> SourceError:
+def _to_source_error(path: Path, error: Exception) -> SourceError:
     if isinstance(error, FileNotFoundError):
-        return no_file(path)
+        return missing_file_error(path)
     return SourceError(f"{path} is not a parquet file: {error}")

@@ -1,4 +1,4 @@
-"""``vicinal peek``: the first items that a config's source yields, before anything is encoded or stored."""
+"""``vicinal peek``: shows the first items that a config's source yields, before anything is encoded or stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["peek"]
 
-WIDTH = 200
+MAX_CHARS = 200
 
 
 @click.command()
@@ -21,61 +21,61 @@ WIDTH = 200
 @click.option("-n", "--limit", default=5, show_default=True, type=click.IntRange(min=1), help="How many items to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per line.")
 def peek(file: Path, limit: int, as_json: bool) -> None:
-    """Show the first items that the source of FILE yields, and what it cannot read among them."""
+    """Show the first items that the source of FILE yields, and the failures among them."""
     from vicinal.config import load_config
     from vicinal.plugin.manager import create_manager
 
     manager = create_manager()
     block = load_config(file, manager).source
     source = manager.sources.build(block.type, block.params)
-    found = _first(source, limit)
-    (_print_json if as_json else _print_table)(found)
+    rows = _take_first(source, limit)
+    (_print_json if as_json else _print_table)(rows)
 
 
-def _first(source: Iterable[Item | Failure], limit: int) -> Iterator[dict[str, Any]]:
-    """The first items and the failures between them, ``limit`` of either at most."""
+def _take_first(source: Iterable[Item | Failure], limit: int) -> Iterator[dict[str, Any]]:
+    """Yield the first items and the failures between them, at most ``limit`` of either, as rows to print."""
     from vicinal.types import Item
 
-    left = {True: limit, False: limit}
-    for found in source:
-        is_item = isinstance(found, Item)
-        left[is_item] -= 1
-        yield _shown(found)
-        if not left[is_item]:
+    remaining = {True: limit, False: limit}
+    for entry in source:
+        is_item = isinstance(entry, Item)
+        remaining[is_item] -= 1
+        yield _to_row(entry)
+        if not remaining[is_item]:
             return
 
 
-def _shown(found: Item | Failure) -> dict[str, Any]:
+def _to_row(entry: Item | Failure) -> dict[str, Any]:
     from vicinal.types import Failure
 
-    if isinstance(found, Failure):
-        return {"key": found.key, "failed": found.stage, "message": found.message}
-    return {"key": found.key, "content": _short(found.content), "uri": found.uri, "metadata": dict(found.metadata)}
+    if isinstance(entry, Failure):
+        return {"key": entry.key, "failed": entry.stage, "message": entry.message}
+    return {"key": entry.key, "content": _shorten(entry.content), "uri": entry.uri, "metadata": dict(entry.metadata)}
 
 
-def _short(content: object) -> str:
+def _shorten(content: object) -> str:
     text = " ".join(str(content).split())
-    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"
 
 
-def _print_json(found: Iterable[dict[str, Any]]) -> None:
+def _print_json(rows: Iterable[dict[str, Any]]) -> None:
     import orjson
 
-    for row in found:
+    for row in rows:
         click.echo(orjson.dumps(row, default=str))
 
 
-def _print_table(found: Iterable[dict[str, Any]]) -> None:
+def _print_table(rows: Iterable[dict[str, Any]]) -> None:
     import orjson
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table("key", "content", "metadata")
-    for row in found:
+    for row in rows:
         if "failed" in row:
             table.add_row(Text(row["key"]), Text(f"cannot {row['failed']}: {row['message']}", style="red"), "")
         else:
-            metadata = _short(orjson.dumps(row["metadata"], default=str).decode())
+            metadata = _shorten(orjson.dumps(row["metadata"], default=str).decode())
             table.add_row(Text(row["key"]), Text(row["content"]), Text(metadata))
     Console().print(table)

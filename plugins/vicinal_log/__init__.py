@@ -1,4 +1,4 @@
-"""Writes what runs and searches do to Python's logging, under the name ``vicinal``: silent until logging is set up."""
+"""Logs runs and searches to Python's logger ``vicinal``; silent until the application configures logging."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vicinal import hookimpl
 from vicinal.types import Failure, IngestReport
 
 logger = logging.getLogger("vicinal")
-logger.addHandler(logging.NullHandler())  # else Python prints warnings on stderr where nobody set logging up
+logger.addHandler(logging.NullHandler())  # else Python prints warnings to stderr where logging is not configured
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""Molecules as a vicinal plugin: Morgan fingerprints by RDKit, compared by Tanimoto."""
+"""The encoder ``morgan``: molecules as Morgan fingerprints by RDKit, compared by Tanimoto similarity."""
 
 from __future__ import annotations
 

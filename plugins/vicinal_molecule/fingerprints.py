@@ -1,9 +1,9 @@
-"""SMILES to Morgan fingerprints, in this process and in others beside it.
+"""Computes Morgan fingerprints from SMILES, in this process and in worker processes.
 
-RDKit's parser keeps the interpreter to itself, also in its reader that has threads of its own, so that nothing else of
-a run goes on meanwhile. A run over many molecules therefore has them parsed by processes of their own, while this one
-reads, compares and writes. Such a process is this very file run as a program: it needs RDKit and nothing of vicinal,
-takes pickled lists of SMILES on its standard input, and ends where that does.
+RDKit's parser holds the GIL, even in its multithreaded reader, and so blocks every other thread of a run. A run over
+many molecules therefore parses them in worker processes, while this one reads, compares and writes. A worker is this
+very file run as a program: it needs RDKit and nothing of vicinal, reads pickled lists of SMILES from its standard
+input, and exits at the end of it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from functools import cached_property
 from itertools import cycle
 from typing import IO, Any
 
-__all__ = ["PARSING", "Fingerprints", "Helpers"]
+__all__ = ["RDKIT_LOG_LOCK", "Fingerprints", "WorkerPool"]
 
-PARSING = threading.Lock()
-"""RDKit's log is one for all threads, so whoever blocks it holds this. It costs no speed: the parser keeps the GIL."""
+RDKIT_LOG_LOCK = threading.Lock()
+"""Held while RDKit's log, which is one for all threads, is blocked. It costs no speed: the parser holds the GIL."""
 
-_MANY = 1_000
-"""SMILES after which helpers pay: they start in about the time of twice as many."""
-_MOST_HELPERS = 3
-"""More of them than cores, or than this, would wait for the process that they work for."""
+_START_AFTER = 1_000
+"""SMILES after which workers pay: they start in the time that about twice as many take to parse."""
+_MAX_WORKERS = 3
+"""More workers than cores, or than this, would wait for the process that they work for."""
 _ENDING_SECONDS = 5.0
 _IDLE_SECONDS = 60.0
-_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Fingerprints:
@@ -41,25 +41,25 @@ class Fingerprints:
     def __init__(self, bits: int, radius: int, chirality: bool) -> None:
         self.options = (bits, radius, chirality)
 
-    def of(self, smiles: Sequence[str]) -> list[bytes | None]:
-        """Of each SMILES; None for one that RDKit refuses, or that has no atoms. Nothing is said on stderr."""
+    def compute(self, smiles: Sequence[str]) -> list[bytes | None]:
+        """Return each SMILES' fingerprint; None where RDKit refuses it or it has no atoms. Writes nothing to stderr."""
         from rdkit import rdBase
 
-        with PARSING, rdBase.BlockLogs():
-            return [*map(self._of, smiles)]
+        with RDKIT_LOG_LOCK, rdBase.BlockLogs():
+            return [*map(self._compute_one, smiles)]
 
-    def _of(self, smiles: str) -> bytes | None:
+    def _compute_one(self, smiles: str) -> bytes | None:
         from rdkit.Chem import MolFromSmiles
         from rdkit.DataStructs import BitVectToBinaryText
 
         try:
             molecule = MolFromSmiles(smiles)
-        except Exception:  # as half a surrogate pair, which is no text in C++
+        except Exception:  # such as a lone surrogate, which has no UTF-8 form for C++
             return None
         if molecule is None or not molecule.GetNumAtoms():
             return None
-        found: bytes = BitVectToBinaryText(self._generator.GetFingerprint(molecule))
-        return found.translate(_MIRRORED)
+        packed: bytes = BitVectToBinaryText(self._generator.GetFingerprint(molecule))
+        return packed.translate(_REVERSED_BITS)
 
     @cached_property
     def _generator(self) -> Any:
@@ -69,55 +69,55 @@ class Fingerprints:
         return GetMorganGenerator(radius=radius, fpSize=bits, includeChirality=chirality)
 
 
-class Helpers:
-    """Processes that compute fingerprints for this one; whatever becomes of them, nothing is lost but speed."""
+class WorkerPool:
+    """Worker processes that compute fingerprints. Where one fails the caller computes them, and only speed is lost."""
 
     def __init__(self, options: tuple[int, int, bool]) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.all = [Helper(options) for _ in range(min(_MOST_HELPERS, cores))]
-        self._turns = cycle(self.all)
+        self.workers = [Worker(options) for _ in range(min(_MAX_WORKERS, cores))]
+        self._round_robin = cycle(self.workers)
         self._lock = threading.Lock()
-        self._met = 0
+        self._seen = 0
 
-    def of(self, smiles: Sequence[str]) -> list[bytes | None] | None:
-        """As of ``Fingerprints``, by the helper whose turn it is; None until many have come and it has started."""
+    def compute(self, smiles: Sequence[str]) -> list[bytes | None] | None:
+        """As ``Fingerprints.compute``, by the next worker; None below ``_START_AFTER`` SMILES and while that starts."""
         with self._lock:
-            self._met += len(smiles)
-            if self._met <= _MANY or not self.all:
+            self._seen += len(smiles)
+            if self._seen <= _START_AFTER or not self.workers:
                 return None
-            helper = next(self._turns)
-        return helper.of(smiles)
+            worker = next(self._round_robin)
+        return worker.compute(smiles)
 
 
-class Helper:
-    """A process, started when it is first asked, and again where it has ended in its work or after idling."""
+class Worker:
+    """A process that starts with the first call, and again after it failed at its work or exited while idle."""
 
     def __init__(self, options: tuple[int, int, bool]) -> None:
         self._command = [sys.executable, "-P", __file__, *map(str, map(int, options))]
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
-        self._useless = not sys.executable
+        self._cannot_start = not sys.executable
 
-    def of(self, smiles: Sequence[str]) -> list[bytes | None] | None:
-        """As of ``Fingerprints``; None while it starts, and where it has ended."""
+    def compute(self, smiles: Sequence[str]) -> list[bytes | None] | None:
+        """As ``Fingerprints.compute``; None while the process starts, and where it has exited."""
         with self._lock:
             try:
                 if not self._is_ready():
                     return None
-                _tell(smiles, self._process.stdin)  # type: ignore[union-attr, arg-type]
-                found: list[bytes | None] = pickle.load(self._process.stdout)  # type: ignore[union-attr, arg-type]
+                _send(smiles, self._process.stdin)  # type: ignore[union-attr, arg-type]
+                computed: list[bytes | None] = pickle.load(self._process.stdout)  # type: ignore[union-attr, arg-type]
             except (OSError, EOFError, pickle.UnpicklingError):
-                self._give_up()
+                self._discard_process()
                 return None
-            return found
+            return computed
 
     def _is_ready(self) -> bool:
-        if self._process is None and not self._useless:
+        if self._process is None and not self._cannot_start:
             self._start()
         if self._process is not None and not self._ready:
-            told: Any = self._process.stdout
-            self._ready = bool(select.select([told], [], [], 0)[0]) and pickle.load(told) is True
+            stdout: Any = self._process.stdout
+            self._ready = bool(select.select([stdout], [], [], 0)[0]) and pickle.load(stdout) is True
         return self._ready
 
     def _start(self) -> None:
@@ -126,18 +126,18 @@ class Helper:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # away from Ctrl-C, which is for this process to act on
+            start_new_session=True,  # so that Ctrl-C reaches only the parent, which stops it
         )
-        self._close = weakref.finalize(self, _end, self._process)
+        self._close = weakref.finalize(self, _stop_process, self._process)
 
-    def _give_up(self) -> None:
-        self._useless = not self._ready  # one that cannot even start is not asked again
+    def _discard_process(self) -> None:
+        self._cannot_start = not self._ready  # one that cannot even start is not started again
         self._process, self._ready = None, False
         self._close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close what it reads from, which ends it."""
+def _stop_process(process: subprocess.Popen[bytes]) -> None:
+    """Close the process's standard input, at whose end it exits."""
     with suppress(OSError):
         process.stdin.close()  # type: ignore[union-attr]
     try:
@@ -148,24 +148,24 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.stdout.close()  # type: ignore[union-attr]
 
 
-def _serve(bits: str, radius: str, chirality: str) -> None:
-    """Answer until there is nothing to read, or nothing came for a while."""
+def _worker_main(bits: str, radius: str, chirality: str) -> None:
+    """Compute fingerprints until standard input ends, or is idle for ``_IDLE_SECONDS``."""
     fingerprints = Fingerprints(int(bits), int(radius), bool(int(chirality)))
-    fingerprints.of(["C"])  # loads all of RDKit that is needed
-    asked, answers = sys.stdin.buffer, sys.stdout.buffer
-    _tell(True, answers)
-    while select.select([asked], [], [], _IDLE_SECONDS)[0]:
+    fingerprints.compute(["C"])  # imports what is needed of RDKit
+    requests, responses = sys.stdin.buffer, sys.stdout.buffer
+    _send(True, responses)
+    while select.select([requests], [], [], _IDLE_SECONDS)[0]:
         try:
-            smiles = pickle.load(asked)
+            smiles = pickle.load(requests)
         except EOFError:
             return
-        _tell(fingerprints.of(smiles), answers)
+        _send(fingerprints.compute(smiles), responses)
 
 
-def _tell(thing: object, file: IO[bytes]) -> None:
-    pickle.dump(thing, file)
+def _send(message: object, file: IO[bytes]) -> None:
+    pickle.dump(message, file)
     file.flush()
 
 
 if __name__ == "__main__":
-    _serve(*sys.argv[1:])
+    _worker_main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Sources ``table`` and ``lines`` on files that a test writes, and what comes out of them, shortened."""
+"""Sources ``table`` and ``lines`` on files that a test writes, and their items and failures in short."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from vicinal_files.table import Table
 MIB = 1 << 20
 
 
-def write(path: Path, data: str | bytes) -> Path:
+def write_file(path: Path, data: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
 
 
-def table(path: Path, data: str | bytes | None = None, **params) -> Table:
+def make_table(path: Path, data: str | bytes | None = None, **params) -> Table:
     if data is not None:
-        write(path, data)
+        write_file(path, data)
     return Table(Table.Params(**{"path": path, "key": "id", "content": "text", **params}))
 
 
-def lines(path: Path, data: str | bytes) -> Lines:
-    return Lines(Lines.Params(path=write(path, data)))
+def make_lines(path: Path, data: str | bytes, **params) -> Lines:
+    return Lines(Lines.Params(path=write_file(path, data), **params))
 
 
-def contents(source) -> dict[str, str]:
-    """Key and content of the items; of the failures, ``!`` and the key."""
+def read_contents(source) -> dict[str, str]:
+    """Return the items' contents by key, and for each failure an empty text under ``!`` and its key."""
     return {f"!{x.key}" if isinstance(x, Failure) else x.key: getattr(x, "content", "") for x in source}
 
 
-def failures(source) -> dict[str, str]:
-    found = [x for x in source if isinstance(x, Failure)]
-    assert {failure.stage for failure in found} <= {"read"}
-    return {failure.key: failure.message for failure in found}
+def read_failures(source) -> dict[str, str]:
+    failures = [entry for entry in source if isinstance(entry, Failure)]
+    assert {failure.stage for failure in failures} <= {"read"}
+    return {failure.key: failure.message for failure in failures}

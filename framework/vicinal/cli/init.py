@@ -1,4 +1,4 @@
-"""``init``: a YAML to start from, guessed from the user's own file or folder."""
+"""``vicinal init``: writes a YAML to start from, guessed from the user's own file or folder."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def init(data: Path, name: str | None, encoder: str | None, into: Path | None, a
     """
     if not data.exists():
         raise VicinalError(f"{data} does not exist", hint="name a file or a folder with your data")
-    name = name or _name(data)
+    name = name or _derive_name(data)
     into = into or Path(f"{name}.yaml")
     if into.exists():
         raise VicinalError(f"{into} exists already", hint="choose another file with --into")
-    source, guessed = _guess(data, into)
+    source, guessed = _guess_source(data, into)
     into.parent.mkdir(parents=True, exist_ok=True)
     into.write_text(_TEMPLATE.format(name=name, source=source, encoder=encoder or guessed), encoding="utf-8")
     if as_json:
@@ -62,35 +62,35 @@ encoder: {{type: {encoder}}}
 """
 
 
-def _name(data: Path) -> str:
+def _derive_name(data: Path) -> str:
     path = data.resolve()
     name = re.sub(r"[^A-Za-z0-9]+", "-", path.name if path.is_dir() else path.name.split(".")[0]).strip("-").lower()
     name = name if name[:1].isalpha() else f"solution-{name}"
     return name[:63].strip("-")
 
 
-def _guess(data: Path, into: Path) -> tuple[str, str]:
-    path = _quoted(_relative(data, into))
+def _guess_source(data: Path, into: Path) -> tuple[str, str]:
+    path = _quote(_path_from_yaml(data, into))
     if data.is_dir():
         return f'{{type: folder, path: {path}, include: ["**/*"]}}', "resnet18"
     try:
-        columns = _columns(data)
+        columns = _read_columns(data)
     except (ValueError, EOFError, csv.Error, zlib.error, gzip.BadGzipFile) as error:
         raise VicinalError(
-            f"cannot tell the columns of {data}: {error}", hint="see whether its name says what it is"
+            f"cannot tell the columns of {data}: {error}", hint="check that its suffix says what it is"
         ) from error
     if not columns:
         return f"{{type: lines, path: {path}}}", "sentence"
     key = next((c for wanted in _KEYS for c in columns if c.lower() == wanted), columns[0])
-    encoder, content = _content(columns, key)
-    return f"{{type: table, path: {path}, key: {_quoted(key)}, content: {_quoted(content)}}}", encoder
+    encoder, content = _choose_content(columns, key)
+    return f"{{type: table, path: {path}, key: {_quote(key)}, content: {_quote(content)}}}", encoder
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _content(columns: Sequence[str], key: str) -> tuple[str, str]:
+def _choose_content(columns: Sequence[str], key: str) -> tuple[str, str]:
     for encoder, wanted in _CONTENTS.items():
         for name in wanted:
             for column in columns:
@@ -100,8 +100,8 @@ def _content(columns: Sequence[str], key: str) -> tuple[str, str]:
     return "sentence", rest[0] if rest else key
 
 
-def _columns(data: Path) -> list[str] | None:
-    """The columns of a table's file, or None for a file of lines."""
+def _read_columns(data: Path) -> list[str] | None:
+    """Return the columns of a table's file, or None for a file of lines."""
     suffixes = [suffix.lower() for suffix in data.suffixes]
     kind = suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:]
     if kind == [".parquet"]:
@@ -118,8 +118,8 @@ def _columns(data: Path) -> list[str] | None:
     return None
 
 
-def _relative(data: Path, into: Path) -> str:
-    """The data's path as the YAML, which may lie elsewhere, has to write it."""
+def _path_from_yaml(data: Path, into: Path) -> str:
+    """Return the data's path relative to the folder of the YAML, or absolute where it is not below that."""
     try:
         return data.resolve().relative_to(into.resolve().parent).as_posix()
     except ValueError:

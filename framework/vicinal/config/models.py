@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -14,11 +15,16 @@ from vicinal.types import Metric
 __all__ = ["Block", "FieldSpec", "IndexConfig", "IngestConfig", "SolutionConfig", "StoresConfig", "parse_field"]
 
 _NAME = r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*"
-_FIELD = re.compile(r"^(?P<type>[a-z0-9]+)(?:\((?P<length>[0-9]+)\))?(?:\s*=\s*(?P<default>.*))?$")
-_FIELD_TEXT = r"^ *(bool|int32|int64|float|double|varchar\([0-9]+\))( *=.*)?$"  # for editors
+_FIELD = re.compile(
+    r"^(?P<type>[a-z0-9]+)(?:\((?P<length>[0-9]+)\))?"
+    r"(?:\s+from\s+(?:\"(?P<quoted>[^\"]+)\"|'(?P<single>[^']+)'|(?P<plain>[^\s\"'=](?:[^=]*[^\s=])?)))?"
+    r"(?:\s*=\s*(?P<default>.*))?$"
+)
+_FIELD_TEXT = r"^ *(bool|int32|int64|float|double|varchar\([0-9]+\))( +from +[^ ].*)?( *=.*)?$"  # for editors
 _FIELD_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _SHARE = r"[0-9]+(\.[0-9]+)?%"
 _LARGEST_FLOAT = 3.4028235e38
+_MAX_DIGITS = 20
 _SCALARS = {"bool", "int32", "int64", "float", "double", "varchar"}
 _RESERVED = {"id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse"}
 
@@ -33,36 +39,40 @@ class Block(BaseModel):
 
 
 class FieldSpec(BaseModel):
-    """A declared scalar column: a Milvus type, a VARCHAR's length in bytes, and what an item without it gets."""
+    """A declared scalar column: its Milvus type, a VARCHAR's length in bytes, and the value of items without one.
+
+    ``metadata_key`` names the metadata that holds its values, where that is not the field's own name.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     type: Literal["bool", "int32", "int64", "float", "double", "varchar"]
     length: int = 0
     default: bool | int | float | str | None = None
+    metadata_key: str = ""
 
     def coerce(self, value: Any) -> bool | int | float | str:
-        """The value as this column holds it, read from a text where it is one (as every cell of a CSV file is).
+        """Convert a metadata value, which may be a text (as every cell of a CSV file is), or return the default.
 
         Raises:
             ValueError: the value is not of this type, or there is none and no default.
         """
-        if value is None or (value == "" and self.type != "varchar"):
+        if value is None or (self.type != "varchar" and isinstance(value, str) and not value.strip()):
             if self.default is None:
                 raise ValueError("has no value, and the field declares no default")
             return self.default
         return self.read(value)
 
     def read(self, value: Any) -> bool | int | float | str:
-        """The value as this column holds it, or a ValueError."""
+        """Convert a value to this column's type, or raise ValueError."""
         if self.type == "varchar":
-            return _text(value, self.length)
+            return _to_varchar(value, self.length)
         if self.type == "bool":
-            return _boolean(value)
-        return _integer(value, self.type) if self.type.startswith("int") else _real(value, self.type)
+            return _to_bool(value)
+        return _to_integer(value, self.type) if self.type.startswith("int") else _to_float(value, self.type)
 
 
-def _text(value: Any, length: int) -> str:
+def _to_varchar(value: Any, length: int) -> str:
     text = value if isinstance(value, str) else str(value)
     size = len(text.encode(errors="replace"))
     if size > length:
@@ -70,62 +80,88 @@ def _text(value: Any, length: int) -> str:
     return text
 
 
-def _boolean(value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if (text := str(value).strip().lower()) not in known:
-        raise ValueError(f"is not true or false: {_short(value)}")
-    return known[text]
+def _to_bool(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in ("true", "yes", "1", "1.0"):
+        return True
+    if text in ("false", "no", "0", "0.0"):
+        return False
+    raise ValueError(f"is not true or false: {_abbreviate(value)}")
 
 
-def _integer(value: Any, type_: str) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        number = None
-    if number is None or isinstance(value, bool) or (isinstance(value, float) and value != number):
-        raise ValueError(f"is no {type_}: {_short(value)}")
-    most = 2 ** (int(type_[3:]) - 1)
-    if not -most <= number < most:
-        raise ValueError(f"is too large for {type_}: {_short(value)}")
+def _to_integer(value: Any, type_: str) -> int:
+    number = _parse_integer(value)
+    if number is None or isinstance(value, bool):
+        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate(value)}")
+    limit = 2 ** (int(type_[3:]) - 1)
+    if not -limit <= number < limit:
+        raise ValueError(f"is too large for {type_}: {_abbreviate(value)}")
     return number
 
 
-def _real(value: Any, type_: str) -> float:
+def _parse_integer(value: Any) -> int | None:
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return _parse_whole_decimal(value) if isinstance(value, str) else None
+    return number if isinstance(value, str) or number == value else None
+
+
+def _parse_whole_decimal(text: str) -> int | None:
+    """Parse ``2020.0``, which pandas writes for integers in a column that has gaps, without rounding by a float."""
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    is_small = number.is_finite() and number.adjusted() < _MAX_DIGITS
+    return int(number) if is_small and number == number.to_integral_value() else None
+
+
+def _to_float(value: Any, type_: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or isinstance(value, bool):
-        raise ValueError(f"is no {type_}: {_short(value)}")
+        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate(value)}")
     if type_ == "float" and abs(number) > _LARGEST_FLOAT:
-        raise ValueError(f"is too large for float: {_short(value)}; use double")
+        raise ValueError(f"is too large for float: {_abbreviate(value)}; use double")
     return number
 
 
-def _short(value: Any) -> str:
+def _with_article(type_: str) -> str:
+    return f"an {type_}" if type_.startswith("int") else f"a {type_}"
+
+
+def _abbreviate(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def parse_field(text: str) -> FieldSpec:
-    """Read a field's declaration: ``varchar(64)``, ``int64``, ``double = 0.0``.
+    """Parse a field's declaration: ``varchar(64)``, ``int64``, ``double = 0.0``, ``int64 from yr = 0``.
 
     Raises:
-        ValueError: the declaration cannot be read.
+        ValueError: the declaration is not valid.
     """
     match = _FIELD.match(text.strip())
     if match is None or match["type"] not in _SCALARS:
-        raise ValueError(f"write one of {', '.join(sorted(_SCALARS))} (varchar with its length, as varchar(64))")
+        raise ValueError(
+            f"write one of {', '.join(sorted(_SCALARS))} (varchar with its length, as varchar(64)),"
+            " then, where needed, `from NAME` of other metadata, then `= DEFAULT`"
+        )
     length = int(match["length"] or 0)
     if (match["type"] == "varchar") != bool(length) or length > 65535:
         raise ValueError("varchar needs a length of 1 to 65535 bytes, as varchar(64); the other types take none")
-    spec = FieldSpec(type=match["type"], length=length)
+    metadata_key = match["quoted"] or match["single"] or match["plain"] or ""
+    spec = FieldSpec(type=match["type"], length=length, metadata_key=metadata_key)
     if match["default"] is None:
         return spec
     try:
         return spec.model_copy(update={"default": spec.read(match["default"].strip().strip("\"'"))})
     except ValueError as error:
-        raise ValueError(f"its default {error}") from None
+        order = "; write `from` before `=`" if " from " in match["default"] else ""
+        raise ValueError(f"its default {error}{order}") from None
 
 
 def _check_field(text: str) -> str:
@@ -217,7 +253,8 @@ class SolutionConfig(Params):
     index: IndexConfig = IndexConfig()
     """The vector index, or just `auto`."""
     fields: dict[FieldName, FieldText] = Field(default_factory=dict)
-    """Metadata that becomes a column, so that a filter can use it: name to type, as `year: int64 = 0`."""
+    """Metadata that becomes a column, so that a filter can use it: name to type, as `year: int64 = 0`; for metadata of
+    another name, `year: int64 from yr = 0`."""
     hybrid: bool = False
     """Search words (BM25) beside vectors and join both by reciprocal rank fusion; for encoders of texts."""
     rerank: Block | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -44,10 +44,11 @@ class Change:
         """The ledger's entry once the item is indexed with this many segments."""
         return Entry(Entry.checksum(self.item.key), self.fingerprint, segments, segments)
 
-    def record(self) -> Record:
-        """What is kept of the item in Redis; a content that is a file is kept as its URI alone."""
+    def record(self, fields: Mapping[str, Any] | None = None) -> Record:
+        """Return what Redis keeps of the item: a file's URI in place of its content, and fields with their types."""
         content = self.item.content if isinstance(self.item.content, str) else None
-        return Record(self.item.key, self.item.uri, content, self.item.metadata)
+        metadata = {**self.item.metadata, **fields} if fields else self.item.metadata
+        return Record(self.item.key, self.item.uri, content, metadata)
 
 
 class SeenIds:
@@ -155,7 +156,7 @@ def _unsound(item: Item) -> str:
 
 
 def extract_fields(item: Item, specs: dict[str, FieldSpec]) -> dict[str, Any]:
-    """The values of the declared fields, read from the item's metadata.
+    """Return the values of the declared fields, converted from the item's metadata.
 
     Raises:
         ItemError: a value is missing or not of its field's type.
@@ -163,7 +164,8 @@ def extract_fields(item: Item, specs: dict[str, FieldSpec]) -> dict[str, Any]:
     values = {}
     for name, spec in specs.items():
         try:
-            values[name] = spec.coerce(item.metadata.get(name))
+            values[name] = spec.coerce(item.metadata.get(spec.metadata_key or name))
         except (TypeError, ValueError) as error:
-            raise ItemError(f"field {name!r} {error}") from error
+            origin = f" (from {spec.metadata_key!r})" if spec.metadata_key else ""
+            raise ItemError(f"field {name!r}{origin} {error}") from error
     return values

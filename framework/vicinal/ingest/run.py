@@ -260,7 +260,7 @@ class IngestRun:
         entries = {item.change.id: item.change.entry(len(item.segments)) for item in batch.items}
         begun = {item.change.id: entries[item.change.id].as_pending(item.change.previous) for item in batch.items}
         self._workers.call_with_retry(
-            self.metadata.begin, {item.change.id: item.change.record() for item in batch.items}, begun
+            self.metadata.begin, {item.change.id: item.change.record(item.fields) for item in batch.items}, begun
         )
         self._workers.call_with_retry(self.vectors.upsert, batch.rows(self.vectors))
         self._workers.call_with_retry(self.vectors.delete, batch.stale_row_ids())

@@ -1,4 +1,5 @@
-"""What encoders share: torch on all cores, model folders and the hub, transformers, FFmpeg, and malloc's settings.
+"""What plugins share: torch on all cores, model folders and the hub, transformers, FFmpeg, malloc's settings, and what
+a text file says of its encoding and its delimiter.
 
 Imports ``vicinal.errors`` alone, and heavy packages only inside functions.
 """

@@ -23,15 +23,15 @@ encoder: {{type: {encoder}}}
 """
 
 
-def csv(path, *lines):
-    path.write_text("\n".join(lines) + "\n")
+def write_lines(*lines):
+    return lambda path: path.write_text("\n".join(lines) + "\n")
 
 
-def parquet(path):
+def write_parquet(path):
     pq.write_table(pa.table({"sku": ["a"], "title": ["b"], "price": [1.0]}), path)
 
 
-def packed(path):
+def write_gzip(path):
     with gzip.open(path, "wt") as file:
         file.write("id,text\n1,one\n")
 
@@ -39,14 +39,14 @@ def packed(path):
 @pytest.mark.parametrize(
     ("data", "write", "source", "encoder"),
     [
-        ("drugs.csv", lambda path: csv(path, "Name,SMILES,use", "a,C,x"), 'key: "Name", content: "SMILES"', "morgan"),
-        ("faq.tsv", lambda path: csv(path, "question\tid", "a\t1"), 'key: "id", content: "question"', "sentence"),
-        ("shop.jsonl", lambda path: csv(path, '{"sku": 1, "body": "x"}'), 'key: "sku", content: "body"', "sentence"),
-        ("shop.parquet", parquet, 'key: "sku", content: "title"', "sentence"),
-        ("shop.csv.gz", packed, 'key: "id", content: "text"', "sentence"),
-        ("odd.csv", lambda path: csv(path, "a,b", "1,2"), 'key: "a", content: "b"', "sentence"),
-        ("one.csv", lambda path: csv(path, "text", "x"), 'key: "text", content: "text"', "sentence"),
-        ("quotes.csv", lambda path: csv(path, '"a ""b""",c\\d', "1,2"), r'key: "a \"b\"", content: "c\\d"', "sentence"),
+        ("drugs.csv", write_lines("Name,SMILES,use", "a,C,x"), 'key: "Name", content: "SMILES"', "morgan"),
+        ("faq.tsv", write_lines("question\tid", "a\t1"), 'key: "id", content: "question"', "sentence"),
+        ("shop.jsonl", write_lines('{"sku": 1, "body": "x"}'), 'key: "sku", content: "body"', "sentence"),
+        ("shop.parquet", write_parquet, 'key: "sku", content: "title"', "sentence"),
+        ("shop.csv.gz", write_gzip, 'key: "id", content: "text"', "sentence"),
+        ("odd.csv", write_lines("a,b", "1,2"), 'key: "a", content: "b"', "sentence"),
+        ("one.csv", write_lines("text", "x"), 'key: "text", content: "text"', "sentence"),
+        ("quotes.csv", write_lines('"a ""b""",c\\d', "1,2"), r'key: "a \"b\"", content: "c\\d"', "sentence"),
     ],
 )  # fmt: skip
 def test_a_table(cli, tmp_path, data, write, source, encoder):

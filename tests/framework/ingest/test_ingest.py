@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
-from vicinal import VicinalError
+from vicinal import Item, VicinalError
 from vicinal.errors import StoreMismatchError, TooManyFailuresError, UnknownItemError
 from vicinal.ingest import changes
 from vicinal.ingest import run as ingest
+from vicinal.ingest.changes import fingerprint
 from vicinal.search import searcher as search
 from vicinal.solution import maintenance, solution
 from vicinal.types import item_id
@@ -206,7 +208,29 @@ def test_fields_are_coerced_or_defaulted_or_fail(workshop):
     assert found("year == 1900") == ["b"]
     assert found("year < 2000 and colour == 'red'") == ["b", "e"]
     assert found("colour != 'red'") == []
-    assert things.search("@a", filter="year == 1900")[0].metadata == {"year": ""}  # metadata stay as they were
+    (hit,) = things.search("@a", filter="year == 1900")
+    assert hit.metadata == {"year": 1900, "colour": "red"}
+
+
+def test_a_field_has_its_type_in_a_hit_and_leaves_the_fingerprint(workshop):
+    given = {"yr": "2020.0", "seen": "yes", "price": "0.50", "code": 7, "start": "1.5"}
+    row = {"key": "a", "text": "text a", **given}
+    (workshop.folder / "items.jsonl").write_bytes(orjson.dumps(row))
+    things = workshop.solution(
+        source="{type: table, path: items.jsonl, key: key, content: text}",
+        extra="fields: {year: int64 from yr, seen: bool, price: double, code: varchar(8),"
+        " starts: float from start, stars: int32 = 3}",
+    )
+    assert things.ingest().new == 1
+    (hit,) = things.search("text a", filter="year == 2020 and seen == true and starts > 1 and stars == 3")
+    assert hit.metadata == {
+        "yr": "2020.0", "year": 2020, "seen": True, "price": 0.5, "code": "7", "start": "1.5", "starts": 1.5, "stars": 3
+    }  # fmt: skip
+    assert {name: type(value) for name, value in hit.metadata.items()} == {
+        "yr": str, "year": int, "seen": bool, "price": float, "code": str, "start": str, "starts": float, "stars": int
+    }  # fmt: skip
+    assert things.ingest().unchanged == 1
+    assert things.metadata.ledger_entries([item_id("a")])[0].fingerprint == fingerprint(Item("a", "text a", "", given))
 
 
 # --- segments

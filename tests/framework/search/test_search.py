@@ -37,14 +37,14 @@ def test_a_search_answers_what_comparing_with_everything_answers(things):
     assert [hit.similarity for hit in result] == pytest.approx(np.sort(near[0])[::-1][:5], abs=1e-5)
     assert [hit.distance for hit in result] == pytest.approx([1 - hit.similarity for hit in result], abs=1e-6)
     first = result[0]
-    assert (first.key, first.uri, first.content, first.metadata) == ("k7", first.uri, "text 7", {"year": "2007"})
+    assert (first.key, first.uri, first.content, first.metadata) == ("k7", first.uri, "text 7", {"year": 2007})
     assert first.segment is None
     assert (first.similarity, first.distance) == (pytest.approx(1, abs=1e-6), pytest.approx(0, abs=1e-6))
     assert list(result.timings_ms) == ["decode", "encode", "search", "metadata", "total"]
     assert all(0 <= value <= result.timings_ms["total"] for value in result.timings_ms.values())
     assert result.to_dict("things")["hits"][0] == {
         "key": "k7", "rank": 1, "distance": first.distance, "similarity": first.similarity, "uri": first.uri,
-        "metadata": {"year": "2007"}, "content": "text 7", "segment": None,
+        "metadata": {"year": 2007}, "content": "text 7", "segment": None,
     }  # fmt: skip
     assert (len(result), result[:2], repr(result).startswith("SearchResult([Hit(key='k7'")) == (
         5,

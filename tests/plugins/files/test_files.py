@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from source_helpers import contents, failures, lines, table, write
+from source_helpers import make_lines, make_table, read_contents, read_failures, write_file
 from vicinal import Item, create_manager, hookimpl
 from vicinal.errors import SourceError
 from vicinal_files import folder as folder_module
 from vicinal_files.folder import Folder
-from vicinal_files.globs import matcher
+from vicinal_files.globs import compile_globs
 from vicinal_files.lines import Lines
 from vicinal_files.peek import peek
 from vicinal_files.table import Table
@@ -68,14 +68,14 @@ class TestGlobs:
         ],
     )
     def test_a_pattern_matches_whole_paths(self, pattern, matching, other):
-        matches = matcher([pattern])
+        matches = compile_globs([pattern])
         assert [path for path in matching + other if matches(path)] == matching
 
     def test_no_pattern_matches_nothing(self):
-        assert not matcher([])("a")
+        assert not compile_globs([])("a")
 
     @pytest.mark.parametrize("pattern", ["", "/", "[z-a]"])
-    def test_what_is_no_glob_is_refused(self, pattern):
+    def test_an_invalid_glob_is_refused(self, pattern):
         with pytest.raises(ValidationError):
             Folder.Params(path="x", include=[pattern])
 
@@ -94,14 +94,14 @@ class TestFolder:
             "a/.x/y",
             "c d/é",
         ):
-            write(tmp_path / "root" / name, name)
+            write_file(tmp_path / "root" / name, name)
         return tmp_path / "root"
 
     def folder(self, path: Path, **params) -> Folder:
         return Folder(Folder.Params(path=path, **params))
 
     def test_files_come_in_the_order_of_their_keys(self, root):
-        keys = list(contents(self.folder(root)))
+        keys = list(read_contents(self.folder(root)))
         assert keys == ["a.txt", "a/1.txt", "a/2.txt", "a/deep/x.jpg", "b.txt", "c d/é"] == sorted(keys)
         assert self.folder(root).count() == 6
 
@@ -125,28 +125,28 @@ class TestFolder:
         assert next(iter(self.folder("root"))).version != before.version
 
     def test_include_and_exclude(self, root):
-        assert list(contents(self.folder(root, include=["**/*.txt"], exclude=["a/2*"]))) == [
+        assert list(read_contents(self.folder(root, include=["**/*.txt"], exclude=["a/2*"]))) == [
             "a.txt",
             "a/1.txt",
             "b.txt",
         ]
-        assert list(contents(self.folder(root, exclude=["a"]))) == ["a.txt", "b.txt", "c d/é"]
+        assert list(read_contents(self.folder(root, exclude=["a"]))) == ["a.txt", "b.txt", "c d/é"]
         assert self.folder(root, include=["*.gif"]).count() == 0
 
-    def test_a_linked_folder_is_read_but_not_in_circles(self, root, tmp_path):
-        write(tmp_path / "elsewhere/z.txt", "")
+    def test_links_to_folders_are_followed_without_cycles(self, root, tmp_path):
+        write_file(tmp_path / "elsewhere/z.txt", "")
         (root / "link").symlink_to(tmp_path / "elsewhere")
         (root / "a/up").symlink_to(root)
         (tmp_path / "elsewhere/self").symlink_to(tmp_path / "elsewhere")
-        keys = list(contents(self.folder(root)))
+        keys = list(read_contents(self.folder(root)))
         assert len(keys) == 7 and "link/z.txt" in keys
 
     def test_what_cannot_be_read_is_a_failure_in_its_place(self, root):
         (root / "a/broken").symlink_to("nowhere")
         (root / "loop").symlink_to("loop")
         os.mkfifo(root / "pipe")
-        write(root / os.fsdecode(b"bad\xff"), "")
-        found = failures(self.folder(root))
+        write_file(root / os.fsdecode(b"bad\xff"), "")
+        found = read_failures(self.folder(root))
         assert list(found) == ["a/broken", "bad\\udcff", "loop", "pipe"]
         assert "No such file" in found["a/broken"]
         assert "not UTF-8" in found["bad\\udcff"]
@@ -164,7 +164,7 @@ class TestFolder:
 
         monkeypatch.setattr(os, "scandir", refuse)
         monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "b.txt" and access(path, mode))
-        found = failures(self.folder(root))
+        found = read_failures(self.folder(root))
         assert list(found) == ["a/deep", "b.txt"]
         assert all("Permission denied" in message for message in found.values())
         assert len(list(self.folder(root))) == 6
@@ -186,13 +186,13 @@ class TestFolder:
         for _ in range(1200):
             deep = deep / "d"
             deep.mkdir()
-        write(deep / "x", "")
+        write_file(deep / "x", "")
         assert len(list(self.folder(tmp_path / "root"))) == 1
         subprocess.run(["rm", "-r", tmp_path / "root"], check=True)
 
 
 def test_no_file_stays_open(tmp_path):
-    for source in (table(tmp_path / "a.csv", "id,text\n1,a\n2,b\n"), lines(tmp_path / "a.txt", "a\nb\n")):
+    for source in (make_table(tmp_path / "a.csv", "id,text\n1,a\n2,b\n"), make_lines(tmp_path / "a.txt", "a\nb\n")):
         iterator = iter(source)
         next(iterator)
         del iterator
@@ -215,9 +215,9 @@ class TestPeek:
         manager = create_manager()
         manager.register(AnyEncoder(), "any")
         monkeypatch.setattr("vicinal.plugin.manager.create_manager", lambda: manager)
-        write(tmp_path / "a.csv", f"id,text,label\n1,[red]CCO\n,CC\n2,{'C' * 500},x\n3,C,y\n")
+        write_file(tmp_path / "a.csv", f"id,text,label\n1,[red]CCO\n,CC\n2,{'C' * 500},x\n3,C,y\n")
         source = "{type: table, path: a.csv, key: id, content: text}"
-        return write(tmp_path / "a.yaml", f"name: peeked\nsource: {source}\nencoder: {{type: any}}\n")
+        return write_file(tmp_path / "a.yaml", f"name: peeked\nsource: {source}\nencoder: {{type: any}}\n")
 
     def test_json_lines(self, config):
         done = CliRunner().invoke(peek, [str(config), "-n", "2", "--json"], catch_exceptions=False)
@@ -233,6 +233,6 @@ class TestPeek:
         assert "[red]CCO" in done.stdout and "cannot read" in done.stdout and '{"label":"y"}' in done.stdout
 
     def test_it_stops_at_the_limit_though_only_failures_come(self, config):
-        write(config.with_name("a.csv"), "id,text\n" + ",x\n" * 50)
+        write_file(config.with_name("a.csv"), "id,text\n" + ",x\n" * 50)
         done = CliRunner().invoke(peek, [str(config), "-n", "3", "--json"], catch_exceptions=False)
         assert len(done.stdout.splitlines()) == 3

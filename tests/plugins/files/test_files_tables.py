@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from source_helpers import MIB, contents, failures, table, write
+from source_helpers import MIB, make_table, read_contents, read_failures, write_file
 from vicinal import Failure, Item
 from vicinal.errors import SourceError
-from vicinal_files.parquetfile import json_value
-from vicinal_files.text import MAX_LINE
+from vicinal_files.parquetfile import to_json_value
+from vicinal_files.text import MAX_LINE_BYTES
 
 
 class TestJsonl:
     def test_values_keep_their_types(self, tmp_path):
         row = {"id": 7, "text": "a", "n": 1.5, "b": True, "none": None, "tags": ["x"], "deep": {"y": 1}}
-        found = list(table(tmp_path / "a.jsonl", json.dumps(row) + "\n\n"))
+        found = list(make_table(tmp_path / "a.jsonl", json.dumps(row) + "\n\n"))
         assert found == [Item("7", "a", "", {key: row[key] for key in ("n", "b", "none", "tags", "deep")})]
-        assert contents(table(tmp_path / "a.ndjson", '{"id": "x", "text": 5}')) == {"x": "5"}
-        assert contents(table(tmp_path / "b.jsonl", '{"id": "x", "text": [1, 2]}')) == {"x": [1, 2]}
+        assert read_contents(make_table(tmp_path / "a.ndjson", '{"id": "x", "text": 5}')) == {"x": "5"}
+        assert read_contents(make_table(tmp_path / "b.jsonl", '{"id": "x", "text": [1, 2]}')) == {"x": [1, 2]}
 
     def test_bad_lines_are_failures_with_line_and_column(self, tmp_path):
         good = '{"id": "%d", "text": "a"}'
-        source = table(
+        source = make_table(
             tmp_path / "a.jsonl",
             "\n".join(
                 [
@@ -40,8 +40,8 @@ class TestJsonl:
                 ]
             ),
         )  # fmt: skip
-        found = failures(source)
-        assert list(contents(source)) == ["1", *(f"!{key}" for key in found), "10"]
+        found = read_failures(source)
+        assert list(read_contents(source)) == ["1", *(f"!{key}" for key in found), "10"]
         assert list(found) == ["row 2", "row 3", "row 4", "row 5", "6", "7", "row 8", "row 9"]
         assert found["row 2"] == "row 2: line 2, column 9: not JSON, trailing comma is not allowed"
         assert found["row 3"] == "row 3: line 3, column 1: a JSON list, not an object"
@@ -49,24 +49,25 @@ class TestJsonl:
 
     def test_not_utf8_too_long_and_empty(self, tmp_path):
         good = b'{"id": "x", "text": "a"}\n'
-        long = b'{"id": "y", "text": "' + b"x" * 2 * MAX_LINE + b'"}\n'
-        source = table(tmp_path / "a.jsonl", good + b'{"id": "\xff"}\n' + long + good)
-        assert failures(source) == {
-            "row 2": "row 2: line 2 is not UTF-8: byte 0xff at position 9",
+        long = b'{"id": "y", "text": "' + b"x" * 2 * MAX_LINE_BYTES + b'"}\n'
+        source = make_table(tmp_path / "a.jsonl", good + b'{"id": "\xff"}\n' + long + good)
+        assert read_failures(source) == {
+            "row 2": "row 2: line 2 is not UTF-8: byte 0xff at position 9"
+            "; the file may be cp1252: set `encoding: cp1252`",
             "row 3": "row 3: line 3 has 32.0 MB, the limit is 16.0 MB",
         }
-        assert list(table(tmp_path / "b.jsonl", "")) == []
-        assert table(tmp_path / "c.jsonl", good * 3).count() == 3
+        assert list(make_table(tmp_path / "b.jsonl", "")) == []
+        assert make_table(tmp_path / "c.jsonl", good * 3).count() == 3
 
-    def test_packed_and_truncated(self, tmp_path):
+    def test_gzip_and_truncated_gzip(self, tmp_path):
         rows = "".join(json.dumps({"id": n, "text": os.urandom(9).hex()}) + "\n" for n in range(9000))
         packed = gzip.compress(rows.encode())
-        assert len(contents(table(tmp_path / "a.jsonl.gz", packed))) == 9000
-        assert "breaks off" in list(table(tmp_path / "b.jsonl.gz", packed[:-2000]))[-1].message
+        assert len(read_contents(make_table(tmp_path / "a.jsonl.gz", packed))) == 9000
+        assert "is truncated" in list(make_table(tmp_path / "b.jsonl.gz", packed[:-2000]))[-1].message
 
 
 class TestParquet:
-    def write(self, path: Path, columns: dict, **options) -> Path:
+    def write_parquet(self, path: Path, columns: dict, **options) -> Path:
         import pyarrow
         from pyarrow import parquet
 
@@ -91,7 +92,7 @@ class TestParquet:
             "kind": pyarrow.array(["cat"]).dictionary_encode(),
             "none": pyarrow.nulls(1),
         }
-        (item,) = table(self.write(tmp_path / "a.parquet", columns))
+        (item,) = make_table(self.write_parquet(tmp_path / "a.parquet", columns))
         assert (item.key, item.content) == ("1", "a")
         assert json.loads(json.dumps(item.metadata)) == {
             "day": "2024-02-29",
@@ -109,14 +110,14 @@ class TestParquet:
 
     def test_other_values_become_json_too(self):
         value = {1: np.float32(0.5), "a": np.arange(2), "t": (timedelta(minutes=1), Decimal("NaN")), "p": Path("x")}
-        assert json_value(value) == {"1": 0.5, "a": [0, 1], "t": [60.0, None], "p": "x"}
+        assert to_json_value(value) == {"1": 0.5, "a": [0, 1], "t": [60.0, None], "p": "x"}
 
     def test_rows_keep_their_order_and_numbers_over_row_groups(self, tmp_path):
         keys = [str(n) if n != 1500 else None for n in range(3000)]
         columns = {"id": keys, "text": ["t"] * 3000, "more": [1] * 3000}
-        source = table(self.write(tmp_path / "a.parquet", columns, row_group_size=1000), metadata=[])
+        source = make_table(self.write_parquet(tmp_path / "a.parquet", columns, row_group_size=1000), metadata=[])
         assert source.count() == 3000
-        assert list(contents(source)) == [key or "!row 1501" for key in keys]
+        assert list(read_contents(source)) == [key or "!row 1501" for key in keys]
         assert next(iter(source)) == Item("0", "t")
 
     def test_a_value_that_cannot_be_read_costs_only_its_row(self, tmp_path):
@@ -124,30 +125,32 @@ class TestParquet:
 
         texts = pyarrow.array([b"a", b"\xff", b"c"], pyarrow.binary()).view(pyarrow.string())
         far = pyarrow.array([0, 0, 10**15], pyarrow.timestamp("s"))
-        source = table(self.write(tmp_path / "a.parquet", {"id": ["1", "2", "3"], "text": texts, "far": far}))
-        found = failures(source)
-        assert list(contents(source)) == ["1", "!row 2", "!row 3"]
+        source = make_table(
+            self.write_parquet(tmp_path / "a.parquet", {"id": ["1", "2", "3"], "text": texts, "far": far})
+        )
+        found = read_failures(source)
+        assert list(read_contents(source)) == ["1", "!row 2", "!row 3"]
         assert "its column 'text' cannot be read" in found["row 2"] and "'far'" in found["row 3"]
 
     def test_what_is_no_parquet_file_is_an_error(self, tmp_path):
-        for path in (write(tmp_path / "a.parquet", "no"), tmp_path / "none.parquet"):
+        for path in (write_file(tmp_path / "a.parquet", "no"), tmp_path / "none.parquet"):
             with pytest.raises(SourceError, match=r"is not a parquet file|does not exist"):
-                list(table(path))
-            assert table(path).count() is None
+                list(make_table(path))
+            assert make_table(path).count() is None
         with pytest.raises(SourceError, match=r"no column 'text' \(did you mean 'txt'\?\)"):
-            list(table(self.write(tmp_path / "b.parquet", {"id": [1], "txt": [2]})))
+            list(make_table(self.write_parquet(tmp_path / "b.parquet", {"id": [1], "txt": [2]})))
 
     def test_a_damaged_row_group_costs_only_its_rows(self, tmp_path):
         columns = {"id": [str(n) for n in range(3000)], "text": [os.urandom(20).hex() for _ in range(3000)]}
-        path = self.write(tmp_path / "a.parquet", columns, row_group_size=1000, compression="zstd")
+        path = self.write_parquet(tmp_path / "a.parquet", columns, row_group_size=1000, compression="zstd")
         from pyarrow import parquet
 
         with parquet.ParquetFile(path) as file:
             chunk = file.metadata.row_group(1).column(1)
             start, size = chunk.dictionary_page_offset or chunk.data_page_offset, chunk.total_compressed_size
         data = path.read_bytes()
-        write(path, data[: start + 50] + bytes(size - 60) + data[start + size - 10 :])
-        found = list(table(path))
+        write_file(path, data[: start + 50] + bytes(size - 60) + data[start + size - 10 :])
+        found = list(make_table(path))
         (failure,) = [item for item in found if isinstance(item, Failure)]
         assert failure.key == "row 1001" and "all to row 2000 cannot be read" in failure.message
         assert len(found) == 2001
@@ -156,17 +159,17 @@ class TestParquet:
         import pyarrow
 
         columns = {"id": [str(n) for n in range(100)], "text": [os.urandom(MIB // 4).hex() for n in range(100)]}
-        path = self.write(tmp_path / "a.parquet", columns, use_dictionary=False, write_batch_size=1)
+        path = self.write_parquet(tmp_path / "a.parquet", columns, use_dictionary=False, write_batch_size=1)
         del columns
         before = pyarrow.total_allocated_bytes()
-        peak = max(pyarrow.total_allocated_bytes() - before for _ in table(path))
+        peak = max(pyarrow.total_allocated_bytes() - before for _ in make_table(path))
         assert peak < 15 * MIB
 
 
 def test_a_table_of_another_kind_is_refused_by_its_parameters(tmp_path):
     for name in ("a.xlsx", "a.parquet.gz", "a", "csv"):
         with pytest.raises(ValidationError, match="a table is a"):
-            table(tmp_path / name)
+            make_table(tmp_path / name)
     for delimiter in ('"', "\n", "", "ab"):
         with pytest.raises(ValidationError):
-            table(tmp_path / "a.csv", delimiter=delimiter)
+            make_table(tmp_path / "a.csv", delimiter=delimiter)

@@ -18,7 +18,7 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
 from vicinal import Item, ItemError, create_manager
 from vicinal.testing import EncoderContract
-from vicinal_molecule.fingerprints import Helper
+from vicinal_molecule.fingerprints import Worker
 from vicinal_molecule.morgan import Morgan
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
@@ -26,12 +26,12 @@ CAFFEINE = "Cn1c(=O)c2c(ncn2C)n(C)c1=O"
 L_ALANINE, D_ALANINE = "C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"
 
 
-def make(**params):
+def make_morgan(**params):
     return Morgan(Morgan.Params(**params))
 
 
-def encode(smiles, **params):
-    encoder = make(**params)
+def encode_smiles(smiles, **params):
+    encoder = make_morgan(**params)
     return encoder.encode([encoder.decode(Item("m", text))[0].sample for text in smiles])
 
 
@@ -62,32 +62,32 @@ class TestFewBits(EncoderContract):
 def test_bits_are_those_of_rdkit(molecules, bits, radius, chirality):
     generator = GetMorganGenerator(radius=radius, fpSize=bits, includeChirality=chirality)
     expected = np.array([list(generator.GetFingerprint(Chem.MolFromSmiles(text))) for text in molecules], np.uint8)
-    packed = encode(molecules, bits=bits, radius=radius, chirality=chirality)
+    packed = encode_smiles(molecules, bits=bits, radius=radius, chirality=chirality)
     assert np.array_equal(np.unpackbits(packed, axis=1), expected)
 
 
 def test_bits_stay_as_an_earlier_rdkit_gave_them():
     """The signature leaves RDKit's version out; if this fails, raise the number in it."""
-    assert np.flatnonzero(np.unpackbits(encode([ASPIRIN])[0])).tolist() == [
+    assert np.flatnonzero(np.unpackbits(encode_smiles([ASPIRIN])[0])).tolist() == [
         *(389, 456, 650, 695, 807, 909, 1017, 1035, 1047, 1057, 1088, 1199),
         *(1380, 1410, 1447, 1468, 1616, 1729, 1750, 1775, 1873, 1917, 1970, 1991),
     ]
 
 
 def test_tanimoto_of_the_bits_is_that_of_rdkit():
-    first, second = np.unpackbits(encode([ASPIRIN, CAFFEINE]), axis=1)
+    first, second = np.unpackbits(encode_smiles([ASPIRIN, CAFFEINE]), axis=1)
     generator = GetMorganGenerator(radius=2, fpSize=2048)
     prints = [generator.GetFingerprint(Chem.MolFromSmiles(text)) for text in (ASPIRIN, CAFFEINE)]
     assert (first & second).sum() / (first | second).sum() == DataStructs.TanimotoSimilarity(*prints)
 
 
 def test_one_molecule_in_two_notations_has_one_fingerprint():
-    first, second = encode([ASPIRIN, "O=C(O)c1ccccc1OC(C)=O"])
+    first, second = encode_smiles([ASPIRIN, "O=C(O)c1ccccc1OC(C)=O"])
     assert np.array_equal(first, second)
 
 
 def test_mirror_images_differ_only_with_chirality():
-    same, apart = encode([L_ALANINE, D_ALANINE]), encode([L_ALANINE, D_ALANINE], chirality=True)
+    same, apart = encode_smiles([L_ALANINE, D_ALANINE]), encode_smiles([L_ALANINE, D_ALANINE], chirality=True)
     assert np.array_equal(*same)
     assert not np.array_equal(*apart)
 
@@ -111,22 +111,22 @@ def test_mirror_images_differ_only_with_chirality():
 )
 def test_a_refusal_says_why(smiles, reason):
     with pytest.raises(ItemError) as caught:
-        make().decode(Item("m", smiles))
+        make_morgan().decode(Item("m", smiles))
     assert str(caught.value) == reason
 
 
 def test_rdkit_writes_nothing_to_stderr_and_keeps_its_log(capfd):
-    make().decode(Item("m", "[HH]"))  # of which RDKit warns
+    make_morgan().decode(Item("m", "[HH]"))  # of which RDKit warns
     for text in ("CO)C", "C(C)(C)(C)(C)C"):
         with pytest.raises(ItemError):
-            make().decode(Item("m", text))
+            make_morgan().decode(Item("m", text))
     assert capfd.readouterr().err == ""
     Chem.MolFromSmiles("CO)C")
     assert "SMILES Parse Error" in capfd.readouterr().err
 
 
 def test_render_draws_the_structure():
-    rendering = make().render(Item("m", ASPIRIN))
+    rendering = make_morgan().render(Item("m", ASPIRIN))
     root = ElementTree.fromstring(rendering.value)
     assert rendering.kind == "svg"
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -136,14 +136,14 @@ def test_render_draws_the_structure():
 
 
 def test_render_shows_what_cannot_be_drawn_as_text():
-    rendering = make().render(Item("m", "not a molecule"))
+    rendering = make_morgan().render(Item("m", "not a molecule"))
     assert (rendering.kind, rendering.value) == ("text", "not a molecule")
 
 
 @pytest.mark.parametrize("wrong", [{"bits": 100}, {"bits": 32}, {"bits": 16_384}, {"radius": -1}])
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        make(**wrong)
+        make_morgan(**wrong)
 
 
 def test_it_is_registered():
@@ -153,87 +153,90 @@ def test_it_is_registered():
 CONTENTS = ["CCO", "#C", "CN", "//", "CCC", "", "C1CC", "CCN |$a;;$|", "N#N", "*", "C\ud800"] * 60
 
 
-def told(answers):
-    """Each answer as the bits or the reason in it."""
-    return [str(answer) if isinstance(answer, ItemError) else answer[0].sample for answer in answers]
+def describe_results(results):
+    """Each result as its fingerprint or its reason."""
+    return [str(result) if isinstance(result, ItemError) else result[0].sample for result in results]
 
 
-def many(encoder):
-    return told(encoder.decode_many([Item(str(number), content) for number, content in enumerate(CONTENTS)]))
+def decode_all(encoder):
+    return describe_results(
+        encoder.decode_many([Item(str(number), content) for number, content in enumerate(CONTENTS)])
+    )
 
 
-def alone():
+def decode_each():
     encoder = Morgan()
-    return told([encoder._decoded(Item("m", content)) for content in CONTENTS])
+    return describe_results([encoder._decoded(Item("m", content)) for content in CONTENTS])
 
 
-def warmed():
-    """An encoder that has met so many that a process beside this one works for it, and that process."""
-    encoder, expected = Morgan(), alone()
-    helper = Helper(encoder._fingerprints.options)
-    encoder._helpers.all, encoder._helpers._turns = [helper], repeat(helper)
+def start_worker():
+    """An encoder whose one worker has started, that worker, and the expected results."""
+    encoder, expected = Morgan(), decode_each()
+    worker = Worker(encoder._fingerprints.options)
+    encoder._workers.workers, encoder._workers._round_robin = [worker], repeat(worker)
     until = time.monotonic() + 60
-    while not helper._ready:
-        assert many(encoder) == expected, "while the process starts"
+    while not worker._ready:
+        assert decode_all(encoder) == expected, "while the process starts"
         assert time.monotonic() < until
-    return encoder, helper, expected
+    return encoder, worker, expected
 
 
-def test_many_are_parsed_as_each_is_alone():
-    assert many(Morgan()) == alone()
-    assert sum(isinstance(each, bytes) for each in alone()) == 6 * 60
+def test_decode_many_equals_decode_of_each():
+    assert decode_all(Morgan()) == decode_each()
+    assert sum(isinstance(each, bytes) for each in decode_each()) == 6 * 60
 
 
-def test_a_process_beside_this_one_parses_as_each_is_alone():
-    encoder, _, expected = warmed()
-    assert many(encoder) == expected
+def test_a_worker_equals_decode_of_each():
+    encoder, _, expected = start_worker()
+    assert decode_all(encoder) == expected
 
 
-def test_without_its_process_it_goes_on_and_has_another():
-    encoder, helper, expected = warmed()
-    first = helper._process
+def test_a_killed_worker_is_replaced():
+    encoder, worker, expected = start_worker()
+    first = worker._process
     first.kill()
     first.wait()
     until = time.monotonic() + 60
-    while not helper._ready or helper._process is first:
-        assert many(encoder) == expected
+    while not worker._ready or worker._process is first:
+        assert decode_all(encoder) == expected
         assert time.monotonic() < until
-    assert many(encoder) == expected
-    assert helper._process.pid != first.pid
+    assert decode_all(encoder) == expected
+    assert worker._process.pid != first.pid
 
 
-def test_a_process_that_cannot_start_is_not_asked_for_again():
-    encoder, helper, expected = warmed()
-    helper._give_up()
-    helper._command = [sys.executable, "-c", "raise SystemExit(1)"]
-    while not helper._useless:
-        assert many(encoder) == expected
-    assert many(encoder) == expected
-    assert helper._process is None
+def test_a_worker_that_cannot_start_is_not_started_again():
+    encoder, worker, expected = start_worker()
+    worker._discard_process()
+    worker._command = [sys.executable, "-c", "raise SystemExit(1)"]
+    while not worker._cannot_start:
+        assert decode_all(encoder) == expected
+    assert decode_all(encoder) == expected
+    assert worker._process is None
 
 
-def test_its_process_ends_with_the_encoder():
-    encoder, helper, _ = warmed()
-    process = helper._process
-    del encoder, helper
+def test_a_worker_exits_when_its_encoder_is_collected():
+    encoder, worker, _ = start_worker()
+    process = worker._process
+    del encoder, worker
     gc.collect()
     assert process.returncode == 0
 
 
-def test_few_need_no_process():
+def test_few_molecules_start_no_worker():
     encoder = Morgan()
-    many(encoder)
-    assert {helper._process for helper in encoder._helpers.all} <= {None}
+    decode_all(encoder)
+    assert {worker._process for worker in encoder._workers.workers} <= {None}
 
 
-def test_its_process_ends_with_this_one():
+def test_a_worker_exits_when_its_parent_is_killed():
     script = (
         "import os; from itertools import repeat; from vicinal import Item; "
-        "from vicinal_molecule.fingerprints import Helper; from vicinal_molecule.morgan import Morgan\n"
+        "from vicinal_molecule.fingerprints import Worker; from vicinal_molecule.morgan import Morgan\n"
         "morgan = Morgan()\n"
-        "morgan._helpers.all = [helper := Helper((2048, 2, False))]; morgan._helpers._turns = repeat(helper)\n"
-        "while not helper._ready: morgan.decode_many([Item('m', 'CCO')] * 500)\n"
-        "print(helper._process.pid, flush=True); os.kill(os.getpid(), 9)"
+        "pool, worker = morgan._workers, Worker((2048, 2, False))\n"
+        "pool.workers, pool._round_robin = [worker], repeat(worker)\n"
+        "while not worker._ready: morgan.decode_many([Item('m', 'CCO')] * 500)\n"
+        "print(worker._process.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     proc, until = Path("/proc", done.stdout.strip()), time.monotonic() + 30
