@@ -17,6 +17,7 @@ from vicinal.config.document import Document, Loc
 from vicinal.config.models import Block, SolutionConfig
 from vicinal.errors import ConfigError, PluginError
 from vicinal.plugin.manager import Manager, Registry
+from vicinal.plugin.params import Params
 
 __all__ = ["check_config", "load_config"]
 
@@ -126,9 +127,7 @@ class _Checker:
         if kind == "missing":
             return "is missing"
         if kind == "extra_forbidden":
-            names = _names(model, loc)
-            near = difflib.get_close_matches(str(loc[-1]), names, n=1)
-            return "unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(names))}")
+            return _unknown_key_message(_innermost_model(model, loc), loc)
         first, *others = [str(detail["msg"]).removeprefix("Value error, ") for detail in details]
         message = " or ".join(
             [first[:1].lower() + first[1:], *(other.removeprefix("Input should be ") for other in others)]
@@ -186,11 +185,20 @@ def _holds_secret(key: str, literal: str) -> bool:
     return bool(re.search(r"://[^/?#]*:[^/?#]+@|[?&](?:password|token)=[^&]", literal))
 
 
-def _names(model: type[BaseModel], loc: Loc) -> list[str]:
-    """The keys that are known at a place: those of the model, or of the model nested in it."""
+def _innermost_model(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
+    """The model that a key belongs to: the given one, or one nested in it."""
     for step in loc[:-1]:
         found = model.model_fields.get(str(step))
         if found is not None and isinstance(found.annotation, type) and issubclass(found.annotation, BaseModel):
             model = found.annotation
-    extra = ["type"] if loc[0] in _BLOCKS and len(loc) == 2 else []
-    return [*model.model_fields, *extra]
+    return model
+
+
+def _unknown_key_message(model: type[BaseModel], loc: Loc) -> str:
+    """What the key is called today, or the key that was probably meant, or all keys that the model has."""
+    key = str(loc[-1])
+    if issubclass(model, Params) and key in model.renamed_keys:
+        return f"renamed to {model.renamed_keys[key]!r}"
+    names = [*model.model_fields, *(["type"] if loc[0] in _BLOCKS and len(loc) == 2 else [])]
+    near = difflib.get_close_matches(key, names, n=1)
+    return "unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(names))}")

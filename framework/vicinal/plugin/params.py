@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -14,6 +15,9 @@ class Params(BaseModel):
     """Parameters of a source, an encoder or a reranker: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {}
+    """Former names of keys, each with the present one, which the error for an old YAML names."""
 
 
 def _beside_the_config(path: Path, info: ValidationInfo) -> Path:

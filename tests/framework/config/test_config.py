@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import encoders
 from minimal_config import GOOD
 from vicinal.config import check_config, load_config
 from vicinal.config.models import FieldSpec, IndexConfig, IngestConfig
@@ -81,6 +82,16 @@ def test_load_config_raises_them_all_at_once(tmp_path, plugins):
     )
     assert str(error.value) == "\n".join([f"{file} has 3 mistakes", *error.value.problems])
     assert error.value.hint == "`vicinal schema` prints what a file may say; editors read it too"
+
+
+def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
+    monkeypatch.setattr(encoders.Hashed.Params, "renamed_keys", {"length": "dimension"})
+    monkeypatch.setattr(IngestConfig, "renamed_keys", {"threads": "workers"})
+    assert problems(GOOD.replace("hashed", "hashed, length: 8") + "ingest: {threads: 2, worker: 2}\n") == [
+        "a.yaml:3:25: encoder.length: renamed to 'dimension'",
+        "a.yaml:4:10: ingest.threads: renamed to 'workers'",
+        "a.yaml:4:22: ingest.worker: unknown key, did you mean 'workers'?",
+    ]
 
 
 @pytest.mark.parametrize(
