@@ -1,4 +1,4 @@
-"""What a solution's YAML may say. These classes are the config, its check and its JSON Schema at once."""
+"""The keys of a solution's YAML. These classes are at once the config, its validation and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ __all__ = ["Block", "FieldSpec", "IndexConfig", "IngestConfig", "SolutionConfig"
 
 _NAME = r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*"
 _FIELD = re.compile(r"^(?P<type>[a-z0-9]+)(?:\((?P<length>[0-9]+)\))?(?:\s*=\s*(?P<default>.*))?$")
-_FIELD_TEXT = r"^ *(bool|int32|int64|float|double|varchar\([0-9]+\))( *=.*)?$"  # for editors
+_FIELD_TEXT = r"^ *(bool|int32|int64|float|double|varchar\([0-9]+\))( *=.*)?$"  # for the JSON Schema
 _FIELD_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _SHARE = r"[0-9]+(\.[0-9]+)?%"
 _LARGEST_FLOAT = 3.4028235e38
-_SCALARS = {"bool", "int32", "int64", "float", "double", "varchar"}
+_WITH_ARTICLE = {"int32": "an int32", "int64": "an int64", "float": "a float", "double": "a double"}
+_SCALARS = {"bool", "varchar", *_WITH_ARTICLE}
 _RESERVED = {"id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse"}
 
 
 class Block(BaseModel):
-    """A plugin's block: the name of the plugin's class under ``type``, and its parameters beside it."""
+    """A block that selects a plugin's class by its registered name, ``type``, and gives its parameters."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -33,7 +34,7 @@ class Block(BaseModel):
 
 
 class FieldSpec(BaseModel):
-    """A declared scalar column: a Milvus type, a VARCHAR's length in bytes, and what an item without it gets."""
+    """A declared scalar column: Milvus type, length in bytes (VARCHAR only), and default of items without a value."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,10 +43,10 @@ class FieldSpec(BaseModel):
     default: bool | int | float | str | None = None
 
     def coerce(self, value: Any) -> bool | int | float | str:
-        """The value as this column holds it, read from a text where it is one (as every cell of a CSV file is).
+        """Convert a value to this column's type, from a text too (as every cell of a CSV file is); None is the default.
 
         Raises:
-            ValueError: the value is not of this type, or there is none and no default.
+            ValueError: the value does not fit the type, or is missing and there is no default.
         """
         if value is None or (value == "" and self.type != "varchar"):
             if self.default is None:
@@ -54,15 +55,19 @@ class FieldSpec(BaseModel):
         return self.read(value)
 
     def read(self, value: Any) -> bool | int | float | str:
-        """The value as this column holds it, or a ValueError."""
+        """Convert a value that is present.
+
+        Raises:
+            ValueError: it does not fit the type.
+        """
         if self.type == "varchar":
-            return _text(value, self.length)
+            return _read_varchar(value, self.length)
         if self.type == "bool":
-            return _boolean(value)
-        return _integer(value, self.type) if self.type.startswith("int") else _real(value, self.type)
+            return _read_bool(value)
+        return _read_integer(value, self.type) if self.type.startswith("int") else _read_real(value, self.type)
 
 
-def _text(value: Any, length: int) -> str:
+def _read_varchar(value: Any, length: int) -> str:
     text = value if isinstance(value, str) else str(value)
     size = len(text.encode(errors="replace"))
     if size > length:
@@ -70,55 +75,55 @@ def _text(value: Any, length: int) -> str:
     return text
 
 
-def _boolean(value: Any) -> bool:
+def _read_bool(value: Any) -> bool:
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if (text := str(value).strip().lower()) not in known:
-        raise ValueError(f"is not true or false: {_short(value)}")
+        raise ValueError(f"is not true or false: {_abbreviate(value)}")
     return known[text]
 
 
-def _integer(value: Any, type_: str) -> int:
+def _read_integer(value: Any, type_: str) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         number = None
     if number is None or isinstance(value, bool) or (isinstance(value, float) and value != number):
-        raise ValueError(f"is no {type_}: {_short(value)}")
+        raise ValueError(f"is not {_WITH_ARTICLE[type_]}: {_abbreviate(value)}")
     most = 2 ** (int(type_[3:]) - 1)
     if not -most <= number < most:
-        raise ValueError(f"is too large for {type_}: {_short(value)}")
+        raise ValueError(f"is too large for {type_}: {_abbreviate(value)}")
     return number
 
 
-def _real(value: Any, type_: str) -> float:
+def _read_real(value: Any, type_: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or isinstance(value, bool):
-        raise ValueError(f"is no {type_}: {_short(value)}")
+        raise ValueError(f"is not {_WITH_ARTICLE[type_]}: {_abbreviate(value)}")
     if type_ == "float" and abs(number) > _LARGEST_FLOAT:
-        raise ValueError(f"is too large for float: {_short(value)}; use double")
+        raise ValueError(f"is too large for float: {_abbreviate(value)}; use double")
     return number
 
 
-def _short(value: Any) -> str:
+def _abbreviate(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def parse_field(text: str) -> FieldSpec:
-    """Read a field's declaration: ``varchar(64)``, ``int64``, ``double = 0.0``.
+    """Parse a field's declaration: ``varchar(64)``, ``int64``, ``double = 0.0``.
 
     Raises:
-        ValueError: the declaration cannot be read.
+        ValueError: the declaration is invalid.
     """
     match = _FIELD.match(text.strip())
     if match is None or match["type"] not in _SCALARS:
-        raise ValueError(f"write one of {', '.join(sorted(_SCALARS))} (varchar with its length, as varchar(64))")
+        raise ValueError(f"must be one of {', '.join(sorted(_SCALARS))} (varchar with its length: varchar(64))")
     length = int(match["length"] or 0)
     if (match["type"] == "varchar") != bool(length) or length > 65535:
-        raise ValueError("varchar needs a length of 1 to 65535 bytes, as varchar(64); the other types take none")
+        raise ValueError("varchar needs a length of 1 to 65535 bytes, such as varchar(64); the other types take none")
     spec = FieldSpec(type=match["type"], length=length)
     if match["default"] is None:
         return spec
@@ -128,7 +133,7 @@ def parse_field(text: str) -> FieldSpec:
         raise ValueError(f"its default {error}") from None
 
 
-def _check_field(text: str) -> str:
+def _check_field_declaration(text: str) -> str:
     parse_field(text)
     return text
 
@@ -139,22 +144,22 @@ def _check_field_name(name: str) -> str:
     return name
 
 
-def _check_budget(value: int | str) -> int | str:
+def _check_max_failures(value: int | str) -> int | str:
     if isinstance(value, str) and not re.fullmatch(_SHARE, value):
-        raise ValueError("write a number of items, or a share of those seen as 1%")
+        raise ValueError("must be a number of items, or a share of those seen such as 1%")
     if isinstance(value, int) and value < 0:
-        raise ValueError("write 0 or more items, or a share of those seen as 1%")
+        raise ValueError("must be 0 or more items, or a share of those seen such as 1%")
     return value
 
 
 def _check_name(name: str) -> str:
     if not re.fullmatch(_NAME, name) or len(name) > 63:
-        raise ValueError("a name is a letter and up to 62 letters and digits, with a single - or _ between them")
+        raise ValueError("must be a letter and up to 62 letters and digits, with a single - or _ between them")
     return name
 
 
 Name = Annotated[str, AfterValidator(_check_name), Field(json_schema_extra={"pattern": f"^{_NAME}$", "maxLength": 63})]
-FieldText = Annotated[str, AfterValidator(_check_field), Field(json_schema_extra={"pattern": _FIELD_TEXT})]
+FieldText = Annotated[str, AfterValidator(_check_field_declaration), Field(json_schema_extra={"pattern": _FIELD_TEXT})]
 FieldName = Annotated[str, AfterValidator(_check_field_name), Field(json_schema_extra={"pattern": f"^{_FIELD_NAME}$"})]
 Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
 Share = Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHARE}$"})]
@@ -167,38 +172,39 @@ IndexType = Literal[
 
 
 class IndexConfig(Params):
-    """The vector index: how Milvus finds near vectors."""
+    """The vector index: how Milvus finds similar vectors."""
 
     type: IndexType = "auto"
-    """The index's name in Milvus: FLAT, IVF_FLAT, IVF_SQ8, HNSW, BIN_IVF_FLAT …; auto picks by engine and size."""
+    """The index's name in Milvus: FLAT, IVF_FLAT, IVF_SQ8, HNSW, BIN_IVF_FLAT …; auto chooses by engine and size."""
     metric: Metric | None = None
-    """How nearness is measured: COSINE, IP, L2 or JACCARD; the encoder's own by default."""
+    """How similarity is measured: COSINE, IP, L2 or JACCARD; default: the encoder's preferred metric."""
     params: dict[str, int | float | str | bool] = Field(default_factory=dict)
-    """Parameters of building it, as nlist, M, efConstruction."""
+    """Build parameters, such as nlist, M, efConstruction."""
     search: dict[str, int | float | str | bool] = Field(default_factory=dict)
-    """Parameters of searching it, as nprobe, ef."""
+    """Search parameters, such as nprobe, ef."""
 
 
 class StoresConfig(Params):
-    """Where vectors and metadata are kept."""
+    """Where vectors and metadata are stored."""
 
     milvus: str = ""
-    """A path ending in .db (an embedded Milvus Lite), or the URI of a server or a cluster. Without it:
+    """A path ending in .db (an embedded Milvus Lite), or the URI of a server or a cluster. Default:
     `${MILVUS_URI:-.vicinal/{name}/milvus.db}`."""
     redis: str = ""
-    """A folder (an embedded Redis that vicinal starts itself), or a redis://, rediss:// or unix:// URL. Without it:
+    """A folder (an embedded Redis, started by vicinal), or a redis://, rediss:// or unix:// URL. Default:
     `${REDIS_URL:-.vicinal/redis}`."""
     token: str | None = None
-    """Milvus' user:password or API key; only as ${NAME} of an environment variable."""
+    """Milvus' user:password or API key; only from an environment variable, as ${NAME}."""
     timeout: Annotated[float, Field(gt=0, le=600)] = 5.0
     """Seconds to wait for a connection."""
 
 
 class IngestConfig(Params):
-    """How a run treats failures and the machine."""
+    """How an ingest run handles failures and uses the machine."""
 
-    max_failures: Annotated[Count | Share, AfterValidator(_check_budget)] | None = None
-    """Stop a run when more items than this fail: a number, or a share as 1%. By default every failure is recorded."""
+    max_failures: Annotated[Count | Share, AfterValidator(_check_max_failures)] | None = None
+    """Stop a run when more items than this fail: a number, or a share such as 1%. Default: no limit; every failure is
+    recorded."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     """Threads that decode items."""
     batch: Annotated[int, Field(ge=1, le=10000)] | None = None
@@ -206,28 +212,28 @@ class IngestConfig(Params):
 
 
 class SolutionConfig(Params):
-    """A solution: what to read, how to encode it, how to index it, and where to keep it."""
+    """A solution: what to read, how to encode it, how to index it, and where to store it."""
 
     name: Name
-    """The solution's name: it names the Milvus collection, the keys in Redis and the folder of embedded stores."""
+    """The solution's name, and that of its Milvus collection, its keys in Redis and the folder of embedded stores."""
     source: Block
     """Where items come from: `type` and its parameters."""
     encoder: Block
-    """What turns items into vectors: `type` and its parameters."""
+    """How items become vectors: `type` and its parameters."""
     index: IndexConfig = IndexConfig()
     """The vector index, or just `auto`."""
     fields: dict[FieldName, FieldText] = Field(default_factory=dict)
-    """Metadata that becomes a column, so that a filter can use it: name to type, as `year: int64 = 0`."""
+    """Metadata stored as columns, for filters: name to type, such as `year: int64 = 0`."""
     hybrid: bool = False
-    """Search words (BM25) beside vectors and join both by reciprocal rank fusion; for encoders of texts."""
+    """Search by full text (BM25) beside vectors, joined by reciprocal rank fusion; for encoders of texts."""
     rerank: Block | None = None
-    """What puts the candidates in a better order: `type` and its parameters."""
+    """How candidates are reordered: `type` and its parameters."""
     stores: StoresConfig = StoresConfig()
-    """Where vectors and metadata are kept."""
+    """Where vectors and metadata are stored."""
     ingest: IngestConfig = IngestConfig()
-    """How a run treats failures and the machine."""
+    """How an ingest run handles failures and uses the machine."""
 
     @property
     def field_specs(self) -> dict[str, FieldSpec]:
-        """The declared fields, read."""
+        """The declared fields, parsed."""
         return {name: parse_field(text) for name, text in self.fields.items()}

@@ -1,4 +1,4 @@
-"""The JSON Schema of a solution's YAML, with the parameters of every installed plugin, for editors and programs."""
+"""The JSON Schema of a solution's YAML, with the parameters of all installed plugins, for editors and programs."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ __all__ = ["json_schema"]
 
 
 def json_schema(manager: Manager) -> dict[str, Any]:
-    """The schema (draft 2020-12) of what ``load_config`` accepts."""
+    """The schema (draft 2020-12) of the YAML that ``load_config`` accepts."""
     schema = SolutionConfig.model_json_schema()
     definitions = schema["$defs"]
     definitions.pop("Block", None)
     properties = schema["properties"]
-    properties["source"] = _choice(manager.sources, definitions) | _described(properties["source"])
-    properties["encoder"] = _choice(manager.encoders, definitions) | _described(properties["encoder"])
-    properties["rerank"] = _choice(manager.rerankers, definitions) | _described(properties["rerank"])
+    properties["source"] = _plugin_union(manager.sources, definitions) | _description_of(properties["source"])
+    properties["encoder"] = _plugin_union(manager.encoders, definitions) | _description_of(properties["encoder"])
+    properties["rerank"] = _plugin_union(manager.rerankers, definitions) | _description_of(properties["rerank"])
     properties["index"] = {
         "anyOf": [{"type": "string"}, {"$ref": "#/$defs/IndexConfig"}],
         "default": "auto",
-    } | _described(properties["index"])
+    } | _description_of(properties["index"])
     properties["fields"]["additionalProperties"] = False
     for key in ("stores", "ingest"):
         properties[key].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _described(property_: dict[str, Any]) -> dict[str, Any]:
+def _description_of(property_: dict[str, Any]) -> dict[str, Any]:
     return {"description": property_["description"]} if "description" in property_ else {}
 
 
-def _choice(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _plugin_union(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     names = []
     for entry in registry:
         name = f"{registry.kind}.{entry.name}"
-        block = _block(registry, entry.name, definitions)
+        block = _params_schema(registry, entry.name, definitions)
         block["title"] = entry.name
         block["description"] = entry.summary
         block["properties"] = {"type": {"const": entry.name}, **block.get("properties", {})}
@@ -48,8 +48,8 @@ def _choice(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, A
     return {"oneOf": names}
 
 
-def _block(registry: Registry[Any], name: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a plugin's parameters; of one that cannot be imported nothing is known, so it may say anything."""
+def _params_schema(registry: Registry[Any], name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a plugin's parameters; that of a plugin that cannot be imported accepts anything."""
     try:
         params = registry.load(name).Params
     except PluginError:

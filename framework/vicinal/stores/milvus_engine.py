@@ -1,4 +1,4 @@
-"""What each Milvus engine can do, read from the engine, and which index suits a collection on it."""
+"""What a Milvus engine can do, by the version that it reports, and which index suits a collection on it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class MilvusEngine:
 
     name: str
     version: tuple[int, ...]
-    disk_index: bool = True
-    """Whether it has DISKANN; the server that PyPI's package ``milvus`` brings would try to build one for ever."""
+    has_disk_index: bool = True
+    """Whether it can build DISKANN. The server in PyPI's package ``milvus`` cannot, and would retry for ever."""
 
     @classmethod
     def parse(cls, text: str) -> MilvusEngine:
-        """From what ``get_server_version`` answers: ``milvus_lite-3.2.2``, ``v2.3.5-lite`` (a server), ``v2.6.4``."""
+        """Parse ``get_server_version``: ``milvus_lite-3.2.2``, ``v2.3.5-lite`` (a server), ``v2.6.4``."""
         lite = text.startswith("milvus_lite")
         version = tuple(int(part) for part in re.findall(r"\d+", text)[:3])
         return cls("Milvus Lite" if lite else "Milvus", version, not text.endswith("-lite"))
@@ -44,27 +44,31 @@ class MilvusEngine:
         return self.name == "Milvus Lite"
 
     @property
-    def binary_vectors(self) -> bool:
+    def has_binary_vectors(self) -> bool:
         return not self.embedded
 
     @property
-    def full_text(self) -> bool:
-        """Whether it indexes words (BM25) and joins several searches."""
+    def has_full_text(self) -> bool:
+        """Whether it has full-text search (BM25) and hybrid search."""
         return self.embedded or self.version >= (2, 5)
 
-    def indexes(self, kind: str) -> set[str]:
-        """The names of vector indexes that it can build for vectors of this kind."""
+    def index_types(self, kind: str) -> set[str]:
+        """The index types that it can build for vectors of this kind."""
         if kind == "binary":
             return _BINARY
         if self.embedded:
             return _LITE
         known = _SERVER | (_SERVER_2_5 if self.version >= (2, 5) else set())
-        return known if self.disk_index else known - {"DISKANN"}
+        return known if self.has_disk_index else known - {"DISKANN"}
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index as Milvus builds it. ``metric`` is the user's; ``engine_metric`` is what the engine is told."""
+    """An index as Milvus builds it.
+
+    ``type`` and ``metric`` are the user's, ``engine_type`` and ``engine_metric`` the engine's; they differ where an
+    engine stores binary vectors as sparse ones.
+    """
 
     type: str
     metric: Metric
@@ -77,12 +81,12 @@ class Index:
         return {"type": self.type, "metric": self.metric, "params": dict(self.params), "search": dict(self.search)}
 
     @property
-    def exact(self) -> bool:
-        """Whether it compares the query with every vector."""
+    def is_exact(self) -> bool:
+        """Whether a search compares the query with every vector."""
         return self.engine_type in ("FLAT", "BIN_FLAT", "SPARSE_INVERTED_INDEX")
 
     def search_params(self, limit: int) -> dict[str, Any]:
-        """The parameters of one search; ``ef`` is never below the number of hits wanted, as HNSW demands."""
+        """The parameters of one search; ``ef`` is at least ``limit``, as HNSW requires."""
         params = dict(self.search)
         if self.engine_type.startswith("HNSW"):
             params["ef"] = max(int(params.get("ef", 64)), limit)
@@ -93,7 +97,7 @@ def choose_index(config: IndexConfig, space: Space, engine: MilvusEngine, rows: 
     """The index to build: the configured one, or for ``auto`` one that suits the engine and the number of rows.
 
     Raises:
-        UnsupportedByEngineError: the engine cannot build the index, or the vectors have no such metric.
+        UnsupportedByEngineError: the engine cannot build the index, or the metric does not fit the vectors.
     """
     metric = config.metric or space.metric
     if (metric == "JACCARD") != (space.kind == "binary"):
@@ -101,16 +105,16 @@ def choose_index(config: IndexConfig, space: Space, engine: MilvusEngine, rows: 
             f"index.metric {metric} does not fit {space.kind} vectors",
             hint="JACCARD is for binary vectors, COSINE, IP and L2 are for float vectors",
         )
-    known = engine.indexes(space.kind)
-    if config.type != "auto" and config.type not in known:
+    supported = engine.index_types(space.kind)
+    if config.type != "auto" and config.type not in supported:
         raise UnsupportedByEngineError(
             f"{engine} cannot build index {config.type!r} for {space.kind} vectors",
-            hint=f"it can build: {', '.join(sorted(known))}; or write index: auto",
+            hint=f"it can build: {', '.join(sorted(supported))}; or write index: auto",
         )
-    auto = _auto(space, rows, engine)
+    auto = _choose_automatically(space, rows, engine)
     name = auto[0] if config.type == "auto" else config.type
     params, search = (auto[1], auto[2]) if config.type == "auto" else ({}, {})
-    if space.kind == "binary" and not engine.binary_vectors:
+    if space.kind == "binary" and not engine.has_binary_vectors:
         return Index(name, metric, "SPARSE_INVERTED_INDEX", "IP")
     return Index(
         name,
@@ -122,15 +126,16 @@ def choose_index(config: IndexConfig, space: Space, engine: MilvusEngine, rows: 
     )
 
 
-def _auto(space: Space, rows: int, engine: MilvusEngine) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Exact while that is quick; then a graph, which has the best recall for its time; then one that saves memory.
+def _choose_automatically(space: Space, rows: int, engine: MilvusEngine) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The type, build and search parameters: exact while that is fast, then a graph, then IVF, which saves memory.
 
-    An embedded engine has a graph of bytes in place of floats: a quarter of the memory, which it shares with its user.
+    A graph has the best recall for its time. On an embedded engine it is one of bytes (HNSW_SQ): a quarter of the
+    memory, which the engine shares with the user's process.
     """
     if space.kind == "binary":
         if rows <= 2_000_000:
             return "BIN_FLAT", {}, {}
-        nlist = _nlist(rows)
+        nlist = _recommended_nlist(rows)
         return "BIN_IVF_FLAT", {"nlist": nlist}, {"nprobe": max(32, nlist // 16)}
     if rows <= 5_000:
         return "FLAT", {}, {}
@@ -138,21 +143,24 @@ def _auto(space: Space, rows: int, engine: MilvusEngine) -> tuple[str, dict[str,
         return "HNSW_SQ", {"M": 16, "efConstruction": 100}, {"ef": 128}
     if rows <= 2_000_000:
         return "HNSW", {"M": 16, "efConstruction": 200}, {"ef": 128}
-    nlist = _nlist(rows)
+    nlist = _recommended_nlist(rows)
     return "IVF_SQ8", {"nlist": nlist}, {"nprobe": max(32, nlist // 32)}
 
 
 def _defaults(name: str, rows: int, dimension: int) -> dict[str, Any]:
-    """Parameters that Milvus insists on where the config gives none."""
+    """Build parameters that Milvus requires, for those that the config leaves out."""
     if name.startswith("HNSW"):
         return {"M": 16, "efConstruction": 200}
-    if name == "IVF_PQ":  # m parts of a vector, which its dimension must be a multiple of; about a byte for 4 floats
-        return {"nlist": _nlist(rows), "m": max(m for m in range(1, max(2, dimension // 4 + 1)) if dimension % m == 0)}
+    if name == "IVF_PQ":  # m must divide the dimension; about one byte for 4 floats
+        return {
+            "nlist": _recommended_nlist(rows),
+            "m": max(m for m in range(1, max(2, dimension // 4 + 1)) if dimension % m == 0),
+        }
     if "IVF" in name or name == "SCANN":
-        return {"nlist": _nlist(rows)}
+        return {"nlist": _recommended_nlist(rows)}
     return {}
 
 
-def _nlist(rows: int) -> int:
-    """Four times the square root of the rows, as the Milvus documentation advises, within what it accepts."""
+def _recommended_nlist(rows: int) -> int:
+    """4 * sqrt(rows), as the Milvus documentation recommends, within the range that it accepts."""
     return min(65536, max(16, 4 * math.isqrt(max(rows, 1))))

@@ -1,4 +1,4 @@
-"""Milvus Lite, the embedded Milvus: the lock of its file, and the memory that it may take."""
+"""Milvus Lite, the embedded Milvus: the lock on its file, and its memory settings."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from vicinal.toolkit.malloc import limit_arenas
 __all__ = ["FLUSH_BYTES", "MilvusLiteLock"]
 
 FLUSH_BYTES = 4 * 1024 * 1024
-"""Of fresh rows, after which Milvus Lite writes them to a segment of their own."""
+"""Of rows in memory; then Milvus Lite flushes them to a segment."""
 
 
 class MilvusLiteLock:
-    """The right of one process to a Milvus Lite file; another process is told who has it."""
+    """An exclusive lock on a Milvus Lite file, which one process may open; its holder's name is in the lock file.
+
+    Raises:
+        StoreBusyError: another process holds it; the message names that process.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        _limit_memory()
+        _limit_milvus_lite_memory()
         self._lock = path.with_name(path.name + ".holder").open("a+")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,18 +43,18 @@ class MilvusLiteLock:
         self._lock.flush()
 
     def close(self) -> None:
-        """Give the file up."""
+        """Release the lock."""
         self._lock.close()
 
 
-def _limit_memory() -> None:
-    """Make Milvus Lite keep its memory near that of its rows, before it is first opened in this process.
+def _limit_milvus_lite_memory() -> None:
+    """Keep Milvus Lite's memory near the size of its rows; call it before Milvus Lite is first opened in this process.
 
-    It flushes fresh rows by way of Python lists, eight times their size, so it should flush them early (its own limit
-    is 128 MiB). And it merges any four files that are alike, holding five copies of their rows meanwhile: 375 MB for
-    60,000 rows of 384 floats. It has no setting for that, so the constant is raised to its own limit of files, as other
-    engines put compaction off during a bulk load. Memory that Arrow has freed goes back to the system at once, and all
-    threads share two arenas of malloc.
+    - It flushes through Python lists, eight times the size of the rows, so it flushes after 4 MiB (its default: 128).
+    - It compacts any four files of similar size, and holds five copies of their rows meanwhile: 375 MB for 60,000 rows
+      of 384 floats. There is no setting, so the constant is raised to Milvus Lite's own limit of files, as other
+      engines postpone compaction during a bulk load.
+    - Arrow returns freed memory to the system at once, and all threads share two malloc arenas.
     """
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
     limit_arenas()

@@ -1,4 +1,4 @@
-"""How this process is named where another one is told that it holds a lock."""
+"""The name of this process in errors that another process gets while this one holds a lock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["describe_process"]
 
 
 def describe_process() -> str:
-    """This process as a person would look for it."""
+    """Process id, host and command of this process, as a person would look for it."""
     try:
         words = Path("/proc/self/cmdline").read_bytes().decode(errors="replace").split("\0")
         command = " ".join([Path(words[0]).name, *(Path(words[1]).name, *words[2:])]) if len(words) > 1 else ""

@@ -91,7 +91,7 @@ def test_several_items_are_removed_or_none(site):
         ({"key": "k", "content": "bad"}, "content: the text says bad"),
         ({"key": "", "content": "x"}, "key: the key is empty"),
         ({"key": "k" * 1025, "content": "x"}, "key: the key has 1025 bytes, at most 1024 fit"),
-        ({"key": "k", "content": "x", "metadata": {"year": "soon"}}, "metadata: field 'year' is no int64: 'soon'"),
+        ({"key": "k", "content": "x", "metadata": {"year": "soon"}}, "metadata: field 'year' is not an int64: 'soon'"),
         ({"key": "k"}, "content: Field required"),
         ({"key": "k", "content": "x", "path": "/etc/passwd"}, "path: Extra inputs are not permitted"),
     ],

@@ -189,7 +189,7 @@ def test_an_item_that_cannot_be_added_leaves_nothing_behind(things):
     for content in ("bad text", "crash text", "spoil text"):
         with pytest.raises(ItemError):
             things.add(Item("k1", content))
-    with pytest.raises(ItemError, match="field 'year' is no int64"):
+    with pytest.raises(ItemError, match="field 'year' is not an int64"):
         things.add(Item("k1", "text", metadata={"year": "soon"}))
     with pytest.raises(ItemError, match="key is empty"):
         things.add(Item("", "text"))
