@@ -6,8 +6,9 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from vicinal.config.indexes import IndexType, check_parameters
 from vicinal.plugin.params import Params
 from vicinal.types import Metric
 
@@ -165,12 +166,6 @@ Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
 Share = Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHARE}$"})]
 
 
-IndexType = Literal[
-    "auto", "AUTOINDEX", "FLAT", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "HNSW", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "SCANN",
-    "DISKANN", "BIN_FLAT", "BIN_IVF_FLAT",
-]  # fmt: skip
-
-
 class IndexConfig(Params):
     """The vector index: how Milvus finds similar vectors."""
 
@@ -178,10 +173,17 @@ class IndexConfig(Params):
     """The index's name in Milvus: FLAT, IVF_FLAT, IVF_SQ8, HNSW, BIN_IVF_FLAT …; auto chooses by engine and size."""
     metric: Metric | None = None
     """How similarity is measured: COSINE, IP, L2 or JACCARD; default: the encoder's preferred metric."""
-    params: dict[str, int | float | str | bool] = Field(default_factory=dict)
-    """Build parameters, such as nlist, M, efConstruction."""
-    search: dict[str, int | float | str | bool] = Field(default_factory=dict)
-    """Search parameters, such as nprobe, ef."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Build parameters, such as nlist, M, efConstruction; see the table of indexes."""
+    search: dict[str, Any] = Field(default_factory=dict)
+    """Search parameters, such as nprobe, ef; see the table of indexes."""
+
+    @field_validator("params", "search")
+    @classmethod
+    def _check_parameters(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "type" not in info.data or not info.field_name:  # the type itself is invalid
+            return values
+        return check_parameters(info.data["type"], info.field_name, values)
 
 
 class StoresConfig(Params):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vicinal.config.indexes import INDEXES, parameters_of
 from vicinal.config.models import SolutionConfig
 from vicinal.errors import PluginError
 from vicinal.plugin.manager import Manager, Registry
@@ -20,14 +21,28 @@ def json_schema(manager: Manager) -> dict[str, Any]:
     properties["source"] = _plugin_union(manager.sources, definitions) | _description_of(properties["source"])
     properties["encoder"] = _plugin_union(manager.encoders, definitions) | _description_of(properties["encoder"])
     properties["rerank"] = _plugin_union(manager.rerankers, definitions) | _description_of(properties["rerank"])
-    properties["index"] = {
-        "anyOf": [{"type": "string"}, {"$ref": "#/$defs/IndexConfig"}],
-        "default": "auto",
-    } | _description_of(properties["index"])
+    properties["index"] = _index_schema(definitions) | _description_of(properties["index"])
     properties["fields"]["additionalProperties"] = False
     for key in ("stores", "ingest"):
         properties[key].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _index_schema(definitions: dict[str, Any]) -> dict[str, Any]:
+    """An index: its type alone, or a block whose parameters are those of its type."""
+    block = definitions["IndexConfig"]
+    block["allOf"] = [_if_type_then_parameters(name, definitions) for name in ("auto", *INDEXES)]
+    return {"anyOf": [block["properties"]["type"], {"$ref": "#/$defs/IndexConfig"}], "default": "auto"}
+
+
+def _if_type_then_parameters(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    properties = {}
+    for key in ("params", "search"):
+        model = parameters_of(name, key)
+        definitions[f"index.{model.__name__}"] = model.model_json_schema()
+        properties[key] = {"$ref": f"#/$defs/index.{model.__name__}"}
+    required = [] if name == "auto" else ["type"]  # a block without a type is one of type auto
+    return {"if": {"properties": {"type": {"const": name}}, "required": required}, "then": {"properties": properties}}
 
 
 def _description_of(property_: dict[str, Any]) -> dict[str, Any]:

@@ -145,9 +145,8 @@ class CollectionManager:
 
     def _differs(self, current: Index, wanted: Index) -> bool:
         """Whether the index must be built anew: another kind, or parameters that the user gave."""
-        given = self._config.index.params
         return (current.engine_type, current.metric) != (wanted.engine_type, wanted.metric) or any(
-            current.params.get(name) != value for name, value in given.items()
+            current.params.get(name) != wanted.params.get(name) for name in self._config.index.params
         )
 
 

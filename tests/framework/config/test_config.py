@@ -29,7 +29,7 @@ def test_minimal_solution(config, tmp_path):
 def test_solution_with_every_key(config):
     found = config(
         MINIMAL_YAML.replace("hashed", "hashed, dimension: 8, salt: x")
-        + "index: {type: IVF_SQ8, metric: L2, params: {nlist: 64, x: 0.5, y: a, z: true}, search: {nprobe: 8}}\n"
+        + "index: {type: IVF_SQ8, metric: L2, params: {nlist: 64}, search: {nprobe: 8}}\n"
         "fields: {label: varchar(64), year: int64 = 0}\n"
         "hybrid: true\n"
         "rerank:\n"
@@ -37,7 +37,7 @@ def test_solution_with_every_key(config):
         "ingest: {max_failures: 1%, workers: 3, batch: 100}\n"
     )
     assert (found.encoder.params.dimension, found.encoder.params.salt) == (8, "x")
-    assert found.index.params == {"nlist": 64, "x": 0.5, "y": "a", "z": True}
+    assert found.index.params == {"nlist": 64}
     assert (found.index.type, found.index.metric, found.index.search) == ("IVF_SQ8", "L2", {"nprobe": 8})
     assert found.field_specs["year"] == FieldSpec(type="int64", default=0)
     assert (found.hybrid, found.rerank, found.stores.timeout) == (True, None, 2.5)
@@ -107,11 +107,7 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
         ("hybrid: no", "a.yaml:4:1: hybrid: input should be a valid boolean, not 'no'"),
         ("index: [HNSW]", 'a.yaml:4:1: index: input should be an object, not ["HNSW"]'),
         ("index: {typ: HNSW}", "a.yaml:4:9: index.typ: unknown key, did you mean 'type'?"),
-        (
-            "index: {params: {M: {a: 1}}}",
-            "a.yaml:4:18: index.params.M: input should be a valid integer or a valid number or a valid string or "
-            'a valid boolean, not {"a":1}',
-        ),
+        ("index: {params: {M: {a: 1}}}", 'a.yaml:4:18: index.params.M: input should be a valid integer, not {"a":1}'),
         ("ingest:", "a.yaml:4:1: ingest: input should be an object, not null"),
         ("ingest: {workers: '4'}", "a.yaml:4:10: ingest.workers: input should be 'auto' or a valid integer, not '4'"),
         (

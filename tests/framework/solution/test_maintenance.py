@@ -186,6 +186,17 @@ def test_another_index_in_the_yaml_is_built_by_the_next_run(lite):
     assert (hit.key, hit.similarity, hit.distance) == ("k7", pytest.approx(1), pytest.approx(-1))
 
 
+def test_parameters_for_auto_that_the_chosen_index_lacks_do_not_build_it_anew(lite, monkeypatch):
+    lite.write(ROWS)
+    things = lite.solution(extra="index: {params: {M: 8}, search: {ef: 300}}")
+    things.ingest()
+    index = things.status()["index"]
+    assert (index["type"], index["params"], index["search"]) == ("FLAT", {}, {})
+    assert things.search(ROWS[7][1], limit=1)[0].key == "k7"
+    monkeypatch.delattr("vicinal.stores.milvus.VectorStore.build_index")
+    assert things.ingest().unchanged == ITEMS
+
+
 def test_an_ivf_index_has_no_more_cells_than_its_rows_can_train(workshop):
     index = "index: {type: IVF_SQ8, metric: L2, params: {nlist: 2048}, search: {nprobe: 1}}"
     rows = [(f"r{number}", f"row {number}", 2000) for number in range(400)]
