@@ -125,12 +125,15 @@ RULES = """\
 FIELDS = """\
 Metadata that becomes a column of the collection, so that `--filter` can use it: the metadata's name, and one of `bool`,
 `int32`, `int64`, `float`, `double` and `varchar(N)`, N being the most bytes that a text may have. An item without a
-value fails, unless a default follows the type: `year: int64 = 0`.
+value fails, unless a default follows the type: `year: int64 = 0`. Where the metadata has another name, or one that a
+field cannot have, name it after `from`, in quotes if it has a quote or `=` in it: `year: int64 from yr = 0`. In a hit's
+metadata a field stands under its own name and with its own type.
 
 ```yaml
 fields:
   title: varchar(200)
   year: int64 = 0
+  starts: double from start
   seen: bool = false
 ```
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -15,13 +16,17 @@ from vicinal.types import Metric
 __all__ = ["Block", "FieldSpec", "IndexConfig", "IngestConfig", "SolutionConfig", "StoresConfig", "parse_field"]
 
 _NAME = r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*"
-_FIELD = re.compile(r"^(?P<type>[a-z0-9]+)(?:\((?P<length>[0-9]+)\))?(?:\s*=\s*(?P<default>.*))?$")
-_FIELD_TEXT = r"^ *(bool|int32|int64|float|double|varchar\([0-9]+\))( *=.*)?$"  # for the JSON Schema
+_FIELD = re.compile(
+    r"^(?P<type>[a-z0-9]+)(?:\((?P<length>[0-9]+)\))?"
+    r"(?:\s+from\s+(?:\"(?P<quoted>[^\"]+)\"|'(?P<single>[^']+)'|(?P<plain>[^\s\"'=](?:[^=]*[^\s=])?)))?"
+    r"(?:\s*=\s*(?P<default>.*))?$"
+)
+_FIELD_TEXT = r"^ *(bool|int32|int64|float|double|varchar\([0-9]+\))( +from +[^ ].*)?( *=.*)?$"  # for editors
 _FIELD_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _SHARE = r"[0-9]+(\.[0-9]+)?%"
 _LARGEST_FLOAT = 3.4028235e38
-_WITH_ARTICLE = {"int32": "an int32", "int64": "an int64", "float": "a float", "double": "a double"}
-_SCALARS = {"bool", "varchar", *_WITH_ARTICLE}
+_MAX_DIGITS = 20
+_SCALARS = {"bool", "int32", "int64", "float", "double", "varchar"}
 _RESERVED = {"id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse"}
 
 
@@ -35,40 +40,40 @@ class Block(BaseModel):
 
 
 class FieldSpec(BaseModel):
-    """A declared scalar column: Milvus type, length in bytes (VARCHAR only), and default of items without a value."""
+    """A declared scalar column: its Milvus type, a VARCHAR's length in bytes, and the value of items without one.
+
+    ``metadata_key`` names the metadata that holds its values, where that is not the field's own name.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     type: Literal["bool", "int32", "int64", "float", "double", "varchar"]
     length: int = 0
     default: bool | int | float | str | None = None
+    metadata_key: str = ""
 
     def coerce(self, value: Any) -> bool | int | float | str:
-        """Convert a value to this column's type, from a text too (as every cell of a CSV file is); None is the default.
+        """Convert a metadata value, which may be a text (as every cell of a CSV file is), or return the default.
 
         Raises:
-            ValueError: the value does not fit the type, or is missing and there is no default.
+            ValueError: the value is not of this type, or there is none and no default.
         """
-        if value is None or (value == "" and self.type != "varchar"):
+        if value is None or (self.type != "varchar" and isinstance(value, str) and not value.strip()):
             if self.default is None:
                 raise ValueError("has no value, and the field declares no default")
             return self.default
         return self.read(value)
 
     def read(self, value: Any) -> bool | int | float | str:
-        """Convert a value that is present.
-
-        Raises:
-            ValueError: it does not fit the type.
-        """
+        """Convert a value to this column's type, or raise ValueError."""
         if self.type == "varchar":
-            return _read_varchar(value, self.length)
+            return _to_varchar(value, self.length)
         if self.type == "bool":
-            return _read_bool(value)
-        return _read_integer(value, self.type) if self.type.startswith("int") else _read_real(value, self.type)
+            return _to_bool(value)
+        return _to_integer(value, self.type) if self.type.startswith("int") else _to_float(value, self.type)
 
 
-def _read_varchar(value: Any, length: int) -> str:
+def _to_varchar(value: Any, length: int) -> str:
     text = value if isinstance(value, str) else str(value)
     size = len(text.encode(errors="replace"))
     if size > length:
@@ -76,36 +81,57 @@ def _read_varchar(value: Any, length: int) -> str:
     return text
 
 
-def _read_bool(value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if (text := str(value).strip().lower()) not in known:
-        raise ValueError(f"is not true or false: {_abbreviate(value)}")
-    return known[text]
+def _to_bool(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in ("true", "yes", "1", "1.0"):
+        return True
+    if text in ("false", "no", "0", "0.0"):
+        return False
+    raise ValueError(f"is not true or false: {_abbreviate(value)}")
 
 
-def _read_integer(value: Any, type_: str) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        number = None
-    if number is None or isinstance(value, bool) or (isinstance(value, float) and value != number):
-        raise ValueError(f"is not {_WITH_ARTICLE[type_]}: {_abbreviate(value)}")
-    most = 2 ** (int(type_[3:]) - 1)
-    if not -most <= number < most:
+def _to_integer(value: Any, type_: str) -> int:
+    number = _parse_integer(value)
+    if number is None or isinstance(value, bool):
+        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate(value)}")
+    limit = 2 ** (int(type_[3:]) - 1)
+    if not -limit <= number < limit:
         raise ValueError(f"is too large for {type_}: {_abbreviate(value)}")
     return number
 
 
-def _read_real(value: Any, type_: str) -> float:
+def _parse_integer(value: Any) -> int | None:
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return _parse_whole_decimal(value) if isinstance(value, str) else None
+    return number if isinstance(value, str) or number == value else None
+
+
+def _parse_whole_decimal(text: str) -> int | None:
+    """Parse ``2020.0``, which pandas writes for integers in a column that has gaps, without rounding by a float."""
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    is_small = number.is_finite() and number.adjusted() < _MAX_DIGITS
+    return int(number) if is_small and number == number.to_integral_value() else None
+
+
+def _to_float(value: Any, type_: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or isinstance(value, bool):
-        raise ValueError(f"is not {_WITH_ARTICLE[type_]}: {_abbreviate(value)}")
+        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate(value)}")
     if type_ == "float" and abs(number) > _LARGEST_FLOAT:
         raise ValueError(f"is too large for float: {_abbreviate(value)}; use double")
     return number
+
+
+def _with_article(type_: str) -> str:
+    return f"an {type_}" if type_.startswith("int") else f"a {type_}"
 
 
 def _abbreviate(value: Any) -> str:
@@ -114,27 +140,32 @@ def _abbreviate(value: Any) -> str:
 
 
 def parse_field(text: str) -> FieldSpec:
-    """Parse a field's declaration: ``varchar(64)``, ``int64``, ``double = 0.0``.
+    """Parse a field's declaration: ``varchar(64)``, ``int64``, ``double = 0.0``, ``int64 from yr = 0``.
 
     Raises:
-        ValueError: the declaration is invalid.
+        ValueError: the declaration is not valid.
     """
     match = _FIELD.match(text.strip())
     if match is None or match["type"] not in _SCALARS:
-        raise ValueError(f"must be one of {', '.join(sorted(_SCALARS))} (varchar with its length: varchar(64))")
+        raise ValueError(
+            f"write one of {', '.join(sorted(_SCALARS))} (varchar with its length, as varchar(64)),"
+            " then, where needed, `from NAME` of other metadata, then `= DEFAULT`"
+        )
     length = int(match["length"] or 0)
     if (match["type"] == "varchar") != bool(length) or length > 65535:
-        raise ValueError("varchar needs a length of 1 to 65535 bytes, such as varchar(64); the other types take none")
-    spec = FieldSpec(type=match["type"], length=length)
+        raise ValueError("varchar needs a length of 1 to 65535 bytes, as varchar(64); the other types take none")
+    metadata_key = match["quoted"] or match["single"] or match["plain"] or ""
+    spec = FieldSpec(type=match["type"], length=length, metadata_key=metadata_key)
     if match["default"] is None:
         return spec
     try:
         return spec.model_copy(update={"default": spec.read(match["default"].strip().strip("\"'"))})
     except ValueError as error:
-        raise ValueError(f"its default {error}") from None
+        order = "; write `from` before `=`" if " from " in match["default"] else ""
+        raise ValueError(f"its default {error}{order}") from None
 
 
-def _check_field_declaration(text: str) -> str:
+def _check_field(text: str) -> str:
     parse_field(text)
     return text
 
@@ -160,7 +191,7 @@ def _check_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name), Field(json_schema_extra={"pattern": f"^{_NAME}$", "maxLength": 63})]
-FieldText = Annotated[str, AfterValidator(_check_field_declaration), Field(json_schema_extra={"pattern": _FIELD_TEXT})]
+FieldText = Annotated[str, AfterValidator(_check_field), Field(json_schema_extra={"pattern": _FIELD_TEXT})]
 FieldName = Annotated[str, AfterValidator(_check_field_name), Field(json_schema_extra={"pattern": f"^{_FIELD_NAME}$"})]
 Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
 Share = Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHARE}$"})]
@@ -225,7 +256,8 @@ class SolutionConfig(Params):
     index: IndexConfig = IndexConfig()
     """The vector index, or just `auto`."""
     fields: dict[FieldName, FieldText] = Field(default_factory=dict)
-    """Metadata stored as columns, for filters: name to type, such as `year: int64 = 0`."""
+    """Metadata that becomes a column, so that a filter can use it: name to type, as `year: int64 = 0`; for metadata of
+    another name, `year: int64 from yr = 0`."""
     hybrid: bool = False
     """Search by full text (BM25) beside vectors, joined by reciprocal rank fusion; for encoders of texts."""
     rerank: Block | None = None

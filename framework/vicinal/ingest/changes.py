@@ -155,7 +155,7 @@ def _unsound(item: Item) -> str:
 
 
 def extract_fields(item: Item, specs: dict[str, FieldSpec]) -> dict[str, Any]:
-    """The values of the declared fields, read from the item's metadata.
+    """Return the values of the declared fields, converted from the item's metadata.
 
     Raises:
         ItemError: a value is missing or not of its field's type.
@@ -163,7 +163,8 @@ def extract_fields(item: Item, specs: dict[str, FieldSpec]) -> dict[str, Any]:
     values = {}
     for name, spec in specs.items():
         try:
-            values[name] = spec.coerce(item.metadata.get(name))
+            values[name] = spec.coerce(item.metadata.get(spec.metadata_key or name))
         except (TypeError, ValueError) as error:
-            raise ItemError(f"field {name!r} {error}") from error
+            origin = f" (from {spec.metadata_key!r})" if spec.metadata_key else ""
+            raise ItemError(f"field {name!r}{origin} {error}") from error
     return values

@@ -65,14 +65,25 @@ def test_max_failures_that_is_neither_is_rejected(problems, text, message):
         ("bool = false", FieldSpec(type="bool", default=False)),
         ("varchar(8) = none yet", FieldSpec(type="varchar", length=8, default="none yet")),
         ("varchar(8) = ''", FieldSpec(type="varchar", length=8, default="")),
+        ("int64 from yr", FieldSpec(type="int64", metadata_key="yr")),
+        ("int64  from  yr =  7", FieldSpec(type="int64", metadata_key="yr", default=7)),
+        ("int64 from yr=7", FieldSpec(type="int64", metadata_key="yr", default=7)),
+        ("varchar(8) from publication year", FieldSpec(type="varchar", length=8, metadata_key="publication year")),
+        ("varchar(8) from from = from x", FieldSpec(type="varchar", length=8, metadata_key="from", default="from x")),
+        ("double from 'a = b' = 1", FieldSpec(type="double", metadata_key="a = b", default=1.0)),
+        ('double from " a\'s"', FieldSpec(type="double", metadata_key=" a's")),
+        ("varchar(8) = x from y", FieldSpec(type="varchar", length=8, default="x from y")),
     ],
 )
 def test_field_declaration_is_parsed(text, spec):
     assert parse_field(text) == spec
 
 
-TYPES = "must be one of bool, double, float, int32, int64, varchar (varchar with its length: varchar(64))"
-LENGTH = "varchar needs a length of 1 to 65535 bytes, such as varchar(64); the other types take none"
+TYPES = (
+    "write one of bool, double, float, int32, int64, varchar (varchar with its length, as varchar(64)),"
+    " then, where needed, `from NAME` of other metadata, then `= DEFAULT`"
+)
+LENGTH = "varchar needs a length of 1 to 65535 bytes, as varchar(64); the other types take none"
 NAMES = (
     "a field's name is letters, digits and _, and none of "
     "end, id, item, ones, segment, start, text, text_sparse, vector"
@@ -86,6 +97,11 @@ NAMES = (
         ("a: VARCHAR(64)", TYPES),
         ("a: varchar(-1)", TYPES),
         ("a: ''", TYPES),
+        ("a: int64 from", TYPES),
+        ("a: int64 from = 1", TYPES),
+        ("a: int64 from 'yr", TYPES),
+        ("a: int64from yr", TYPES),
+        ("a: int64 = 0 from yr", "its default is not an int64: '0 from yr'; write `from` before `=`"),
         ("a: varchar", LENGTH),
         ("a: varchar(0)", LENGTH),
         ("a: varchar(65536)", LENGTH),
@@ -115,6 +131,16 @@ def test_invalid_field_declaration_is_located(problems, field, message):
         ("int64", "12", 12),
         ("int64", " 12 ", 12),
         ("int64", 12.0, 12),
+        ("int64", "2020.0", 2020),
+        ("int64", " 2020.00 ", 2020),
+        ("int64", "-1.0", -1),
+        ("int64", "2.02e3", 2020),
+        ("int64", "9007199254740993.0", 9007199254740993),
+        ("int64", "9223372036854775807.0", 2**63 - 1),
+        ("int32", "7.0", 7),
+        ("int64 = 7", "  ", 7),
+        ("bool", "1.0", True),
+        ("bool", 0.0, False),
         ("int64", -(2**63), -(2**63)),
         ("int32", "-2147483648", -(2**31)),
         ("double", "1e-3", 0.001),
@@ -148,6 +174,14 @@ def test_value_is_converted_to_its_column(declared, value, kept):
         ("varchar(4)", None, "has no value, and the field declares no default"),
         ("int64", "twelve", "is not an int64: 'twelve'"),
         ("int64", 12.5, "is not an int64: 12.5"),
+        ("int64", "2020.5", "is not an int64: '2020.5'"),
+        ("int64", "9007199254740993.5", "is not an int64: '9007199254740993.5'"),
+        ("int64", "2,020", "is not an int64: '2,020'"),
+        ("int64", "inf", "is not an int64: 'inf'"),
+        ("int64", "nan", "is not an int64: 'nan'"),
+        ("int64", "1e999999999", "is not an int64: '1e999999999'"),
+        ("int64", "9223372036854775808.0", "is too large for int64: '9223372036854775808.0'"),
+        ("int32", "2147483648.0", "is too large for int32: '2147483648.0'"),
         ("int64", True, "is not an int64: True"),
         ("int64", math.inf, "is not an int64: inf"),
         ("int64", [1], "is not an int64: [1]"),

@@ -160,6 +160,19 @@ def test_fields_are_read_from_metadata_as_their_types_say():
     assert values({"m": "", "t": ""}, **defaults) == {"m": 7, "t": ""}
 
 
+def test_a_field_reads_metadata_of_another_name():
+    types = {"year": "int64 from yr", "starts": "double from start", "note": "varchar(9) from text = none"}
+    assert values({"yr": "2023.0", "start": "0.5", "year": "x"}, **types) == {
+        "year": 2023,
+        "starts": 0.5,
+        "note": "none",
+    }
+    with pytest.raises(
+        ItemError, match=r"^field 'year' \(from 'yr'\) has no value, and the field declares no default$"
+    ):
+        values({"year": 1}, year="int64 from yr")
+
+
 @pytest.mark.parametrize(
     ("type", "value"),
     [
