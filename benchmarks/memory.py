@@ -89,7 +89,7 @@ def child(path: Path, encoder: str) -> None:
         made.encoder.encode(samples)
         steps["model"] = status("VmRSS")
         store = made.vectors
-        flush, load = store.flush, store.load
+        flush, load = store.flush, store.load_collection
 
         def flushed() -> None:
             steps.update({"written": status("VmRSS"), "peak so far": status("VmHWM")})
@@ -100,7 +100,7 @@ def child(path: Path, encoder: str) -> None:
             load(**given)
             steps["indexed, loaded"] = status("VmRSS")
 
-        store.flush, store.load = flushed, loaded
+        store.flush, store.load_collection = flushed, loaded
         report = made.ingest()
         made.search(common.texts(1)[0])
     assert report.failed == 0 and report.rows == report.new, report

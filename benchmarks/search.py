@@ -103,12 +103,12 @@ class Plain:
         self.client: Any = made.vectors._client
         self.redis = made.metadata
         index = Index(**made.metadata.state()["index"])
-        self.wanted = max(32, 4 * LIMIT) if made.vectors.sparse_bits else LIMIT
+        self.wanted = max(32, 4 * LIMIT) if made.vectors.uses_sparse_bits else LIMIT
         self.given = {
             "collection_name": made.vectors.alias,
             "anns_field": "vector",
             "limit": self.wanted,
-            "output_fields": made.vectors._layout.output_fields,
+            "output_fields": made.vectors._row_format.output_fields,
             "search_params": index.search_params(self.wanted),
         }
 
@@ -157,7 +157,7 @@ def _interleaved(
     for number, query in enumerate(queries):
         first, second = (through_vicinal, without) if number % 2 else (without, through_vicinal)
         found = {first.__name__: first(query), second.__name__: second(query)}
-        assert made.vectors.sparse_bits or set(found["through_vicinal"]) == set(found["without"]), query
+        assert made.vectors.uses_sparse_bits or set(found["through_vicinal"]) == set(found["without"]), query
     return mine, plain
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from vicinal.cli.app import app
+from vicinal.config.indexes import INDEXES, IndexDescription
 from vicinal.config.schema import json_schema
 from vicinal.plugin.manager import Manager, Registry, create_manager
 
@@ -144,6 +145,7 @@ def config_page(manager: Manager, schema: dict[str, Any]) -> str:
     text += f"\n## Keys\n\n{_keys(schema)}\n## fields\n\n{FIELDS}"
     for key, name in (("index", "IndexConfig"), ("stores", "StoresConfig"), ("ingest", "IngestConfig")):
         text += f"\n## {key}\n\n{definitions[name]['description']}\n\n" + _keys(definitions[name])
+        text += _index_tables(definitions) if key == "index" else ""
     for title, registry in (
         ("Sources", manager.sources),
         ("Encoders", manager.encoders),
@@ -151,6 +153,39 @@ def config_page(manager: Manager, schema: dict[str, Any]) -> str:
     ):
         text += f"\n## {title}\n" + "".join(_plugged(registry, definitions))
     return text + "\n## Plugins\n\n" + _plugin_table(manager)
+
+
+INDEX = """
+`auto` is exact (FLAT) for up to 5,000 rows; beyond, HNSW_SQ on Milvus Lite, and on a server HNSW, from 2,000,000 rows
+IVF_SQ8. For binary vectors it is exact (BIN_FLAT), from 2,000,000 rows BIN_IVF_FLAT. Its `params` and `search` may be
+those of any of these. A parameter that an index does not have and a value out of its range are mistakes; what Milvus
+requires and the file leaves out is filled in.
+
+"""
+
+
+def _index_tables(definitions: Mapping[str, Any]) -> str:
+    """The indexes, and the parameters of all of them."""
+    rows = [
+        (f"`{index.name}`", index.summary, index.vectors, _engines(index), _names(index.build), _names(index.search))
+        for index in INDEXES.values()
+    ]
+    text = INDEX + _table(("index", "what it is", "vectors", "engines", "`params`", "`search`"), rows) + "\n"
+    parameters: dict[str, tuple[str, ...]] = {}
+    for index in INDEXES.values():
+        for model in (index.build, index.search):
+            for name, value in definitions[f"index.{model.__name__}"].get("properties", {}).items():
+                parameters.setdefault(name, (f"`{name}`", _kind(value), value["description"]))
+    return text + _table(("parameter", "type", "what it says"), parameters.values())
+
+
+def _engines(index: IndexDescription) -> str:
+    server = f"Milvus {'.'.join(map(str, index.since))} and later" + (", disk index enabled" * index.needs_disk)
+    return ", ".join([*["Milvus Lite"] * index.in_lite, server])
+
+
+def _names(model: type[Any]) -> str:
+    return ", ".join(f"`{name}`" for name in model.model_fields)
 
 
 def _plugged(registry: Registry[Any], definitions: Mapping[str, Any]) -> Iterator[str]:
@@ -217,6 +252,7 @@ def _range(value: Mapping[str, Any]) -> str:
     words = [f"{low} to {high}"] if None not in (low, high) else []
     words += [f"from {low}"] if low is not None and high is None else []
     words += [f"above {above}"] if above is not None else []
+    words += [f"below {value['exclusiveMaximum']}"] if "exclusiveMaximum" in value else []
     words += [f"up to {high}"] if high is not None and low is None else []
     words += [f"a multiple of {value['multipleOf']}"] if "multipleOf" in value else []
     return f" ({', '.join(words)})" if words else ""

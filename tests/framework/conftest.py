@@ -78,7 +78,7 @@ def opened(where, request):
 
     yield open_
     for store in made:
-        store.drop()
+        store.drop_collection()
         store.close()
 
 

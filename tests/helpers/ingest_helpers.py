@@ -52,7 +52,7 @@ def items(count):
 def assert_exact(things, count):
     """Milvus, metadata and ledger hold exactly these items."""
     state = things.metadata.state()
-    assert (state["items"], state["rows"], things.vectors.count()) == (count, count, count)
+    assert (state["items"], state["rows"], things.vectors.count_rows()) == (count, count, count)
     assert things.check().to_dict() == {
         "solution": things.name, "items": count, "rows": count, "unfinished": 0, "missing_vectors": 0,
         "missing_metadata": 0, "orphan_vectors": 0, "orphan_metadata": 0, "wrong_counts": 0, "repaired": False,

@@ -1,8 +1,8 @@
-"""The shortest YAML of a solution, to which tests of configs add."""
+"""The minimal YAML of a solution, which tests of configs extend."""
 
 from __future__ import annotations
 
-GOOD = """\
+MINIMAL_YAML = """\
 name: things
 source: {type: lines, path: items.txt}
 encoder: {type: hashed}

@@ -1,4 +1,4 @@
-"""Reading a solution's YAML: every mistake at once, each with its line and column."""
+"""Reading a solution's YAML: all mistakes at once, each with its line and column."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from vicinal.plugin.params import Params
 __all__ = ["check_config", "load_config"]
 
 _BLOCKS = ("source", "encoder", "rerank")
+_SECRET_IN_FILE = "the file contains a secret; write ${NAME} and set that environment variable"
 
 
 def load_config(path: str | Path, manager: Manager) -> SolutionConfig:
-    """Read and check a solution's YAML file. Relative paths in it become relative to its folder.
+    """Read and check a solution's YAML file. Relative paths in it are relative to its folder.
 
     Raises:
-        ConfigError: the file cannot be read, or says something wrong; its ``problems`` list every mistake.
+        ConfigError: the file cannot be read, or has mistakes; ``problems`` lists them all.
     """
     config, problems = check_config(path, manager)
     if config is None:
@@ -36,13 +37,17 @@ def load_config(path: str | Path, manager: Manager) -> SolutionConfig:
         raise ConfigError(
             f"{path} has {count} mistake{'s' if count > 1 else ''}",
             problems=problems,
-            hint="`vicinal schema` prints what a file may say; editors read it too",
+            hint="`vicinal schema` prints every key and its values; editors can use it too",
         )
     return config
 
 
 def check_config(path: str | Path, manager: Manager) -> tuple[SolutionConfig | None, list[str]]:
-    """The config, or None and its problems as lines ``file:line:col: key: message``."""
+    """The config, or None and its problems as lines ``file:line:col: key: message``.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     path = Path(path)
     try:
         document = Document.read(path.read_bytes().decode("utf-8-sig"))
@@ -53,11 +58,11 @@ def check_config(path: str | Path, manager: Manager) -> tuple[SolutionConfig | N
         line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
         return None, [f"{path}:{line}:{column}: not UTF-8: {error.reason} at byte {error.start}"]
     config = _Checker(document, manager, path.resolve().parent).check()
-    return config, [problem.at(path) for problem in sorted(set(document.problems))]
+    return config, [problem.format(path) for problem in sorted(set(document.problems))]
 
 
 class _Checker:
-    """Validates one document piece by piece, so that a mistake in one block does not hide those in another."""
+    """Validates a document block by block, so that a mistake in one block does not hide those in another."""
 
     def __init__(self, document: Document, manager: Manager, base: Path) -> None:
         self._document = document
@@ -74,55 +79,55 @@ class _Checker:
         if self._document.problems and data is None:
             return None
         if not isinstance(data, dict):
-            self._document.add((), "a solution is a mapping with name, source and encoder")
+            self._document.add_problem((), "a solution is a mapping with name, source and encoder")
             return None
         data = dict(data)
-        blocks = {key: self._block(key, data[key]) for key in _BLOCKS if key in data}
+        blocks = {key: self._check_block(key, data[key]) for key in _BLOCKS if key in data}
         if isinstance(data.get("index"), str):
             data["index"] = {"type": data["index"]}
         self._check_secrets(data.get("stores"))
-        frame = {**data, **{key: {"type": "", "params": None} for key in blocks}}
-        config = self._validate(SolutionConfig, frame, ())
+        without_blocks = {**data, **{key: {"type": "", "params": None} for key in blocks}}
+        config = self._validate_model(SolutionConfig, without_blocks, ())
         if config is None or self._document.problems:
             return None
-        config = self._settle(config.model_copy(update=blocks))
+        config = self._resolve_stores(config.model_copy(update=blocks))
         return None if self._document.problems else config
 
-    def _block(self, key: str, data: Any) -> Block | None:
+    def _check_block(self, key: str, data: Any) -> Block | None:
         if data is None and key == "rerank":
             return None
         if not isinstance(data, dict):
-            named = isinstance(data, str) and data in self._registries[key]
-            example = f"{{type: {data}}}" if named else "{type: …}"
-            self._document.add((key,), f"needs a block of `type` and parameters, as {example}")
+            is_type = isinstance(data, str) and data in self._registries[key]
+            example = f"{{type: {data}}}" if is_type else "{type: …}"
+            self._document.add_problem((key,), f"must be a block with `type` and parameters: {example}")
             return None
         name = data.get("type")
         if not isinstance(name, str):
             known = ", ".join(entry.name for entry in self._registries[key])
-            self._document.add((key, "type") if "type" in data else (key,), f"needs a `type`: one of {known}")
+            self._document.add_problem((key, "type") if "type" in data else (key,), f"needs a `type`, one of: {known}")
             return None
         try:
             cls = self._registries[key].load(name)
         except PluginError as error:
-            self._document.add((key, "type"), f"{error}" + (f"; {error.hint}" if error.hint else ""))
+            self._document.add_problem((key, "type"), f"{error}" + (f"; {error.hint}" if error.hint else ""))
             return None
-        params = self._validate(cls.Params, {k: v for k, v in data.items() if k != "type"}, (key,))
+        params = self._validate_model(cls.Params, {k: v for k, v in data.items() if k != "type"}, (key,))
         return None if params is None else Block(type=name, params=params)
 
-    def _validate(self, model: type[BaseModel], data: dict[str, Any], prefix: Loc) -> Any:
+    def _validate_model(self, model: type[BaseModel], data: dict[str, Any], prefix: Loc) -> Any:
         try:
             return model.model_validate_json(orjson.dumps(data), strict=True, context=self._context)
         except ValidationError as error:
             details: dict[Loc, list[Any]] = {}
             for detail in error.errors(include_url=False):
-                loc = _place(prefix + detail["loc"], detail["type"] == "missing", self._document.data)
+                loc = _to_yaml_loc(prefix + detail["loc"], detail["type"] == "missing", self._document.data)
                 details.setdefault(loc, []).append(detail)
-            for loc, found in details.items():
-                self._document.add(loc, self._message(found, model, loc))
+            for loc, errors in details.items():
+                self._document.add_problem(loc, self._format_errors(errors, model, loc))
             return None
 
-    def _message(self, details: Sequence[Any], model: type[BaseModel], loc: Loc) -> str:
-        """What pydantic says of one value; where a union is, it says it once for each of its branches."""
+    def _format_errors(self, details: Sequence[Any], model: type[BaseModel], loc: Loc) -> str:
+        """One message for pydantic's errors of one value; of a union it reports one for each branch."""
         kind, value = details[0]["type"], details[0]["input"]
         if kind == "missing":
             return "is missing"
@@ -132,54 +137,54 @@ class _Checker:
         message = " or ".join(
             [first[:1].lower() + first[1:], *(other.removeprefix("Input should be ") for other in others)]
         )
-        secret = loc[0] == "stores" or self._document.from_environment(loc)
-        return message if secret or kind == "value_error" else f"{message}, not {_shown(value)}"
+        secret = loc[0] == "stores" or self._document.is_from_environment(loc)
+        return message if secret or kind == "value_error" else f"{message}, not {_format_value(value)}"
 
     def _check_secrets(self, stores: Any) -> None:
         for key, value in stores.items() if isinstance(stores, dict) else ():
             loc = ("stores", key)
-            if isinstance(value, str) and _holds_secret(key, self._document.literals.get(loc, value)):
-                self._document.add(loc, "a secret stands in the file; write it as ${NAME} and set that variable")
+            if isinstance(value, str) and _contains_secret(key, self._document.unexpanded.get(loc, value)):
+                self._document.add_problem(loc, _SECRET_IN_FILE)
 
-    def _settle(self, config: SolutionConfig) -> SolutionConfig:
-        """Fill in the default stores, and make their paths absolute."""
+    def _resolve_stores(self, config: SolutionConfig) -> SolutionConfig:
+        """Apply the default stores, and make their paths absolute."""
         stores = config.stores
         milvus = stores.milvus or os.environ.get("MILVUS_URI") or f".vicinal/{config.name}/milvus.db"
         redis = stores.redis or os.environ.get("REDIS_URL") or ".vicinal/redis"
-        where = {"milvus": self._whole(milvus, "milvus"), "redis": self._whole(redis, "redis")}
-        return config.model_copy(update={"stores": stores.model_copy(update=where)})
+        locations = {"milvus": self._absolute_or_uri(milvus, "milvus"), "redis": self._absolute_or_uri(redis, "redis")}
+        return config.model_copy(update={"stores": stores.model_copy(update=locations)})
 
-    def _whole(self, where: str, key: str) -> str:
-        """A store's URI as it is, or its path made absolute."""
+    def _absolute_or_uri(self, location: str, key: str) -> str:
+        """A store's URI unchanged, or its path made absolute."""
         try:
-            if "://" not in where:
-                return str(self._base / Path(where).expanduser())
-            urlsplit(where).port  # noqa: B018 - reading it checks it
+            if "://" not in location:
+                return str(self._base / Path(location).expanduser())
+            urlsplit(location).port  # noqa: B018 - reading it checks it
         except (ValueError, RuntimeError):
             example = "http://host:19530" if key == "milvus" else "redis://host:6379/0"
-            self._document.add(("stores", key), f"neither a path nor a URI that can be read, as {example}")
-        return where
+            self._document.add_problem(("stores", key), f"is neither a path nor a valid URI such as {example}")
+        return location
 
 
-def _place(loc: Loc, missing: bool, data: Any) -> Loc:
-    """The steps of pydantic's loc that are in the data: it adds names of a union's branches and marks of a bad key."""
+def _to_yaml_loc(loc: Loc, missing: bool, data: Any) -> Loc:
+    """The steps of pydantic's loc that exist in the data; pydantic adds names of union branches and marks of keys."""
     kept: list[str | int] = []
     for number, step in enumerate(loc):
-        inside = (isinstance(data, dict) and step in data) or (isinstance(data, list) and isinstance(step, int))
-        if inside:
+        exists = (isinstance(data, dict) and step in data) or (isinstance(data, list) and isinstance(step, int))
+        if exists:
             data = data[step]
-        if inside or (missing and number == len(loc) - 1):
+        if exists or (missing and number == len(loc) - 1):
             kept.append(step)
     return tuple(kept)
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     text = repr(value) if isinstance(value, str) else orjson.dumps(value).decode()
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _holds_secret(key: str, literal: str) -> bool:
-    """Whether the file itself, without what the environment adds to it, says a password or a token."""
+def _contains_secret(key: str, literal: str) -> bool:
+    """Whether the file's own text, without environment variables, contains a password or a token."""
     if key == "token":
         return not re.fullmatch(r"|[^:]*:", literal)
     return bool(re.search(r"://[^/?#]*:[^/?#]+@|[?&](?:password|token)=[^&]", literal))
@@ -188,14 +193,14 @@ def _holds_secret(key: str, literal: str) -> bool:
 def _innermost_model(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
     """The model that a key belongs to: the given one, or one nested in it."""
     for step in loc[:-1]:
-        found = model.model_fields.get(str(step))
-        if found is not None and isinstance(found.annotation, type) and issubclass(found.annotation, BaseModel):
-            model = found.annotation
+        field = model.model_fields.get(str(step))
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
     return model
 
 
 def _unknown_key_message(model: type[BaseModel], loc: Loc) -> str:
-    """What the key is called today, or the key that was probably meant, or all keys that the model has."""
+    """The key's present name if it was renamed, else the nearest known key, else all keys of the model."""
     key = str(loc[-1])
     if issubclass(model, Params) and key in model.renamed_keys:
         return f"renamed to {model.renamed_keys[key]!r}"

@@ -1,4 +1,4 @@
-"""What a solution's YAML may say. These classes are the config, its check and its JSON Schema at once."""
+"""The keys of a solution's YAML. These classes are at once the config, its validation and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from vicinal.config.indexes import IndexType, check_parameters
 from vicinal.plugin.params import Params
 from vicinal.types import Metric
 
@@ -30,7 +31,7 @@ _RESERVED = {"id", "item", "segment", "start", "end", "vector", "ones", "text", 
 
 
 class Block(BaseModel):
-    """A plugin's block: the name of the plugin's class under ``type``, and its parameters beside it."""
+    """A block that selects a plugin's class by its registered name, ``type``, and gives its parameters."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -175,17 +176,17 @@ def _check_field_name(name: str) -> str:
     return name
 
 
-def _check_budget(value: int | str) -> int | str:
+def _check_max_failures(value: int | str) -> int | str:
     if isinstance(value, str) and not re.fullmatch(_SHARE, value):
-        raise ValueError("write a number of items, or a share of those seen as 1%")
+        raise ValueError("must be a number of items, or a share of those seen such as 1%")
     if isinstance(value, int) and value < 0:
-        raise ValueError("write 0 or more items, or a share of those seen as 1%")
+        raise ValueError("must be 0 or more items, or a share of those seen such as 1%")
     return value
 
 
 def _check_name(name: str) -> str:
     if not re.fullmatch(_NAME, name) or len(name) > 63:
-        raise ValueError("a name is a letter and up to 62 letters and digits, with a single - or _ between them")
+        raise ValueError("must be a letter and up to 62 letters and digits, with a single - or _ between them")
     return name
 
 
@@ -196,45 +197,47 @@ Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
 Share = Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHARE}$"})]
 
 
-IndexType = Literal[
-    "auto", "AUTOINDEX", "FLAT", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "HNSW", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "SCANN",
-    "DISKANN", "BIN_FLAT", "BIN_IVF_FLAT",
-]  # fmt: skip
-
-
 class IndexConfig(Params):
-    """The vector index: how Milvus finds near vectors."""
+    """The vector index: how Milvus finds similar vectors."""
 
     type: IndexType = "auto"
-    """The index's name in Milvus: FLAT, IVF_FLAT, IVF_SQ8, HNSW, BIN_IVF_FLAT …; auto picks by engine and size."""
+    """The index's name in Milvus: FLAT, IVF_FLAT, IVF_SQ8, HNSW, BIN_IVF_FLAT …; auto chooses by engine and size."""
     metric: Metric | None = None
-    """How nearness is measured: COSINE, IP, L2 or JACCARD; the encoder's own by default."""
-    params: dict[str, int | float | str | bool] = Field(default_factory=dict)
-    """Parameters of building it, as nlist, M, efConstruction."""
-    search: dict[str, int | float | str | bool] = Field(default_factory=dict)
-    """Parameters of searching it, as nprobe, ef."""
+    """How similarity is measured: COSINE, IP, L2 or JACCARD; default: the encoder's preferred metric."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Build parameters, such as nlist, M, efConstruction; see the table of indexes."""
+    search: dict[str, Any] = Field(default_factory=dict)
+    """Search parameters, such as nprobe, ef; see the table of indexes."""
+
+    @field_validator("params", "search")
+    @classmethod
+    def _check_parameters(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "type" not in info.data or not info.field_name:  # the type itself is invalid
+            return values
+        return check_parameters(info.data["type"], info.field_name, values)
 
 
 class StoresConfig(Params):
-    """Where vectors and metadata are kept."""
+    """Where vectors and metadata are stored."""
 
     milvus: str = ""
-    """A path ending in .db (an embedded Milvus Lite), or the URI of a server or a cluster. Without it:
+    """A path ending in .db (an embedded Milvus Lite), or the URI of a server or a cluster. Default:
     `${MILVUS_URI:-.vicinal/{name}/milvus.db}`."""
     redis: str = ""
-    """A folder (an embedded Redis that vicinal starts itself), or a redis://, rediss:// or unix:// URL. Without it:
+    """A folder (an embedded Redis, started by vicinal), or a redis://, rediss:// or unix:// URL. Default:
     `${REDIS_URL:-.vicinal/redis}`."""
     token: str | None = None
-    """Milvus' user:password or API key; only as ${NAME} of an environment variable."""
+    """Milvus' user:password or API key; only from an environment variable, as ${NAME}."""
     timeout: Annotated[float, Field(gt=0, le=600)] = 5.0
     """Seconds to wait for a connection."""
 
 
 class IngestConfig(Params):
-    """How a run treats failures and the machine."""
+    """How an ingest run handles failures and uses the machine."""
 
-    max_failures: Annotated[Count | Share, AfterValidator(_check_budget)] | None = None
-    """Stop a run when more items than this fail: a number, or a share as 1%. By default every failure is recorded."""
+    max_failures: Annotated[Count | Share, AfterValidator(_check_max_failures)] | None = None
+    """Stop a run when more items than this fail: a number, or a share such as 1%. Default: no limit; every failure is
+    recorded."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     """Threads that decode items."""
     batch: Annotated[int, Field(ge=1, le=10000)] | None = None
@@ -242,29 +245,29 @@ class IngestConfig(Params):
 
 
 class SolutionConfig(Params):
-    """A solution: what to read, how to encode it, how to index it, and where to keep it."""
+    """A solution: what to read, how to encode it, how to index it, and where to store it."""
 
     name: Name
-    """The solution's name: it names the Milvus collection, the keys in Redis and the folder of embedded stores."""
+    """The solution's name, and that of its Milvus collection, its keys in Redis and the folder of embedded stores."""
     source: Block
     """Where items come from: `type` and its parameters."""
     encoder: Block
-    """What turns items into vectors: `type` and its parameters."""
+    """How items become vectors: `type` and its parameters."""
     index: IndexConfig = IndexConfig()
     """The vector index, or just `auto`."""
     fields: dict[FieldName, FieldText] = Field(default_factory=dict)
     """Metadata that becomes a column, so that a filter can use it: name to type, as `year: int64 = 0`; for metadata of
     another name, `year: int64 from yr = 0`."""
     hybrid: bool = False
-    """Search words (BM25) beside vectors and join both by reciprocal rank fusion; for encoders of texts."""
+    """Search by full text (BM25) beside vectors, joined by reciprocal rank fusion; for encoders of texts."""
     rerank: Block | None = None
-    """What puts the candidates in a better order: `type` and its parameters."""
+    """How candidates are reordered: `type` and its parameters."""
     stores: StoresConfig = StoresConfig()
-    """Where vectors and metadata are kept."""
+    """Where vectors and metadata are stored."""
     ingest: IngestConfig = IngestConfig()
-    """How a run treats failures and the machine."""
+    """How an ingest run handles failures and uses the machine."""
 
     @property
     def field_specs(self) -> dict[str, FieldSpec]:
-        """The declared fields, read."""
+        """The declared fields, parsed."""
         return {name: parse_field(text) for name, text in self.fields.items()}

@@ -1,9 +1,10 @@
-"""The JSON Schema of a solution's YAML, with the parameters of every installed plugin, for editors and programs."""
+"""The JSON Schema of a solution's YAML, with the parameters of all installed plugins, for editors and programs."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from vicinal.config.indexes import INDEXES, parameters_of
 from vicinal.config.models import SolutionConfig
 from vicinal.errors import PluginError
 from vicinal.plugin.manager import Manager, Registry
@@ -12,33 +13,47 @@ __all__ = ["json_schema"]
 
 
 def json_schema(manager: Manager) -> dict[str, Any]:
-    """The schema (draft 2020-12) of what ``load_config`` accepts."""
+    """The schema (draft 2020-12) of the YAML that ``load_config`` accepts."""
     schema = SolutionConfig.model_json_schema()
     definitions = schema["$defs"]
     definitions.pop("Block", None)
     properties = schema["properties"]
-    properties["source"] = _choice(manager.sources, definitions) | _described(properties["source"])
-    properties["encoder"] = _choice(manager.encoders, definitions) | _described(properties["encoder"])
-    properties["rerank"] = _choice(manager.rerankers, definitions) | _described(properties["rerank"])
-    properties["index"] = {
-        "anyOf": [{"type": "string"}, {"$ref": "#/$defs/IndexConfig"}],
-        "default": "auto",
-    } | _described(properties["index"])
+    properties["source"] = _plugin_union(manager.sources, definitions) | _description_of(properties["source"])
+    properties["encoder"] = _plugin_union(manager.encoders, definitions) | _description_of(properties["encoder"])
+    properties["rerank"] = _plugin_union(manager.rerankers, definitions) | _description_of(properties["rerank"])
+    properties["index"] = _index_schema(definitions) | _description_of(properties["index"])
     properties["fields"]["additionalProperties"] = False
     for key in ("stores", "ingest"):
         properties[key].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _described(property_: dict[str, Any]) -> dict[str, Any]:
+def _index_schema(definitions: dict[str, Any]) -> dict[str, Any]:
+    """An index: its type alone, or a block whose parameters are those of its type."""
+    block = definitions["IndexConfig"]
+    block["allOf"] = [_if_type_then_parameters(name, definitions) for name in ("auto", *INDEXES)]
+    return {"anyOf": [block["properties"]["type"], {"$ref": "#/$defs/IndexConfig"}], "default": "auto"}
+
+
+def _if_type_then_parameters(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    properties = {}
+    for key in ("params", "search"):
+        model = parameters_of(name, key)
+        definitions[f"index.{model.__name__}"] = model.model_json_schema()
+        properties[key] = {"$ref": f"#/$defs/index.{model.__name__}"}
+    required = [] if name == "auto" else ["type"]  # a block without a type is one of type auto
+    return {"if": {"properties": {"type": {"const": name}}, "required": required}, "then": {"properties": properties}}
+
+
+def _description_of(property_: dict[str, Any]) -> dict[str, Any]:
     return {"description": property_["description"]} if "description" in property_ else {}
 
 
-def _choice(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _plugin_union(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     names = []
     for entry in registry:
         name = f"{registry.kind}.{entry.name}"
-        block = _block(registry, entry.name, definitions)
+        block = _params_schema(registry, entry.name, definitions)
         block["title"] = entry.name
         block["description"] = entry.summary
         block["properties"] = {"type": {"const": entry.name}, **block.get("properties", {})}
@@ -48,8 +63,8 @@ def _choice(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, A
     return {"oneOf": names}
 
 
-def _block(registry: Registry[Any], name: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a plugin's parameters; of one that cannot be imported nothing is known, so it may say anything."""
+def _params_schema(registry: Registry[Any], name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a plugin's parameters; that of a plugin that cannot be imported accepts anything."""
     try:
         params = registry.load(name).Params
     except PluginError:

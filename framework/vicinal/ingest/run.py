@@ -262,8 +262,8 @@ class IngestRun:
         self._workers.call_with_retry(
             self.metadata.begin, {item.change.id: item.change.record(item.fields) for item in batch.items}, begun
         )
-        self._workers.call_with_retry(self.vectors.upsert, batch.rows(self.vectors))
-        self._workers.call_with_retry(self.vectors.delete, batch.stale_row_ids())
+        self._workers.call_with_retry(self.vectors.upsert_rows, batch.rows(self.vectors))
+        self._workers.call_with_retry(self.vectors.delete_rows, batch.stale_row_ids())
         new = sum(item.change.is_new for item in batch.items)
         keys = [item.change.item.key for item in batch.items]
         self._workers.call_with_retry(self.metadata.commit, entries, [key for key in keys if key in self._old_failures])

@@ -238,7 +238,7 @@ class Searcher:
         def search(queries: Sequence[Any], limit: int, filter: str) -> list[list[Candidate]]:
             return self.vectors.search(queries, self.index, limit, filter, rows=self.rows)
 
-        if self.vectors.sparse_bits:
+        if self.vectors.uses_sparse_bits:
             return tanimoto.search_exact(search, vectors, limit, filter)
         return search(vectors, limit, filter)
 
@@ -259,7 +259,7 @@ class Searcher:
         fetch = limit * (4 if self.encoder.segmented else 1) + 1
         if not query.text or not query.vectors:
             return self._best_per_item(self._vector_search(query.vectors, fetch, filter), query.exclude_key)[:limit]
-        found = self.vectors.hybrid(query.vectors[0], query.text, self.index, min(fetch, MAX_LIMIT), filter)
+        found = self.vectors.hybrid_search(query.vectors[0], query.text, self.index, min(fetch, MAX_LIMIT), filter)
         ids = [item_id(candidate.item, candidate.segment) for candidate in found]
         stored = self.vectors.fetch_vectors(ids)
         exact = [

@@ -123,7 +123,7 @@ class SolutionService:
         solution = self.solution.open()
         solution.metadata.ensure_running()
         state = solution.metadata.state()
-        if solution.vectors.exists() and solution.vectors.loading():
+        if solution.vectors.has_collection() and solution.vectors.is_loading():
             raise StoreError("Milvus is loading the collection", hint="searches wait for it")
         return {
             "items": int(state.get("items", 0)),

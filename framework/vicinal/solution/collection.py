@@ -50,22 +50,22 @@ class CollectionManager:
         if not state:
             state = self._begin()
         self._compare(state)
-        if not self._vectors.exists():
+        if not self._vectors.has_collection():
             if state["items"]:
                 raise StoreMismatchError(
                     f"Redis knows {state['items']} items of {self._config.name!r}, which this Milvus does not have",
                     hint="set MILVUS_URI to the Milvus that has it; or `vicinal drop` and ingest again",
                 )
-            self._vectors.create(state["physical"])
+            self._vectors.create_collection(state["physical"])
             self._build_exact_index_first()
 
     def _build_exact_index_first(self) -> None:
         """On a server an index that compares with every row is there before the rows, which then never wait."""
         index = choose_index(self._config.index, self._encoder.space, self._vectors.engine, 0)
-        if index.exact and not self._vectors.embedded:
-            self._vectors.build(index)
+        if index.is_exact and not self._vectors.embedded:
+            self._vectors.build_index(index)
             self._metadata.set_state(index=asdict(index))
-            self._vectors.load(wait=False)
+            self._vectors.load_collection(wait=False)
 
     def _begin(self) -> dict[str, Any]:
         state = {
@@ -85,7 +85,7 @@ class CollectionManager:
             "signature": self._encoder.signature,
             "fields": dict(self._config.fields),
             "hybrid": self._config.hybrid,
-            "bits": "sparse" if self._vectors.sparse_bits else "dense",
+            "bits": "sparse" if self._vectors.uses_sparse_bits else "dense",
         }
 
     def _compare(self, state: dict[str, Any]) -> None:
@@ -107,21 +107,21 @@ class CollectionManager:
         rows = int(state.get("rows", 0))
         wanted = choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
         current = self.current_index()
-        rebuild = current is None or not self._vectors.index_in_use() or self._differs(current, wanted)
-        if written and (self._vectors.embedded or (written >= _FLUSH_ROWS and not wanted.exact)):
+        rebuild = current is None or not self._vectors.describe_index() or self._differs(current, wanted)
+        if written and (self._vectors.embedded or (written >= _FLUSH_ROWS and not wanted.is_exact)):
             self._vectors.flush()
         rebuild = rebuild or self._vectors.nlist_too_small(wanted)
         if rebuild or (written and self._vectors.embedded):
             with self._standstill():
                 if rebuild:
-                    self._vectors.build(wanted)
+                    self._vectors.build_index(wanted)
                     self._metadata.set_state(index=asdict(wanted))
-                self._vectors.load(again=True)
+                self._vectors.load_collection(reload=True)
         else:
-            self._vectors.load(again=bool(written))
+            self._vectors.load_collection(reload=bool(written))
         if written:
             self._metadata.set_state(updated=_now())
-        return self._vectors.count() if rebuild or written else rows
+        return self._vectors.count_rows() if rebuild or written else rows
 
     def build(self) -> Index:
         """Build the index anew, as the config says now."""
@@ -129,9 +129,9 @@ class CollectionManager:
         rows = int(self._metadata.state().get("rows", 0))
         index = choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
         with self._standstill():
-            self._vectors.build(index)
+            self._vectors.build_index(index)
             self._metadata.set_state(index=asdict(index))
-            self._vectors.load(again=True)
+            self._vectors.load_collection(reload=True)
         return index
 
     def current_index(self) -> Index | None:
@@ -145,9 +145,8 @@ class CollectionManager:
 
     def _differs(self, current: Index, wanted: Index) -> bool:
         """Whether the index must be built anew: another kind, or parameters that the user gave."""
-        given = self._config.index.params
         return (current.engine_type, current.metric) != (wanted.engine_type, wanted.metric) or any(
-            current.params.get(name) != value for name, value in given.items()
+            current.params.get(name) != wanted.params.get(name) for name in self._config.index.params
         )
 
 

@@ -68,7 +68,7 @@ def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Ent
         for id_, record in zip(part, metadata.records(list(part)), strict=True):
             segments = part[id_].segments
             doomed += [item_id(record.key, number) for number in range(segments)] if record else [id_]
-        vectors.delete(doomed)
+        vectors.delete_rows(doomed)
         metadata.delete(part)
 
 
@@ -120,7 +120,7 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     report.orphan_vectors, report.orphan_metadata = len(orphans), len(strays)
     report.wrong_counts = sum(state.get(name, 0) != value for name, value in counts.items())
     if repair:
-        vectors.delete(orphans)
+        vectors.delete_rows(orphans)
         metadata.drop_metadata(strays)
         metadata.mark_pending(broken)
         metadata.set_state(**counts)

@@ -256,7 +256,7 @@ class Solution(Components):
                     hint="it can be searched when the run has ended",
                 )
             self.lifecycle.make_searchable(rows)
-        self.vectors.load()
+        self.vectors.load_collection()
         index = self.lifecycle.current_index()
         assert index is not None
         rerank = self.config.rerank
@@ -329,9 +329,10 @@ class Solution(Components):
         """Remove the collection and everything that Redis keeps of it; returns how many items there were."""
         with WriterLock(self.metadata), self._search.exclusive():
             state = self.metadata.state()
-            self.vectors.drop()
+            self.vectors.drop_collection()
             if state:
-                self.vectors.drop_physical(state["physical"])  # where an earlier drop came no further than the alias
+                # left over when a previous drop was interrupted after it had removed the alias
+                self.vectors.drop_physical_collection(state["physical"])
             self.metadata.drop()
         return int(state.get("items", 0))
 

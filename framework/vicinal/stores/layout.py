@@ -1,4 +1,4 @@
-"""How the rows of a collection look: their columns, how an engine keeps a vector, and what comes back of them."""
+"""The rows of a collection: their columns, how an engine stores a vector, and what a search returns of a row."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["Candidate", "RowFormat", "Schema", "candidate_from_hit", "split_by_b
 
 MAX_KEY_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
-_WRITE_BYTES = 16 * 1024 * 1024
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a collection's rows consist of, beside ``id``, ``item`` (the item's key) and ``segment`` (its number)."""
+    """What a collection's rows hold beside ``id``, ``item`` (the item's key) and ``segment`` (its number)."""
 
     space: Space
     segmented: bool
@@ -33,30 +33,30 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A segment that Milvus found: ``distance`` as the engine's metric gives it."""
+    """A segment that a search returned: ``distance`` is Milvus' value, ``popcount`` the set bits of its sparse bits."""
 
     item: str
     segment: int
     distance: float
     start: float | None = None
     end: float | None = None
-    ones: int = 0
+    popcount: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RowFormat:
-    """A schema on an engine."""
+    """How an engine stores the rows of a schema."""
 
     schema: Schema
     engine: MilvusEngine
 
     @property
-    def sparse_bits(self) -> bool:
-        """Whether binary vectors are kept as sparse floats, since the engine has none."""
-        return self.schema.space.kind == "binary" and not self.engine.binary_vectors
+    def uses_sparse_bits(self) -> bool:
+        """Whether binary vectors are stored as sparse float vectors, because the engine has no binary ones."""
+        return self.schema.space.kind == "binary" and not self.engine.has_binary_vectors
 
     def to_milvus_schema(self, client: MilvusClient) -> Any:
-        """The collection's schema as Milvus' client takes it."""
+        """The collection's schema in the form that Milvus' client takes."""
         from pymilvus import DataType, Function, FunctionType
 
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -69,17 +69,17 @@ class RowFormat:
         for name, spec in self.schema.fields.items():
             extra = {"max_length": spec.length} if spec.type == "varchar" else {}
             schema.add_field(name, DataType[spec.type.upper()], **extra)
-        self._add_vector(schema)
+        self._add_vector_columns(schema)
         if self.schema.hybrid:
             schema.add_field("text", DataType.VARCHAR, max_length=MAX_TEXT_BYTES, enable_analyzer=True)
             schema.add_field("text_sparse", DataType.SPARSE_FLOAT_VECTOR)
             schema.add_function(Function("bm25", FunctionType.BM25, ["text"], ["text_sparse"]))
         return schema
 
-    def _add_vector(self, schema: Any) -> None:
+    def _add_vector_columns(self, schema: Any) -> None:
         from pymilvus import DataType
 
-        if self.sparse_bits:
+        if self.uses_sparse_bits:
             schema.add_field("ones", DataType.INT32)
             schema.add_field("vector", DataType.SPARSE_FLOAT_VECTOR)
         else:
@@ -87,35 +87,35 @@ class RowFormat:
             schema.add_field("vector", kind, dim=self.schema.space.dimension)
 
     def vector_columns(self, vectors: np.ndarray) -> Iterator[dict[str, Any]]:
-        """What a row's vector becomes: columns ``vector``, and ``ones`` where bits are kept as sparse floats."""
+        """Each vector's columns: ``vector``, and ``ones`` (set bits) where bits are stored as sparse floats."""
         if self.schema.space.kind == "float":
             yield from ({"vector": vector} for vector in vectors)
-        elif not self.sparse_bits:
+        elif not self.uses_sparse_bits:
             yield from ({"vector": vector.tobytes()} for vector in vectors)
         else:
-            yield from (_sparse_row(vector) for vector in vectors)
+            yield from (_to_sparse_columns(vector) for vector in vectors)
 
     def row_bytes(self, row: Mapping[str, Any]) -> int:
-        """About how long a row is in a message."""
+        """The approximate size of a row in a message."""
         texts = sum(len(value) * 4 for value in row.values() if isinstance(value, str))
-        if self.sparse_bits:
+        if self.uses_sparse_bits:
             return texts + 64 + 8 * len(row["vector"])
         bits = 32 if self.schema.space.kind == "float" else 1
         return texts + 64 + self.schema.space.dimension * bits // 8
 
     @property
-    def times(self) -> tuple[str, ...]:
-        """The columns that tell when a segment starts and ends."""
+    def time_columns(self) -> tuple[str, ...]:
+        """The columns with a segment's start and end, in seconds; none if items are not segmented."""
         return ("start", "end") if self.schema.segmented else ()
 
     @property
     def output_fields(self) -> list[str]:
-        """What a search asks for of a row; see ``candidate_from_hit``."""
-        return ["item", "segment", *self.times, *(["ones"] if self.sparse_bits else [])]
+        """The columns that a search returns, for ``candidate_from_hit``."""
+        return ["item", "segment", *self.time_columns, *(["ones"] if self.uses_sparse_bits else [])]
 
 
 def candidate_from_hit(hit: Any) -> Candidate:
-    """What Milvus' client gives as a hit."""
+    """The candidate in a hit of Milvus' client."""
     entity = hit["entity"]
     return Candidate(
         entity["item"],
@@ -128,28 +128,28 @@ def candidate_from_hit(hit: Any) -> Candidate:
 
 
 def to_query_vector(vector: Any) -> Any:
-    """A stored vector in the form that a search takes."""
+    """A stored vector in the form that a search takes: Milvus returns a binary one as bytes in a list."""
     return vector[0] if isinstance(vector, list) and vector and isinstance(vector[0], bytes) else vector
 
 
 def split_by_bytes(
-    rows: Sequence[dict[str, Any]], size: Callable[[dict[str, Any]], int]
+    rows: Sequence[dict[str, Any]], size_of: Callable[[dict[str, Any]], int]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Rows in parts of 16 MiB at most, or of one row that is longer."""
+    """Split rows into parts of at most 16 MiB; a row that is larger is a part of its own."""
     part: list[dict[str, Any]] = []
-    held = 0
+    part_bytes = 0
     for row in rows:
-        more = size(row)
-        if part and held + more > _WRITE_BYTES:
+        row_bytes = size_of(row)
+        if part and part_bytes + row_bytes > _MAX_MESSAGE_BYTES:
             yield part
-            part, held = [], 0
+            part, part_bytes = [], 0
         part.append(row)
-        held += more
+        part_bytes += row_bytes
     if part:
         yield part
 
 
-def _sparse_row(packed: np.ndarray) -> dict[str, Any]:
+def _to_sparse_columns(packed: np.ndarray) -> dict[str, Any]:
     import numpy as np
 
     bits = np.flatnonzero(np.unpackbits(packed)).tolist()

@@ -1,4 +1,4 @@
-"""What Milvus' errors mean: nobody answers, the filter is wrong, or something else that it refuses."""
+"""Milvus' errors as vicinal's: Milvus is unreachable, a filter is wrong, or Milvus rejects a request."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from vicinal.stores import redact_url
 
 __all__ = ["check_reachable", "wrap_errors"]
 
+_UNREACHABLE_HINT = "start it, or set MILVUS_URI; run `vicinal doctor` to diagnose"
+
 
 def check_reachable(uri: str, timeout: float) -> None:
-    """Milvus' own client tries for a long time; a port where nobody listens is told at once."""
+    """Probe the TCP port of a Milvus server: Milvus' client would retry for a long time where nothing listens.
+
+    Raises:
+        StoreUnreachableError: the connection fails, or the URI is not one of a Milvus server.
+    """
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https", "tcp") or not parts.hostname:
         raise StoreUnreachableError(
@@ -25,36 +31,34 @@ def check_reachable(uri: str, timeout: float) -> None:
         socket.create_connection((parts.hostname, port), timeout).close()
     except OSError as error:
         raise StoreUnreachableError(
-            f"Milvus at {parts.hostname}:{port} does not answer: {error.strerror or error}",
-            hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
+            f"Milvus at {parts.hostname}:{port} does not answer: {error.strerror or error}", hint=_UNREACHABLE_HINT
         ) from error
 
 
 @contextmanager
-def wrap_errors(where: str, fields: Iterable[str], filter: str = "") -> Iterator[None]:
-    """The errors of the Milvus at ``where`` as vicinal's; ``fields`` are what a filter may use."""
+def wrap_errors(location: str, fields: Iterable[str], filter: str = "") -> Iterator[None]:
+    """Raise the errors of the Milvus at ``location`` as vicinal's; ``fields`` are those that a filter may use."""
     try:
         yield
     except Exception as error:
         if not _is_milvus_error(error):
             raise
-        raise _translate(error, where, fields, filter) from error
+        raise _to_store_error(error, location, fields, filter) from error
 
 
-def _translate(error: Exception, where: str, fields: Iterable[str], filter: str) -> StoreError | FilterError:
+def _to_store_error(error: Exception, location: str, fields: Iterable[str], filter: str) -> StoreError | FilterError:
     message = _first_line(error)
     if _is_lost_connection(error):
         return StoreUnreachableError(
-            f"Milvus at {redact_url(where)} does not answer: {message}",
-            hint="start it, or set MILVUS_URI; `vicinal doctor` looks at both stores",
+            f"Milvus at {redact_url(location)} does not answer: {message}", hint=_UNREACHABLE_HINT
         )
     if filter and _blames_filter(str(error)):
-        known = ", ".join(["item", "segment", *fields])
+        filterable = ", ".join(["item", "segment", *fields])
         return FilterError(
             f"filter {filter!r}: {message}",
-            hint=f"a filter may use {known}; more are declared under `fields` in the YAML",
+            hint=f"a filter may use {filterable}; more are declared under `fields` in the YAML",
         )
-    return StoreError(f"Milvus at {redact_url(where)}: {message}", hint="`vicinal doctor` looks at both stores")
+    return StoreError(f"Milvus at {redact_url(location)}: {message}", hint="run `vicinal doctor` to diagnose")
 
 
 def _is_milvus_error(error: Exception) -> bool:
@@ -77,8 +81,8 @@ def _is_lost_connection(error: Exception) -> bool:
 
 
 def _blames_filter(text: str) -> bool:
-    words = ("expression", "expr", "unknown field", "unterminated", "column ", "parse", "cannot", "field", "token")
-    return any(word in text for word in words)
+    signs = ("expression", "expr", "unknown field", "unterminated", "column ", "parse", "cannot", "field", "token")
+    return any(sign in text for sign in signs)
 
 
 def _first_line(error: Exception) -> str:

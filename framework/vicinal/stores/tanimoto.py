@@ -1,20 +1,20 @@
-"""Exact Tanimoto search over fingerprints that an engine keeps as unit-length sparse vectors.
+"""Exact Tanimoto search over fingerprints that an engine stores as unit-length sparse vectors.
 
-For fingerprints with a and b set bits of which c are common, the engine finds by s = c / sqrt(a b), their cosine, and
-Tanimoto is T = c / (a + b - c). Two facts make the answer exact:
+For fingerprints with a and b set bits, c of them common, the engine ranks by their cosine, s = c / sqrt(a b), and
+Tanimoto is T = c / (a + b - c). Two facts make the result exact:
 
 * a and b are known, so c = s sqrt(a b), rounded, and with it T, are exact without reading the fingerprint.
 * a + b >= 2 sqrt(a b), so T <= s / (2 - s). Once the k-th best T is no smaller than that bound for the last candidate
   fetched, no candidate that was not fetched can be better.
 
-Where that takes more candidates than Milvus returns at once, the rest is searched by number of set bits: for equal b
-the order by s is the order by T, and T <= min(a, b) / max(a, b) leaves only some b to look at.
+Where that takes more candidates than Milvus returns at once, the rest is searched by popcount: for equal b the order
+by s is the order by T, and T <= min(a, b) / max(a, b) leaves only some values of b to search.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from vicinal.stores.milvus import MAX_LIMIT, Candidate
 
 __all__ = ["search_exact"]
 
-_MOST_BITS = 65_536
+_MAX_BITS = 65_536
 
 Search = Callable[[Sequence[Any], int, str], list[list[Candidate]]]
 
@@ -30,42 +30,48 @@ Search = Callable[[Sequence[Any], int, str], list[list[Candidate]]]
 def search_exact(
     search: Search, queries: Sequence[dict[int, float]], limit: int, filter: str = ""
 ) -> list[list[Candidate]]:
-    """The ``limit`` candidates of highest Tanimoto for each query, best first, ``distance`` being 1 - Tanimoto.
+    """The ``limit`` candidates of highest Tanimoto for each query, best first; ``distance`` is 1 - Tanimoto.
 
     Args:
-        search: finds candidates by cosine: (queries, limit, filter) to a list for each query.
-        queries: unit-length sparse vectors, all of one query having equal weights.
+        search: searches by cosine: (queries, limit, filter) to a list of candidates for each query.
+        queries: unit-length sparse vectors, all weights of one query being equal.
     """
-    answers: dict[int, list[Candidate]] = {}
-    waiting = [number for number, query in enumerate(queries) if query]
+    results: dict[int, list[Candidate]] = {}
+    pending = [number for number, query in enumerate(queries) if query]
     fetch = max(32, 4 * limit)
-    while waiting:
+    while pending:
         fetch = min(fetch, MAX_LIMIT)
-        found = search([queries[number] for number in waiting], fetch, filter)
-        open_ = []
-        for number, candidates in zip(waiting, found, strict=True):
-            ranked = _ranked(candidates, len(queries[number]))
+        found = search([queries[number] for number in pending], fetch, filter)
+        incomplete = []
+        for number, candidates in zip(pending, found, strict=True):
+            ranked = _rank_by_tanimoto(candidates, len(queries[number]))
             if len(candidates) < fetch or _is_provably_complete(ranked, candidates, limit, len(queries[number])):
-                answers[number] = ranked[:limit]
+                results[number] = ranked[:limit]
             elif fetch == MAX_LIMIT:
-                answers[number] = _search_by_popcount(search, queries[number], ranked, limit, filter)
+                results[number] = _search_by_popcount(search, queries[number], ranked, limit, filter)
             else:
-                open_.append(number)
-        waiting, fetch = open_, fetch * 4
-    return [answers.get(number, []) for number in range(len(queries))]
+                incomplete.append(number)
+        pending, fetch = incomplete, fetch * 4
+    return [results.get(number, []) for number in range(len(queries))]
 
 
-def _tanimoto(candidate: Candidate, ones: int) -> float:
-    common = round(candidate.distance * math.sqrt(ones * candidate.ones))
-    return common / (ones + candidate.ones - common)
+def _tanimoto(candidate: Candidate, popcount: int) -> float:
+    common = round(candidate.distance * math.sqrt(popcount * candidate.popcount))
+    return common / (popcount + candidate.popcount - common)
 
 
-def _ranked(candidates: Sequence[Candidate], ones: int) -> list[Candidate]:
-    scored = [replace(candidate, distance=1.0 - _tanimoto(candidate, ones)) for candidate in candidates]
-    return sorted(scored, key=lambda candidate: (candidate.distance, candidate.item, candidate.segment))
+def _rank_by_tanimoto(candidates: Sequence[Candidate], popcount: int) -> list[Candidate]:
+    return _sort_by_distance(replace(one, distance=1.0 - _tanimoto(one, popcount)) for one in candidates)
 
 
-def _is_provably_complete(ranked: Sequence[Candidate], candidates: Sequence[Candidate], limit: int, ones: int) -> bool:
+def _sort_by_distance(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda candidate: (candidate.distance, candidate.item, candidate.segment))
+
+
+def _is_provably_complete(
+    ranked: Sequence[Candidate], candidates: Sequence[Candidate], limit: int, popcount: int
+) -> bool:
+    """Whether no candidate beyond those fetched can have a higher Tanimoto than the k-th best."""
     if len(ranked) < limit:
         return False
     cosine = min(1.0, candidates[-1].distance + 1e-5)
@@ -75,16 +81,16 @@ def _is_provably_complete(ranked: Sequence[Candidate], candidates: Sequence[Cand
 def _search_by_popcount(
     search: Search, query: dict[int, float], ranked: list[Candidate], limit: int, filter: str
 ) -> list[Candidate]:
-    ones = len(query)
+    """Search popcount by popcount, those that allow the highest Tanimoto first, until none can improve the result."""
+    popcount = len(query)
     best = {(candidate.item, candidate.segment): candidate for candidate in ranked[:limit]}
-    most = math.ceil(ones / max(1.0 - ranked[limit - 1].distance, ones / _MOST_BITS))
-    for bits in sorted(range(1, most + 1), key=lambda bits: max(ones, bits) / min(ones, bits)):
-        ordered = sorted(best.values(), key=lambda candidate: (candidate.distance, candidate.item, candidate.segment))
+    largest = math.ceil(popcount / max(1.0 - ranked[limit - 1].distance, popcount / _MAX_BITS))
+    for bits in sorted(range(1, largest + 1), key=lambda bits: max(popcount, bits) / min(popcount, bits)):
+        ordered = _sort_by_distance(best.values())
         worst = 1.0 - ordered[limit - 1].distance if len(ordered) >= limit else 0.0
-        if min(ones, bits) / max(ones, bits) < worst:
+        if min(popcount, bits) / max(popcount, bits) < worst:
             break
-        both = f"({filter}) and ones == {bits}" if filter else f"ones == {bits}"
-        found = _ranked(search([query], limit, both)[0], ones)
-        best.update({(candidate.item, candidate.segment): candidate for candidate in found})
-    ordered = sorted(best.values(), key=lambda candidate: (candidate.distance, candidate.item, candidate.segment))
-    return ordered[:limit]
+        bits_filter = f"({filter}) and ones == {bits}" if filter else f"ones == {bits}"
+        candidates = _rank_by_tanimoto(search([query], limit, bits_filter)[0], popcount)
+        best.update({(candidate.item, candidate.segment): candidate for candidate in candidates})
+    return _sort_by_distance(best.values())[:limit]

@@ -154,7 +154,7 @@ class TestLookingAfterIt:
         from vicinal.types import item_id
 
         with Solution.from_yaml(molecules) as solution:
-            solution.vectors.delete([item_id("aspirin")])
+            solution.vectors.delete_rows([item_id("aspirin")])
             solution.metadata.drop_metadata([item_id("caffeine")])
         report = cli.json("check", molecules, code=1)
         assert (report["missing_vectors"], report["missing_metadata"], report["sound"]) == (1, 1, False)

@@ -109,7 +109,7 @@ def test_3_a_bad_config(vicinal, cli):
     assert vicinal("ingest", "a.yaml", code=3).stderr.splitlines() == [
         "error: a.yaml has 4 mistakes",
         *problems,
-        "hint: `vicinal schema` prints what a file may say; editors read it too",
+        "hint: `vicinal schema` prints every key and its values; editors can use it too",
     ]
 
 
@@ -134,7 +134,7 @@ def test_5_milvus_does_not_answer(vicinal, things, closed_port, command):
     assert (done.stdout, done.stderr) == (
         "",
         f"error: Milvus at 127.0.0.1:{closed_port} does not answer: Connection refused\n"
-        "hint: start it, or set MILVUS_URI; `vicinal doctor` looks at both stores\n",
+        "hint: start it, or set MILVUS_URI; run `vicinal doctor` to diagnose\n",
     )
 
 

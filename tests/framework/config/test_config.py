@@ -1,4 +1,4 @@
-"""What a solution's YAML may say, and what is said of each mistake in one."""
+"""A solution's YAML: what is accepted, and the error for each mistake."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import encoders
-from minimal_config import GOOD
+from minimal_config import MINIMAL_YAML
 from vicinal.config import check_config, load_config
 from vicinal.config.models import FieldSpec, IndexConfig, IngestConfig
 from vicinal.errors import ConfigError
@@ -17,8 +17,8 @@ from vicinal.errors import ConfigError
 pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
 
 
-def test_the_least_that_a_solution_says(config, tmp_path):
-    found = config(GOOD)
+def test_minimal_solution(config, tmp_path):
+    found = config(MINIMAL_YAML)
     assert found.name == "things"
     assert (found.source.type, found.source.params.path) == ("lines", tmp_path / "items.txt")
     assert (found.encoder.type, found.encoder.params.dimension) == ("hashed", 16)
@@ -26,10 +26,10 @@ def test_the_least_that_a_solution_says(config, tmp_path):
     assert (found.fields, found.hybrid, found.rerank) == ({}, False, None)
 
 
-def test_all_that_a_solution_says(config):
+def test_solution_with_every_key(config):
     found = config(
-        GOOD.replace("hashed", "hashed, dimension: 8, salt: x")
-        + "index: {type: IVF_SQ8, metric: L2, params: {nlist: 64, x: 0.5, y: a, z: true}, search: {nprobe: 8}}\n"
+        MINIMAL_YAML.replace("hashed", "hashed, dimension: 8, salt: x")
+        + "index: {type: IVF_SQ8, metric: L2, params: {nlist: 64}, search: {nprobe: 8}}\n"
         "fields: {label: varchar(64), year: int64 = 0}\n"
         "hybrid: true\n"
         "rerank:\n"
@@ -37,7 +37,7 @@ def test_all_that_a_solution_says(config):
         "ingest: {max_failures: 1%, workers: 3, batch: 100}\n"
     )
     assert (found.encoder.params.dimension, found.encoder.params.salt) == (8, "x")
-    assert found.index.params == {"nlist": 64, "x": 0.5, "y": "a", "z": True}
+    assert found.index.params == {"nlist": 64}
     assert (found.index.type, found.index.metric, found.index.search) == ("IVF_SQ8", "L2", {"nprobe": 8})
     assert found.field_specs["year"] == FieldSpec(type="int64", default=0)
     assert (found.hybrid, found.rerank, found.stores.timeout) == (True, None, 2.5)
@@ -61,7 +61,7 @@ ingest:
   workers: many
 """
     assert problems(text) == [
-        "a.yaml:1:1: name: a name is a letter and up to 62 letters and digits, with a single - or _ between them",
+        "a.yaml:1:1: name: must be a letter and up to 62 letters and digits, with a single - or _ between them",
         "a.yaml:3:3: source.type: unknown source 'line' (did you mean 'lines'?); known: folder, lines, table; "
         "`vicinal plugins` lists what is installed",
         "a.yaml:7:3: encoder.dimensions: unknown key, did you mean 'dimension'?",
@@ -70,7 +70,7 @@ ingest:
     ]
 
 
-def test_load_config_raises_them_all_at_once(tmp_path, plugins):
+def test_load_config_raises_all_mistakes_at_once(tmp_path, plugins):
     file = tmp_path / "a.yaml"
     file.write_text("nam: things\nsource: {type: lines, path: items.txt}\n")
     with pytest.raises(ConfigError) as error:
@@ -81,13 +81,13 @@ def test_load_config_raises_them_all_at_once(tmp_path, plugins):
         f"{file}:1:1: name: is missing",
     )
     assert str(error.value) == "\n".join([f"{file} has 3 mistakes", *error.value.problems])
-    assert error.value.hint == "`vicinal schema` prints what a file may say; editors read it too"
+    assert error.value.hint == "`vicinal schema` prints every key and its values; editors can use it too"
 
 
 def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
     monkeypatch.setattr(encoders.Hashed.Params, "renamed_keys", {"length": "dimension"})
     monkeypatch.setattr(IngestConfig, "renamed_keys", {"threads": "workers"})
-    assert problems(GOOD.replace("hashed", "hashed, length: 8") + "ingest: {threads: 2, worker: 2}\n") == [
+    assert problems(MINIMAL_YAML.replace("hashed", "hashed, length: 8") + "ingest: {threads: 2, worker: 2}\n") == [
         "a.yaml:3:25: encoder.length: renamed to 'dimension'",
         "a.yaml:4:10: ingest.threads: renamed to 'workers'",
         "a.yaml:4:22: ingest.worker: unknown key, did you mean 'workers'?",
@@ -107,11 +107,7 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
         ("hybrid: no", "a.yaml:4:1: hybrid: input should be a valid boolean, not 'no'"),
         ("index: [HNSW]", 'a.yaml:4:1: index: input should be an object, not ["HNSW"]'),
         ("index: {typ: HNSW}", "a.yaml:4:9: index.typ: unknown key, did you mean 'type'?"),
-        (
-            "index: {params: {M: {a: 1}}}",
-            "a.yaml:4:18: index.params.M: input should be a valid integer or a valid number or a valid string or "
-            'a valid boolean, not {"a":1}',
-        ),
+        ("index: {params: {M: {a: 1}}}", 'a.yaml:4:18: index.params.M: input should be a valid integer, not {"a":1}'),
         ("ingest:", "a.yaml:4:1: ingest: input should be an object, not null"),
         ("ingest: {workers: '4'}", "a.yaml:4:10: ingest.workers: input should be 'auto' or a valid integer, not '4'"),
         (
@@ -121,11 +117,11 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
         ("ingest: {batch: 010}", "a.yaml:4:10: ingest.batch: input should be a valid integer, not '010'"),
         ("ingest: {batch: 10.0}", "a.yaml:4:10: ingest.batch: input should be a valid integer, not 10.0"),
         ("ingest: {batch: true}", "a.yaml:4:10: ingest.batch: input should be a valid integer, not true"),
-        ("rerank: 3", "a.yaml:4:1: rerank: needs a block of `type` and parameters, as {type: …}"),
-        ("rerank: keywords", "a.yaml:4:1: rerank: needs a block of `type` and parameters, as {type: keywords}"),
-        ("rerank: {window: 5}", "a.yaml:4:1: rerank: needs a `type`: one of keywords"),
-        ("<<: {name: a}", "a.yaml:4:1: <<: merge keys are not read; write the keys out"),
-        ("---\n" + GOOD, "a.yaml:4:1: a second document begins here; a file holds one solution"),
+        ("rerank: 3", "a.yaml:4:1: rerank: must be a block with `type` and parameters: {type: …}"),
+        ("rerank: keywords", "a.yaml:4:1: rerank: must be a block with `type` and parameters: {type: keywords}"),
+        ("rerank: {window: 5}", "a.yaml:4:1: rerank: needs a `type`, one of: keywords"),
+        ("<<: {name: a}", "a.yaml:4:1: <<: merge keys are not supported; write the keys out"),
+        ("---\n" + MINIMAL_YAML, "a.yaml:4:1: a second document begins here; a file holds one solution"),
         (
             "\tindex: auto",
             "a.yaml:4:1: not YAML: while scanning for the next token, "
@@ -138,19 +134,19 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
     ],
 )
 def test_a_mistake_is_located_and_explained(problems, more, problem):
-    assert problems(GOOD + more + "\n") == [problem]
+    assert problems(MINIMAL_YAML + more + "\n") == [problem]
 
 
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("", "a.yaml:2:1: source: needs a block of `type` and parameters, as {type: …}"),
-        ("items.txt", "a.yaml:2:1: source: needs a block of `type` and parameters, as {type: …}"),
-        ("lines", "a.yaml:2:1: source: needs a block of `type` and parameters, as {type: lines}"),
-        ("[lines]", "a.yaml:2:1: source: needs a block of `type` and parameters, as {type: …}"),
-        ("{path: items.txt}", "a.yaml:2:1: source: needs a `type`: one of folder, lines, table"),
-        ("{type: , path: x}", "a.yaml:2:10: source.type: needs a `type`: one of folder, lines, table"),
-        ("{type: 3, path: x}", "a.yaml:2:10: source.type: needs a `type`: one of folder, lines, table"),
+        ("", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: …}"),
+        ("items.txt", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: …}"),
+        ("lines", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: lines}"),
+        ("[lines]", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: …}"),
+        ("{path: items.txt}", "a.yaml:2:1: source: needs a `type`, one of: folder, lines, table"),
+        ("{type: , path: x}", "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, table"),
+        ("{type: 3, path: x}", "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, table"),
         (
             "{type: zzz, path: x}",
             "a.yaml:2:10: source.type: unknown source 'zzz'; known: folder, lines, table; "
@@ -172,7 +168,7 @@ def test_a_mistake_is_located_and_explained(problems, more, problem):
     ],
 )
 def test_a_block_names_a_plugin_and_its_parameters(problems, source, problem):
-    assert problems(GOOD.replace("{type: lines, path: items.txt}", source)) == [problem]
+    assert problems(MINIMAL_YAML.replace("{type: lines, path: items.txt}", source)) == [problem]
 
 
 def test_a_mistake_in_one_block_does_not_hide_those_in_another(problems):
@@ -188,7 +184,7 @@ def test_a_mistake_in_one_block_does_not_hide_those_in_another(problems):
 def test_a_block_behind_an_alias_is_read_and_its_mistakes_stand_at_the_anchor(config, problems):
     text = "name: things\nsource: {type: lines, path: &p items.txt}\nencoder: {type: hashed, salt: *p}\n"
     assert config(text).encoder.params.salt == "items.txt"
-    text = f"{GOOD}index: {{params: &p {{a: [1]}}, search: *p}}\n"
+    text = f"{MINIMAL_YAML}index: {{params: &p {{a: [1]}}, search: *p}}\n"
     assert [line.split(": ")[:2] for line in problems(text)] == [
         ["a.yaml:4:21", "index.params.a"],
         ["a.yaml:4:21", "index.search.a"],
@@ -199,18 +195,20 @@ def test_a_block_behind_an_alias_is_read_and_its_mistakes_stand_at_the_anchor(co
     "name", ["9things", "my things", "a--b", "-a", "a-", "a.b", "é", "a" * 64, '"a\\n"', "no/", "''"]
 )
 def test_a_name_is_safe_wherever_it_is_used(problems, name):
-    assert problems(GOOD.replace("things", name)) == [
-        "a.yaml:1:1: name: a name is a letter and up to 62 letters and digits, with a single - or _ between them"
+    assert problems(MINIMAL_YAML.replace("things", name)) == [
+        "a.yaml:1:1: name: must be a letter and up to 62 letters and digits, with a single - or _ between them"
     ]
 
 
 @pytest.mark.parametrize("name", ["a", "A9", "image-search", "a_b-c", "a" * 63, "no"])
 def test_names(config, name):
-    assert config(GOOD.replace("things", name)).name == name
+    assert config(MINIMAL_YAML.replace("things", name)).name == name
 
 
 def test_a_name_is_a_text(problems):
-    assert problems(GOOD.replace("things", "12")) == ["a.yaml:1:1: name: input should be a valid string, not 12"]
+    assert problems(MINIMAL_YAML.replace("things", "12")) == [
+        "a.yaml:1:1: name: input should be a valid string, not 12"
+    ]
 
 
 # --- the file itself
@@ -223,17 +221,17 @@ def test_a_file_without_a_mapping(problems, text):
 
 def test_a_file_that_is_not_utf_8(problems):
     assert problems(b"name: a\nsource: \xe9t\xe9\n") == ["a.yaml:2:9: not UTF-8: invalid continuation byte at byte 16"]
-    assert problems(GOOD.encode("utf-16")) == ["a.yaml:1:1: not UTF-8: invalid start byte at byte 0"]
+    assert problems(MINIMAL_YAML.encode("utf-16")) == ["a.yaml:1:1: not UTF-8: invalid start byte at byte 0"]
 
 
 def test_a_byte_order_mark_and_the_line_ends_of_windows(config, problems):
-    text = GOOD.replace("\n", "\r\n").encode("utf-8-sig")
+    text = MINIMAL_YAML.replace("\n", "\r\n").encode("utf-8-sig")
     assert config(text).name == "things"
     assert problems(text + b"zzz: 1\r\n")[0].startswith("a.yaml:4:1: zzz: unknown key")
     assert problems(text.replace(b"name", b"nam"))[0] == "a.yaml:1:1: nam: unknown key, did you mean 'name'?"
 
 
-def test_a_file_that_is_not_there_or_is_none(tmp_path, plugins):
+def test_missing_file_and_folder_are_config_errors(tmp_path, plugins):
     for path, reason in [(tmp_path / "b.yaml", "No such file or directory"), (tmp_path, "Is a directory")]:
         with pytest.raises(ConfigError) as error:
             load_config(path, plugins)
@@ -247,7 +245,7 @@ WORDS = """
 name source encoder stores fields index type lines hashed path token - { } [ ] &a *a << ${A} ${A:-b} ${ !!int 1e9 ' " |
 # ~ \\ud800 redis://:x@ int64 varchar(4)
 """
-FRAGMENTS = st.sampled_from([*WORDS.split(), ": ", "\n", "\n  ", "\t", GOOD])
+FRAGMENTS = st.sampled_from([*WORDS.split(), ": ", "\n", "\n  ", "\t", MINIMAL_YAML])
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

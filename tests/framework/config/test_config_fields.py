@@ -1,4 +1,4 @@
-"""What a solution's YAML says of its index, of failures and of its fields."""
+"""The keys `index`, `ingest` and `fields` of a solution's YAML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from minimal_config import GOOD
+from minimal_config import MINIMAL_YAML
 from vicinal.config.models import FieldSpec, IndexConfig, parse_field
 
 pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
@@ -17,33 +17,35 @@ pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
 
 @pytest.mark.parametrize("name", ["auto", "HNSW"])
 def test_an_index_may_be_just_its_name(config, name):
-    assert config(f"{GOOD}index: {name}\n").index == IndexConfig(type=name)
+    assert config(f"{MINIMAL_YAML}index: {name}\n").index == IndexConfig(type=name)
 
 
-def test_an_index_that_no_engine_knows_is_located(problems):
-    (problem,) = problems(GOOD + "index: {type: HNSWW}\n")
+def test_unknown_index_type_is_located(problems):
+    (problem,) = problems(MINIMAL_YAML + "index: {type: HNSWW}\n")
     assert re.fullmatch(r"a\.yaml:\d+:9: index\.type: input should be 'auto', .*, not 'HNSWW'", problem)
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("10", 10), ("1%", "1%"), ("'0.5%'", "0.5%"), ("null", None)])
-def test_a_budget_of_failures_is_a_number_or_a_share(config, text, value):
-    assert config(f"{GOOD}ingest: {{max_failures: {text}}}\n").ingest.max_failures == value
+def test_max_failures_is_a_number_or_a_share(config, text, value):
+    assert config(f"{MINIMAL_YAML}ingest: {{max_failures: {text}}}\n").ingest.max_failures == value
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("-1", "write 0 or more items, or a share of those seen as 1%"),
-        ("'10'", "write a number of items, or a share of those seen as 1%"),
-        ("few", "write a number of items, or a share of those seen as 1%"),
-        ("-1%", "write a number of items, or a share of those seen as 1%"),
+        ("-1", "must be 0 or more items, or a share of those seen such as 1%"),
+        ("'10'", "must be a number of items, or a share of those seen such as 1%"),
+        ("few", "must be a number of items, or a share of those seen such as 1%"),
+        ("-1%", "must be a number of items, or a share of those seen such as 1%"),
         ("1.5", "input should be a valid integer or a valid string, not 1.5"),
         ("true", "input should be a valid integer or a valid string, not true"),
         ("{a: 1}", 'input should be a valid integer or a valid string, not {"a":1}'),
     ],
 )
-def test_a_budget_that_is_neither(problems, text, message):
-    assert problems(f"{GOOD}ingest: {{max_failures: {text}}}\n") == [f"a.yaml:4:10: ingest.max_failures: {message}"]
+def test_max_failures_that_is_neither_is_rejected(problems, text, message):
+    assert problems(f"{MINIMAL_YAML}ingest: {{max_failures: {text}}}\n") == [
+        f"a.yaml:4:10: ingest.max_failures: {message}"
+    ]
 
 
 # --- fields
@@ -73,7 +75,7 @@ def test_a_budget_that_is_neither(problems, text, message):
         ("varchar(8) = x from y", FieldSpec(type="varchar", length=8, default="x from y")),
     ],
 )
-def test_a_field_is_declared(text, spec):
+def test_field_declaration_is_parsed(text, spec):
     assert parse_field(text) == spec
 
 
@@ -118,9 +120,9 @@ NAMES = (
         ("'': int64", NAMES),
     ],
 )
-def test_a_field_that_cannot_be(problems, field, message):
+def test_invalid_field_declaration_is_located(problems, field, message):
     name = field.partition(":")[0].strip("'")
-    assert problems(f"{GOOD}fields: {{{field}}}\n") == [f"a.yaml:4:10: fields.{name}: {message}"]
+    assert problems(f"{MINIMAL_YAML}fields: {{{field}}}\n") == [f"a.yaml:4:10: fields.{name}: {message}"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_a_field_that_cannot_be(problems, field, message):
         ("bool = false", "", False),
     ],
 )
-def test_a_value_becomes_what_its_column_holds(declared, value, kept):
+def test_value_is_converted_to_its_column(declared, value, kept):
     found = parse_field(declared).coerce(value)
     assert (found, type(found)) == (kept, type(kept))
 
@@ -195,6 +197,6 @@ def test_a_value_becomes_what_its_column_holds(declared, value, kept):
         ("bool", "x" * 1000, f"is not true or false: '{'x' * 56}…"),
     ],
 )
-def test_a_value_that_its_column_cannot_hold(declared, value, message):
+def test_value_that_does_not_fit_its_column_is_rejected(declared, value, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         parse_field(declared).coerce(value)

@@ -1,4 +1,4 @@
-"""Where a solution's YAML says its stores are, and what it may say of secrets."""
+"""The key `stores` of a solution's YAML: locations of the stores, and secrets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minimal_config import GOOD
+from minimal_config import MINIMAL_YAML
 from vicinal.config import load_config
 
 pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
 def test_a_relative_path_is_relative_to_the_file(tmp_path, monkeypatch, plugins):
     (tmp_path / "configs").mkdir()
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "configs" / "a.yaml").write_text(GOOD + "stores: {milvus: a.db, redis: ../r}\n")
+    (tmp_path / "configs" / "a.yaml").write_text(MINIMAL_YAML + "stores: {milvus: a.db, redis: ../r}\n")
     monkeypatch.chdir(tmp_path / "elsewhere")
     found = load_config("../configs/a.yaml", plugins)
     assert found.source.params.path == tmp_path / "configs" / "items.txt"
@@ -27,13 +27,13 @@ def test_a_relative_path_is_relative_to_the_file(tmp_path, monkeypatch, plugins)
 
 def test_a_tilde_is_the_users_home(config, monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
-    found = config(GOOD.replace("items.txt", "~/items.txt") + "stores: {milvus: ~/a.db, redis: ~/r}\n")
+    found = config(MINIMAL_YAML.replace("items.txt", "~/items.txt") + "stores: {milvus: ~/a.db, redis: ~/r}\n")
     assert found.source.params.path == Path("/home/ada/items.txt")
     assert (found.stores.milvus, found.stores.redis) == ("/home/ada/a.db", "/home/ada/r")
 
 
-def test_without_a_word_on_stores_they_are_embedded_beside_the_file(config, tmp_path):
-    stores = config(GOOD).stores
+def test_default_stores_are_embedded_beside_the_file(config, tmp_path):
+    stores = config(MINIMAL_YAML).stores
     assert stores.milvus == str(tmp_path / ".vicinal" / "things" / "milvus.db")
     assert stores.redis == str(tmp_path / ".vicinal" / "redis")
     assert (stores.token, stores.timeout) == (None, 5.0)
@@ -42,11 +42,11 @@ def test_without_a_word_on_stores_they_are_embedded_beside_the_file(config, tmp_
 def test_the_environment_names_the_stores_that_the_file_does_not(config, monkeypatch, tmp_path):
     monkeypatch.setenv("MILVUS_URI", "http://milvus:19530")
     monkeypatch.setenv("REDIS_URL", "redis://redis:6379/0")
-    stores = config(GOOD).stores
+    stores = config(MINIMAL_YAML).stores
     assert (stores.milvus, stores.redis) == ("http://milvus:19530", "redis://redis:6379/0")
-    stores = config(GOOD + "stores: {milvus: a.db}\n").stores
+    stores = config(MINIMAL_YAML + "stores: {milvus: a.db}\n").stores
     assert (stores.milvus, stores.redis) == (str(tmp_path / "a.db"), "redis://redis:6379/0")
-    stores = config(GOOD + 'stores: {milvus: "${MILVUS_URI:-b.db}", redis: "${NO_REDIS:-r}"}\n').stores
+    stores = config(MINIMAL_YAML + 'stores: {milvus: "${MILVUS_URI:-b.db}", redis: "${NO_REDIS:-r}"}\n').stores
     assert (stores.milvus, stores.redis) == ("http://milvus:19530", str(tmp_path / "r"))
 
 
@@ -54,12 +54,12 @@ def test_the_environment_names_the_stores_that_the_file_does_not(config, monkeyp
     "where", ["http://[", "http://host:port", "http://ada:hun/ter2@host", "~nobody-of-this-name/x"]
 )
 def test_a_store_is_a_path_or_a_uri(problems, monkeypatch, where):
-    wrong = "neither a path nor a URI that can be read, as"
-    assert problems(f"{GOOD}stores:\n  redis: '{where}'\n") == [
+    wrong = "is neither a path nor a valid URI such as"
+    assert problems(f"{MINIMAL_YAML}stores:\n  redis: '{where}'\n") == [
         f"a.yaml:5:3: stores.redis: {wrong} redis://host:6379/0"
     ]
     monkeypatch.setenv("MILVUS_URI", where)
-    assert problems(GOOD) == [f"a.yaml:1:1: stores.milvus: {wrong} http://host:19530"]
+    assert problems(MINIMAL_YAML) == [f"a.yaml:1:1: stores.milvus: {wrong} http://host:19530"]
 
 
 # --- the environment and secrets
@@ -77,12 +77,12 @@ def test_an_unset_variable_is_a_problem_and_no_other_one_follows_from_it(problem
 
 def test_a_variable_has_the_type_that_it_looks_like(config, monkeypatch):
     monkeypatch.setenv("SIZE", "8")
-    text = GOOD.replace("{type: hashed}", "\n  type: hashed\n  dimension: ${SIZE}\n  salt: '${SIZE}'")
+    text = MINIMAL_YAML.replace("{type: hashed}", "\n  type: hashed\n  dimension: ${SIZE}\n  salt: '${SIZE}'")
     params = config(text).encoder.params
     assert (params.dimension, params.salt) == (8, "8")
 
 
-IN_THE_FILE = "a secret stands in the file; write it as ${NAME} and set that variable"
+IN_THE_FILE = "the file contains a secret; write ${NAME} and set that environment variable"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(problems, monkeypatch,
     monkeypatch.setenv("SALT", "x")
     monkeypatch.delenv("UNSET", raising=False)
     key = store.partition(":")[0]
-    assert problems(f"{GOOD}stores: {{{store}}}\n") == [f"a.yaml:4:10: stores.{key}: {IN_THE_FILE}"]
+    assert problems(f"{MINIMAL_YAML}stores: {{{store}}}\n") == [f"a.yaml:4:10: stores.{key}: {IN_THE_FILE}"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_secret_comes_from_the_environment(config, monkeypatch, store):
     monkeypatch.setenv("SECRET", "hunter2")
     monkeypatch.setenv("NAME", "ada")
     monkeypatch.setenv("URL", "http://root:hunter2@somewhere:1")
-    found = config(f"{GOOD}stores: {{{store}}}\n").stores
+    found = config(f"{MINIMAL_YAML}stores: {{{store}}}\n").stores
     assert "hunter2" in getattr(found, store.partition(":")[0])
 
 
@@ -146,6 +146,6 @@ def test_a_secret_comes_from_the_environment(config, monkeypatch, store):
 )
 def test_no_message_repeats_what_may_be_a_secret(problems, monkeypatch, text):
     monkeypatch.setenv("SECRET", "hunter2")
-    (problem,) = problems(GOOD + text)
+    (problem,) = problems(MINIMAL_YAML + text)
     assert problem.startswith("a.yaml:4:")
     assert "hunter2" not in problem

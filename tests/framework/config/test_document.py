@@ -1,4 +1,4 @@
-"""YAML as vicinal reads it: values are what they look like, and every one knows its place."""
+"""YAML as vicinal reads it: values are what they look like, and each has a position."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ def test_a_scalar_is_what_it_looks_like(text, value):
     assert type(read.data["a"]) is type(value)
 
 
-def test_every_value_has_a_place():
+def test_every_value_has_a_position():
     read = Document.read("a: 1\nb:\n  - x\n  - {c: 2}\n")
     assert read.data == {"a": 1, "b": ["x", {"c": 2}]}
-    assert read.place(("a",)) == (1, 1)
-    assert read.place(("b", 0)) == (3, 5)
-    assert read.place(("b", 1, "c")) == (4, 6)
+    assert read.position(("a",)) == (1, 1)
+    assert read.position(("b", 0)) == (3, 5)
+    assert read.position(("b", 1, "c")) == (4, 6)
 
 
-def test_what_has_no_place_is_found_at_the_nearest_around_it():
+def test_value_without_position_has_that_of_the_nearest_enclosing_one():
     read = Document.read("a:\n  b: 1\n")
-    assert read.place(("a", "missing", "deeper")) == (1, 1)
-    assert read.place(("a", "b", 3)) == (2, 3)
-    assert Document.read("").place(("a",)) == (1, 1)
+    assert read.position(("a", "missing", "deeper")) == (1, 1)
+    assert read.position(("a", "b", 3)) == (2, 3)
+    assert Document.read("").position(("a",)) == (1, 1)
 
 
 def test_a_problem_is_a_line_that_editors_and_terminals_can_open():
-    assert Problem(3, 5, "a.b", "is wrong").at("x.yaml") == "x.yaml:3:5: a.b: is wrong"
-    assert Problem(1, 1, "", "is wrong").at("x.yaml") == "x.yaml:1:1: is wrong"
+    assert Problem(3, 5, "a.b", "is wrong").format("x.yaml") == "x.yaml:3:5: a.b: is wrong"
+    assert Problem(1, 1, "", "is wrong").format("x.yaml") == "x.yaml:1:1: is wrong"
 
 
 @pytest.mark.parametrize(
@@ -77,20 +77,20 @@ def test_a_problem_is_a_line_that_editors_and_terminals_can_open():
         ("? [a, b]\n: 1\n", (1, 3, "", "a key must be a text")),
         ("x: {? {a: 1} : 1}\n", (1, 7, "x", "a key must be a text")),
         ('\'a\\nb\': 1\n"a\\nb": 1\n"a\\nb": 1\n', (3, 1, "'a\\nb'", "given twice, first on line 2")),
-        ("a: {<<: {b: 1}, c: 2}\n", (1, 5, "a.<<", "merge keys are not read; write the keys out")),
-        ("a: !!int '7'\n", (1, 1, "a", "the tag !!int is not read; write the value without it")),
+        ("a: {<<: {b: 1}, c: 2}\n", (1, 5, "a.<<", "merge keys are not supported; write the keys out")),
+        ("a: !!int '7'\n", (1, 1, "a", "the tag !!int is not supported; write the value without it")),
         (
             "a: !!python/object/apply:os.system [x]\n",
-            (1, 1, "a", "the tag !!python/object/apply:os.system is not read; write the value without it"),
+            (1, 1, "a", "the tag !!python/object/apply:os.system is not supported; write the value without it"),
         ),
-        ("a: !mine {b: 1}\n", (1, 1, "a", "the tag !mine is not read; write the value without it")),
+        ("a: !mine {b: 1}\n", (1, 1, "a", "the tag !mine is not supported; write the value without it")),
         ("a: 9223372036854775808\n", (1, 1, "a", "a number of more than 64 bits")),
         (f"a: {'9' * 5000}\n", (1, 1, "a", "a number of more than 64 bits")),
         ("a: 1e999\n", (1, 1, "a", "a number of more than 64 bits")),
-        ('a: "\\ud800"\n', (1, 1, "a", "it holds half of a surrogate pair, or bytes that are not UTF-8")),
+        ('a: "\\ud800"\n', (1, 1, "a", "contains half of a surrogate pair, or bytes that are not UTF-8")),
     ],
 )
-def test_what_a_value_may_not_be(text, problem):
+def test_invalid_value_is_a_problem(text, problem):
     assert problems(text) == [problem]
 
 
@@ -116,12 +116,12 @@ def test_what_a_value_may_not_be(text, problem):
         ),
         ("a: 1\n\0", (2, 1, "", "not YAML: the character U+0000 is not allowed")),
         ("\na: \x1b[2J", (2, 4, "", "not YAML: the character U+001B is not allowed")),
-        ('a: "\\Uffffffff"\n', (1, 7, "", "not YAML: an escape stands for no character")),
+        ('a: "\\Uffffffff"\n', (1, 7, "", "not YAML: an escape is not a character")),
         ("a: 1\n---\nb: 2\n", (2, 1, "", "a second document begins here; a file holds one solution")),
         ("%YAML 9.1\n---\na: 1\n", (1, 1, "", "not YAML: found incompatible YAML document (version 1.* is required)")),
     ],
 )
-def test_what_is_no_document_has_one_problem_and_no_data(text, problem):
+def test_invalid_document_has_one_problem_and_no_data(text, problem):
     read = Document.read(text)
     assert (problems(text), read.data) == ([problem], None)
 
@@ -134,7 +134,7 @@ def test_a_document_may_have_marks_around_it():
 def test_line_ends_of_every_system_are_read():
     for end in ("\n", "\r\n", "\r"):
         read = Document.read(f"a: 1{end}b:{end}  c: no{end}")
-        assert (read.data, read.place(("b", "c"))) == ({"a": 1, "b": {"c": "no"}}, (3, 3))
+        assert (read.data, read.position(("b", "c"))) == ({"a": 1, "b": {"c": "no"}}, (3, 3))
 
 
 class TestAliases:
@@ -144,10 +144,10 @@ class TestAliases:
 
     def test_a_value_behind_an_alias_is_placed_where_it_stands(self):
         read = Document.read("a: &x {b: 1}\nc: *x\n")
-        assert (read.place(("c",)), read.place(("c", "b"))) == ((2, 1), (1, 8))
+        assert (read.position(("c",)), read.position(("c", "b"))) == ((2, 1), (1, 8))
 
     @pytest.mark.parametrize("text", ["a: &x [*x]", "a: &x {b: *x}", "a: &x [1, {b: [*x]}]"])
-    def test_one_that_contains_itself_is_a_problem(self, text):
+    def test_alias_that_contains_itself_is_a_problem(self, text):
         assert [message for *_, message in problems(text)] == ["an alias that contains itself"]
 
     def test_a_document_that_multiplies_itself_is_refused_quickly(self):
@@ -204,20 +204,20 @@ class TestEnvironment:
             ("'${}'", "write ${NAME} or ${NAME:-default} for an environment variable"),
         ],
     )
-    def test_one_that_has_none_is_a_problem_where_it_stands(self, text, message):
+    def test_unset_variable_is_a_problem_at_its_position(self, text, message):
         assert problems(f"b: 1\na:\n  c: {text}\n") == [(3, 3, "a.c", message)]
 
-    def test_its_value_is_not_read_again(self, monkeypatch):
+    def test_value_of_a_variable_is_not_expanded_again(self, monkeypatch):
         monkeypatch.setenv("SET", "${UNSET} *x {")
         assert Document.read("a: ${SET}\n").data == {"a": "${UNSET} *x {"}
 
-    def test_it_is_known_what_the_file_itself_says(self):
+    def test_unexpanded_text_of_the_file_is_kept(self):
         read = Document.read("a: {b: 'x${SET}y${UNSET:-z}', c: 1}\n")
-        assert read.literals == {("a", "b"): "xyz"}
-        assert [read.from_environment(loc) for loc in [("a", "b"), ("a",), ("a", "c")]] == [True, True, False]
+        assert read.unexpanded == {("a", "b"): "xyz"}
+        assert [read.is_from_environment(loc) for loc in [("a", "b"), ("a",), ("a", "c")]] == [True, True, False]
 
     def test_a_value_that_is_not_utf_8_is_a_problem(self, monkeypatch):
         monkeypatch.setenv("SET", "\udcff")
         assert problems("a: ${SET}\n") == [
-            (1, 1, "a", "it holds half of a surrogate pair, or bytes that are not UTF-8")
+            (1, 1, "a", "contains half of a surrogate pair, or bytes that are not UTF-8")
         ]

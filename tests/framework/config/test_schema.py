@@ -1,4 +1,4 @@
-"""The JSON Schema that editors read: it accepts and refuses what the loader does, and tells what every key means."""
+"""The JSON Schema for editors: it accepts and rejects what the loader does, and describes every key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vicinal.config.schema import json_schema
 from vicinal.plugin.params import Params
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-GOOD = "name: things\nsource: {type: lines, path: items.txt}\nencoder: {type: morgan}\n"
+MINIMAL_YAML = "name: things\nsource: {type: lines, path: items.txt}\nencoder: {type: morgan}\n"
 
 
 @pytest.fixture(scope="module")
@@ -29,44 +29,49 @@ def schema(plugins):
 
 
 @pytest.fixture(scope="module")
-def refuses(schema):
-    """What the schema says against a YAML text."""
+def schema_errors(schema):
+    """The schema's errors for a YAML text."""
     validator = Draft202012Validator(schema)
     return lambda text: [error.message for error in validator.iter_errors(Document.read(text).data)]
 
 
-def test_it_is_a_schema_of_the_draft_that_it_names(schema):
+def test_schema_is_valid_for_its_draft(schema):
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     Draft202012Validator.check_schema(schema)
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
-def test_it_accepts_the_samples(refuses, plugins, file):
-    assert refuses(file.read_text()) == []
+def test_schema_accepts_the_samples(schema_errors, plugins, file):
+    assert schema_errors(file.read_text()) == []
     assert check_config(file, plugins)[1] == []
 
 
-def both_say(text, refuses, plugins, tmp_path):
+def rejected_by_schema_and_loader(text, schema_errors, plugins, tmp_path):
     (tmp_path / "a.yaml").write_text(text)
-    return bool(refuses(text)), check_config(tmp_path / "a.yaml", plugins)[0] is None
+    return bool(schema_errors(text)), check_config(tmp_path / "a.yaml", plugins)[0] is None
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        GOOD,
-        GOOD + "index: auto\n",
-        GOOD + "index: {type: HNSW, metric: L2, params: {M: 16}, search: {ef: 64.5}}\n",
-        GOOD + "fields: {label: varchar(64), year: int64 = 0, seen: 'bool=false'}\n",
-        GOOD + "stores: {milvus: a.db, redis: b, timeout: 2}\nhybrid: true\n",
-        GOOD + "ingest: {max_failures: 1%, workers: auto, batch: 10}\n",
-        GOOD + "ingest: {max_failures: 0, workers: 4, batch: null}\n",
-        GOOD.replace("{type: lines, path: items.txt}", "{type: table, path: a.csv, key: a, content: b}"),
-        GOOD.replace("{type: lines, path: items.txt}", "{type: folder, path: a, include: ['*.jpg'], exclude: []}"),
+        MINIMAL_YAML,
+        MINIMAL_YAML + "index: auto\n",
+        MINIMAL_YAML + "index: HNSW\n",
+        MINIMAL_YAML + "index: {type: HNSW, metric: L2, params: {M: 16}, search: {ef: 64}}\n",
+        MINIMAL_YAML + "index: {metric: L2, params: {M: 16, nlist: 64}, search: {ef: 64, nprobe: 8}}\n",
+        MINIMAL_YAML + "index: {type: IVF_RABITQ, params: {refine: true, refine_type: SQ8}, search: {refine_k: 1.5}}\n",
+        MINIMAL_YAML + "fields: {label: varchar(64), year: int64 = 0, seen: 'bool=false'}\n",
+        MINIMAL_YAML + "stores: {milvus: a.db, redis: b, timeout: 2}\nhybrid: true\n",
+        MINIMAL_YAML + "ingest: {max_failures: 1%, workers: auto, batch: 10}\n",
+        MINIMAL_YAML + "ingest: {max_failures: 0, workers: 4, batch: null}\n",
+        MINIMAL_YAML.replace("{type: lines, path: items.txt}", "{type: table, path: a.csv, key: a, content: b}"),
+        MINIMAL_YAML.replace(
+            "{type: lines, path: items.txt}", "{type: folder, path: a, include: ['*.jpg'], exclude: []}"
+        ),
     ],
 )
-def test_it_accepts_what_the_loader_accepts(refuses, plugins, tmp_path, text):
-    assert both_say(text, refuses, plugins, tmp_path) == (False, False)
+def test_schema_accepts_what_the_loader_accepts(schema_errors, plugins, tmp_path, text):
+    assert rejected_by_schema_and_loader(text, schema_errors, plugins, tmp_path) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -74,39 +79,45 @@ def test_it_accepts_what_the_loader_accepts(refuses, plugins, tmp_path, text):
     [
         "",
         "- a\n",
-        GOOD.replace("name: things\n", ""),
-        GOOD.replace("source: {type: lines, path: items.txt}\n", ""),
-        GOOD.replace("encoder: {type: morgan}\n", ""),
-        GOOD.replace("things", "my things"),
-        GOOD.replace("things", "12"),
-        GOOD.replace("things", "a" * 64),
-        GOOD.replace("lines", "line"),
-        GOOD.replace("path", "pth"),
-        GOOD.replace(", path: items.txt", ""),
-        GOOD.replace("{type: lines, path: items.txt}", "lines"),
-        GOOD.replace("morgan", "morgan, bits: '32'"),
-        GOOD.replace("morgan", "morgan, bits: 12"),
-        GOOD.replace("morgan", "morgan, bit: 64"),
-        GOOD + "indx: auto\n",
-        GOOD + "index: 3\n",
-        GOOD + "index: {metric: COSIN}\n",
-        GOOD + "index: {params: {M: [1]}}\n",
-        GOOD + "hybrid: yes\n",
-        GOOD + "fields: {a: varchar}\n",
-        GOOD + "fields: {a: text}\n",
-        GOOD + "fields: {a b: int64}\n",
-        GOOD + "fields: [a]\n",
-        GOOD + "stores: {milvus: 3}\n",
-        GOOD + "stores: {timeout: 0}\n",
-        GOOD + "ingest: {workers: 0}\n",
-        GOOD + "ingest: {max_failures: -1}\n",
-        GOOD + "ingest: {max_failures: many}\n",
-        GOOD + "ingest:\n",
-        GOOD + "rerank: {type: keyword}\n",
+        MINIMAL_YAML.replace("name: things\n", ""),
+        MINIMAL_YAML.replace("source: {type: lines, path: items.txt}\n", ""),
+        MINIMAL_YAML.replace("encoder: {type: morgan}\n", ""),
+        MINIMAL_YAML.replace("things", "my things"),
+        MINIMAL_YAML.replace("things", "12"),
+        MINIMAL_YAML.replace("things", "a" * 64),
+        MINIMAL_YAML.replace("lines", "line"),
+        MINIMAL_YAML.replace("path", "pth"),
+        MINIMAL_YAML.replace(", path: items.txt", ""),
+        MINIMAL_YAML.replace("{type: lines, path: items.txt}", "lines"),
+        MINIMAL_YAML.replace("morgan", "morgan, bits: '32'"),
+        MINIMAL_YAML.replace("morgan", "morgan, bits: 12"),
+        MINIMAL_YAML.replace("morgan", "morgan, bit: 64"),
+        MINIMAL_YAML + "indx: auto\n",
+        MINIMAL_YAML + "index: 3\n",
+        MINIMAL_YAML + "index: {metric: COSIN}\n",
+        MINIMAL_YAML + "index: HNSWW\n",
+        MINIMAL_YAML + "index: {params: {M: [1]}}\n",
+        MINIMAL_YAML + "index: {params: {MM: 1}}\n",
+        MINIMAL_YAML + "index: {type: HNSW, search: {ef: 64.5}}\n",
+        MINIMAL_YAML + "index: {type: HNSW, search: {nprobe: 8}}\n",
+        MINIMAL_YAML + "index: {type: IVF_FLAT, params: {nlist: 0}}\n",
+        MINIMAL_YAML + "index: {type: FLAT, params: {nlist: 1}}\n",
+        MINIMAL_YAML + "hybrid: yes\n",
+        MINIMAL_YAML + "fields: {a: varchar}\n",
+        MINIMAL_YAML + "fields: {a: text}\n",
+        MINIMAL_YAML + "fields: {a b: int64}\n",
+        MINIMAL_YAML + "fields: [a]\n",
+        MINIMAL_YAML + "stores: {milvus: 3}\n",
+        MINIMAL_YAML + "stores: {timeout: 0}\n",
+        MINIMAL_YAML + "ingest: {workers: 0}\n",
+        MINIMAL_YAML + "ingest: {max_failures: -1}\n",
+        MINIMAL_YAML + "ingest: {max_failures: many}\n",
+        MINIMAL_YAML + "ingest:\n",
+        MINIMAL_YAML + "rerank: {type: keyword}\n",
     ],
 )
-def test_it_refuses_what_the_loader_refuses(refuses, plugins, tmp_path, text):
-    assert both_say(text, refuses, plugins, tmp_path) == (True, True)
+def test_schema_rejects_what_the_loader_rejects(schema_errors, plugins, tmp_path, text):
+    assert rejected_by_schema_and_loader(text, schema_errors, plugins, tmp_path) == (True, True)
 
 
 def test_every_plugin_is_in_it_with_all_of_its_parameters(schema, plugins):
@@ -145,7 +156,7 @@ def test_two_plugins_may_name_a_nested_model_alike():
         assert schema["$defs"][f"encoder.{kind}.Window"]["properties"]["size"]["type"] == kind
 
 
-def test_a_plugin_that_cannot_be_imported_may_say_anything():
+def test_schema_of_a_plugin_that_cannot_be_imported_accepts_anything():
     manager = create_manager(entry_points=False)
     manager.register(_Windowed("missing"), "missing")
     validator = Draft202012Validator(json_schema(manager)["$defs"]["encoder.missing"])

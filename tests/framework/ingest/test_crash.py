@@ -118,7 +118,7 @@ def assert_exact(things, report):
     assert things.failures() == []
 
     found = [row["id"] for batch in things.vectors.iter_rows(["id"]) for row in batch]
-    assert len(found) == len(set(found)) == things.vectors.count() == len(expected)
+    assert len(found) == len(set(found)) == things.vectors.count_rows() == len(expected)
     assert set(found) == set(expected)
     ids = random.Random(1).sample(found, 500)
     wanted = things.encoder.encode([expected[id_] for id_ in ids])

@@ -24,7 +24,7 @@ def test_a_run_indexes_every_item_and_a_second_changes_nothing(workshop):
     assert (first.seen, first.new, first.unchanged, first.failed, first.rows) == (50, 50, 0, 0, 50)
     second = things.ingest()
     assert (second.seen, second.new, second.unchanged, second.failed, second.rows) == (50, 0, 50, 0, 50)
-    assert things.vectors.count() == 50
+    assert things.vectors.count_rows() == 50
     assert things.status()["items"] == 50
 
 
@@ -98,7 +98,7 @@ def test_prune_refuses_a_limit_and_takes_an_empty_source_for_an_accident(lite):
     with pytest.raises(VicinalError, match="the source yields no item at all, so nothing was pruned") as error:
         things.ingest(prune=True)
     assert error.value.hint == "`vicinal drop` removes everything"
-    assert things.vectors.count() == 50
+    assert things.vectors.count_rows() == 50
     assert things.status()["items"] == 50
 
 
@@ -119,7 +119,7 @@ def test_a_run_that_fails_prunes_nothing(lite):
     lite.write([*ROWS[:10], ("b", "bad text", 1)])
     with pytest.raises(TooManyFailuresError):
         things.ingest(prune=True)
-    assert things.vectors.count() == 50
+    assert things.vectors.count_rows() == 50
 
 
 # --- the budget of failures
@@ -243,7 +243,7 @@ def test_segments_that_an_item_has_no_more_are_deleted(workshop):
     workshop.write([("a", "zero two", 1), ("b", "five six seven eight", 1)])
     report = things.ingest()
     assert (report.updated, report.rows) == (2, 6)
-    assert things.vectors.count() == 6
+    assert things.vectors.count_rows() == 6
     best = {word: things.search(word, limit=1)[0] for word in ("zero", "one", "four", "eight")}
     assert (best["zero"].key, best["zero"].similarity > 0.9999) == ("a", True)
     assert (best["eight"].key, best["eight"].segment) == ("b", {"number": 3, "start": 3.0, "end": 4.0})
@@ -308,7 +308,7 @@ def test_another_encoder_or_other_fields_are_refused(lite):
         other.close()
     same = lite.solution()
     assert same.ingest().unchanged == 50
-    assert same.vectors.count() == 50
+    assert same.vectors.count_rows() == 50
 
 
 def test_another_milvus_with_the_same_redis_is_refused(lite):
@@ -335,5 +335,5 @@ def test_a_lost_redis_is_filled_again_and_nothing_is_doubled(lite):
     things.metadata.drop()
     report = things.ingest()
     assert (report.new, report.rows) == (50, 50)
-    assert things.vectors.count() == 50
+    assert things.vectors.count_rows() == 50
     assert things.check().sound

@@ -129,7 +129,7 @@ def test_ctrl_c_finishes_the_batch_in_hand_and_the_next_run_goes_on(lite):
     assert signal.getsignal(signal.SIGINT) is before
     done = things.metadata.state()["items"]
     assert 16 <= done < 200
-    assert things.vectors.count() == done
+    assert things.vectors.count_rows() == done
     report = things.ingest()
     assert (report.new, report.unchanged) == (1_000 - done, done)
     assert_exact(things, 1_000)

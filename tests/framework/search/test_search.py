@@ -177,7 +177,7 @@ def test_a_search_after_an_interrupted_first_ingest_builds_the_index(workshop):
     assert 0 < state["rows"] < 300
     workshop.manager.unregister(interrupting)
     assert keys(things.search("text 1", limit=1)) == ["k1"]
-    assert things.vectors.index_in_use()["index_type"] == "FLAT"
+    assert things.vectors.describe_index()["index_type"] == "FLAT"
     assert len(things.search("text 1", limit=300)) == state["rows"]
     assert things.ingest().rows == 300
     assert len(things.search("text 1", limit=300)) == 300

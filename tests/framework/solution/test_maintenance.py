@@ -28,13 +28,13 @@ def row_of(things, key, segment, text):
 
 
 def delete_rows(things):
-    things.vectors.delete([item_id("k3"), item_id("k5", 1), item_id("k5", 2)])
+    things.vectors.delete_rows([item_id("k3"), item_id("k5", 1), item_id("k5", 2)])
     return {"missing_vectors": 2, "rows": SEGMENTS - 3}, 2
 
 
 def insert_orphans(things):
     rows = [row_of(things, "nobody", number, f"x{number}") for number in range(3)]
-    things.vectors.upsert([*rows, row_of(things, "k3", 7, "a segment that k3 has no more")])
+    things.vectors.upsert_rows([*rows, row_of(things, "k3", 7, "a segment that k3 has no more")])
     return {"orphan_vectors": 4, "rows": SEGMENTS + 4}, 0
 
 
@@ -101,7 +101,7 @@ def test_a_run_says_when_milvus_and_the_ledger_differ(lite):
     lite.write(ROWS)
     things = lite.solution(encoder="{type: words}")
     things.ingest()
-    things.vectors.delete([item_id("k3")])
+    things.vectors.delete_rows([item_id("k3")])
     lite.write([*ROWS, ("new", "text", 1)])
     (warning,) = things.ingest().warnings
     assert warning == f"Milvus holds {SEGMENTS} rows, the ledger {SEGMENTS + 1}; `vicinal check` tells more"
@@ -173,7 +173,7 @@ def test_another_index_in_the_yaml_is_built_by_the_next_run(lite):
     things = lite.solution(extra="index: {type: IVF_FLAT, params: {nlist: 4}, search: {nprobe: 4}}")
     assert things.search(ROWS[7][1], limit=1)[0].key == "k7"  # with the index that is there
     assert things.ingest().unchanged == ITEMS
-    assert things.vectors.index_in_use()["index_type"] == "IVF_FLAT"
+    assert things.vectors.describe_index()["index_type"] == "IVF_FLAT"
     index = things.status()["index"]
     assert (index["type"], index["params"], index["search"]) == ("IVF_FLAT", {"nlist": 4}, {"nprobe": 4})
     assert len(things.search(ROWS[7][1], limit=ITEMS)) == ITEMS
@@ -186,6 +186,17 @@ def test_another_index_in_the_yaml_is_built_by_the_next_run(lite):
     assert (hit.key, hit.similarity, hit.distance) == ("k7", pytest.approx(1), pytest.approx(-1))
 
 
+def test_parameters_for_auto_that_the_chosen_index_lacks_do_not_build_it_anew(lite, monkeypatch):
+    lite.write(ROWS)
+    things = lite.solution(extra="index: {params: {M: 8}, search: {ef: 300}}")
+    things.ingest()
+    index = things.status()["index"]
+    assert (index["type"], index["params"], index["search"]) == ("FLAT", {}, {})
+    assert things.search(ROWS[7][1], limit=1)[0].key == "k7"
+    monkeypatch.delattr("vicinal.stores.milvus.VectorStore.build_index")
+    assert things.ingest().unchanged == ITEMS
+
+
 def test_an_ivf_index_has_no_more_cells_than_its_rows_can_train(workshop):
     index = "index: {type: IVF_SQ8, metric: L2, params: {nlist: 2048}, search: {nprobe: 1}}"
     rows = [(f"r{number}", f"row {number}", 2000) for number in range(400)]
@@ -195,7 +206,7 @@ def test_an_ivf_index_has_no_more_cells_than_its_rows_can_train(workshop):
         assert things.ingest().rows == count
         assert things.status()["index"]["params"] == {"nlist": 2048}
         if workshop.embedded:
-            assert things.vectors.index_in_use()["params"]["nlist"] == cells
+            assert things.vectors.describe_index()["params"]["nlist"] == cells
         assert things.search(rows[7][1], limit=1)[0].key == "r7"
         if cells == 1:
             assert len(things.search(rows[7][1], limit=count)) == count

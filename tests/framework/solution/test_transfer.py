@@ -51,7 +51,7 @@ def test_what_one_engine_exports_the_other_imports(lite, milvus_server, redis_ur
     block = f"{{type: {encoder}}}"
     home = lite.solution("home", encoder=block)
     home.ingest()
-    segments = home.vectors.count()
+    segments = home.vectors.count_rows()
     assert home.export(lite.folder / "out" / "home.parquet") == ITEMS
     assert [path.name for path in (lite.folder / "out").iterdir()] == ["home.parquet"]
 
@@ -114,7 +114,7 @@ def test_an_import_writes_nothing_again(workshop, monkeypatch):
     told = []
     workshop.manager.register(Told(told), "told")
     with monkeypatch.context() as patch:
-        for store, writes in ((things.vectors, ("upsert", "delete")), (things.metadata, ("begin", "commit"))):
+        for store, writes in ((things.vectors, ("upsert_rows", "delete_rows")), (things.metadata, ("begin", "commit"))):
             for name in writes:
                 patch.setattr(store, name, refuse)
         report = things.import_(workshop.folder / "things.parquet")
@@ -169,7 +169,7 @@ def test_an_item_that_is_not_whole_is_not_exported(lite):
     lite.write(ROWS)
     things = lite.solution(encoder="{type: words}")
     things.ingest()
-    things.vectors.delete([item_id("k5", 1)])
+    things.vectors.delete_rows([item_id("k5", 1)])
     begin_a_write(things)
     assert things.export(lite.folder / "things.parquet") == ITEMS - 2
     keys = set(pq.read_table(lite.folder / "things.parquet")["key"].to_pylist())

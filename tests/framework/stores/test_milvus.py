@@ -1,4 +1,4 @@
-"""The vectors of a solution on both engines: what is stored, searched and refused."""
+"""The vectors of a solution on both engines: what is stored, searched and rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from milvus_helpers import BITS, FLOATS, index_for, items, rows_of, serve, vectors_of
+from milvus_helpers import BITS, FLOATS, build_and_load, choose_index_for, item_keys, make_rows, make_vectors
 from servers import free_port
 from vicinal.config.models import parse_field
 from vicinal.errors import FilterError, StoreBusyError, StoreError, StoreUnreachableError
@@ -28,70 +28,72 @@ MIB = 1024 * 1024
 def test_a_collection_from_its_creation_to_its_drop(opened):
     store = opened()
     physical = f"{store.alias}_v1"
-    assert not store.exists()
-    store.create(physical)
-    assert store.exists()
-    assert store.index_in_use() == {}
+    assert not store.has_collection()
+    store.create_collection(physical)
+    assert store.has_collection()
+    assert store.describe_index() == {}
 
-    vectors = vectors_of(200)
-    store.upsert(rows_of(store, vectors))
-    flat = index_for(store, type="FLAT")
+    vectors = make_vectors(200)
+    store.upsert_rows(make_rows(store, vectors))
+    flat = choose_index_for(store, type="FLAT")
     store.flush()
-    serve(store, flat)
-    assert store.index_in_use()["index_type"] == "FLAT"
-    assert store.count() == 200
+    build_and_load(store, flat)
+    assert store.describe_index()["index_type"] == "FLAT"
+    assert store.count_rows() == 200
     (found,) = store.search([vectors[7]], flat, 3, rows=200)
     assert (len(found), found[0].item, found[0].segment) == (3, "k7", 0)
     assert found[0].distance == pytest.approx(1, abs=1e-6)
 
-    store.upsert(rows_of(store, -vectors[:50]))  # the same ids: they replace
-    assert store.count() == 200
-    assert items(store.search([-vectors[7]], flat, 1, rows=200)[0]) == ["k7"]
-    assert items(store.search([vectors[7]], flat, 1, rows=200)[0]) != ["k7"]
-    store.delete([*range(50), 10_000])
-    store.delete([])
-    assert store.count() == 150
-    assert sorted(row["id"] for batch in store.iter_rows(["id"], batch=60) for row in batch) == list(range(50, 200))
+    store.upsert_rows(make_rows(store, -vectors[:50]))  # the same ids: they replace
+    assert store.count_rows() == 200
+    assert item_keys(store.search([-vectors[7]], flat, 1, rows=200)[0]) == ["k7"]
+    assert item_keys(store.search([vectors[7]], flat, 1, rows=200)[0]) != ["k7"]
+    store.delete_rows([*range(50), 10_000])
+    store.delete_rows([])
+    assert store.count_rows() == 150
+    assert sorted(row["id"] for batch in store.iter_rows(["id"], batch_size=60) for row in batch) == list(
+        range(50, 200)
+    )
     assert [row["id"] for row in store.fetch_rows([7, 60])] == [60]
     assert np.allclose(store.fetch_vectors([60])[60], vectors[60])
     assert store.fetch_rows([]) == []
 
-    graph = index_for(store, type="HNSW", metric="L2", params={"M": 8, "efConstruction": 64})
-    serve(store, graph)
-    assert {store.index_in_use()[name] for name in ("index_type", "metric_type")} == {"HNSW", "L2"}
+    graph = choose_index_for(store, type="HNSW", metric="L2", params={"M": 8, "efConstruction": 64})
+    build_and_load(store, graph)
+    assert {store.describe_index()[name] for name in ("index_type", "metric_type")} == {"HNSW", "L2"}
     (found,) = store.search([vectors[60]], graph, 100, rows=150)
     assert (len(found), found[0].item, found[0].distance) == (100, "k60", pytest.approx(0, abs=1e-6))
 
-    store.drop()
-    assert not store.exists()
+    store.drop_collection()
+    assert not store.has_collection()
     assert not store._client.has_collection(physical)
-    store.drop()
-    store.create(physical)
-    assert store.index_in_use() == {}
+    store.drop_collection()
+    store.create_collection(physical)
+    assert store.describe_index() == {}
 
 
-def test_a_collection_that_was_created_and_got_no_alias_is_taken_over(opened):
+def test_collection_without_its_alias_is_adopted(opened):
     store = opened()
     physical = f"{store.alias}_v1"
-    store._client.create_collection(physical, schema=store._layout.described(store._client))
-    assert not store.exists()
-    store.create(physical)
-    assert store.exists()
+    store._client.create_collection(physical, schema=store._row_format.to_milvus_schema(store._client))
+    assert not store.has_collection()
+    store.create_collection(physical)
+    assert store.has_collection()
     store._client.drop_alias(store.alias)
-    store.drop_physical(physical)
-    store.drop_physical(physical)
+    store.drop_physical_collection(physical)
+    store.drop_physical_collection(physical)
     assert not store._client.has_collection(physical)
 
 
 def test_a_collection_may_come_back_with_another_schema(opened):
     """Milvus' client remembers schemas by name, for all of a process."""
     store = opened(BITS)
-    store.create(f"{store.alias}_v1")
-    store.upsert(rows_of(store, np.ones((3, 32), np.uint8)))
-    store.drop()
+    store.create_collection(f"{store.alias}_v1")
+    store.upsert_rows(make_rows(store, np.ones((3, 32), np.uint8)))
+    store.drop_collection()
     store.schema = Schema(FLOATS, False, {})
-    store.create(f"{store.alias}_v1")
-    store.upsert(rows_of(store, vectors_of(3)))
+    store.create_collection(f"{store.alias}_v1")
+    store.upsert_rows(make_rows(store, make_vectors(3)))
 
 
 def test_declared_fields_and_times_are_columns(opened):
@@ -105,19 +107,19 @@ def test_declared_fields_and_times_are_columns(opened):
     }
     fields = {name: parse_field(text) for name, text in specs.items()}
     store = opened(segmented=True, fields=fields)
-    store.create(f"{store.alias}_v1")
-    vectors = vectors_of(4)
+    store.create_collection(f"{store.alias}_v1")
+    vectors = make_vectors(4)
     values = {"label": "ähm", "score": 0.1, "ratio": 0.5, "small": -3, "ok": True, "start": 1.5, "end": 2.5}
-    rows = [{**row, **values, "year": 2000 + row["id"]} for row in rows_of(store, vectors)]
-    store.upsert(rows)
-    index = index_for(store)
-    store.build(index)
-    store.load(again=True)
+    rows = [{**row, **values, "year": 2000 + row["id"]} for row in make_rows(store, vectors)]
+    store.upsert_rows(rows)
+    index = choose_index_for(store)
+    store.build_index(index)
+    store.load_collection(reload=True)
     filter = (
         "year >= 2002 and label == 'ähm' and score > 0 and ratio == 0.5 and small < 0 and ok == true and segment == 0"
     )
     (found,) = store.search([vectors[0]], index, 10, filter, rows=4)
-    assert sorted(items(found)) == ["k2", "k3"]
+    assert sorted(item_keys(found)) == ["k2", "k3"]
     assert {(candidate.start, candidate.end) for candidate in found} == {(1.5, 2.5)}
     assert store.fetch_rows([3])[0]["start"] == 1.5
 
@@ -132,59 +134,61 @@ def test_declared_fields_and_times_are_columns(opened):
 # --- large batches
 
 
-def test_more_than_milvus_takes_in_one_message_goes_through(opened):
+def test_rows_beyond_the_message_limit_are_written(opened):
     store = opened(Space(8192), fields={"note": parse_field("varchar(60000)")})
-    store.create(f"{store.alias}_v1")
+    store.create_collection(f"{store.alias}_v1")
     wide = np.zeros((780, 8192), np.float32)
-    wide[:, :16] = vectors_of(len(wide))
-    rows = rows_of(store, wide, note="ü" * 28_000)
+    wide[:, :16] = make_vectors(len(wide))
+    rows = make_rows(store, wide, note="ü" * 28_000)
     assert sum(8192 * 4 + len(row["note"].encode()) for row in rows) > 64 * MIB
-    store.upsert(rows)
-    serve(store, index_for(store, type="FLAT"))
-    assert store.count() == len(wide)
+    store.upsert_rows(rows)
+    build_and_load(store, choose_index_for(store, type="FLAT"))
+    assert store.count_rows() == len(wide)
     assert np.array_equal(store.fetch_vectors([779])[779], wide[779])
 
 
-def test_rows_are_cut_at_16_mib_and_none_is_lost():
+def test_rows_are_split_at_16_mib_and_none_is_lost():
     sizes = [1, 15 * MIB, MIB - 1, 1, 40 * MIB, 5]
     parts = list(split_by_bytes([{"size": size} for size in sizes], lambda row: row["size"]))
     assert [[row["size"] for row in part] for part in parts] == [[1, 15 * MIB, MIB - 1], [1], [40 * MIB], [5]]
     assert list(split_by_bytes([], len)) == []
 
 
-def test_queries_are_cut_so_that_a_scan_stays_in_memory(opened):
+def test_queries_are_split_so_that_a_scan_stays_in_memory(opened):
     store = opened(Space(256, metric="L2"))
-    store.create(f"{store.alias}_v1")
-    flat = index_for(store)
+    store.create_collection(f"{store.alias}_v1")
+    flat = choose_index_for(store)
 
     def at_once(limit, rows, **config):
-        return store._queries_at_once(index_for(store, **config), limit, rows)
+        return store._max_queries_per_call(choose_index_for(store, **config), limit, rows)
 
-    assert (at_once(16_384, 1), at_once(1_024, 1), at_once(1, 1)) == (8, 128, 1_000)  # 32 MiB for the answers
+    assert (at_once(16_384, 1), at_once(1_024, 1), at_once(1, 1)) == (8, 128, 1_000)  # 32 MiB of results
     if store.embedded:  # 256 MiB for queries x rows, and for L2 x 256 floats
         assert (at_once(10, 1), at_once(10, 1_000), at_once(10, 8_000), at_once(10, 10**9)) == (1_000, 262, 32, 1)
         assert (at_once(10, 8_000, metric="IP"), at_once(10, 80_000, metric="COSINE")) == (1_000, 838)
     else:
         assert at_once(10, 10**9) == 1_000
 
-    vectors = vectors_of(4_000, 256)
-    store.upsert(rows_of(store, vectors))
-    store.build(flat)
-    store.load()
-    assert store.count() == 4_000
-    queries = vectors_of(500, 256, seed=1)
+    vectors = make_vectors(4_000, 256)
+    store.upsert_rows(make_rows(store, vectors))
+    store.build_index(flat)
+    store.load_collection()
+    assert store.count_rows() == 4_000
+    queries = make_vectors(500, 256, seed=1)
     with PeakMemory() as peak:
         found = store.search(list(queries), flat, 5, rows=4_000)
     distances = (vectors**2).sum(axis=1) - 2 * queries @ vectors.T
     expected = np.argsort(distances, axis=1)[:, :5]
-    assert [items(candidates) for candidates in found] == [[f"k{number}" for number in row] for row in expected]
-    assert peak.bytes < 768 * MIB  # uncut, the embedded engine would ask for 500 x 4,000 x 256 floats: 2 GB, twice
+    assert [item_keys(candidates) for candidates in found] == [[f"k{number}" for number in row] for row in expected]
+    assert (
+        peak.bytes < 768 * MIB
+    )  # in one call, the embedded engine would ask for 500 x 4,000 x 256 floats: 2 GB, twice
 
 
-def test_queries_are_cut_so_that_a_call_ends_long_before_its_time(tmp_path):
+def test_queries_are_split_so_that_a_call_ends_long_before_its_timeout(tmp_path):
     with VectorStore("bits", str(tmp_path / "milvus.db"), Schema(BITS, False, {})) as store:
-        index = index_for(store)
-        cuts = [store._queries_at_once(index, 10, rows) for rows in (1, 500, 5_000, 10**6)]
+        index = choose_index_for(store)
+        cuts = [store._max_queries_per_call(index, 10, rows) for rows in (1, 500, 5_000, 10**6)]
         assert cuts == [1_000, 1_000, 100, 1]
 
 
@@ -209,10 +213,10 @@ class PeakMemory:
         self._thread.join()
 
 
-# --- who is there
+# --- reaching Milvus
 
 
-def test_a_second_process_on_an_embedded_file_is_told_who_holds_it(tmp_path):
+def test_error_of_a_second_process_names_the_holder_of_an_embedded_file(tmp_path):
     path = tmp_path / "milvus.db"
     script = (
         "import sys\nfrom vicinal.types import Space\nfrom vicinal.stores.milvus import *\n"
@@ -228,13 +232,13 @@ def test_a_second_process_on_an_embedded_file_is_told_who_holds_it(tmp_path):
     holder.kill()
     holder.communicate()
     with VectorStore("a", str(path), Schema(FLOATS, False, {})) as store:
-        assert not store.exists()
+        assert not store.has_collection()
         with pytest.raises(StoreBusyError):
             VectorStore("a", str(path), Schema(FLOATS, False, {}))
     VectorStore("a", str(path), Schema(FLOATS, False, {})).close()
 
 
-def test_a_port_where_nobody_listens_is_told_at_once():
+def test_unreachable_server_is_reported_at_once():
     port = free_port()
     started = time.monotonic()
     with pytest.raises(
@@ -245,7 +249,7 @@ def test_a_port_where_nobody_listens_is_told_at_once():
     assert error.value.hint.startswith("start it, or set MILVUS_URI")
 
 
-def test_a_port_where_something_else_listens_is_told_too():
+def test_port_of_another_service_is_reported_as_unreachable():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         started = time.monotonic()
         with pytest.raises(StoreUnreachableError, match="does not answer"):
@@ -254,14 +258,14 @@ def test_a_port_where_something_else_listens_is_told_too():
 
 
 @pytest.mark.parametrize("uri", ["redis://127.0.0.1:6379", "http://", "ftp://127.0.0.1"])
-def test_what_is_no_uri_of_a_milvus_is_told(uri):
+def test_uri_of_another_service_is_rejected(uri):
     with pytest.raises(StoreUnreachableError, match=f"not the URI of a Milvus: {uri}"):
         VectorStore("a", uri, Schema(FLOATS, False, {}))
 
 
-def test_what_milvus_refuses_is_an_error_of_the_store(opened):
+def test_rejected_request_is_a_store_error(opened):
     store = opened()
-    store.create(f"{store.alias}_v1")
+    store.create_collection(f"{store.alias}_v1")
     with pytest.raises(StoreError, match="Milvus at ") as error:
-        store.upsert([{"id": 1, "item": "k", "segment": 0, "vector": [1.0, 2.0]}])
-    assert error.value.hint == "`vicinal doctor` looks at both stores"
+        store.upsert_rows([{"id": 1, "item": "k", "segment": 0, "vector": [1.0, 2.0]}])
+    assert error.value.hint == "run `vicinal doctor` to diagnose"

@@ -1,4 +1,4 @@
-"""Exact Tanimoto: what a search answers is what comparing with every fingerprint answers."""
+"""Exact Tanimoto: a search returns what brute force over all fingerprints returns."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def brute_force(queries, fingerprints):
     return common / (a.sum(axis=1)[:, None] + b.sum(axis=1)[None, :] - common)
 
 
-def test_a_thousand_queries_answer_as_brute_force_does(workshop, fingerprints):
+def test_a_thousand_queries_equal_brute_force(workshop, fingerprints):
     rng = np.random.default_rng(8)
     workshop.write([(f"f{number}", packed.tobytes().hex(), 1) for number, packed in enumerate(fingerprints)])
     things = workshop.solution(encoder="{type: bits}")
@@ -95,7 +95,7 @@ def test_tanimoto_is_bounded_by_the_cosine(a, b, data):
 
 
 class InMemory:
-    """An engine of a few lines: candidates by cosine, in float32, those alone that have a bit in common."""
+    """An engine in memory: the candidates that share a bit with the query, by cosine in float32."""
 
     def __init__(self, fingerprints):
         self.fingerprints = fingerprints
@@ -113,7 +113,7 @@ class InMemory:
         for number, bits in enumerate(self.fingerprints):
             if (ones is None or len(bits) == ones) and (not odd or number % 2) and query & bits:
                 cosine = float(np.float32(len(query & bits) / math.sqrt(len(query) * len(bits))))
-                found.append(Candidate(f"f{number:03}", 0, cosine, ones=len(bits)))
+                found.append(Candidate(f"f{number:03}", 0, cosine, popcount=len(bits)))
         return sorted(found, key=lambda candidate: -candidate.distance)[:limit]
 
     def exact(self, query, limit, odd=False):
@@ -136,18 +136,18 @@ FINGERPRINT = st.sets(st.integers(0, 40), min_size=1, max_size=41)
     st.sampled_from([12, 16, 33, 16_384]),
     st.booleans(),
 )
-def test_nearest_is_exact_whatever_the_fingerprints(fingerprints, queries, limit, most, odd):
+def test_search_is_exact_whatever_the_fingerprints(fingerprints, queries, limit, most, odd):
     engine = InMemory(fingerprints)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tanimoto, "MAX_LIMIT", most)
-        answers = tanimoto.search_exact(engine, [as_vector(query) for query in queries], limit, "odd" if odd else "")
-    for query, answer in zip(queries, answers, strict=True):
-        assert [1 - candidate.distance for candidate in answer] == pytest.approx(engine.exact(query, limit, odd))
-        assert len({candidate.item for candidate in answer}) == len(answer)
-        assert answer == sorted(answer, key=lambda candidate: (candidate.distance, candidate.item))
+        results = tanimoto.search_exact(engine, [as_vector(query) for query in queries], limit, "odd" if odd else "")
+    for query, found in zip(queries, results, strict=True):
+        assert [1 - candidate.distance for candidate in found] == pytest.approx(engine.exact(query, limit, odd))
+        assert len({candidate.item for candidate in found}) == len(found)
+        assert found == sorted(found, key=lambda candidate: (candidate.distance, candidate.item))
 
 
-def test_where_milvus_returns_too_few_it_is_searched_by_number_of_bits(monkeypatch):
+def test_remaining_candidates_are_searched_by_popcount(monkeypatch):
     """Forty long fingerprints hide, by their cosine, a shorter one of higher Tanimoto."""
     monkeypatch.setattr(tanimoto, "MAX_LIMIT", 32)
     query = {0, 1}
@@ -155,25 +155,25 @@ def test_where_milvus_returns_too_few_it_is_searched_by_number_of_bits(monkeypat
     hidden = {0, *range(2_000, 2_129)}
     engine = InMemory([*long, hidden])
     assert hidden not in [engine.fingerprints[int(c.item[1:])] for c in engine([as_vector(query)], 32, "")[0]]
-    (answer,) = tanimoto.search_exact(engine, [as_vector(query)], 2)
-    assert [candidate.item for candidate in answer] == ["f040", "f000"]
-    assert [1 - candidate.distance for candidate in answer] == pytest.approx([1 / 131, 2 / 501])
+    (found,) = tanimoto.search_exact(engine, [as_vector(query)], 2)
+    assert [candidate.item for candidate in found] == ["f040", "f000"]
+    assert [1 - candidate.distance for candidate in found] == pytest.approx([1 / 131, 2 / 501])
 
 
-def test_few_candidates_are_fetched_where_few_are_enough():
+def test_few_candidates_are_fetched_if_they_suffice():
     engine = InMemory([{number, number + 1} for number in range(30)])
-    (answer,) = tanimoto.search_exact(engine, [as_vector({3, 4})], 2)
+    (found,) = tanimoto.search_exact(engine, [as_vector({3, 4})], 2)
     assert engine.calls == 1
-    assert (answer[0].item, answer[0].distance) == ("f003", 0)
+    assert (found[0].item, found[0].distance) == ("f003", 0)
 
 
-def test_no_query_and_no_fingerprint():
+def test_empty_queries_and_empty_collections():
     assert tanimoto.search_exact(InMemory([]), [], 5) == []
     assert tanimoto.search_exact(InMemory([]), [as_vector({1})], 5) == [[]]
     assert tanimoto.search_exact(InMemory([{1}]), [{}], 5) == [[]]
 
 
-def test_a_fingerprint_without_a_bit_is_a_failure_and_finds_nothing(workshop):
+def test_empty_fingerprint_is_a_failure_and_matches_nothing(workshop):
     workshop.write([("full", "ff" * 256, 1), ("empty", "00" * 256, 1), ("half", "ff" * 128 + "00" * 128, 1)])
     things = workshop.solution(encoder="{type: bits}")
     report = things.ingest()
