@@ -1,6 +1,6 @@
-"""The embedded stores: a Redis that vicinal starts for itself, and the folder of a Milvus Lite file.
+"""The embedded Redis, which vicinal starts for itself.
 
-The Redis is a real ``redis-server``: append-only file in its folder, unix socket, no port. Every process that uses it
+It is a real ``redis-server``: append-only file in its folder, unix socket, no port. Every process that uses it
 holds a shared lock on the folder; the last one to leave stops the server. After ``kill -9`` the server runs on, and the
 next process finds it.
 """
@@ -21,13 +21,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from vicinal.errors import DependencyError, StoreBusyError, StoreUnreachableError
-from vicinal.toolkit.malloc import limit_arenas
+from vicinal.errors import DependencyError, StoreUnreachableError
 
-__all__ = ["FLUSH_BYTES", "EmbeddedRedis", "MilvusLiteLock", "redis_server"]
-
-FLUSH_BYTES = 4 * 1024 * 1024
-"""Of fresh rows, after which Milvus Lite writes them to a segment of their own."""
+__all__ = ["EmbeddedRedis", "redis_server"]
 
 _SETTINGS = {
     "port": "0",
@@ -187,59 +183,3 @@ def _answers(path: str) -> bool:
         connection.sendall(b"PING\r\n")
         return connection.recv(64).startswith(b"+PONG")
     return False
-
-
-class MilvusLiteLock:
-    """The right of one process to a Milvus Lite file; another process is told who has it."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        _spare_memory()
-        self._lock = path.with_name(path.name + ".holder").open("a+")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "another process"
-            self._lock.close()
-            raise StoreBusyError(
-                f"{path} is in use by {holder}",
-                hint="one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server",
-            ) from None
-        self._lock.truncate(0)
-        self._lock.write(process_name())
-        self._lock.flush()
-
-    def close(self) -> None:
-        """Give the file up."""
-        self._lock.close()
-
-
-def _spare_memory() -> None:
-    """Make Milvus Lite keep its memory near that of its rows, before it is first opened in this process.
-
-    It flushes fresh rows by way of Python lists, eight times their size, so it should flush them early (its own limit
-    is 128 MiB). And it merges any four files that are alike, holding five copies of their rows meanwhile: 375 MB for
-    60,000 rows of 384 floats. It has no setting for that, so the constant is raised to its own limit of files, as other
-    engines put compaction off during a bulk load. Memory that Arrow has freed goes back to the system at once, and all
-    threads share two arenas of malloc.
-    """
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
-    limit_arenas()
-    os.environ.setdefault("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(FLUSH_BYTES))
-    from milvus_lite.engine import compaction
-
-    if hasattr(compaction, "COMPACTION_MIN_FILES_PER_BUCKET"):
-        compaction.COMPACTION_MIN_FILES_PER_BUCKET = getattr(compaction, "MAX_DATA_FILES", 32)
-
-
-def process_name() -> str:
-    """This process as a person would look for it."""
-    try:
-        words = Path("/proc/self/cmdline").read_bytes().decode(errors="replace").split("\0")
-        command = " ".join([Path(words[0]).name, *(Path(words[1]).name, *words[2:])]) if len(words) > 1 else ""
-    except OSError:
-        command = ""
-    command = " ".join(command.split())[:100]
-    return f"process {os.getpid()} on {socket.gethostname()}" + (f" ({command})" if command else "")

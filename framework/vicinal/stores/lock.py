@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import orjson
 
 from vicinal.errors import StoreBusyError, StoreError
-from vicinal.stores.local import process_name
+from vicinal.stores.process import describe_process
 from vicinal.stores.redis import MetadataStore
 
 __all__ = ["WriterLock"]
@@ -45,7 +45,7 @@ class WriterLock:
         self._value = orjson.dumps(
             {
                 "token": self._token,
-                "holder": process_name(),
+                "holder": describe_process(),
                 "host": socket.gethostname(),
                 "boot": _boot(),
                 "pid": os.getpid(),

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
 from vicinal.stores.index_builder import IndexBuilder
 from vicinal.stores.layout import Candidate, RowFormat, Schema, candidate_from_hit, split_by_bytes, to_query_vector
-from vicinal.stores.local import MilvusLiteLock
 from vicinal.stores.milvus_engine import Index, MilvusEngine
 from vicinal.stores.milvus_errors import check_reachable, wrap_errors
+from vicinal.stores.milvus_lite import MilvusLiteLock
 
 if TYPE_CHECKING:
     import numpy as np
