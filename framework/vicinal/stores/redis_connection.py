@@ -24,7 +24,7 @@ class RedisConnection:
     """
 
     def __init__(self, location: str, timeout: float = 5.0) -> None:
-        self._embedded = None if "://" in location else EmbeddedRedis(Path(location), timeout)
+        self._embedded = None if "://" in location else EmbeddedRedis(Path(location))
         url = f"unix://{self._embedded.socket}" if self._embedded else location
         self._location = location
         try:

@@ -17,7 +17,7 @@ from vicinal import Item, hookimpl
 from vicinal.errors import StoreUnreachableError
 from vicinal.ingest import worker_group
 from vicinal.stores import milvus
-from vicinal.stores.embedded_redis import find_redis_server
+from vicinal.stores.redis_server import find_redis_server
 
 
 class OwnRedis:
@@ -32,7 +32,7 @@ class OwnRedis:
     def start(self):
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, "--appendonly", "yes"]
         self.process = subprocess.Popen(
-            [find_redis_server(), *options],
+            [find_redis_server().path, *options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

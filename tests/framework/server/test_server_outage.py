@@ -16,7 +16,7 @@ import pytest
 from inprocess_server import ROWS, problem, serving
 from proxy import Proxy
 from servers import end, free_port, wait_for_port
-from vicinal.stores.embedded_redis import find_redis_server
+from vicinal.stores.redis_server import find_redis_server
 
 WATCH = {"watch_seconds": 0.2}
 
@@ -30,7 +30,7 @@ class Redis:
         self.start()
 
     def start(self):
-        command = [find_redis_server(), "--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes"]
+        command = [find_redis_server().path, "--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
         wait_for_port(self.port, self.process, 20)
 
