@@ -11,7 +11,7 @@ import pytest
 import encoders
 from servers import MILVUS, Milvus, end, free_port, wait_for_port
 from vicinal import Solution, create_manager
-from vicinal.stores.local import redis_server
+from vicinal.stores.redis_server import find_redis_server
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,15 @@ def redis_url(tmp_path_factory):
     """The URL of a real Redis server on a free port."""
     port = free_port()
     process = subprocess.Popen(
-        [redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path_factory.mktemp("redis"))],
+        [
+            find_redis_server().path,
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(tmp_path_factory.mktemp("redis")),
+        ],
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )

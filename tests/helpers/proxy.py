@@ -1,4 +1,4 @@
-"""A wire that a test can cut: a TCP forwarder between a client and a real server."""
+"""A TCP proxy that a test can interrupt, between a client and a real server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import suppress
 
 
 class Proxy:
-    """Forwards to a server. ``cut`` refuses and breaks every connection until ``mend``."""
+    """Forwards to a server. After ``disconnect`` it breaks and refuses every connection until ``restore``."""
 
     def __init__(self, port, host="127.0.0.1"):
         self._target = (host, port)
-        self._live = set()
+        self._connections = set()
         self._lock = threading.Lock()
         self._down = False
-        self._swallow = None
+        self._drop_response_to = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -24,25 +24,25 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
-        self.cut()
+        self.disconnect()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def cut(self):
-        """The server is gone: what is connected breaks, what connects is hung up on."""
+    def disconnect(self):
+        """Take the server away: open connections break, new ones are closed at once."""
         with self._lock:
             self._down = True
-            live, self._live = self._live, set()
-        for wire in live:
-            _hang_up(wire)
+            connections, self._connections = self._connections, set()
+        for connection in connections:
+            _close(connection)
 
-    def mend(self):
+    def restore(self):
         self._down = False
 
-    def lose_answer_to(self, word):
-        """Forward the next request that has this word, and hang up in place of the answer to it."""
-        self._swallow = word
+    def drop_response_to(self, word):
+        """Forward the next request that contains this word, and close the connection in place of its response."""
+        self._drop_response_to = word
 
     def _accept(self):
         while True:
@@ -59,27 +59,27 @@ class Proxy:
                     if server is not None:
                         server.close()
                     continue
-                self._live |= {client, server}
-            lost = threading.Event()
-            threading.Thread(target=self._forward, args=(client, server, lost, True), daemon=True).start()
-            threading.Thread(target=self._forward, args=(server, client, lost, False), daemon=True).start()
+                self._connections |= {client, server}
+            dropping = threading.Event()
+            threading.Thread(target=self._forward, args=(client, server, dropping, True), daemon=True).start()
+            threading.Thread(target=self._forward, args=(server, client, dropping, False), daemon=True).start()
 
-    def _forward(self, source, target, lost, request):
+    def _forward(self, source, target, dropping, is_request):
         with suppress(OSError):
             while data := source.recv(65536):
-                if request and self._swallow is not None and self._swallow in data:
-                    self._swallow = None
-                    lost.set()
-                if not request and lost.is_set():
+                if is_request and self._drop_response_to is not None and self._drop_response_to in data:
+                    self._drop_response_to = None
+                    dropping.set()
+                if not is_request and dropping.is_set():
                     break
                 target.sendall(data)
-        for wire in (source, target):
-            _hang_up(wire)
+        for connection in (source, target):
+            _close(connection)
             with self._lock:
-                self._live.discard(wire)
+                self._connections.discard(connection)
 
 
-def _hang_up(wire):
+def _close(connection):
     with suppress(OSError):
-        wire.shutdown(socket.SHUT_RDWR)
-    wire.close()
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

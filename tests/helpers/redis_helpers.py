@@ -1,37 +1,37 @@
-"""What tests write into a Redis as a run does: entries of the ledger, records of items."""
+"""Writes to a Redis what an ingest writes: ledger entries and records of items."""
 
 from __future__ import annotations
 
 from vicinal.stores.records import Entry, Record
 from vicinal.types import item_id
 
-MARK = b"fingerprint!"
+FINGERPRINT = b"fingerprint!"
 
 
-def entry(key, segments, mark=MARK):
-    return Entry(Entry.checksum(key), mark, segments, segments)
+def make_entry(key, segments, fingerprint=FINGERPRINT):
+    return Entry(Entry.checksum(key), fingerprint, segments, segments)
 
 
-def record(key, **metadata):
+def make_record(key, **metadata):
     return Record(key, f"file:///{key}", f"content of {key}", metadata)
 
 
-def begin(store, key, segments):
-    """What a run does first, after looking an item up."""
+def begin_item(store, key, segments):
+    """Do the first half of indexing an item: look it up, write its record and a pending entry."""
     id_ = item_id(key)
-    before = store.ledger_entries([id_])[0]
-    store.begin({id_: record(key)}, {id_: entry(key, segments).begun(before)})
+    previous = store.ledger_entries([id_])[0]
+    store.begin({id_: make_record(key)}, {id_: make_entry(key, segments).as_pending(previous)})
 
 
-def commit(store, key, segments):
-    store.commit({item_id(key): entry(key, segments)})
+def commit_item(store, key, segments):
+    store.commit({item_id(key): make_entry(key, segments)})
 
 
-def index(store, key, segments):
-    begin(store, key, segments)
-    commit(store, key, segments)
+def index_item(store, key, segments):
+    begin_item(store, key, segments)
+    commit_item(store, key, segments)
 
 
-def counts(store):
+def read_counts(store):
     state = store.state()
     return state.get("items", 0), state.get("rows", 0)

@@ -1,4 +1,4 @@
-"""A solution of a hundred and twenty items of one to three segments each, and what a check finds in it."""
+"""A solution of 120 items of one to three segments each, and what ``check`` reports of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def text_of(number):
 
 ROWS = [(f"k{number}", text_of(number), 2000 + number) for number in range(ITEMS)]
 SEGMENTS = sum(1 + number % 3 for number in range(ITEMS))
-SOUND = {"items": ITEMS, "rows": SEGMENTS, "sound": True}
+CONSISTENT = {"items": ITEMS, "rows": SEGMENTS, "consistent": True}
 
 
-def found(check):
-    """What a check found that is not as it should be."""
-    return {name: value for name, value in check.to_dict().items() if value and name not in ("solution", "repaired")}
+def nonzero_findings(report):
+    """The values of a check's report that are not zero or false."""
+    return {name: value for name, value in report.to_dict().items() if value and name not in ("solution", "repaired")}
 
 
-def begin_a_write(things):
-    """No damage: a run that ended between its steps."""
-    things.metadata.begin({}, {item_id("k3"): Entry(Entry.checksum("k3"), bytes(12), 1, 1)})
-    return {"unfinished": 1, "sound": True}, 1
+def begin_write(solution):
+    """Leave an item pending, as a run does that ends between its steps; this is no damage."""
+    solution.metadata.begin({}, {item_id("k3"): Entry(Entry.checksum("k3"), bytes(12), 1, 1)})
+    return {"unfinished": 1, "consistent": True}, 1

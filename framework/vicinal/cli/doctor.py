@@ -98,9 +98,9 @@ def _installation() -> Iterator[Finding]:
             yield Finding(package, "ok", version(package))
         except PackageNotFoundError:
             yield Finding(package, "failed", "not installed", "pip install vicinal")
-    from vicinal.stores.local import redis_server
+    from vicinal.stores.redis_server import find_redis_server
 
-    yield _look("redis-server", redis_server)
+    yield _look("redis-server", lambda: str(find_redis_server()))
 
 
 def _plugins(manager: Manager) -> Iterator[Finding]:

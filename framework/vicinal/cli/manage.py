@@ -56,9 +56,11 @@ def check(file: Path, repair: bool, as_json: bool) -> int:
         console().print(table((report.solution, ""), numbers))
         if report.unfinished:
             click.echo("unfinished items are no damage: the next ingest does them")
-        verdict = "all agrees" if report.sound else "repaired" if repair else f"mend it: vicinal check {file} --repair"
+        verdict = (
+            "all agrees" if report.consistent else "repaired" if repair else f"mend it: vicinal check {file} --repair"
+        )
         click.echo(verdict)
-    return ExitCode.DONE if report.sound or repair else ExitCode.FAILED
+    return ExitCode.DONE if report.consistent or repair else ExitCode.FAILED
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Looking after a solution: do Milvus, metadata and ledger agree, and making them agree again."""
+"""Maintenance of a solution: check whether Milvus, metadata and ledger agree, repair, prune and remove."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _BATCH = 1_000
 
 @dataclass(slots=True)
 class CheckReport:
-    """What does not agree, in numbers of items or rows; ``sound`` when all agrees.
+    """What a check found, in numbers of items or rows.
 
-    ``unfinished``: items whose write began and was not seen to end; no damage, the next ingest does them.
+    ``unfinished``: items whose write began and was not seen to end; harmless, the next ingest completes them.
     ``missing_vectors``: items of the ledger without all of their rows in Milvus.
     ``missing_metadata``: items of the ledger without metadata.
-    ``orphan_vectors``: rows in Milvus that no item owns.
-    ``orphan_metadata``: metadata that no item owns.
-    ``wrong_counts``: counts in the state that are not those of the ledger.
+    ``orphan_vectors``: rows in Milvus that belong to no item of the ledger.
+    ``orphan_metadata``: metadata that belong to no item of the ledger.
+    ``wrong_counts``: counts in the state that differ from those of the ledger.
     """
 
     solution: str
@@ -43,8 +43,8 @@ class CheckReport:
     repaired: bool = False
 
     @property
-    def sound(self) -> bool:
-        """Whether everything agrees."""
+    def consistent(self) -> bool:
+        """Whether Milvus, metadata and ledger agree."""
         return not any(
             (
                 self.missing_vectors,
@@ -56,28 +56,28 @@ class CheckReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "sound": self.sound}
+        return {**asdict(self), "consistent": self.consistent}
 
 
 def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Entry]) -> None:
-    """Remove items everywhere: their vectors first, so that no hit is ever without its metadata."""
+    """Remove items from Milvus first, then from Redis, so that no hit is ever without its metadata."""
     ids = list(entries)
     for start in range(0, len(ids), _BATCH):
         part = {id_: entries[id_] for id_ in ids[start : start + _BATCH]}
-        doomed: list[int] = []
+        row_ids: list[int] = []
         for id_, record in zip(part, metadata.records(list(part)), strict=True):
             segments = part[id_].segments
-            doomed += [item_id(record.key, number) for number in range(segments)] if record else [id_]
-        vectors.delete_rows(doomed)
+            row_ids += [item_id(record.key, number) for number in range(segments)] if record else [id_]
+        vectors.delete_rows(row_ids)
         metadata.delete(part)
 
 
 def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
-    """Remove the items that a run over the source has not seen, without those added by hand; returns how many.
+    """Remove the items that a run over the source did not see, except those added by hand; return their number.
 
-    Those added by hand that the source has, too, are the source's from now on.
+    Items that were added by hand and that the source yields, too, belong to the source from now on.
     """
-    ledger = dict(metadata.ledger())
+    ledger = dict(metadata.iter_ledger())
     found = seen.contain(np.fromiter(ledger, np.int64, len(ledger)))
     missing = {id_: entry for (id_, entry), there in zip(ledger.items(), found, strict=True) if not there}
     added = metadata.manual_ids()
@@ -88,15 +88,15 @@ def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
 
 
 def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False) -> CheckReport:
-    """Compare all three, by id.
+    """Compare Milvus, metadata and ledger by id.
 
-    Repairing removes what no item owns, and marks items that are not whole as unfinished, so that the next ingest does
-    them again. It encodes nothing itself.
+    ``repair`` deletes rows and metadata that belong to no item, and marks items that lack rows or metadata as pending,
+    so that the next ingest indexes them again. It encodes nothing.
     """
     report = CheckReport(metadata.name, repaired=repair)
-    ledger = dict(metadata.ledger())
-    keys = {id_: record.key for id_, record in metadata.metadata()}
-    stored = _stored(vectors)
+    ledger = dict(metadata.iter_ledger())
+    keys = {id_: record.key for id_, record in metadata.iter_records()}
+    stored = _fetch_row_ids(vectors)
     report.items, report.rows = len(ledger), len(stored)
     owned: list[int] = []
     broken: dict[int, Entry] = {}
@@ -107,7 +107,7 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
             report.unfinished += 1
             continue
         report.missing_metadata += (no_metadata := id_ not in keys)
-        report.missing_vectors += (no_vectors := not _all_in(rows, stored))
+        report.missing_vectors += (no_vectors := not _contains_all(rows, stored))
         if no_metadata or no_vectors:
             broken[id_] = entry
     orphans = np.setdiff1d(stored, np.fromiter(owned, np.int64, len(owned))).tolist()
@@ -127,12 +127,12 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     return report
 
 
-def _stored(vectors: VectorStore) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _fetch_row_ids(vectors: VectorStore) -> np.ndarray[Any, np.dtype[np.int64]]:
     parts = [np.fromiter((row["id"] for row in batch), np.int64, len(batch)) for batch in vectors.iter_rows(["id"])]
     return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
 
-def _all_in(ids: Iterable[int], stored: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
+def _contains_all(ids: Iterable[int], stored: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
     wanted = np.fromiter(ids, np.int64)
     if not len(stored):
         return not len(wanted)

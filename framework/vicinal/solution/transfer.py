@@ -41,7 +41,7 @@ def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: M
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for records in _in_batches(metadata.metadata()):
+        for records in _in_batches(metadata.iter_records()):
             entries = metadata.ledger_entries(list(records))
             whole = [(r, e) for r, e in zip(records.values(), entries, strict=True) if e is not None and e.is_committed]
             rows = list(_export_rows(whole, encoder, vectors))

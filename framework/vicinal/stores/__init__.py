@@ -1,4 +1,7 @@
-"""Where a solution is kept: vectors in Milvus, metadata and the ledger in Redis, either embedded or a server."""
+"""The stores of a solution: vectors in Milvus, metadata and ledger in Redis, each embedded or a server.
+
+Imports config, the plugin contract, toolkit, types and errors.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,6 @@ import re
 __all__ = ["redact_url"]
 
 
-def redact_url(where: str) -> str:
-    """A store's path or URI as it may be shown."""
-    return re.sub(r"://[^/?#]*@", "://…@", where)
+def redact_url(location: str) -> str:
+    """Return a store's path or URI without its password, as messages show it."""
+    return re.sub(r"://[^/?#]*@", "://…@", location)

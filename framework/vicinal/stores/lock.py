@@ -1,4 +1,4 @@
-"""One writer at a time: a lock in Redis that its holder renews, and that ends soon after the holder did."""
+"""The writer lock of a solution: a key in Redis that its holder renews and that expires soon after the holder died."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vicinal.stores.redis import MetadataStore
 
 __all__ = ["WriterLock"]
 
-_SECONDS = 15
+_EXPIRY_SECONDS = 15
 
 # Only the holder may renew or release: compare the token and act in one step.
 _RENEW = (
@@ -28,14 +28,15 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 
 
 class WriterLock:
-    """Held while a process writes to a solution.
+    """A context manager that holds the lock while a process writes to a solution.
 
     Raises:
-        StoreBusyError: another process writes; the message names it. A dead holder on this machine is passed over.
+        StoreBusyError: another process holds it; the message names that one. The lock of a dead holder on this machine
+            is taken over at once.
     """
 
     _held: ClassVar[set[str]] = set()
-    """The tokens of the locks that this process holds, to tell them from one that it could not release."""
+    """The tokens of the locks that this process holds, to tell them from locks that it failed to release."""
 
     def __init__(self, store: MetadataStore) -> None:
         self._store = store
@@ -47,7 +48,7 @@ class WriterLock:
                 "token": self._token,
                 "holder": describe_process(),
                 "host": socket.gethostname(),
-                "boot": _boot(),
+                "boot": _boot_id(),
                 "pid": os.getpid(),
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
             }
@@ -59,14 +60,14 @@ class WriterLock:
         while not self._acquire():
             held = self._store.call("get", self._key)
             if held == self._value:
-                break  # it was taken, and the answer was lost
+                break  # it was acquired, and the response was lost
             if not held:
                 continue
             holder: dict[str, Any] = orjson.loads(held)
-            if holder.get("token") in self._held or not _ended(holder):
+            if holder.get("token") in self._held or not _holder_is_dead(holder):
                 raise StoreBusyError(
                     f"{self._name!r} is being written by {holder['holder']} since {holder['started']}",
-                    hint=f"wait for it; a lock whose holder has died ends after {_SECONDS} s",
+                    hint=f"wait until it ends; the lock of a holder that died expires after {_EXPIRY_SECONDS:g} s",
                 )
             self._store.call("eval", _RELEASE, 1, self._key, held)
         self._held.add(self._token)
@@ -81,44 +82,44 @@ class WriterLock:
         try:
             self._store.call("eval", _RELEASE, 1, self._key, self._value)
         except StoreError:
-            self.lost = True  # it expires by itself
+            self.lost = True  # the key expires
 
     def check(self) -> None:
-        """See that it is still held.
+        """Check that the lock is still held.
 
         Raises:
-            StoreBusyError: this process stood still for so long that another one may write now.
+            StoreBusyError: this process was suspended for so long that another one may have acquired the lock.
         """
         if self.lost:
             raise StoreBusyError(
-                f"this process lost its lock on {self._name!r}, which another one writes to now",
-                hint="what was done is kept; once the other writer has ended, the next run goes on from there",
+                f"this process lost its lock on {self._name!r}, and another one may be writing",
+                hint="finished batches are kept; run this again when the other writer has ended",
             )
 
     def _acquire(self) -> bool:
-        return bool(self._store.call("set", self._key, self._value, nx=True, px=int(_SECONDS * 1000)))
+        return bool(self._store.call("set", self._key, self._value, nx=True, px=int(_EXPIRY_SECONDS * 1000)))
 
     def _renew(self) -> None:
-        while not self._stop.wait(_SECONDS / 3):
+        while not self._stop.wait(_EXPIRY_SECONDS / 3):
             try:
-                renewed = self._store.call("eval", _RENEW, 1, self._key, self._value, int(_SECONDS * 1000))
+                renewed = self._store.call("eval", _RENEW, 1, self._key, self._value, int(_EXPIRY_SECONDS * 1000))
                 if not renewed and not self._acquire():
                     self.lost = True
                     return
             except StoreError:
-                continue  # the run itself will meet the same error and say so
+                continue  # the run itself gets the same error and reports it
 
 
-def _boot() -> str:
-    """Tells one start of this machine, or one container, from another."""
+def _boot_id() -> str:
+    """Return an id of this start of the machine and of this container; empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 
 
-def _ended(holder: dict[str, Any]) -> bool:
-    if holder.get("host") != socket.gethostname() or holder.get("boot") != _boot():
+def _holder_is_dead(holder: dict[str, Any]) -> bool:
+    if holder.get("host") != socket.gethostname() or holder.get("boot") != _boot_id():
         return False
     if holder["pid"] == os.getpid():
         return True

@@ -1,4 +1,4 @@
-"""What Redis keeps of an item: its record, and the ledger's entry, as bytes."""
+"""What Redis stores of an item: its record and its ledger entry, packed as bytes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import orjson
 __all__ = ["Entry", "Record"]
 
 _ENTRY = struct.Struct(">4s12sII")
-_UNFINISHED = bytes(12)
+_PENDING = bytes(12)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger knows of an item: a check of its key, a fingerprint of what was indexed, its segments.
+    """An item's entry in the ledger: a checksum of its key, a fingerprint of what is indexed, its number of segments.
 
-    A fingerprint of zeros means that a write began and was not seen to end; the next run does the item again.
-    ``segments`` is how many Milvus may hold then, ``counted`` how many of them the state's counts include.
+    A fingerprint of zeros marks a pending write: it began and was not seen to end, and the next run indexes the item
+    again. ``segments`` is then how many Milvus may hold, and ``counted_segments`` how many the state's counts include.
     """
 
     key_checksum: bytes
@@ -31,33 +31,34 @@ class Entry:
 
     @property
     def is_committed(self) -> bool:
-        return self.fingerprint != _UNFINISHED
+        """Whether the item's last write ended."""
+        return self.fingerprint != _PENDING
 
     def pack(self) -> bytes:
         return _ENTRY.pack(self.key_checksum, self.fingerprint, self.segments, self.counted_segments)
 
-    def as_pending(self, before: Entry | None) -> Entry:
-        """The same item while its write is under way, after what the ledger knew before."""
-        held = (before.segments, before.counted_segments) if before else (0, 0)
-        return Entry(self.key_checksum, _UNFINISHED, max(self.segments, held[0]), held[1])
+    def as_pending(self, previous: Entry | None) -> Entry:
+        """Return the item's entry for the time of its write, given the one before."""
+        segments, counted = (previous.segments, previous.counted_segments) if previous else (0, 0)
+        return Entry(self.key_checksum, _PENDING, max(self.segments, segments), counted)
 
     @classmethod
     def unpack(cls, data: bytes) -> Entry:
         return cls(*_ENTRY.unpack(data))
 
     def matches_key(self, key: str) -> bool:
-        """Whether it is the entry of this key, not of another one whose id happens to be equal."""
+        """Tell whether this is the entry of the key, not of another key whose id collides with its own."""
         return self.key_checksum == self.checksum(key)
 
     @staticmethod
     def checksum(key: str) -> bytes:
-        """Four bytes that differ for two keys whose ids happen to be equal."""
+        """Return four bytes that differ, but for one in 4 billion, for two keys whose ids collide."""
         return blake2b(key.encode(), digest_size=4, person=b"vicinal-check").digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is kept of an item beside its vectors."""
+    """What is stored of an item beside its vectors."""
 
     key: str
     uri: str

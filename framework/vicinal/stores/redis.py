@@ -1,15 +1,15 @@
-"""Metadata, the ledger, failures, state and the writer's lock of one solution, in Redis.
+"""Metadata, ledger, failures, state and writer lock of one solution, in Redis.
 
-    vicinal:{name}:meta:{bucket}     hash: item id -> the item's key, uri, content and metadata
-    vicinal:{name}:ledger:{bucket}   hash: item id -> what was indexed of it, see ``Entry``
-    vicinal:{name}:added             set: ids of items that were added by hand, which no source has
-    vicinal:{name}:failures, failed  what could not be indexed, see ``stores.failures``
+    vicinal:{name}:meta:{bucket}     hash: item id -> the item's key, uri, content and metadata, see ``Record``
+    vicinal:{name}:ledger:{bucket}   hash: item id -> what is indexed of the item, see ``Entry``
+    vicinal:{name}:added             set: ids of items that were added by hand, not by the source
+    vicinal:{name}:failures, failed  items that could not be indexed, see ``stores.failures``
     vicinal:{name}:state             hash: physical collection, encoder, index, counts
-    vicinal:{name}:writer            who writes now; expires unless renewed
+    vicinal:{name}:writer            the process that writes now; expires unless renewed
 
-Items are spread over 65,536 buckets, so that small hashes stay packed: a million items cost little more than their own
-bytes. Commit order of a batch: ``begin`` (metadata and intent) -> vectors -> ``commit`` (ledger). What the ledger knows
-is therefore never less than what Milvus holds.
+Items are spread over 65,536 buckets by the upper 16 bits of their ids, so that the hashes stay small and packed: a
+million items cost little more than their own bytes. Commit order of a batch: ``begin`` (metadata and pending entries)
+-> vectors -> ``commit`` (ledger). The ledger therefore never lists less than Milvus holds.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ __all__ = ["MetadataStore"]
 
 _BUCKET_BITS = 16
 
-# Puts entries into the ledger, or takes them out where the new one is empty, and moves the counts by the difference to
-# what was there. A second call changes nothing, so one whose answer was lost may be sent again.
-_COUNT = """
+# Writes entries to the ledger, or deletes them where the new one is empty, and changes the counts by the difference to
+# the previous entries. It is idempotent, so a call whose response was lost may be sent again.
+_COMMIT_SCRIPT = """
 local items, rows = 0, 0
 for i = 2, #KEYS do
   local field, new = ARGV[2 * i - 3], ARGV[2 * i - 2]
@@ -52,210 +52,209 @@ redis.call('hincrby', KEYS[1], 'rows', rows)
 """
 
 
-# One command for many hashes costs the client a third of what a pipeline of commands does.
-_GET = """
+# One script call for many hashes costs the client a third of a pipeline of commands.
+_GET_SCRIPT = """
 local found = {}
 for i = 1, #KEYS do found[i] = redis.call('hget', KEYS[i], ARGV[i]) end
 return found
 """
-_PUT = "for i = 1, #KEYS do redis.call('hset', KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]) end"
-_AT_ONCE = 500
-_PUT_BYTES = 1024 * 1024
+_PUT_SCRIPT = "for i = 1, #KEYS do redis.call('hset', KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]) end"
+_MAX_COMMAND_KEYS = 500
+_MAX_COMMAND_BYTES = 1024 * 1024
 
 
 class MetadataStore(RedisConnection):
-    """The Redis side of one solution. ``where`` is a folder (an embedded Redis) or a URL."""
+    """The Redis side of one solution. ``location`` is a folder (an embedded Redis) or a URL."""
 
-    def __init__(self, name: str, where: str, timeout: float = 5.0) -> None:
-        super().__init__(where, timeout)
+    def __init__(self, name: str, location: str, timeout: float = 5.0) -> None:
+        super().__init__(location, timeout)
         self.name = name
         self._prefix = f"vicinal:{name}:"
         self._failures = Failures(self, self._prefix)
 
     def ledger_entries(self, ids: Sequence[int]) -> list[Entry | None]:
-        """The ledger's entries of these items, in few round trips."""
-        return [Entry.unpack(data) if data else None for data in self._read("ledger", ids)]
+        """Fetch the ledger entries of these items, in few round trips; None for an item without one."""
+        return [Entry.unpack(data) if data else None for data in self._read_values("ledger", ids)]
 
     def records(self, ids: Sequence[int]) -> list[Record | None]:
-        """The metadata of these items, in few round trips."""
-        return [Record.unpack(data) if data else None for data in self._read("meta", ids)]
+        """Fetch the records of these items, in few round trips; None for an item without one."""
+        return [Record.unpack(data) if data else None for data in self._read_values("meta", ids)]
 
     def begin(self, records: Mapping[int, Record], entries: Mapping[int, Entry]) -> None:
-        """Before vectors are written: keep the metadata, and note which segments may be touched."""
+        """Write the records and the pending entries of items whose vectors are written next."""
         with self.transaction() as pipe:
-            self._put(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
-            self._put(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
+            self._queue_puts(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
+            self._queue_puts(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
 
     def commit(self, entries: Mapping[int, Entry], cleared: Sequence[str] = ()) -> None:
-        """After vectors are written: the items are indexed and counted, and their old failures cleared."""
+        """Mark items as indexed once their vectors are written, count them, and clear old failures."""
         with self.transaction() as pipe:
-            self._count(pipe, {id_: entry.pack() for id_, entry in entries.items()})
+            self._queue_commit(pipe, {id_: entry.pack() for id_, entry in entries.items()})
             if cleared:
                 self._failures.clear(cleared, pipe)
 
     def delete(self, ids: Iterable[int]) -> None:
-        """Remove items whose vectors are gone: ledger, counts and metadata."""
-        gone = dict.fromkeys(ids, b"")
+        """Delete items whose vectors are deleted already, from ledger, counts and metadata."""
+        deleted = dict.fromkeys(ids, b"")
         with self.transaction() as pipe:
-            self._count(pipe, gone)
-            for id_ in gone:
-                pipe.hdel(self._bucket("meta", id_), _field(id_))
-                pipe.srem(self._prefix + "added", _field(id_))
+            self._queue_commit(pipe, deleted)
+            for id_ in deleted:
+                pipe.hdel(self._key_of("meta", id_), _encode_id(id_))
+                pipe.srem(self._prefix + "added", _encode_id(id_))
 
     def mark_pending(self, entries: Mapping[int, Entry]) -> None:
-        """Mark items as unfinished, so that the next run does them again."""
+        """Mark items as pending, so that the next run indexes them again."""
         with self.transaction() as pipe:
-            self._put(pipe, "ledger", {id_: entry.as_pending(entry).pack() for id_, entry in entries.items()})
+            self._queue_puts(pipe, "ledger", {id_: entry.as_pending(entry).pack() for id_, entry in entries.items()})
 
-    def ledger(self) -> Iterator[tuple[int, Entry]]:
-        """Every entry of the ledger, bucket by bucket."""
-        for id_, data in self._scan("ledger"):
+    def iter_ledger(self) -> Iterator[tuple[int, Entry]]:
+        """Yield every id and ledger entry, bucket by bucket."""
+        for id_, data in self._iter_values("ledger"):
             yield id_, Entry.unpack(data)
 
-    def metadata(self) -> Iterator[tuple[int, Record]]:
-        """Every item's metadata, bucket by bucket."""
-        for id_, data in self._scan("meta"):
+    def iter_records(self) -> Iterator[tuple[int, Record]]:
+        """Yield every id and record, bucket by bucket."""
+        for id_, data in self._iter_values("meta"):
             yield id_, Record.unpack(data)
 
     def page(
         self, limit: int, after: int = -1, prefix: str = "", look: int = 20_000
     ) -> tuple[list[Record], int | None]:
-        """Some items with an id above ``after`` and a key with this prefix, in the order of their ids.
+        """Fetch a page of records whose id is above ``after`` and whose key has this prefix, in the order of their ids.
 
-        Returns them, and the id to go on after; None where there are no more. It looks at about ``look`` items at most,
-        so a page may hold fewer than ``limit`` though there are more.
+        It reads about ``look`` items at most, so that a page may hold fewer than ``limit`` though there are more.
+
+        Returns:
+            The records, and the id after which the next page starts; None when this is the last page.
         """
-        found: list[tuple[int, Record]] = []
-        seen = 0
-        numbers = sorted(int(bucket.rpartition(":")[2], 16) for bucket in self._buckets("meta"))
+        page: list[tuple[int, Record]] = []
+        count = 0
+        numbers = sorted(int(bucket.rpartition(":")[2], 16) for bucket in self._find_buckets("meta"))
         numbers = [number for number in numbers if number >= max(after, 0) >> (63 - _BUCKET_BITS)]
         for start in range(0, len(numbers), step := max(8, limit)):
             part = numbers[start : start + step]
-            for id_, data in sorted(self._fetch([self._numbered("meta", number) for number in part])):
+            for id_, data in sorted(self._read_buckets([self._bucket_key("meta", number) for number in part])):
                 if id_ <= after:
                     continue
-                seen += 1
+                count += 1
                 if (record := Record.unpack(data)).key.startswith(prefix):
-                    if len(found) == limit:
-                        return [record for _, record in found], found[-1][0]
-                    found.append((id_, record))
-            if seen >= look and start + step < len(numbers):
-                return [record for _, record in found], ((part[-1] + 1) << (63 - _BUCKET_BITS)) - 1
-        return [record for _, record in found], None
+                    if len(page) == limit:
+                        return [record for _, record in page], page[-1][0]
+                    page.append((id_, record))
+            if count >= look and start + step < len(numbers):
+                return [record for _, record in page], ((part[-1] + 1) << (63 - _BUCKET_BITS)) - 1
+        return [record for _, record in page], None
 
     def mark_manual(self, ids: Sequence[int]) -> None:
-        """Note that these items were added by hand."""
-        self.call("sadd", self._prefix + "added", *map(_field, ids))
+        """Record that these items were added by hand."""
+        self.call("sadd", self._prefix + "added", *map(_encode_id, ids))
 
     def unmark_manual(self, ids: Sequence[int]) -> None:
-        """Note that the source has these items."""
+        """Record that the source yields these items."""
         if ids:
-            self.call("srem", self._prefix + "added", *map(_field, ids))
+            self.call("srem", self._prefix + "added", *map(_encode_id, ids))
 
     def manual_ids(self) -> set[int]:
-        """The items that were added by hand."""
+        """Return the ids of the items that were added by hand."""
         return {int.from_bytes(field, "big") for field in self.call("smembers", self._prefix + "added")}
 
     def are_manual(self, ids: Sequence[int]) -> list[bool]:
-        """Whether each of these items was added by hand."""
-        fields = [*map(_field, ids)]
-        return [bool(one) for one in self.call("smismember", self._prefix + "added", fields)] if fields else []
+        """Tell for each of these items whether it was added by hand."""
+        members = [*map(_encode_id, ids)]
+        return [bool(one) for one in self.call("smismember", self._prefix + "added", members)] if members else []
 
     def drop_metadata(self, ids: Sequence[int]) -> None:
-        """Remove metadata that belongs to no item."""
+        """Delete records that belong to no item."""
         with self.transaction() as pipe:
             for id_ in ids:
-                pipe.hdel(self._bucket("meta", id_), _field(id_))
+                pipe.hdel(self._key_of("meta", id_), _encode_id(id_))
 
     def fail(self, failures: Iterable[Failure]) -> None:
         """Record failures, the newest of each key."""
         self._failures.add(failures)
 
     def failures(self) -> Iterator[Failure]:
-        """The recorded failures."""
+        """Yield the recorded failures, in no order."""
         return iter(self._failures)
 
     def failure_page(self, limit: int, after: str = "") -> tuple[list[Failure], str | None, int]:
-        """Some failures in the order of their keys: those after a key, the key to go on after, and how many there are.
-
-        The key to go on after is None where there are no more.
-        """
+        """Fetch a page of failures in the order of their keys; see ``Failures.page``."""
         return self._failures.page(limit, after)
 
     def failure_count(self) -> int:
-        """How many failures are recorded."""
+        """Return the number of recorded failures."""
         return self._failures.count()
 
     def clear_failures(self, keys: Sequence[str]) -> None:
-        """Forget these failures."""
+        """Delete these failures."""
         if keys:
             with self.transaction() as pipe:
                 self._failures.clear(keys, pipe)
 
     def state(self) -> dict[str, Any]:
-        """The solution's state; empty where nothing was ever written."""
+        """Return the solution's state; empty when nothing was ever written."""
         raw = self.call("hgetall", self._prefix + "state")
         return {key.decode(): orjson.loads(value) for key, value in raw.items()}
 
     def set_state(self, **values: Any) -> None:
-        """Change parts of the state."""
+        """Set these values of the state, and leave the others."""
         self.call("hset", self._prefix + "state", mapping={key: orjson.dumps(value) for key, value in values.items()})
 
     def drop(self) -> None:
-        """Remove every key of the solution but the writer's lock."""
+        """Delete every key of the solution except the writer lock."""
         with self.transaction() as pipe:
             for kind in ("ledger", "meta"):
-                for bucket in self._buckets(kind):
+                for bucket in self._find_buckets(kind):
                     pipe.unlink(bucket)
             pipe.unlink(self._prefix + "added", *self._failures.keys, self._prefix + "state")
 
-    def _bucket(self, kind: str, id_: int) -> str:
-        return self._numbered(kind, id_ >> (63 - _BUCKET_BITS))
+    def _key_of(self, kind: str, id_: int) -> str:
+        return self._bucket_key(kind, id_ >> (63 - _BUCKET_BITS))
 
-    def _numbered(self, kind: str, number: int) -> str:
+    def _bucket_key(self, kind: str, number: int) -> str:
         return f"{self._prefix}{kind}:{number:x}"
 
-    def _put(self, pipe: Any, kind: str, values: Mapping[int, bytes]) -> None:
-        """Values into their hashes, in commands of about a megabyte."""
+    def _queue_puts(self, pipe: Any, kind: str, values: Mapping[int, bytes]) -> None:
+        """Queue values for their buckets, in commands of about a megabyte."""
         keys: list[str] = []
         words: list[bytes] = []
         held = 0
         for id_, data in values.items():
-            keys.append(self._bucket(kind, id_))
-            words += (_field(id_), data)
+            keys.append(self._key_of(kind, id_))
+            words += (_encode_id(id_), data)
             held += len(data)
-            if len(keys) == _AT_ONCE or held > _PUT_BYTES:
-                pipe.eval(_PUT, len(keys), *keys, *words)
+            if len(keys) == _MAX_COMMAND_KEYS or held > _MAX_COMMAND_BYTES:
+                pipe.eval(_PUT_SCRIPT, len(keys), *keys, *words)
                 keys, words, held = [], [], 0
         if keys:
-            pipe.eval(_PUT, len(keys), *keys, *words)
+            pipe.eval(_PUT_SCRIPT, len(keys), *keys, *words)
 
-    def _count(self, pipe: Any, entries: Mapping[int, bytes]) -> None:
-        buckets = [self._bucket("ledger", id_) for id_ in entries]
-        arguments = [word for id_, data in entries.items() for word in (_field(id_), data)]
-        pipe.eval(_COUNT, 1 + len(buckets), self._prefix + "state", *buckets, *arguments)
+    def _queue_commit(self, pipe: Any, entries: Mapping[int, bytes]) -> None:
+        buckets = [self._key_of("ledger", id_) for id_ in entries]
+        arguments = [word for id_, data in entries.items() for word in (_encode_id(id_), data)]
+        pipe.eval(_COMMIT_SCRIPT, 1 + len(buckets), self._prefix + "state", *buckets, *arguments)
 
-    def _read(self, kind: str, ids: Sequence[int]) -> list[bytes | None]:
+    def _read_values(self, kind: str, ids: Sequence[int]) -> list[bytes | None]:
         found: list[bytes | None] = []
-        for start in range(0, len(ids), _AT_ONCE):
-            part = ids[start : start + _AT_ONCE]
-            keys = [self._bucket(kind, id_) for id_ in part]
-            found += self.call("eval", _GET, len(keys), *keys, *map(_field, part))
+        for start in range(0, len(ids), _MAX_COMMAND_KEYS):
+            part = ids[start : start + _MAX_COMMAND_KEYS]
+            keys = [self._key_of(kind, id_) for id_ in part]
+            found += self.call("eval", _GET_SCRIPT, len(keys), *keys, *map(_encode_id, part))
         return found
 
-    def _buckets(self, kind: str) -> list[str]:
+    def _find_buckets(self, kind: str) -> list[str]:
         prefix = f"{self._prefix}{kind}:"
         try:
-            return sorted({key.decode() for key in self.client.scan_iter(f"{_escaped(prefix)}*", count=5000)})
+            return sorted({key.decode() for key in self.client.scan_iter(f"{_escape_glob(prefix)}*", count=5000)})
         except redis.RedisError as error:
             raise self.to_store_error(error) from error
 
-    def _scan(self, kind: str) -> Iterator[tuple[int, bytes]]:
-        buckets = self._buckets(kind)
+    def _iter_values(self, kind: str) -> Iterator[tuple[int, bytes]]:
+        buckets = self._find_buckets(kind)
         for start in range(0, len(buckets), 500):
-            yield from self._fetch(buckets[start : start + 500])
+            yield from self._read_buckets(buckets[start : start + 500])
 
-    def _fetch(self, buckets: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    def _read_buckets(self, buckets: Sequence[str]) -> Iterator[tuple[int, bytes]]:
         pipe = self.client.pipeline(transaction=False)
         for bucket in buckets:
             pipe.hgetall(bucket)
@@ -264,9 +263,9 @@ class MetadataStore(RedisConnection):
                 yield int.from_bytes(field, "big"), data
 
 
-def _field(id_: int) -> bytes:
+def _encode_id(id_: int) -> bytes:
     return id_.to_bytes(8, "big")
 
 
-def _escaped(pattern: str) -> str:
+def _escape_glob(pattern: str) -> str:
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in pattern)

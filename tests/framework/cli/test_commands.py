@@ -145,7 +145,7 @@ class TestLookingAfterIt:
         assert report == {
             "solution": "molecules", "items": len(rows), "rows": len(rows), "unfinished": 0, "missing_vectors": 0,
             "missing_metadata": 0, "orphan_vectors": 0, "orphan_metadata": 0, "wrong_counts": 0, "repaired": False,
-            "sound": True,
+            "consistent": True,
         }  # fmt: skip
         assert cli("check", molecules).splitlines()[-1] == "all agrees"
 
@@ -157,12 +157,12 @@ class TestLookingAfterIt:
             solution.vectors.delete_rows([item_id("aspirin")])
             solution.metadata.drop_metadata([item_id("caffeine")])
         report = cli.json("check", molecules, code=1)
-        assert (report["missing_vectors"], report["missing_metadata"], report["sound"]) == (1, 1, False)
+        assert (report["missing_vectors"], report["missing_metadata"], report["consistent"]) == (1, 1, False)
         assert cli("check", molecules, code=1).splitlines()[-1] == "mend it: vicinal check molecule.yaml --repair"
         assert cli("check", molecules, "--repair").splitlines()[-1] == "repaired"
         report = cli.json("ingest", molecules)
         assert (report["updated"], report["unchanged"], report["rows"]) == (2, len(rows) - 2, len(rows))
-        assert cli.json("check", molecules)["sound"] is True
+        assert cli.json("check", molecules)["consistent"] is True
 
     def test_remove(self, cli, molecules, rows):
         assert cli("remove", molecules, "aspirin", "nothing", code=1) == ""
@@ -211,7 +211,7 @@ class TestLookingAfterIt:
         assert (list(report), report["new"], report["rows"]) == (REPORT, len(rows), len(rows))
         assert cli.json(*asked)["hits"] == before
         assert cli.json("import", molecules, "all.parquet")["new"] == 0
-        assert cli.json("check", molecules)["sound"] is True
+        assert cli.json("check", molecules)["consistent"] is True
 
     def test_import_of_another_file(self, cli, molecules):
         assert cli("import", molecules, "molecule.yaml", code=1) == ""

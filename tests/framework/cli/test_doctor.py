@@ -87,7 +87,7 @@ class TestDoctor:
         printed = cli("doctor", things, "nothing.yaml", "--json", code=1)
         failed = {finding["what"]: finding for finding in json.loads(printed) if finding["status"] == "failed"}
         assert list(failed) == ["things: Redis", "things: items", "nothing.yaml"]
-        assert failed["things: Redis"]["hint"] == "start it, or set REDIS_URL; `vicinal doctor` looks"
+        assert failed["things: Redis"]["hint"] == "start it, or set REDIS_URL; run `vicinal doctor` to diagnose"
         assert failed["nothing.yaml"]["detail"] == "cannot read nothing.yaml: No such file or directory"
         assert "hunter2" not in printed
 

@@ -143,7 +143,7 @@ def test_5_redis_does_not_answer(vicinal, things, closed_port, command):
     done = vicinal(*command, code=5, timeout=10, REDIS_URL=f"redis://:hunter2@127.0.0.1:{closed_port}/0")
     error, hint = done.stderr.splitlines()
     assert error.startswith(f"error: Redis at redis://…@127.0.0.1:{closed_port}/0 does not answer: ")
-    assert hint == "hint: start it, or set REDIS_URL; `vicinal doctor` looks"
+    assert hint == "hint: start it, or set REDIS_URL; run `vicinal doctor` to diagnose"
     assert "hunter2" not in done.stderr
 
 

@@ -126,10 +126,10 @@ def assert_exact(things, report):
     assert np.allclose(wanted, [stored[id_] for id_ in ids], atol=1e-6)
 
     ids = {item_id(item.key): item for item in items}
-    assert dict(things.metadata.metadata()) == {
+    assert dict(things.metadata.iter_records()) == {
         id_: Record(item.key, item.uri, item.content, item.metadata) for id_, item in ids.items()
     }
-    ledger = dict(things.metadata.ledger())
+    ledger = dict(things.metadata.iter_ledger())
     assert ledger.keys() == ids.keys()
     for id_, item in ids.items():
         count = len(segments[item.key])
@@ -141,5 +141,5 @@ def assert_exact(things, report):
     state = things.metadata.state()
     assert (state["items"], state["rows"]) == (len(items), len(expected))
     check = things.check()
-    assert check.sound
+    assert check.consistent
     assert (check.items, check.rows, check.unfinished) == (len(items), len(expected), 0)

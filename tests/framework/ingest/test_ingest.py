@@ -249,7 +249,7 @@ def test_segments_that_an_item_has_no_more_are_deleted(workshop):
     assert (best["eight"].key, best["eight"].segment) == ("b", {"number": 3, "start": 3.0, "end": 4.0})
     assert best["one"].similarity < 0.99
     assert best["four"].similarity < 0.99
-    assert things.check().sound
+    assert things.check().consistent
 
 
 def test_an_item_without_a_segment_is_a_failure(lite):
@@ -336,4 +336,4 @@ def test_a_lost_redis_is_filled_again_and_nothing_is_doubled(lite):
     report = things.ingest()
     assert (report.new, report.rows) == (50, 50)
     assert things.vectors.count_rows() == 50
-    assert things.check().sound
+    assert things.check().consistent

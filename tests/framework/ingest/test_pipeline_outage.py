@@ -17,7 +17,7 @@ from vicinal import Item, hookimpl
 from vicinal.errors import StoreUnreachableError
 from vicinal.ingest import worker_group
 from vicinal.stores import milvus
-from vicinal.stores.local import redis_server
+from vicinal.stores.redis_server import find_redis_server
 
 
 class OwnRedis:
@@ -32,7 +32,10 @@ class OwnRedis:
     def start(self):
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, "--appendonly", "yes"]
         self.process = subprocess.Popen(
-            [redis_server(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            [find_redis_server().path, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         wait_for_port(self.port, self.process, 20)
 
@@ -118,7 +121,7 @@ def test_the_answers_of_a_redis_may_be_lost_one_by_one(lite, redis_url):
         class Losing(Observer):
             @hookimpl
             def batch_written(self):
-                wire.lose_answer_to(b"EXEC")
+                wire.drop_response_to(b"EXEC")
 
         lite.manager.register(Losing(), "losing")
         things = slow(lite, f"redis://127.0.0.1:{wire.port}/0", 200)
@@ -136,7 +139,7 @@ def wired(milvus_server, redis_url, lite):
         things = lite.solution("wired", encoder="{type: hashed, window: 20, pause: 0.04}", extra="ingest: {batch: 20}")
         things.source = Listed(items(400))
         yield things, wire
-        wire.mend()
+        wire.restore()
         things.drop()
         things.close()
         lite.milvus = None
@@ -146,8 +149,8 @@ def test_a_milvus_that_goes_away_and_comes_back_is_waited_for(wired, manager):
     things, wire = wired
 
     def fall():
-        wire.cut()
-        later(1.5, wire.mend)
+        wire.disconnect()
+        later(1.5, wire.restore)
 
     manager.register(Observer(fall), "observer")
     report = things.ingest()
@@ -159,12 +162,12 @@ def test_a_milvus_that_stays_away_ends_the_run_with_what_is_done_committed(wired
     monkeypatch.setattr(worker_group, "_RETRY_SECONDS", 1)
     monkeypatch.setattr(milvus, "_CALL_SECONDS", 1)
     things, wire = wired
-    manager.register(Observer(wire.cut), "observer")
+    manager.register(Observer(wire.disconnect), "observer")
     started = time.monotonic()
     with pytest.raises(StoreUnreachableError, match=r"Milvus at .* does not answer"):
         things.ingest()
     assert time.monotonic() - started < 15
-    wire.mend()
+    wire.restore()
     wait_until(lambda: reachable(things), 30)
     done = things.metadata.state()["items"]
     assert 20 <= done < 400

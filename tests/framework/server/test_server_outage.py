@@ -16,7 +16,7 @@ import pytest
 from inprocess_server import ROWS, problem, serving
 from proxy import Proxy
 from servers import end, free_port, wait_for_port
-from vicinal.stores.local import redis_server
+from vicinal.stores.redis_server import find_redis_server
 
 WATCH = {"watch_seconds": 0.2}
 
@@ -30,7 +30,7 @@ class Redis:
         self.start()
 
     def start(self):
-        command = [redis_server(), "--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes"]
+        command = [find_redis_server().path, "--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
         wait_for_port(self.port, self.process, 20)
 
@@ -133,7 +133,7 @@ def test_milvus_goes_away_and_comes_back(made, milvus_server, redis_url):
         things = made(f"http://127.0.0.1:{wire.port}", redis_url).solution()
         things.ingest()
         with serving(things, **WATCH) as site:
-            goes_away_and_comes_back(site, wire.cut, wire.mend)
+            goes_away_and_comes_back(site, wire.disconnect, wire.restore)
         things.drop()
 
 
@@ -167,11 +167,11 @@ def test_a_server_starts_while_its_stores_are_away_and_finds_them_later(made, mi
         things = shop.solution()
         things.ingest()
         things.close()
-        wire.cut()
+        wire.disconnect()
         with serving(things, warm=True, **WATCH) as site:
             assert not is_ready(site)
             problem(site.search("text 7"), 503)
-            wire.mend()
+            wire.restore()
             await_readiness(site, True)
             assert site.search("text 7", limit=1).json()["hits"][0]["key"] == "k7"
         things.drop()

@@ -1,10 +1,10 @@
-"""Looking after a solution: check and repair, remove, drop, another index."""
+"""Maintenance of a solution: check and repair, remove, drop, another index."""
 
 from __future__ import annotations
 
 import pytest
 
-from sample_solution import ITEMS, ROWS, SEGMENTS, SOUND, begin_a_write, found
+from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
 from vicinal.errors import StoreMismatchError, UnknownItemError
 from vicinal.stores.records import Record
 from vicinal.types import item_id
@@ -52,7 +52,7 @@ def delete_ledger(things):
     store = things.metadata
     for key in ("k4", "k5"):  # two and three segments
         id_ = item_id(key)
-        assert store.client.hdel(store._bucket("ledger", id_), id_.to_bytes(8, "big")) == 1
+        assert store.client.hdel(store._key_of("ledger", id_), id_.to_bytes(8, "big")) == 1
     return {"orphan_vectors": 5, "orphan_metadata": 2, "wrong_counts": 2, "items": ITEMS - 2}, 2
 
 
@@ -62,24 +62,24 @@ def change_counts(things):
 
 
 DAMAGES = [
-    delete_rows, insert_orphans, delete_metadata, insert_metadata, delete_ledger, change_counts, begin_a_write
+    delete_rows, insert_orphans, delete_metadata, insert_metadata, delete_ledger, change_counts, begin_write
 ]  # fmt: skip
 
 
-def test_each_damage_is_found_and_repaired_and_one_ingest_later_all_agrees(things):
-    assert found(things.check()) == SOUND
+def test_each_damage_is_found_and_repaired_by_check_and_ingest(things):
+    assert nonzero_findings(things.check()) == CONSISTENT
     for damage in DAMAGES:
         expected, again = damage(things)
         expected = {"items": ITEMS, "rows": SEGMENTS, **expected}
-        assert found(things.check()) == expected, damage.__name__
-        assert found(things.check()) == expected, "a check without repair changes nothing"
+        assert nonzero_findings(things.check()) == expected, damage.__name__
+        assert nonzero_findings(things.check()) == expected, "a check without repair changes nothing"
         report = things.check(repair=True)
-        assert (report.repaired, found(report)) == (True, expected)
-        assert things.check().sound, damage.__name__
+        assert (report.repaired, nonzero_findings(report)) == (True, expected)
+        assert things.check().consistent, damage.__name__
         report = things.ingest()
         assert (report.new + report.updated, report.unchanged) == (again, ITEMS - again), damage.__name__
         assert (report.rows, report.warnings) == (SEGMENTS, [])
-        assert found(things.check()) == SOUND, damage.__name__
+        assert nonzero_findings(things.check()) == CONSISTENT, damage.__name__
     assert things.search("@k5", limit=1)[0].key != "k5"
     assert things.search("w5n2", limit=1)[0].key == "k5"
 
@@ -90,14 +90,14 @@ def test_all_damages_at_once(lite):
     things.ingest()
     for damage in DAMAGES:
         damage(things)
-    assert not things.check().sound
+    assert not things.check().consistent
     things.check(repair=True)
     report = things.ingest()
     assert (report.rows, report.warnings) == (SEGMENTS, [])
-    assert found(things.check()) == SOUND
+    assert nonzero_findings(things.check()) == CONSISTENT
 
 
-def test_a_run_says_when_milvus_and_the_ledger_differ(lite):
+def test_a_run_warns_when_milvus_and_the_ledger_differ(lite):
     lite.write(ROWS)
     things = lite.solution(encoder="{type: words}")
     things.ingest()
@@ -107,26 +107,26 @@ def test_a_run_says_when_milvus_and_the_ledger_differ(lite):
     assert warning == f"Milvus holds {SEGMENTS} rows, the ledger {SEGMENTS + 1}; `vicinal check` tells more"
 
 
-def test_a_check_of_nothing_is_sound(lite):
+def test_a_check_of_an_empty_solution_is_consistent(lite):
     lite.write(ROWS)
     things = lite.solution()
     report = things.check(repair=True)
-    assert (report.sound, report.items, report.rows) == (True, 0, 0)
+    assert (report.consistent, report.items, report.rows) == (True, 0, 0)
     assert things.metadata.state() == {}
 
 
 # --- remove and drop
 
 
-def test_remove_takes_items_out_everywhere_and_drop_takes_out_everything(things):
+def test_remove_and_drop_remove_from_both_stores(things):
     with pytest.raises(UnknownItemError, match=r"^not indexed: K1, nobody$"):
         things.remove(["k2", "K1", "nobody"])
-    assert found(things.check()) == SOUND  # an unknown key removes nothing
+    assert nonzero_findings(things.check()) == CONSISTENT  # an unknown key removes nothing
     assert things.remove([]) == 0
 
     things.search("w2n1", limit=1)
     assert things.remove(["k2", "k5", "k2"]) == 2
-    assert found(things.check()) == {"items": ITEMS - 2, "rows": SEGMENTS - 6, "sound": True}
+    assert nonzero_findings(things.check()) == {"items": ITEMS - 2, "rows": SEGMENTS - 6, "consistent": True}
     assert things.metadata.records([item_id("k2")]) == [None]
     assert "k2" not in [hit.key for hit in things.search("w2n1", limit=ITEMS)]
     with pytest.raises(UnknownItemError):
@@ -157,7 +157,7 @@ def test_a_drop_that_was_interrupted_can_be_repeated(lite):
     assert things.vectors._client.list_collections() == []
     lite.write(ROWS[:3])
     assert things.ingest().rows == 6
-    assert found(things.check()) == {"items": 3, "rows": 6, "sound": True}
+    assert nonzero_findings(things.check()) == {"items": 3, "rows": 6, "consistent": True}
 
 
 # --- the index
@@ -213,7 +213,7 @@ def test_an_ivf_index_has_no_more_cells_than_its_rows_can_train(workshop):
         things.close()
 
 
-def test_status_tells_what_there_is(workshop):
+def test_status_reports_the_counts_index_and_stores(workshop):
     workshop.write([*ROWS[:5], ("b", "bad", 1)])
     things = workshop.solution("told")
     before = things.status()

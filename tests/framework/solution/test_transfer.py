@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from sample_solution import ITEMS, ROWS, SEGMENTS, SOUND, begin_a_write, found
+from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
 from vicinal import hookimpl
 from vicinal.errors import SourceError, StoreMismatchError
 from vicinal.stores.records import Entry
@@ -62,7 +62,7 @@ def test_what_one_engine_exports_the_other_imports(lite, milvus_server, redis_ur
         report = away.import_(lite.folder / "out" / "home.parquet")
         assert (report.new, report.rows) == (ITEMS, segments)
         assert stored(away) == stored(home)
-        assert found(away.check()) == {"items": ITEMS, "rows": segments, "sound": True}
+        assert nonzero_findings(away.check()) == {"items": ITEMS, "rows": segments, "consistent": True}
         assert (again := away.ingest()).unchanged == ITEMS
         assert again.rows == segments
         assert away.import_(lite.folder / "out" / "home.parquet").new == 0
@@ -86,7 +86,7 @@ def test_what_one_engine_exports_the_other_imports(lite, milvus_server, redis_ur
     assert (len(kept), back.ingest().unchanged) == (segments, ITEMS)
     back.close()
     home = lite.solution("home", encoder=block)
-    assert home.check().sound
+    assert home.check().consistent
     assert kept == stored(home)
 
 
@@ -101,7 +101,7 @@ def test_an_import_replaces_what_changed(lite):
     report = things.import_(lite.folder / "old.parquet")
     assert (report.seen, report.new, report.updated, report.unchanged) == (ITEMS, 1, 2, ITEMS - 3)
     assert report.rows == SEGMENTS
-    assert found(things.check()) == SOUND
+    assert nonzero_findings(things.check()) == CONSISTENT
     lite.write(ROWS)
     assert things.ingest().unchanged == ITEMS
 
@@ -121,7 +121,7 @@ def test_an_import_writes_nothing_again(workshop, monkeypatch):
     assert (report.seen, report.new, report.updated, report.unchanged) == (ITEMS, 0, 0, ITEMS)
     assert report.rows == SEGMENTS
     assert told == [(0, 0, ITEMS)]
-    assert found(things.check()) == SOUND
+    assert nonzero_findings(things.check()) == CONSISTENT
 
 
 def test_an_import_of_a_key_whose_id_is_taken_is_refused(lite):
@@ -170,7 +170,7 @@ def test_an_item_that_is_not_whole_is_not_exported(lite):
     things = lite.solution(encoder="{type: words}")
     things.ingest()
     things.vectors.delete_rows([item_id("k5", 1)])
-    begin_a_write(things)
+    begin_write(things)
     assert things.export(lite.folder / "things.parquet") == ITEMS - 2
     keys = set(pq.read_table(lite.folder / "things.parquet")["key"].to_pylist())
     assert {f"k{number}" for number in range(ITEMS)} - keys == {"k3", "k5"}

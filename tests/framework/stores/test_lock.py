@@ -1,4 +1,4 @@
-"""One writer at a time."""
+"""The writer lock."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_second_writer_is_refused_by_the_name_of_the_first(store, writer):
         StoreBusyError, match=rf"is being written by process {writer.pid} on .*\(python.* since 20"
     ) as error:
         WriterLock(store).__enter__()
-    assert error.value.hint == "wait for it; a lock whose holder has died ends after 15 s"
+    assert error.value.hint == "wait until it ends; the lock of a holder that died expires after 15 s"
     writer.communicate("")
     with WriterLock(store):
         assert store.client.exists(key(store))
@@ -72,7 +72,7 @@ def test_solutions_of_other_names_are_not_locked(store, redis_url):
         assert not held.lost
 
 
-def test_a_holder_that_was_killed_is_passed_over_at_once(store, writer):
+def test_the_lock_of_a_killed_holder_is_taken_over_at_once(store, writer):
     writer.kill()
     writer.communicate()
     assert store.client.pttl(key(store)) > 10_000
@@ -82,7 +82,7 @@ def test_a_holder_that_was_killed_is_passed_over_at_once(store, writer):
         assert orjson.loads(store.client.get(key(store)))["pid"] == os.getpid()
 
 
-def test_a_holder_that_only_stands_still_keeps_its_lock(store, writer):
+def test_a_suspended_holder_keeps_its_lock(store, writer):
     os.kill(writer.pid, signal.SIGSTOP)
     with pytest.raises(StoreBusyError), WriterLock(store):
         pass
@@ -90,7 +90,7 @@ def test_a_holder_that_only_stands_still_keeps_its_lock(store, writer):
     writer.communicate("")
 
 
-def test_a_holder_on_another_machine_is_believed(store):
+def test_lock_of_other_host_is_never_stolen(store):
     away = {"holder": "process 7 on elsewhere", "host": "elsewhere", "boot": "b", "pid": 7, "started": "now"}
     store.client.set(key(store), orjson.dumps(away), px=300)
     with pytest.raises(StoreBusyError, match="is being written by process 7 on elsewhere since now"), WriterLock(store):
@@ -100,8 +100,8 @@ def test_a_holder_on_another_machine_is_believed(store):
         pass
 
 
-def test_a_lock_outlives_its_period_while_it_is_held(store, monkeypatch):
-    monkeypatch.setattr(lock, "_SECONDS", 0.3)
+def test_a_held_lock_is_renewed(store, monkeypatch):
+    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
     with WriterLock(store) as held:
         time.sleep(1)
         assert 0 < store.client.pttl(key(store)) <= 300
@@ -109,57 +109,60 @@ def test_a_lock_outlives_its_period_while_it_is_held(store, monkeypatch):
     assert not store.client.exists(key(store))
 
 
-def test_a_lock_that_another_writer_took_over_is_lost_and_left_to_it(store, monkeypatch):
-    monkeypatch.setattr(lock, "_SECONDS", 0.3)
+def test_a_lock_that_another_writer_took_over_is_lost_and_not_released(store, monkeypatch):
+    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
     with WriterLock(store) as held:
         store.client.set(key(store), "another writer")
         wait_until(lambda: held.lost)
     assert store.client.get(key(store)) == b"another writer"
 
 
-def test_a_lock_that_only_vanished_is_taken_again(store, monkeypatch):
-    monkeypatch.setattr(lock, "_SECONDS", 0.3)
+def test_a_lock_whose_key_was_deleted_is_acquired_again(store, monkeypatch):
+    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
     with WriterLock(store) as held:
         store.client.delete(key(store))
         wait_until(lambda: store.client.exists(key(store)))
         assert not held.lost
 
 
-def test_a_lock_survives_a_redis_that_goes_away_for_a_while(store, redis_url, monkeypatch):
-    monkeypatch.setattr(lock, "_SECONDS", 0.6)
+def test_a_lock_survives_an_outage_of_redis(store, redis_url, monkeypatch):
+    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.6)
     with (
-        Proxy(urlsplit(redis_url).port) as wire,
-        MetadataStore(store.name, f"redis://127.0.0.1:{wire.port}/0") as far,
+        Proxy(urlsplit(redis_url).port) as proxy,
+        MetadataStore(store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
         WriterLock(far) as held,
     ):
-        wire.cut()
+        proxy.disconnect()
         wait_until(lambda: not store.client.exists(key(store)))
-        wire.mend()
+        proxy.restore()
         wait_until(lambda: store.client.exists(key(store)))
         assert not held.lost
     assert not store.client.exists(key(store))
 
 
-def test_a_lock_that_could_not_be_released_is_no_hindrance_to_its_own_process(store, redis_url):
-    with Proxy(urlsplit(redis_url).port) as wire, MetadataStore(store.name, f"redis://127.0.0.1:{wire.port}/0") as far:
+def test_a_lock_that_could_not_be_released_does_not_block_its_own_process(store, redis_url):
+    with (
+        Proxy(urlsplit(redis_url).port) as proxy,
+        MetadataStore(store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
+    ):
         with WriterLock(far) as held:
-            wire.cut()
+            proxy.disconnect()
         assert held.lost
     assert store.client.exists(key(store))
     with WriterLock(store) as again:
         assert not again.lost
 
 
-def test_no_lock_without_a_redis(store, redis_url):
-    with Proxy(urlsplit(redis_url).port) as wire, MetadataStore("x", f"redis://127.0.0.1:{wire.port}/0") as far:
-        wire.cut()
+def test_a_lock_needs_a_reachable_redis(store, redis_url):
+    with Proxy(urlsplit(redis_url).port) as proxy, MetadataStore("x", f"redis://127.0.0.1:{proxy.port}/0") as far:
+        proxy.disconnect()
         with pytest.raises(StoreUnreachableError, match="does not answer"), WriterLock(far):
             pass
 
 
 def test_a_run_that_lost_its_lock_stops(lite, monkeypatch):
     """Whoever stood still for too long must not write beside the writer that took over."""
-    monkeypatch.setattr(lock, "_SECONDS", 0.3)
+    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
     lite.write([(f"k{number}", f"text {number}", 1) for number in range(200)])
     things = lite.solution(encoder="{type: hashed, window: 10, pause: 0.1}")
     taken = []

@@ -1,4 +1,4 @@
-"""What Redis keeps of a solution: the ledger, the items, failures and state."""
+"""What Redis stores of a solution: ledger, records, failures and state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from proxy import Proxy
-from redis_helpers import MARK, begin, commit, counts, entry, index, record
+from redis_helpers import FINGERPRINT, begin_item, commit_item, index_item, make_entry, make_record, read_counts
 from servers import wait_until
 from vicinal.stores.records import Entry
 from vicinal.stores.redis import MetadataStore
@@ -25,85 +25,93 @@ def store(redis_url, tmp_path):
 # --- one batch, from begin to commit
 
 
-def test_an_item_is_known_once_it_is_committed(store):
+def test_an_item_is_in_the_ledger_once_it_is_committed(store):
     id_ = item_id("k")
     assert (store.ledger_entries([id_]), store.records([id_])) == ([None], [None])
-    begin(store, "k", 3)
+    begin_item(store, "k", 3)
     assert store.ledger_entries([id_]) == [Entry(Entry.checksum("k"), bytes(12), 3, 0)]
-    assert not store.ledger_entries([id_])[0].finished
-    assert store.records([id_, item_id("other")]) == [record("k"), None]
-    assert counts(store) == (0, 0)
-    commit(store, "k", 3)
-    assert store.ledger_entries([id_]) == [entry("k", 3)]
-    assert store.ledger_entries([id_])[0].finished
-    assert counts(store) == (1, 3)
+    assert not store.ledger_entries([id_])[0].is_committed
+    assert store.records([id_, item_id("other")]) == [make_record("k"), None]
+    assert read_counts(store) == (0, 0)
+    commit_item(store, "k", 3)
+    assert store.ledger_entries([id_]) == [make_entry("k", 3)]
+    assert store.ledger_entries([id_])[0].is_committed
+    assert read_counts(store) == (1, 3)
 
 
 def test_counts_are_exact_after_a_crash_between_begin_and_commit_and_a_repeat(store):
-    begin(store, "new", 2)  # crash
-    begin(store, "new", 2)  # crash again
-    index(store, "new", 2)
-    assert counts(store) == (1, 2)
-    begin(store, "new", 1)  # an update to one segment, and a crash: Milvus may hold two rows or one
+    begin_item(store, "new", 2)  # crash
+    begin_item(store, "new", 2)  # crash again
+    index_item(store, "new", 2)
+    assert read_counts(store) == (1, 2)
+    begin_item(store, "new", 1)  # an update to one segment, and a crash: Milvus may hold two rows or one
     assert store.ledger_entries([item_id("new")]) == [Entry(Entry.checksum("new"), bytes(12), 2, 2)]
-    assert counts(store) == (1, 2)
-    index(store, "new", 1)
-    assert counts(store) == (1, 1)
-    index(store, "new", 4)
-    assert counts(store) == (1, 4)
+    assert read_counts(store) == (1, 2)
+    index_item(store, "new", 1)
+    assert read_counts(store) == (1, 1)
+    index_item(store, "new", 4)
+    assert read_counts(store) == (1, 4)
 
 
-def test_a_commit_whose_answer_is_lost_counts_once(store, redis_url):
-    with Proxy(urlsplit(redis_url).port) as wire, MetadataStore(store.name, f"redis://127.0.0.1:{wire.port}/0") as far:
-        begin(far, "k", 2)
-        wire.lose_answer_to(MARK)
-        commit(far, "k", 2)  # the client sends it again by itself
-        assert counts(store) == (1, 2)
-        wire.lose_answer_to(item_id("k").to_bytes(8, "big"))
+def test_a_commit_whose_response_is_lost_counts_once(store, redis_url):
+    with (
+        Proxy(urlsplit(redis_url).port) as proxy,
+        MetadataStore(store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
+    ):
+        begin_item(far, "k", 2)
+        proxy.drop_response_to(FINGERPRINT)
+        commit_item(far, "k", 2)  # the client sends it again by itself
+        assert read_counts(store) == (1, 2)
+        proxy.drop_response_to(item_id("k").to_bytes(8, "big"))
         far.delete([item_id("k")])
-        assert counts(store) == (0, 0)
+        assert read_counts(store) == (0, 0)
 
 
-def test_forget_takes_an_item_out_of_ledger_metadata_and_counts(store):
+def test_delete_removes_an_item_from_ledger_metadata_and_counts(store):
     for key, segments in (("a", 1), ("b", 2), ("c", 3)):
-        index(store, key, segments)
-    begin(store, "d", 5)
+        index_item(store, key, segments)
+    begin_item(store, "d", 5)
     store.delete([item_id("b"), item_id("d"), item_id("never there")])
-    assert store.ledger_entries([item_id(key) for key in "abcd"]) == [entry("a", 1), None, entry("c", 3), None]
+    assert store.ledger_entries([item_id(key) for key in "abcd"]) == [
+        make_entry("a", 1),
+        None,
+        make_entry("c", 3),
+        None,
+    ]
     assert store.records([item_id("b")]) == [None]
-    assert counts(store) == (2, 4)
+    assert read_counts(store) == (2, 4)
 
 
-def test_reopen_makes_the_next_run_do_an_item_again_and_keeps_its_count(store):
-    index(store, "a", 2)
-    store.mark_pending({item_id("a"): entry("a", 2)})
+def test_mark_pending_keeps_the_count_of_an_item_that_is_indexed_again(store):
+    index_item(store, "a", 2)
+    store.mark_pending({item_id("a"): make_entry("a", 2)})
     assert store.ledger_entries([item_id("a")]) == [Entry(Entry.checksum("a"), bytes(12), 2, 2)]
-    index(store, "a", 2)
-    assert counts(store) == (1, 2)
+    index_item(store, "a", 2)
+    assert read_counts(store) == (1, 2)
 
 
 def test_every_entry_and_record_is_listed_once(store):
     keys = [f"k{number}" for number in range(300)]
-    store.begin({item_id(key): record(key, n=1) for key in keys}, {})
-    store.commit({item_id(key): entry(key, 1) for key in keys})
-    assert counts(store) == (300, 300)
-    ledger, metadata = list(store.ledger()), list(store.metadata())
+    store.begin({item_id(key): make_record(key, n=1) for key in keys}, {})
+    store.commit({item_id(key): make_entry(key, 1) for key in keys})
+    assert read_counts(store) == (300, 300)
+    ledger, metadata = list(store.iter_ledger()), list(store.iter_records())
     assert len(ledger) == len(metadata) == 300
-    assert dict(ledger) == {item_id(key): entry(key, 1) for key in keys}
-    assert dict(metadata) == {item_id(key): record(key, n=1) for key in keys}
+    assert dict(ledger) == {item_id(key): make_entry(key, 1) for key in keys}
+    assert dict(metadata) == {item_id(key): make_record(key, n=1) for key in keys}
     store.drop_metadata([item_id("k0")])
-    assert store.records([item_id("k0"), item_id("k1")]) == [None, record("k1", n=1)]
+    assert store.records([item_id("k0"), item_id("k1")]) == [None, make_record("k1", n=1)]
 
 
 def test_a_name_with_glob_characters_reads_and_drops_its_own_keys_only(redis_url):
     for name, other in (("a*", "ab"), ("[ab]", "a"), ("a?", "ax"), ("back\\slash", "backslash")):
         with MetadataStore(name, redis_url) as mine, MetadataStore(other, redis_url) as theirs:
-            index(mine, "mine", 1)
-            index(theirs, "theirs", 1)
-            assert [found.key for _, found in mine.metadata()] == ["mine"]
+            index_item(mine, "mine", 1)
+            index_item(theirs, "theirs", 1)
+            assert [found.key for _, found in mine.iter_records()] == ["mine"]
             mine.drop()
-            assert (list(mine.ledger()), list(mine.metadata()), mine.state()) == ([], [], {})
-            assert [found.key for _, found in theirs.metadata()] == ["theirs"]
+            assert (list(mine.iter_ledger()), list(mine.iter_records()), mine.state()) == ([], [], {})
+            assert [found.key for _, found in theirs.iter_records()] == ["theirs"]
             theirs.drop()
 
 
@@ -123,9 +131,9 @@ def test_the_newest_failure_of_each_key_is_kept(store):
     assert list(store.failures()) == [new]
 
 
-def test_a_commit_clears_the_failures_that_it_is_told_of(store):
+def test_a_commit_clears_the_failures_that_it_names(store):
     store.fail([Failure("a", "read", "x"), Failure("b", "read", "x")])
-    store.commit({item_id("a"): entry("a", 1)}, cleared=["a"])
+    store.commit({item_id("a"): make_entry("a", 1)}, cleared=["a"])
     assert [failure.key for failure in store.failures()] == ["b"]
 
 
@@ -142,28 +150,28 @@ def test_failures_are_paged_in_the_order_of_their_keys(store):
     assert found == [Failure(key, "read", "x", at="then") for key in keys]
     assert pages == 12
     store.clear_failures(["a"])
-    store.commit({item_id("b"): entry("b", 1)}, cleared=["b", "never there"])
+    store.commit({item_id("b"): make_entry("b", 1)}, cleared=["b", "never there"])
     page, _, total = store.failure_page(3)
     assert ([failure.key for failure in page], total) == (sorted(set(keys) - {"a", "b"})[:3], len(keys) - 2)
     assert store.failure_page(5, "\U0001f600") == ([], None, total)
 
 
-def test_failures_that_were_written_before_they_had_an_order_are_paged_as_well(store):
+def test_failures_of_a_version_without_the_sorted_set_are_paged(store):
     store.fail([Failure(key, "read", "x") for key in "cab"])
     store.client.delete(f"vicinal:{store.name}:failed")
     page, after, total = store.failure_page(2)
     assert ([failure.key for failure in page], after, total) == (["a", "b"], "b", 3)
 
 
-def test_state_keeps_what_json_can_say(store):
+def test_state_stores_json_values(store):
     assert store.state() == {}
     store.set_state(physical="p", index={"type": "FLAT"}, items=3, rows=4)
     store.set_state(physical="q")
     assert store.state() == {"physical": "q", "index": {"type": "FLAT"}, "items": 3, "rows": 4}
 
 
-def test_drop_leaves_the_writers_lock_and_nothing_else(store):
-    index(store, "a", 1)
+def test_drop_leaves_only_the_writer_lock(store):
+    index_item(store, "a", 1)
     store.fail([Failure("b", "read", "x")])
     store.client.set(f"vicinal:{store.name}:writer", "me")
     store.drop()
@@ -179,15 +187,15 @@ def test_metadata_costs_at_most_half_more_than_its_own_bytes(tmp_path):
     rng = random.Random(7)
     own = 0
     with MetadataStore("dense", str(tmp_path / "redis")) as store:
-        empty = store.memory()
+        empty = store.used_bytes()
         for bucket in range(1333):
             ids = [bucket << 47 | rng.getrandbits(47) for _ in range(15)]
-            records = {id_: record(f"{id_:x}", label="a", note="x" * 110) for id_ in ids}
-            entries = {id_: entry(records[id_].key, 1, rng.randbytes(12)) for id_ in ids}
-            store.begin(records, {id_: it.begun(None) for id_, it in entries.items()})
+            records = {id_: make_record(f"{id_:x}", label="a", note="x" * 110) for id_ in ids}
+            entries = {id_: make_entry(records[id_].key, 1, rng.randbytes(12)) for id_ in ids}
+            store.begin(records, {id_: it.as_pending(None) for id_, it in entries.items()})
             store.commit(entries)
             own += sum(len(it.pack()) for it in records.values())
-        assert counts(store) == (19_995, 19_995)
+        assert read_counts(store) == (19_995, 19_995)
         assert 190 < own / 19_995 < 210
         wait_until(lambda: store.client.info("persistence")["aof_buffer_length"] == 0)
-        assert store.memory() - empty <= 1.5 * own  # the ledger included
+        assert store.used_bytes() - empty <= 1.5 * own  # the ledger included
