@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -201,8 +202,10 @@ class IngestConfig(Params):
     """Stop a run when more items than this fail: a number, or a share as 1%. By default every failure is recorded."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     """Threads that decode items."""
-    batch: Annotated[int, Field(ge=1, le=10000)] | None = None
-    """Items in a batch; by default what the encoder likes."""
+    batch_size: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """Samples that are encoded together, where the segments of an item stay together; default: the encoder's preferred
+    batch size."""
+    renamed_keys: ClassVar[Mapping[str, str]] = {"batch": "batch_size"}
 
 
 class SolutionConfig(Params):

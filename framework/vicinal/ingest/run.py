@@ -84,7 +84,7 @@ class IngestRun:
         retain_freed_memory()
         self._old_failures = {failure.key for failure in self.metadata.failures()}
         self._stage.has_succeeded = bool(self.metadata.state().get("items"))
-        window = self.config.batch or self.encoder.encode_batch_size
+        window = self.config.batch_size or self.encoder.encode_batch_size
         ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // self.encoder.decode_batch_size)
         decoded: queue.Queue[Future[list[DecodedItem]] | None] = queue.Queue(ahead)
         encoded: queue.Queue[Future[Batch] | None] = queue.Queue(1)
@@ -209,7 +209,7 @@ class IngestRun:
 
         Where the config says how large a batch is, all are. What there is goes on where nothing comes for a second.
         """
-        first = window if self.config.batch else min(window, max(2 * MAX_CONSECUTIVE_ERRORS, window // 4))
+        first = window if self.config.batch_size else min(window, max(2 * MAX_CONSECUTIVE_ERRORS, window // 4))
         batch, size, full = Batch(), 0, first
         while True:
             try:
