@@ -56,5 +56,5 @@ def assert_exact(things, count):
     assert things.check().to_dict() == {
         "solution": things.name, "items": count, "rows": count, "unfinished": 0, "missing_vectors": 0,
         "missing_metadata": 0, "orphan_vectors": 0, "orphan_metadata": 0, "wrong_counts": 0, "repaired": False,
-        "sound": True,
+        "consistent": True,
     }  # fmt: skip

@@ -21,7 +21,7 @@ _BATCH = 1_000
 
 @dataclass(slots=True)
 class CheckReport:
-    """What does not agree, in numbers of items or rows; ``sound`` when all agrees.
+    """What does not agree, in numbers of items or rows; ``consistent`` when all agrees.
 
     ``unfinished``: items whose write began and was not seen to end; no damage, the next ingest does them.
     ``missing_vectors``: items of the ledger without all of their rows in Milvus.
@@ -43,8 +43,8 @@ class CheckReport:
     repaired: bool = False
 
     @property
-    def sound(self) -> bool:
-        """Whether everything agrees."""
+    def consistent(self) -> bool:
+        """Whether Milvus, metadata and ledger agree."""
         return not any(
             (
                 self.missing_vectors,
@@ -56,7 +56,7 @@ class CheckReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "sound": self.sound}
+        return {**asdict(self), "consistent": self.consistent}
 
 
 def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Entry]) -> None:

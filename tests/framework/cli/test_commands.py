@@ -36,7 +36,7 @@ class TestIngest:
     def test_a_person_reads_one_line_and_where_to_look(self, cli, things):
         first, second = cli("ingest", things).splitlines()
         assert re.fullmatch(r"things: 5 items seen in \d+\.\d s \(\d+/s\): 3 new, 2 failed; 3 rows indexed", first)
-        assert second == "see why: vicinal failures things.yaml"
+        assert second == "reasons: vicinal failures things.yaml"
         again = cli("ingest", things).splitlines()[0]
         assert re.fullmatch(
             r"things: 5 items seen in \d+\.\d s \(\d+/s\): 3 unchanged, 2 failed; 3 rows indexed", again
@@ -131,7 +131,7 @@ class TestLookingAfterIt:
         assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)
         assert found["encoder"]["type"] == "morgan"
         assert found["index"]["metric"] == "JACCARD"
-        assert found["stores"]["redis"]["where"] == str(Path(".vicinal/redis").resolve())
+        assert found["stores"]["redis"]["location"] == str(Path(".vicinal/redis").resolve())
         words = cli("status", molecules).split()
         assert words[words.index("items") + 1] == f"{len(rows):,}"
 
@@ -145,9 +145,9 @@ class TestLookingAfterIt:
         assert report == {
             "solution": "molecules", "items": len(rows), "rows": len(rows), "unfinished": 0, "missing_vectors": 0,
             "missing_metadata": 0, "orphan_vectors": 0, "orphan_metadata": 0, "wrong_counts": 0, "repaired": False,
-            "sound": True,
+            "consistent": True,
         }  # fmt: skip
-        assert cli("check", molecules).splitlines()[-1] == "all agrees"
+        assert cli("check", molecules).splitlines()[-1] == "consistent"
 
     def test_check_of_a_damaged_one_fails_until_it_is_repaired(self, cli, molecules, rows):
         from vicinal import Solution
@@ -157,12 +157,15 @@ class TestLookingAfterIt:
             solution.vectors.delete([item_id("aspirin")])
             solution.metadata.drop_metadata([item_id("caffeine")])
         report = cli.json("check", molecules, code=1)
-        assert (report["missing_vectors"], report["missing_metadata"], report["sound"]) == (1, 1, False)
-        assert cli("check", molecules, code=1).splitlines()[-1] == "mend it: vicinal check molecule.yaml --repair"
+        assert (report["missing_vectors"], report["missing_metadata"], report["consistent"]) == (1, 1, False)
+        assert (
+            cli("check", molecules, code=1).splitlines()[-1]
+            == "inconsistent; run: vicinal check molecule.yaml --repair"
+        )
         assert cli("check", molecules, "--repair").splitlines()[-1] == "repaired"
         report = cli.json("ingest", molecules)
         assert (report["updated"], report["unchanged"], report["rows"]) == (2, len(rows) - 2, len(rows))
-        assert cli.json("check", molecules)["sound"] is True
+        assert cli.json("check", molecules)["consistent"] is True
 
     def test_remove(self, cli, molecules, rows):
         assert cli("remove", molecules, "aspirin", "nothing", code=1) == ""
@@ -211,7 +214,7 @@ class TestLookingAfterIt:
         assert (list(report), report["new"], report["rows"]) == (REPORT, len(rows), len(rows))
         assert cli.json(*asked)["hits"] == before
         assert cli.json("import", molecules, "all.parquet")["new"] == 0
-        assert cli.json("check", molecules)["sound"] is True
+        assert cli.json("check", molecules)["consistent"] is True
 
     def test_import_of_another_file(self, cli, molecules):
         assert cli("import", molecules, "molecule.yaml", code=1) == ""

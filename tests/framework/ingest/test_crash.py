@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from servers import ROOT
-from vicinal.ingest.changes import fingerprint
+from vicinal.ingest.changes import compute_fingerprint
 from vicinal.stores.records import Record
 from vicinal.types import item_id
 
@@ -134,12 +134,12 @@ def assert_exact(things, report):
     for id_, item in ids.items():
         count = len(segments[item.key])
         assert (ledger[id_].fingerprint, ledger[id_].segments, ledger[id_].counted_segments) == (
-            fingerprint(item),
+            compute_fingerprint(item),
             count,
             count,
         )
     state = things.metadata.state()
     assert (state["items"], state["rows"]) == (len(items), len(expected))
     check = things.check()
-    assert check.sound
+    assert check.consistent
     assert (check.items, check.rows, check.unfinished) == (len(items), len(expected), 0)

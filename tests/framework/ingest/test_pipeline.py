@@ -154,7 +154,7 @@ def test_vectors_that_are_not_finite_are_failures_of_their_items(lite):
     assert 50 < whole.sum() < 150
     assert (report.new, report.failed) == (whole.sum(), 200 - whole.sum())
     assert {(failure.stage, failure.message) for failure in things.failures()} == {
-        ("encode", "its vector is not finite")
+        ("encode", "the encoder returned NaN or infinity")
     }
     assert {failure.key for failure in things.failures()} == {f"k{number}" for number in np.flatnonzero(~whole)}
     assert_exact(things, whole.sum())

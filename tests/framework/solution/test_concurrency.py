@@ -166,7 +166,7 @@ def test_an_item_added_by_hand_is_found_and_stays_when_the_source_is_pruned(thin
     assert things.ingest(prune=True).removed == 0
     best = things.search("another text of mine", limit=1)[0]
     assert (best.key, best.metadata) == ("mine", {"year": 1999})
-    assert things.check().sound
+    assert things.check().consistent
     assert things.remove(["mine"]) == 1
     assert things.metadata.manual_ids() == set()
 
@@ -195,7 +195,7 @@ def test_an_item_that_cannot_be_added_leaves_nothing_behind(things):
         things.add(Item("", "text"))
     assert things.failures() == []
     assert things.search("text 1", limit=1)[0].key == "k1"
-    assert things.check().sound
+    assert things.check().consistent
 
 
 def test_nothing_is_added_while_a_run_writes(things, workshop):

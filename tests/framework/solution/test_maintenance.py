@@ -75,7 +75,7 @@ def test_each_damage_is_found_and_repaired_and_one_ingest_later_all_agrees(thing
         assert found(things.check()) == expected, "a check without repair changes nothing"
         report = things.check(repair=True)
         assert (report.repaired, found(report)) == (True, expected)
-        assert things.check().sound, damage.__name__
+        assert things.check().consistent, damage.__name__
         report = things.ingest()
         assert (report.new + report.updated, report.unchanged) == (again, ITEMS - again), damage.__name__
         assert (report.rows, report.warnings) == (SEGMENTS, [])
@@ -90,7 +90,7 @@ def test_all_damages_at_once(lite):
     things.ingest()
     for damage in DAMAGES:
         damage(things)
-    assert not things.check().sound
+    assert not things.check().consistent
     things.check(repair=True)
     report = things.ingest()
     assert (report.rows, report.warnings) == (SEGMENTS, [])
@@ -111,7 +111,7 @@ def test_a_check_of_nothing_is_sound(lite):
     lite.write(ROWS)
     things = lite.solution()
     report = things.check(repair=True)
-    assert (report.sound, report.items, report.rows) == (True, 0, 0)
+    assert (report.consistent, report.items, report.rows) == (True, 0, 0)
     assert things.metadata.state() == {}
 
 
@@ -126,7 +126,7 @@ def test_remove_takes_items_out_everywhere_and_drop_takes_out_everything(things)
 
     things.search("w2n1", limit=1)
     assert things.remove(["k2", "k5", "k2"]) == 2
-    assert found(things.check()) == {"items": ITEMS - 2, "rows": SEGMENTS - 6, "sound": True}
+    assert found(things.check()) == {"items": ITEMS - 2, "rows": SEGMENTS - 6, "consistent": True}
     assert things.metadata.records([item_id("k2")]) == [None]
     assert "k2" not in [hit.key for hit in things.search("w2n1", limit=ITEMS)]
     with pytest.raises(UnknownItemError):
@@ -157,7 +157,7 @@ def test_a_drop_that_was_interrupted_can_be_repeated(lite):
     assert things.vectors._client.list_collections() == []
     lite.write(ROWS[:3])
     assert things.ingest().rows == 6
-    assert found(things.check()) == {"items": 3, "rows": 6, "sound": True}
+    assert found(things.check()) == {"items": 3, "rows": 6, "consistent": True}
 
 
 # --- the index
