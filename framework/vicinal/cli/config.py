@@ -1,4 +1,4 @@
-"""``validate`` and ``schema``: what a YAML file may say, and whether one does."""
+"""``validate`` and ``schema``: check YAML files, and print what they may hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``search``."""
+"""``search``: find similar items from the terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vicinal.cli.output import console, json_option, print_json, show_hits
+from vicinal.cli.output import build_hits_table, json_option, make_console, print_json
 
 
 @click.command()
@@ -18,10 +18,10 @@ from vicinal.cli.output import console, json_option, print_json, show_hits
 @click.option("--filter", "filter_", default="", help="A Milvus expression over declared fields.", metavar="EXPR")
 @json_option
 def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json: bool) -> None:
-    """Find what is near QUERY in the solution FILE.
+    """Find the items of the solution FILE that are most similar to QUERY.
 
-    QUERY is what the encoder reads (a text, a SMILES, the path of a file), or @key of an indexed item, which finds
-    others like it. Several queries are answered in one call.
+    QUERY is what the encoder reads (a text, or the path of a file), or @key of an indexed item, which finds others
+    like it. Several queries are searched in one call.
     """
     from vicinal.solution.solution import Solution
 
@@ -29,13 +29,13 @@ def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json
         results = solution.search(list(query), limit=limit, filter=filter_)
         name = solution.name
     if as_json:
-        found = [result.to_dict(name) for result in results]
-        print_json(found[0] if len(found) == 1 else found)
+        documents = [result.to_dict(name) for result in results]
+        print_json(documents[0] if len(documents) == 1 else documents)
         return
-    for asked, result in zip(query, results, strict=True):
+    for text, result in zip(query, results, strict=True):
         if result:
-            console().print(show_hits(result.hits, title=asked if len(query) > 1 else ""))
+            make_console().print(build_hits_table(result.hits, title=text if len(query) > 1 else ""))
         else:
-            click.echo(f"nothing found for {asked!r}")
-    took = results[0].timings_ms
-    click.echo(", ".join(f"{step} {took[step]:.1f} ms" for step in took))
+            click.echo(f"nothing found for {text!r}")
+    timings = results[0].timings_ms
+    click.echo(", ".join(f"{step} {timings[step]:.1f} ms" for step in timings))
