@@ -32,7 +32,7 @@ from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
 from vicinal.toolkit.malloc import retain_freed_memory
 from vicinal.toolkit.torch_runtime import low_priority
-from vicinal.types import IngestReport, Item
+from vicinal.types import IngestReport, Item, Metric
 
 if TYPE_CHECKING:
     from pluggy import HookRelay
@@ -56,6 +56,7 @@ class IngestRun:
     metadata: MetadataStore
     config: IngestConfig
     fields: dict[str, FieldSpec]
+    metric: Metric
     hook: HookRelay
     limit: int | None = None
     only: Collection[str] | None = None
@@ -73,7 +74,7 @@ class IngestRun:
     _reader_done: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self._stage = EncodeStage(self.encoder, self.fields, self.encoder_lock)
+        self._stage = EncodeStage(self.encoder, self.fields, self.metric, self.encoder_lock)
         self._counter = RunCounter(self.metadata, self.hook, self.config.max_failures, self._workers)
         self._writer = BatchWriter(self.vectors, self.metadata, self.lock, self._counter, self._workers)
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from vicinal.errors import ItemError, UnknownItemError, VicinalError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.encoder_calls import decode_query, encode_samples, find_invalid_vector
 from vicinal.search.timer import Timer
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
-from vicinal.types import SearchRequest, Segment, item_id
+from vicinal.types import Metric, SearchRequest, Segment, item_id
 
 __all__ = ["EncodedQuery", "QueryEncoder"]
 
@@ -36,6 +37,7 @@ class QueryEncoder:
     encoder: Encoder
     vectors: VectorStore
     metadata: MetadataStore
+    metric: Metric
     hybrid: bool
     encoder_lock: AbstractContextManager[Any]
     """Held during ``encode``: a lock, unless several threads may call it at once."""
@@ -66,7 +68,7 @@ class QueryEncoder:
         if isinstance(query, str) and query.startswith("@") and request.segments is None:
             return self._load_indexed(query[1:]), ()
         content = query[1:] if isinstance(query, str) and query.startswith("\\@") else query
-        segments = request.segments if request.segments is not None else self.encoder.decode_query(content)
+        segments = request.segments if request.segments is not None else decode_query(self.encoder, content)
         if not segments:
             raise ItemError(f"nothing to search with in {query!r}")
         return EncodedQuery([], str(content) if self.encoder.samples_are_text else None), segments[:_MAX_SEGMENTS]
@@ -89,8 +91,12 @@ class QueryEncoder:
             return {}
         try:
             with self.encoder_lock:
-                encoded = self.encoder.encode([sample for part in samples.values() for sample in part])
-                vectors = iter(self._to_query_vectors(encoded))
+                encoded = encode_samples(self.encoder, [sample for part in samples.values() for sample in part])
+            # A fingerprint of zeros is valid as a query: it has no bit in common with any item, and finds nothing.
+            is_float = self.encoder.space.kind == "float"
+            if is_float and (reason := find_invalid_vector(self.encoder, encoded, self.metric)):
+                raise ItemError(reason)
+            vectors = iter(self._to_query_vectors(encoded))
             return {number: [next(vectors) for _ in part] for number, part in samples.items()}
         except Exception as error:
             if len(samples) == 1:

@@ -45,7 +45,9 @@ class Searcher:
     _retriever: CandidateRetriever = field(init=False)
 
     def __post_init__(self) -> None:
-        self._query_encoder = QueryEncoder(self.encoder, self.vectors, self.metadata, self.hybrid, self.encoder_lock)
+        self._query_encoder = QueryEncoder(
+            self.encoder, self.vectors, self.metadata, self.index.metric, self.hybrid, self.encoder_lock
+        )
         self._retriever = CandidateRetriever(self.vectors, self.index, self.rows, self.encoder.segmented, self.hybrid)
 
     def search(self, queries: Sequence[str | Path], limit: int = 10, filter: str = "") -> list[SearchResult]:

@@ -11,6 +11,7 @@ from typing import Any
 from vicinal.config import SolutionConfig
 from vicinal.errors import StoreMismatchError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.encoder_calls import require_signature
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.milvus_engine import Index, choose_index
 from vicinal.stores.redis import MetadataStore
@@ -87,7 +88,7 @@ class CollectionManager:
     def _identity(self) -> dict[str, Any]:
         """What the rows of a collection have in common; none of it can change while there are rows."""
         return {
-            "signature": self._encoder.signature,
+            "signature": require_signature(self._encoder),
             "fields": dict(self._config.fields),
             "hybrid": self._config.hybrid,
             "bits": "sparse" if self._vectors.sparse_bits else "dense",

@@ -8,10 +8,12 @@ from typing import Self
 
 from vicinal.config import SolutionConfig, load_config
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.encoder_calls import require_space
 from vicinal.plugin.manager import Manager, create_manager
 from vicinal.plugin.source import Source
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.stores.redis import MetadataStore
+from vicinal.types import Metric
 
 __all__ = ["Components"]
 
@@ -67,6 +69,11 @@ class Components:
         """
         return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
 
+    @property
+    def metric(self) -> Metric:
+        """The metric of the index: the config's, or else the encoder's own."""
+        return self.config.index.metric or self.encoder.space.metric
+
     @cached_property
     def source(self) -> Source:
         """The source."""
@@ -81,5 +88,7 @@ class Components:
     def vectors(self) -> VectorStore:
         """The vectors, in Milvus."""
         stores = self.config.stores
-        schema = Schema(self.encoder.space, self.encoder.segmented, self.config.field_specs, self.config.hybrid)
+        schema = Schema(
+            require_space(self.encoder), self.encoder.segmented, self.config.field_specs, self.config.hybrid
+        )
         return VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)

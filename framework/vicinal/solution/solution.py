@@ -89,6 +89,7 @@ class Solution(SearchableSolution):
             self.metadata,
             self.config.ingest,
             self.config.field_specs,
+            self.metric,
             self.manager.hook,
             encoder_lock=nullcontext() if encoder else self._encoder_lock_if_needed,
             **options,

@@ -124,7 +124,7 @@ class Odd(Hashed):
         (lambda vectors: vectors.ravel(), "float32 of shape (512,)"),
         (lambda vectors: vectors.astype(float), "float64 of shape (32, 16)"),
         (lambda vectors: vectors.tolist(), "float64 of shape (32, 16)"),
-        (lambda vectors: None, "object of shape (1,)"),
+        (lambda vectors: None, "object of shape ()"),
     ],
 )
 def test_vectors_of_a_wrong_form_end_the_run_and_name_the_encoder(lite, change, form):
@@ -154,7 +154,7 @@ def test_vectors_that_are_not_finite_are_failures_of_their_items(lite):
     assert 50 < whole.sum() < 150
     assert (report.new, report.failed) == (whole.sum(), 200 - whole.sum())
     assert {(failure.stage, failure.message) for failure in things.failures()} == {
-        ("encode", "the encoder returned NaN or infinity")
+        ("encode", "encoder Odd returned NaN or infinity")
     }
     assert {failure.key for failure in things.failures()} == {f"k{number}" for number in np.flatnonzero(~whole)}
     assert_exact(things, whole.sum())
