@@ -61,6 +61,8 @@ class SourceReader:
         """``lookup`` returns the ledger entries of ids."""
         self.is_complete = False
         """Whether the whole source was read."""
+        self.hidden_behind = ""
+        """The key of a failure that is no indexed item: it may be a file of many items, which were not seen then."""
         self._source = source
         self._lookup = lookup
         self._submit = submit
@@ -92,11 +94,25 @@ class SourceReader:
         for entry in self._source:
             if only is None or entry.key in only:
                 yield entry
+            elif isinstance(entry, Failure):
+                self._hide_behind(entry.key)
 
     def _submit_chunk(self, chunk: _Chunk) -> None:
         if chunk.failures:
-            self._seen.add([item_id(failure.key) for failure in chunk.failures])
+            self._see_failures(chunk.failures)
         changes, unchanged, failures = detect_changes(chunk.items, self._seen, self._lookup)
         self._counter.count_read(len(chunk.items) + len(chunk.failures), unchanged)
         self._counter.record_failures(chunk.failures + failures)
         self._submit(changes)
+
+    def _see_failures(self, failures: Sequence[Failure]) -> None:
+        """Count the keys of failures as seen, since an item that cannot be read is still in the source."""
+        keys = [failure.key.encode(errors="backslashreplace").decode() for failure in failures]
+        ids = [item_id(key) for key in keys]
+        self._seen.add(ids)
+        for key, entry in zip(keys, self._lookup(ids), strict=True):
+            if entry is None or not entry.matches_key(key):
+                self._hide_behind(key)
+
+    def _hide_behind(self, key: str) -> None:
+        self.hidden_behind = self.hidden_behind or key or "(no key)"

@@ -65,8 +65,10 @@ class IngestRun:
     """Held during ``encode``: a lock, unless several threads may call it at once."""
     is_complete: bool = field(init=False, default=False)
     """Whether the whole source was read."""
+    hidden_behind: str = field(init=False, default="")
+    """The key of something that the source could not read and that may hold many items, which were not seen then."""
     seen: SeenIds = field(init=False, default_factory=SeenIds)
-    """The ids of all items that the source yielded."""
+    """The ids of all items that the source yielded, readable or not."""
     _stage: EncodeStage = field(init=False)
     _workers: WorkerGroup = field(init=False, default_factory=WorkerGroup)
     _counter: RunCounter = field(init=False)
@@ -117,7 +119,7 @@ class IngestRun:
                 reader.join()
         if self._workers.error is not None:
             raise self._workers.error
-        if self.is_complete:
+        if self.is_complete and not self.hidden_behind:
             self._counter.clear_old_failures()
         if not self.interrupted:
             self._counter.require_budget()
@@ -167,7 +169,7 @@ class IngestRun:
         lookup = partial(self._workers.call_with_retry, self.metadata.ledger_entries)
         reader = SourceReader(self.source, lookup, submit, self.seen, self._counter, self._workers)
         reader.read(self.limit, self.only)
-        self.is_complete = reader.is_complete
+        self.is_complete, self.hidden_behind = reader.is_complete, reader.hidden_behind
 
     def _decode(self, changes: Sequence[Change]) -> list[DecodedItem]:
         items, failures = self._stage.decode_changes(changes)

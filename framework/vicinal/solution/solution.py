@@ -115,7 +115,7 @@ class Solution(SearchableSolution):
             finally:
                 self._active_run = None
             if prune and run.is_complete:
-                report.removed = self._prune(run)
+                self._prune(run)
             if run.interrupted:
                 raise KeyboardInterrupt
             report.rows = self._collection.make_searchable(report.new + report.updated + report.removed)
@@ -127,16 +127,23 @@ class Solution(SearchableSolution):
         self.manager.hook.ingest_finished(solution=self.name, report=report)
         return report
 
-    def _prune(self, run: IngestRun) -> int:
+    def _prune(self, run: IngestRun) -> None:
         """Remove the items that the source no longer has, without those that ``add`` indexed.
 
-        A source that yields nothing is taken for an accident.
+        Nothing is removed that may only not have been seen: a source that yields nothing at all is taken for an
+        accident, and what it could not read, and what is no indexed item itself, may be a file that holds many.
         """
         if run.report.seen == 0 and self.metadata.state().get("items"):
             raise VicinalError(
                 "the source yields no item at all, so nothing was pruned", hint="`vicinal drop` removes everything"
             )
-        return maintenance.prune(self.vectors, self.metadata, run.seen)
+        if run.hidden_behind:
+            run.report.warnings.append(
+                f"nothing was pruned: the source could not read {run.hidden_behind!r}, which may hold indexed items;"
+                " repair or exclude it (`vicinal failures` says what is wrong with it)"
+            )
+            return
+        run.report.removed = maintenance.prune(self.vectors, self.metadata, run.seen)
 
     @contextmanager
     def _open_for_writing(self) -> Iterator[WriterLock]:
