@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vicinal.plugin.hookspecs import hookimpl
+from vicinal.toolkit.text import shorten
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -23,6 +24,8 @@ _MAX_CELL_CHARS = 80
 _MAX_SHORT_CHARS = 40
 """Metadata up to this length stand in the first line of a card."""
 _MAX_METADATA_COLUMNS = 4
+_MAX_TEXT_CHARS = 500
+"""Longer texts are shortened: `--json` has them whole."""
 
 
 def json_option(command: F) -> F:
@@ -102,17 +105,16 @@ def _hit_cards(hits: Sequence[Hit], title: str) -> RenderableType:
     parts: list[RenderableType] = [Text(title, style="bold")] if title else []
     for hit in hits:
         short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= _MAX_SHORT_CHARS}
-        head = Text.assemble(
-            (f"{hit.rank:>2}  ", "dim"),
-            f"{_format_similarity(hit)}  ",
-            (hit.key, "bold"),
-            f"  {_format_start(hit.segment)}",
-        )
-        head.append("  ".join(f"{name}: {value}" for name, value in short.items()), "dim")
+        head = Text.assemble((f"{hit.rank:>2}  ", "dim"), f"{_format_similarity(hit)}  ", (hit.key, "bold"))
+        if start := _format_start(hit.segment):
+            head.append(f"  {start}")
+        for name, value in short.items():
+            head.append(f"  {name}: {value}", "dim")
         parts.append(head)
         if hit.content:
-            parts.append(Padding(Text(hit.content, style="cyan"), (0, 0, 0, 4)))
-        parts += [Padding(Text(str(value)), (0, 0, 0, 4)) for name, value in hit.metadata.items() if name not in short]
+            parts.append(Padding(Text(shorten(hit.content, _MAX_TEXT_CHARS), style="cyan"), (0, 0, 0, 4)))
+        long = [str(value) for name, value in hit.metadata.items() if name not in short]
+        parts += [Padding(Text(shorten(value, _MAX_TEXT_CHARS)), (0, 0, 0, 4)) for value in long]
     return Padding(Group(*parts), (1, 0, 1, 0))
 
 
