@@ -19,8 +19,9 @@ from vicinal.stores.redis import MetadataStore
 __all__ = ["CollectionManager"]
 
 _MIN_ROWS_TO_FLUSH = 10_000
-_LABELS = {"signature": "encoder", "bits": "kind of vectors"}
-"""How messages call a part of the state."""
+_WAYS_ON = (
+    "or give the solution a new name; `vicinal drop` removes all that is stored under this one, whoever stored it"
+)
 
 
 class CollectionManager:
@@ -57,7 +58,8 @@ class CollectionManager:
             if state["items"]:
                 raise StoreMismatchError(
                     f"Redis knows {state['items']} items of {self._config.name!r}, which this Milvus does not have",
-                    hint="set MILVUS_URI to the Milvus that has it; or `vicinal drop` and ingest again",
+                    hint="set MILVUS_URI to the Milvus that has them; give the solution a new name if they are another"
+                    " project's; `vicinal drop` and ingest again if they are lost",
                 )
             self._vectors.create(state["physical"])
             self._build_exact_index_first()
@@ -95,13 +97,24 @@ class CollectionManager:
         }
 
     def _require_same_identity(self, state: dict[str, Any]) -> None:
-        for name, value in self._identity().items():
-            if state.get(name) != value:
+        name = repr(self._config.name)
+        for part, value in self._identity().items():
+            if (stored := state.get(part)) == value:
+                continue
+            if part == "signature":
                 raise StoreMismatchError(
-                    f"{self._config.name!r} was built with {_LABELS.get(name, name)} {state.get(name)!r};"
-                    f" the YAML now says {value!r}",
-                    hint="change the YAML back, give the solution a new name, or `vicinal drop` and ingest again",
+                    f"{name} was built with encoder {stored!r}, which is now {value!r}",
+                    hint=f"undo what changed (the encoder in the YAML, its plugin, or a model file), {_WAYS_ON}",
                 )
+            if part == "bits":
+                raise StoreMismatchError(
+                    f"{name} was built with {stored} vectors, and this Milvus stores {value} ones",
+                    hint=f"set MILVUS_URI to the engine that it was built on, {_WAYS_ON}",
+                )
+            raise StoreMismatchError(
+                f"{name} was built with {part} {stored!r}; the YAML now says {value!r}",
+                hint=f"change the YAML back, {_WAYS_ON}",
+            )
 
     def make_searchable(self, written: int = 0) -> int:
         """Make everything searchable: flush, build the index that suits, load. Returns the number of rows.

@@ -270,19 +270,24 @@ def test_another_encoder_or_other_fields_are_refused(lite):
     things = lite.solution()
     things.ingest()
     things.close()
+    undo = "undo what changed (the encoder in the YAML, its plugin, or a model file), "
+    back = "change the YAML back, "
     changed = {
-        "encoder 'hashed/16/'; the YAML now says 'hashed/16/salt'": {"encoder": "{type: hashed, salt: salt}"},
-        "encoder 'hashed/16/'; the YAML now says 'hashed/8/'": {"encoder": "{type: hashed, dimension: 8}"},
-        "fields {}; the YAML now says {'year': 'int64'}": {"extra": "fields: {year: int64}"},
-        "hybrid False; the YAML now says True": {"extra": "hybrid: true"},
+        "encoder 'hashed/16/', which is now 'hashed/16/salt'": ({"encoder": "{type: hashed, salt: salt}"}, undo),
+        "encoder 'hashed/16/', which is now 'hashed/8/'": ({"encoder": "{type: hashed, dimension: 8}"}, undo),
+        "fields {}; the YAML now says {'year': 'int64'}": ({"extra": "fields: {year: int64}"}, back),
+        "hybrid False; the YAML now says True": ({"extra": "hybrid: true"}, back),
     }
-    for what, given in changed.items():
+    for what, (given, advice) in changed.items():
         other = lite.solution(**given)
         for use in (other.ingest, lambda other=other: other.search("text 1"), lambda other=other: other.remove(["k1"])):
             with pytest.raises(StoreMismatchError) as error:
                 use()
             assert str(error.value) == f"'things' was built with {what}"
-        assert error.value.hint.startswith("change the YAML back, give the solution a new name, or `vicinal drop`")
+            assert error.value.hint == advice + (
+                "or give the solution a new name; `vicinal drop` removes all that is stored under this one,"
+                " whoever stored it"
+            )
         other.close()
     same = lite.solution()
     assert same.ingest().unchanged == 50
@@ -299,7 +304,10 @@ def test_another_milvus_with_the_same_redis_is_refused(lite):
         StoreMismatchError, match="knows 50 items of 'things', which this Milvus does not have"
     ) as error:
         other.ingest()
-    assert "set MILVUS_URI" in error.value.hint
+    assert error.value.hint == (
+        "set MILVUS_URI to the Milvus that has them; give the solution a new name if they are another project's;"
+        " `vicinal drop` and ingest again if they are lost"
+    )
     with pytest.raises(StoreMismatchError):
         other.search("text 1")
     other.close()
