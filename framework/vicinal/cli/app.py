@@ -36,6 +36,9 @@ _COMMANDS = {
 }
 
 
+_RENAMED_OPTIONS = {"--into": "--output"}
+
+
 class LazyGroup(click.Group):
     """Holds the names and summaries of commands, and imports one when it runs. Plugins may add commands."""
 
@@ -107,8 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        _print_error(error.format_message(), f"{context.command_path} --help" if context else "")
+        _print_error(_format_usage_error(error), _usage_hint(error))
         return ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
         _print_error("interrupted; finished batches are kept", "run the same command again to continue")
@@ -121,6 +123,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _print_error(f"{os.fsdecode(error.filename)}: {error.strerror}", "")
         return ExitCode.FAILED
+
+
+def _format_usage_error(error: click.ClickException) -> str:
+    renamed = _RENAMED_OPTIONS.get(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    return error.format_message() + (f" It is now called {renamed!r}." if renamed else "")
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help" if context else ""
 
 
 def _print_error(message: str, hint: str) -> None:

@@ -52,6 +52,8 @@ def test_1_nothing_is_indexed_yet(vicinal, things):
         ("ingest", "Missing argument 'FILE'.", "vicinal ingest --help"),
         ("search a.yaml", "Missing argument 'QUERY...'.", "vicinal search --help"),
         ("search a.yaml x --limt 3", "No such option '--limt'. Did you mean '--limit'?", "vicinal search --help"),
+        ("plugin new x --into y", "No such option '--into'. It is now called '--output'.", "vicinal plugin new --help"),
+        ("init a.csv --into y", "No such option '--into'. It is now called '--output'.", "vicinal init --help"),
         (
             "search a.yaml x --limit 0",
             "Invalid value for '--limit': 0 is not in the range 1<=x<=16384.",
