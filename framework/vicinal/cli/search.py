@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vicinal.cli.import_clock import ImportClock
 from vicinal.cli.output import build_hits_table, json_option, make_console, print_json
+from vicinal.toolkit.text import shorten
+
+if TYPE_CHECKING:
+    from vicinal.types import SearchResult
+
+_MAX_TITLE_CHARS = 100
 
 
 @click.command()
@@ -23,19 +32,39 @@ def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json
     QUERY is what the encoder reads (a text, or the path of a file), or @key of an indexed item, which finds others
     like it. Several queries are searched in one call.
     """
-    from vicinal.solution.solution import Solution
+    with ImportClock() as clock:
+        started = clock.now()
+        from vicinal.solution.solution import Solution
 
-    with Solution.from_yaml(file) as solution:
-        results = solution.search(list(query), limit=limit, filter=filter_)
-        name = solution.name
+        with Solution.from_yaml(file) as solution:
+            config_ms = (clock.now() - started) * 1000
+            results, startup = solution.search_once(query, limit, filter_, clock.now)
+            name = solution.name
+    startup = {"imports": clock.import_seconds * 1000, "config": config_ms, **startup}
     if as_json:
-        documents = [result.to_dict(name) for result in results]
+        documents = [_to_document(result, name, startup) for result in results]
         print_json(documents[0] if len(documents) == 1 else documents)
         return
     for text, result in zip(query, results, strict=True):
         if result:
-            make_console().print(build_hits_table(result.hits, title=text if len(query) > 1 else ""))
+            make_console().print(
+                build_hits_table(result.hits, title=shorten(text, _MAX_TITLE_CHARS) if len(query) > 1 else "")
+            )
         else:
-            click.echo(f"nothing found for {text!r}")
-    timings = results[0].timings_ms
-    click.echo(", ".join(f"{step} {timings[step]:.1f} ms" for step in timings))
+            click.echo(f"nothing found for {shorten(text, _MAX_TITLE_CHARS)!r}")
+    click.echo(_format_timings(results[0].timings_ms))
+    click.echo(f"start-up {sum(startup.values()):,.0f} ms: {_format_timings(startup)}")
+
+
+def _to_document(result: SearchResult, solution: str, startup: Mapping[str, float]) -> dict[str, Any]:
+    """The JSON object of a result; what belongs to the start-up of the command is not part of ``total``."""
+    document = result.to_dict(solution)
+    document["timings_ms"] = {
+        **{f"startup_{step}": round(milliseconds, 3) for step, milliseconds in startup.items()},
+        **document["timings_ms"],
+    }
+    return document
+
+
+def _format_timings(timings: Mapping[str, float]) -> str:
+    return ", ".join(f"{step} {milliseconds:,.1f} ms" for step, milliseconds in timings.items())

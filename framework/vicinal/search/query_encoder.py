@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vicinal.errors import ItemError, UnknownItemError, VicinalError
@@ -13,12 +14,15 @@ from vicinal.plugin.encoder_calls import decode_query, encode_samples, find_inva
 from vicinal.search.timer import Timer
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.text import shorten
 from vicinal.types import Metric, SearchRequest, Segment, item_id
 
-__all__ = ["EncodedQuery", "QueryEncoder"]
+__all__ = ["EncodedQuery", "QueryEncoder", "name_query"]
 
 _MAX_SEGMENTS = 64
 """A query's later segments are ignored."""
+_MAX_SHOWN_CHARS = 100
+"""How much of a query an error shows."""
 
 
 @dataclass(slots=True)
@@ -54,7 +58,11 @@ class QueryEncoder:
             except VicinalError as error:
                 queries.append(error)
         timer.end_step("decode")
-        for number, vectors in self._encode_samples({n: part for n, part in samples.items() if part}).items():
+        samples = {number: part for number, part in samples.items() if part}
+        if timer.measures_model_load:
+            self._load_model(samples)
+            timer.end_model_load()
+        for number, vectors in self._encode_samples(samples).items():
             if isinstance(vectors, Exception):
                 queries[number] = vectors
             elif isinstance(encoded := queries[number], EncodedQuery):
@@ -70,20 +78,27 @@ class QueryEncoder:
         content = query[1:] if isinstance(query, str) and query.startswith("\\@") else query
         segments = request.segments if request.segments is not None else decode_query(self.encoder, content)
         if not segments:
-            raise ItemError(f"nothing to search with in {query!r}")
+            raise ItemError(f"nothing to search with in {_show(query)!r}")
         return EncodedQuery([], str(content) if self.encoder.samples_are_text else None), segments[:_MAX_SEGMENTS]
 
     def _load_indexed(self, key: str) -> EncodedQuery:
         entry = self.metadata.ledger_entries([item_id(key)])[0]
         if entry is None or not entry.matches_key(key):
             raise UnknownItemError(
-                f"no item has the key {key!r}", hint="write a text that begins with @ as \\@…; keys are case-sensitive"
+                f"no item has the key {_show(key)!r}",
+                hint="write a text that begins with @ as \\@…; keys are case-sensitive",
             )
         ids = [item_id(key, number) for number in range(min(entry.segments, _MAX_SEGMENTS))]
         record = self.metadata.records([item_id(key)])[0] if self.hybrid else None
         return EncodedQuery(
             list(self.vectors.fetch_vectors(ids).values()), record.content if record else None, exclude_key=key
         )
+
+    def _load_model(self, samples: dict[int, list[Any]]) -> None:
+        """Encode one sample: the contract has no other call that loads a model."""
+        for number, part in samples.items():
+            self._encode_samples({number: part[:1]})
+            return
 
     def _encode_samples(self, samples: dict[int, list[Any]]) -> dict[int, list[Any] | Exception]:
         """The vectors of each query; if the batch fails, query by query, so that only the queries at fault fail."""
@@ -111,3 +126,20 @@ class QueryEncoder:
         if self.encoder.space.kind == "float":
             return list(encoded)
         return [row["vector"] for row in self.vectors.vector_columns(encoded)]
+
+
+def name_query(error: ItemError, query: str | Path) -> ItemError:
+    """The error, with the query in its message, unless that is there already.
+
+    A user who asks several queries, or names a file, reads which of them is meant.
+    """
+    message = str(error)
+    if not str(query).strip() or str(query) in message:
+        return error
+    named = ItemError(f"{_show(query)}: {message}", hint=error.hint)
+    named.__cause__ = error
+    return named
+
+
+def _show(query: str | Path) -> str:
+    return shorten(str(query), _MAX_SHOWN_CHARS)

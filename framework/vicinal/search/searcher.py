@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicinal.errors import VicinalError
+from vicinal.errors import ItemError, VicinalError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.reranker import Reranker
 from vicinal.search.candidates import CandidateRetriever
-from vicinal.search.query_encoder import EncodedQuery, QueryEncoder
+from vicinal.search.query_encoder import EncodedQuery, QueryEncoder, name_query
 from vicinal.search.similarity import to_distance_and_similarity
 from vicinal.search.timer import Timer
 from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
@@ -50,30 +50,38 @@ class Searcher:
         )
         self._retriever = CandidateRetriever(self.vectors, self.index, self.rows, self.encoder.segmented, self.hybrid)
 
-    def search(self, queries: Sequence[str | Path], limit: int = 10, filter: str = "") -> list[SearchResult]:
+    def search(
+        self, queries: Sequence[str | Path], limit: int = 10, filter: str = "", timer: Timer | None = None
+    ) -> list[SearchResult]:
         """The best ``limit`` items for each query.
 
         Raises:
-            ItemError: a query cannot be read.
+            ItemError: a query cannot be read; the message names it.
             UnknownItemError: a query ``@key`` names an item that is not indexed.
             FilterError: Milvus cannot read the filter.
         """
         results: list[SearchResult] = []
-        for result in self.search_many([SearchRequest(query, limit, filter) for query in queries]):
+        requests = [SearchRequest(query, limit, filter) for query in queries]
+        for query, result in zip(queries, self.search_many(requests, timer=timer), strict=True):
+            if isinstance(result, ItemError):
+                raise name_query(result, query)
             if isinstance(result, Exception):
                 raise result
             results.append(result)
         return results
 
     def search_many(
-        self, requests: Sequence[SearchRequest], on_encoded: Callable[[], object] = bool
+        self,
+        requests: Sequence[SearchRequest],
+        on_encoded: Callable[[], object] = bool,
+        timer: Timer | None = None,
     ) -> list[SearchResult | Exception]:
         """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filter.
 
         The error of a query that fails stands in its place, and the others are answered. ``on_encoded`` is called once
         the encoder is free for others.
         """
-        timer = Timer()
+        timer = timer or Timer()
         queries = self._query_encoder.encode_requests(requests, timer)
         on_encoded()
         results: list[list[Hit] | Exception] = [query if isinstance(query, Exception) else [] for query in queries]
@@ -86,11 +94,12 @@ class Searcher:
             for number, hits in zip(numbers, found, strict=True):
                 results[number] = hits
         timings = timer.to_timings()
-        if requests:
+        answered = [result for result in results if not isinstance(result, Exception)]
+        if answered:
             self.hook.search_finished(
                 solution=self.metadata.name,
-                queries=len(requests),
-                hits=sum(len(result) for result in results if not isinstance(result, Exception)),
+                queries=len(answered),
+                hits=sum(map(len, answered)),
                 milliseconds=timings["total"],
             )
         return [result if isinstance(result, Exception) else SearchResult(result, timings) for result in results]

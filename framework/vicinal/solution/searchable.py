@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -14,6 +15,7 @@ from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableErro
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.manager import Manager
 from vicinal.search.searcher import Searcher
+from vicinal.search.timer import Timer
 from vicinal.solution.cached import InvalidatableCache
 from vicinal.solution.collection import CollectionManager
 from vicinal.solution.components import Components
@@ -77,12 +79,36 @@ class SearchableSolution(Components):
             FilterError: the filter cannot.
             VicinalError: nothing is indexed yet.
         """
-        if not 1 <= limit <= _MAX_LIMIT:
-            raise VicinalError(f"limit is {limit}", hint=f"1 to {_MAX_LIMIT:,} items can be asked for")
+        _require_limit(limit)
         with self._searcher.borrow() as searcher:
             if isinstance(query, str | Path):
                 return searcher.search([query], limit, filter)[0]
             return searcher.search(query, limit, filter)
+
+    def search_once(
+        self,
+        queries: Sequence[str | Path],
+        limit: int = 10,
+        filter: str = "",
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> tuple[list[SearchResult], dict[str, float]]:
+        """Search as a process does that ends afterwards, and measure its start-up apart from the search.
+
+        Args:
+            queries: as for ``search``; so are ``limit`` and ``filter``.
+            clock: returns seconds; all timings are measured with it.
+
+        Returns:
+            The results, and the milliseconds of ``stores`` (connect, load the index) and of ``model`` (load the
+            encoder's model, encode one sample), which the timings of the results leave out.
+        """
+        _require_limit(limit)
+        started = clock()
+        with self._searcher.borrow() as searcher:
+            stores_ms = (clock() - started) * 1000
+            timer = Timer(clock, measures_model_load=True)
+            results = searcher.search(queries, limit, filter, timer)
+            return results, {"stores": stores_ms, "model": timer.model_ms}
 
     def search_many(
         self, requests: Sequence[SearchRequest], on_encoded: Callable[[], object] = bool
@@ -144,3 +170,8 @@ class SearchableSolution(Components):
 
 def _is_refused(result: SearchResult | Exception) -> bool:
     return isinstance(result, StoreError) and not isinstance(result, StoreUnreachableError)
+
+
+def _require_limit(limit: int) -> None:
+    if not 1 <= limit <= _MAX_LIMIT:
+        raise VicinalError(f"limit is {limit}", hint=f"1 to {_MAX_LIMIT:,} items can be asked for")
