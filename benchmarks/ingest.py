@@ -168,7 +168,7 @@ def _plain(rows: Sequence[str]) -> None:
 
 
 def skip(options: argparse.Namespace, results: Results) -> None:
-    from vicinal.ingest.changes import fingerprint
+    from vicinal.ingest.changes import compute_fingerprint
     from vicinal.types import item_id
 
     count = options.rows
@@ -195,7 +195,7 @@ def skip(options: argparse.Namespace, results: Results) -> None:
             store = made.metadata
             parts: dict[str, Callable[[], object]] = {
                 "reading the CSV": lambda: list(made.source),
-                "ids and fingerprints": lambda: [(item_id(item.key), fingerprint(item)) for item in items],
+                "ids and fingerprints": lambda: [(item_id(item.key), compute_fingerprint(item)) for item in items],
                 "ledger, in steps of 1,000": lambda: [
                     store.ledger_entries(ids[at : at + 1000]) for at in range(0, count, 1000)
                 ],

@@ -1,4 +1,7 @@
-"""The command line. Nothing here does any work: commands read options, call ``Solution``, and print."""
+"""The command line: each command reads its options, calls ``Solution``, and prints.
+
+Imports every room.
+"""
 
 from __future__ import annotations
 

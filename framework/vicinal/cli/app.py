@@ -15,34 +15,37 @@ from vicinal.errors import ExitCode, VicinalError
 __all__ = ["app", "main"]
 
 _COMMANDS = {
-    "demo": ("demo:demo", "Fill the sample solutions and ask them a few questions."),
-    "init": ("init:init", "Write a solution's YAML for a file or a folder of yours."),
-    "validate": ("config:validate", "Check YAML files; every mistake with its line."),
+    "demo": ("demo:demo", "Index the sample solutions and search them."),
+    "init": ("init:init", "Write a solution's YAML for your file or folder."),
+    "validate": ("config:validate", "Check YAML files; prints every mistake with its line."),
     "schema": ("config:schema", "Print the JSON Schema of the YAML, plugins included."),
     "plugins": ("plugins:plugins", "List what is installed, and what is wrong with it."),
     "plugin": ("plugins:plugin", "Write a plugin of your own."),
-    "doctor": ("doctor:doctor", "See what is installed, reachable and loadable."),
-    "ingest": ("ingest:ingest", "Index what is new or changed."),
-    "failures": ("ingest:failures", "List what could not be indexed and why, or try it again."),
-    "search": ("search:search", "Find what is near a text, a file, a SMILES or @key."),
+    "doctor": ("doctor:doctor", "Check what is installed, reachable and loadable."),
+    "ingest": ("ingest:ingest", "Index what is new or changed in the source."),
+    "failures": ("ingest:failures", "List what could not be indexed and why, or retry it."),
+    "search": ("search:search", "Find items similar to a text, a file or an indexed @key."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
     "status": ("manage:status", "Show a solution's items, index and stores."),
-    "check": ("manage:check", "See whether Milvus, metadata and ledger agree."),
+    "check": ("manage:check", "Check whether Milvus, metadata and ledger agree."),
     "remove": ("manage:remove", "Remove items by key."),
     "drop": ("manage:drop", "Remove a solution's collection and metadata."),
-    "index": ("manage:index", "Build the index anew, as the YAML says now."),
+    "index": ("manage:index", "Rebuild the index as the YAML says now."),
     "export": ("manage:export", "Write items and vectors to a parquet file."),
-    "import": ("manage:import_", "Read what export wrote, encoding nothing."),
+    "import": ("manage:import_", "Read what export wrote, without encoding."),
 }
 
 
-class LazyGroup(click.Group):
-    """Knows its commands' names and summaries; imports one when it is run. Plugins may add commands of their own."""
+_RENAMED_OPTIONS = {"--into": "--output"}
 
-    _gathered = False
+
+class LazyGroup(click.Group):
+    """Holds the names and summaries of commands, and imports one when it runs. Plugins may add commands."""
+
+    _has_plugin_commands = False
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        self._gather()
+        self._load_plugin_commands()
         return [*_COMMANDS, *sorted(self.commands)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -50,12 +53,12 @@ class LazyGroup(click.Group):
             module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
             command: click.Command = getattr(import_module(f"vicinal.cli.{module}"), attribute)
             return command
-        self._gather()
+        self._load_plugin_commands()
         return self.commands.get(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, help_) for name, (_, help_) in _COMMANDS.items()]
-        self._gather()
+        self._load_plugin_commands()
         rows += [(name, command.get_short_help_str(120)) for name, command in sorted(self.commands.items())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
@@ -72,17 +75,17 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(error.message + hint, ctx) from error
 
-    def _gather(self) -> None:
-        if not self._gathered:
+    def _load_plugin_commands(self) -> None:
+        if not self._has_plugin_commands:
             from vicinal.plugin.manager import create_manager
 
-            type(self)._gathered = True
+            type(self)._has_plugin_commands = True
             create_manager().register_commands(self)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vicinal")
-@click.option("-v", "--verbose", count=True, help="Tell on stderr what runs do; twice: searches too.")
+@click.option("-v", "--verbose", count=True, help="Log ingest progress to stderr; -vv also logs searches.")
 def app(verbose: int) -> None:
     """Turn one YAML file into a working similarity search on Milvus and Redis.
 
@@ -90,28 +93,27 @@ def app(verbose: int) -> None:
     130 interrupted.
     """
     if verbose:
-        # Other packages log, as errors with tracebacks, what vicinal knows how to take.
+        # Other packages log, as errors with tracebacks, what vicinal handles.
         logging.basicConfig(format="%(asctime)s %(message)s", level=logging.CRITICAL)
         logging.getLogger("vicinal").setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns its exit code."""
+    """Run the command line and return its exit code."""
     try:
         code = app.main(args=arguments, prog_name="vicinal", standalone_mode=False)
         return code if isinstance(code, int) else ExitCode.DONE
     except VicinalError as error:
-        _complain(str(error), error.hint)
+        _print_error(str(error), error.hint)
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        _complain(error.format_message(), f"{context.command_path} --help" if context else "")
+        _print_error(_format_usage_error(error), _usage_hint(error))
         return ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted; what was done is kept", "run the same command again to go on")
+        _print_error("interrupted; finished batches are kept", "run the same command again to continue")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -119,11 +121,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        _complain(f"{os.fsdecode(error.filename)}: {error.strerror}", "")
+        _print_error(f"{os.fsdecode(error.filename)}: {error.strerror}", "")
         return ExitCode.FAILED
 
 
-def _complain(message: str, hint: str) -> None:
+def _format_usage_error(error: click.ClickException) -> str:
+    renamed = _RENAMED_OPTIONS.get(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    return error.format_message() + (f" It is now called {renamed!r}." if renamed else "")
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help" if context else ""
+
+
+def _print_error(message: str, hint: str) -> None:
     click.echo(f"error: {message}", err=True)
     if hint:
         click.echo(f"hint: {hint}", err=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import ValidationError
 
-from vicinal.cli.output import console, json_option, print_json, table
+from vicinal.cli.output import build_table, json_option, make_console, print_json
 from vicinal.errors import ExitCode, PluginError, VicinalError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def doctor(files: tuple[Path, ...], as_json: bool) -> int:
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        console().print(table(("", "what", "found"), list(_rows(findings))))
+        make_console().print(build_table(("", "what", "found"), list(_rows(findings))))
     return ExitCode.FAILED if any(finding.status == "failed" for finding in findings) else ExitCode.DONE
 
 

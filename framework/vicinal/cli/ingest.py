@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.output import Progress, console, json_option, print_json, table
+from vicinal.cli.output import Progress, build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
     from vicinal.types import IngestReport
@@ -17,14 +17,14 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 
 @click.command()
 @FILE
-@click.option("--prune", is_flag=True, help="Remove items that the source has no more.")
+@click.option("--prune", is_flag=True, help="Remove items that the source no longer has.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read only the first N items of the source.", metavar="N")
 @json_option
 def ingest(file: Path, prune: bool, limit: int | None, as_json: bool) -> None:
     """Index what is new or changed in the source of the solution FILE.
 
-    Unchanged items are passed over without being read; items that cannot be read are recorded, see `vicinal failures`.
-    Ctrl-C finishes the batch in hand; the next run goes on from there.
+    Unchanged items are skipped without being read; items that cannot be read are recorded, see `vicinal failures`.
+    Ctrl-C ends the run after the current batch; the next run continues from there.
     """
     from vicinal.solution.solution import Solution
 
@@ -34,29 +34,29 @@ def ingest(file: Path, prune: bool, limit: int | None, as_json: bool) -> None:
         with Progress(quiet=as_json) as progress:
             solution.manager.register(progress, "progress")
             report = solution.ingest(prune=prune, limit=limit)
-        show_report(report, file, as_json=as_json)
+        print_report(report, file, as_json=as_json)
 
 
-def show_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
+def print_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
     """Print what a run did."""
     if as_json:
         print_json(report.to_dict())
         return
-    parts = [f"{getattr(report, name):,} {name}" for name in ("new", "updated", "unchanged", "removed", "failed")]
+    counts = [f"{getattr(report, name):,} {name}" for name in ("new", "updated", "unchanged", "removed", "failed")]
     click.echo(
         f"{report.solution}: {report.seen:,} items seen in {report.seconds:.1f} s"
-        f" ({report.items_per_second:,.0f}/s): {', '.join(part for part in parts if not part.startswith('0 '))}"
+        f" ({report.items_per_second:,.0f}/s): {', '.join(count for count in counts if not count.startswith('0 '))}"
         f"{'nothing' if not report.seen else ''}; {report.rows:,} rows indexed"
     )
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
     if report.failed:
-        click.echo(f"see why: vicinal failures {file}")
+        click.echo(f"reasons: vicinal failures {file}")
 
 
 @click.command()
 @FILE
-@click.option("--retry", is_flag=True, help="Try the failed items again, and only them.")
+@click.option("--retry", is_flag=True, help="Retry the failed items, and only them.")
 @json_option
 def failures(file: Path, retry: bool, as_json: bool) -> None:
     """List the items of the solution FILE that could not be indexed, with stage and reason."""
@@ -64,7 +64,7 @@ def failures(file: Path, retry: bool, as_json: bool) -> None:
 
     with Solution.from_yaml(file) as solution:
         if retry:
-            show_report(solution.retry(), file, as_json=as_json)
+            print_report(solution.retry(), file, as_json=as_json)
             return
         found = solution.failures()
     if as_json:
@@ -73,6 +73,6 @@ def failures(file: Path, retry: bool, as_json: bool) -> None:
         print_json([asdict(failure) for failure in found])
     elif found:
         rows = [(failure.key, failure.stage, failure.message, failure.at) for failure in found]
-        console().print(table(("key", "stage", "reason", "at"), rows))
+        make_console().print(build_table(("key", "stage", "reason", "at"), rows))
     else:
         click.echo("no failures")

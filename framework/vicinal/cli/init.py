@@ -26,7 +26,9 @@ _CONTENTS = {
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--name", help="The solution's name; default: that of the data.")
 @click.option("--encoder", help="The encoder; default: guessed from the data.")
-@click.option("--into", type=click.Path(path_type=Path, dir_okay=False), help="The YAML file; default: NAME.yaml.")
+@click.option(
+    "-o", "--output", "into", type=click.Path(path_type=Path, dir_okay=False), help="The YAML file; default: NAME.yaml."
+)
 @json_option
 def init(data: Path, name: str | None, encoder: str | None, into: Path | None, as_json: bool) -> None:
     """Write a solution's YAML for DATA: a csv, tsv, jsonl or parquet file, a text file of lines, or a folder.
@@ -38,7 +40,7 @@ def init(data: Path, name: str | None, encoder: str | None, into: Path | None, a
     name = name or _derive_name(data)
     into = into or Path(f"{name}.yaml")
     if into.exists():
-        raise VicinalError(f"{into} exists already", hint="choose another file with --into")
+        raise VicinalError(f"{into} exists already", hint="choose another file with --output")
     source, guessed = _guess_source(data, into)
     into.parent.mkdir(parents=True, exist_ok=True)
     into.write_text(_TEMPLATE.format(name=name, source=source, encoder=encoder or guessed), encoding="utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from vicinal.cli.ingest import FILE, show_report
-from vicinal.cli.output import console, json_option, print_json, table
+from vicinal.cli.ingest import FILE, print_report
+from vicinal.cli.output import build_table, json_option, make_console, print_json
 from vicinal.errors import ExitCode, VicinalError
 
 
@@ -33,18 +33,18 @@ def status(file: Path, as_json: bool) -> None:
         ("encoder", f"{found['encoder']['type']} ({found['encoder']['signature'] or 'nothing indexed yet'})"),
         ("index", f"{index.get('type', '-')} {index.get('metric', '')} {index.get('params') or ''}".strip()),
         ("updated", found["updated"] or "never"),
-        ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['where']}"),
-        ("redis", f"Redis {found['stores']['redis']['version']}, {found['stores']['redis']['where']}"),
+        ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['location']}"),
+        ("redis", f"Redis {found['stores']['redis']['version']}, {found['stores']['redis']['location']}"),
     ]
-    console().print(table((found["solution"], ""), rows))
+    make_console().print(build_table((found["solution"], ""), rows))
 
 
 @click.command()
 @FILE
-@click.option("--repair", is_flag=True, help="Make them agree; the next ingest encodes again what was lost.")
+@click.option("--repair", is_flag=True, help="Make them agree; the next ingest encodes again what is missing.")
 @json_option
 def check(file: Path, repair: bool, as_json: bool) -> int:
-    """See whether Milvus, metadata and ledger of the solution FILE agree, item by item. Exit code 1 when not."""
+    """Check whether Milvus, metadata and ledger of the solution FILE agree, item by item. Exit code 1 if not."""
     from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
@@ -53,13 +53,11 @@ def check(file: Path, repair: bool, as_json: bool) -> int:
         print_json(report.to_dict())
     else:
         numbers = [(name.replace("_", " "), value) for name, value in report.to_dict().items() if type(value) is int]
-        console().print(table((report.solution, ""), numbers))
+        make_console().print(build_table((report.solution, ""), numbers))
         if report.unfinished:
-            click.echo("unfinished items are no damage: the next ingest does them")
-        verdict = (
-            "all agrees" if report.consistent else "repaired" if repair else f"mend it: vicinal check {file} --repair"
-        )
-        click.echo(verdict)
+            click.echo("unfinished items are harmless; the next ingest completes them")
+        repaired = "repaired" if repair else f"inconsistent; run: vicinal check {file} --repair"
+        click.echo("consistent" if report.consistent else repaired)
     return ExitCode.DONE if report.consistent or repair else ExitCode.FAILED
 
 
@@ -84,11 +82,11 @@ def remove(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def drop(file: Path, yes: bool, as_json: bool) -> None:
-    """Remove the collection of the solution FILE and everything that Redis keeps of it. The source stays."""
+    """Remove the collection of the solution FILE and everything of it in Redis. The source stays."""
     from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
-        if not (yes or as_json or _agreed(f"drop {solution.name!r} with {solution.status()['items']:,} items?")):
+        if not (yes or as_json or _confirm(f"drop {solution.name!r} with {solution.status()['items']:,} items?")):
             raise VicinalError("nothing was dropped", hint="--yes drops without asking")
         count = solution.drop()
     if as_json:
@@ -97,20 +95,20 @@ def drop(file: Path, yes: bool, as_json: bool) -> None:
         click.echo(f"{solution.name}: dropped, {count:,} items")
 
 
-def _agreed(question: str) -> bool:
+def _confirm(question: str) -> bool:
     try:
         return click.confirm(question, err=True)
     except click.Abort:
         if sys.stdin.isatty():
             raise
-        return False  # nobody is there to answer
+        return False  # stdin has no answer
 
 
 @click.command()
 @FILE
 @json_option
 def index(file: Path, as_json: bool) -> None:
-    """Build the index of the solution FILE anew, as its YAML says now."""
+    """Rebuild the index of the solution FILE as its YAML says now."""
     from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
@@ -147,9 +145,9 @@ def export(file: Path, parquet: Path, as_json: bool) -> None:
 @click.argument("parquet", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @json_option
 def import_(file: Path, parquet: Path, as_json: bool) -> None:
-    """Read into the solution FILE what export wrote to PARQUET, without encoding anything."""
+    """Read the file PARQUET, which export wrote, into the solution FILE, without encoding anything."""
     from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(file) as solution:
         report = solution.import_(parquet)
-    show_report(report, file, as_json=as_json)
+    print_report(report, file, as_json=as_json)

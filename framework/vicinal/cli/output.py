@@ -1,4 +1,4 @@
-"""What the commands print: JSON for programs, tables for people, progress on stderr."""
+"""Output of the commands: JSON for programs, tables for people, a progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vicinal.plugin.hookspecs import hookimpl
+from vicinal.toolkit.text import shorten
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from vicinal.types import Failure, Hit, IngestReport
 
-__all__ = ["Progress", "console", "json_option", "print_json", "show_hits", "table"]
+__all__ = ["Progress", "build_hits_table", "build_table", "json_option", "make_console", "print_json"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_MAX_CELL_CHARS = 80
+"""Hits with a longer content or metadata value are printed as cards, not as rows of a table."""
+_MAX_SHORT_CHARS = 40
+"""Metadata up to this length stand in the first line of a card."""
+_MAX_METADATA_COLUMNS = 4
+_MAX_TEXT_CHARS = 500
+"""Longer texts are shortened: `--json` has them whole."""
+
 
 def json_option(command: F) -> F:
-    """Give a command ``--json``."""
+    """Add the option ``--json`` to a command."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")(command)
 
 
@@ -31,96 +40,101 @@ def print_json(value: Any) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console in the terminal's width."""
+def make_console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> RenderableType:
+def build_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> RenderableType:
     """A plain table."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    built = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        built.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(Text(str(cell)) for cell in row))
-    return made
+        built.add_row(*(Text(str(cell)) for cell in row))
+    return built
 
 
-def show_hits(hits: Sequence[Hit], title: str = "") -> RenderableType:
-    """Hits for a person: a row each where they are short, a card each where they hold texts to read."""
-    long = any(len(str(value)) > 80 for hit in hits for value in (hit.content or "", *hit.metadata.values()))
-    return _cards(hits, title) if long else _rows(hits, title)
+def build_hits_table(hits: Sequence[Hit], title: str = "") -> RenderableType:
+    """Hits for people: a row for each where they are short, a card for each where they hold long texts."""
+    has_long_text = any(
+        len(str(value)) > _MAX_CELL_CHARS for hit in hits for value in (hit.content or "", *hit.metadata.values())
+    )
+    return _hit_cards(hits, title) if has_long_text else _hit_rows(hits, title)
 
 
-def _rows(hits: Sequence[Hit], title: str) -> RenderableType:
+def _hit_rows(hits: Sequence[Hit], title: str) -> RenderableType:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    names = [name for name in dict.fromkeys(name for hit in hits for name in hit.metadata) if _tells(name, hits)][:4]
-    made = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    made.add_column("#", justify="right", style="dim")
-    made.add_column("similarity", no_wrap=True, min_width=14)
-    made.add_column("key", style="bold", overflow="fold")
+    all_names = dict.fromkeys(name for hit in hits for name in hit.metadata)
+    names = [name for name in all_names if _is_informative(name, hits)][:_MAX_METADATA_COLUMNS]
+    built = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    built.add_column("#", justify="right", style="dim")
+    built.add_column("similarity", no_wrap=True, min_width=14)
+    built.add_column("key", style="bold", overflow="fold")
     if any(hit.segment for hit in hits):
-        made.add_column("at", no_wrap=True)
+        built.add_column("at", no_wrap=True)
     if any(hit.content for hit in hits):
-        made.add_column("content", overflow="fold")
+        built.add_column("content", overflow="fold")
     for name in names:
-        made.add_column(name, overflow="fold")
+        built.add_column(name, overflow="fold")
     for hit in hits:
-        cells = [str(hit.rank), _nearness(hit), hit.key]
+        cells = [str(hit.rank), _format_similarity(hit), hit.key]
         if any(other.segment for other in hits):
-            cells.append(_at(hit.segment))
+            cells.append(_format_start(hit.segment))
         if any(other.content for other in hits):
             cells.append(hit.content or "")
-        made.add_row(*(Text(cell) for cell in cells), *(Text(str(hit.metadata.get(name, ""))) for name in names))
-    return made
+        built.add_row(*(Text(cell) for cell in cells), *(Text(str(hit.metadata.get(name, ""))) for name in names))
+    return built
 
 
-def _cards(hits: Sequence[Hit], title: str) -> RenderableType:
-    """A line with rank, similarity, key and short metadata; below it what there is to read, in the terminal's width."""
+def _hit_cards(hits: Sequence[Hit], title: str) -> RenderableType:
+    """A line with rank, similarity, key and short metadata; below it the long texts, as wide as the terminal."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(title, style="bold")] if title else []
     for hit in hits:
-        short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= 40}
-        head = Text.assemble(
-            (f"{hit.rank:>2}  ", "dim"), f"{_nearness(hit)}  ", (hit.key, "bold"), f"  {_at(hit.segment)}"
-        )
-        head.append("  ".join(f"{name}: {value}" for name, value in short.items()), "dim")
+        short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= _MAX_SHORT_CHARS}
+        head = Text.assemble((f"{hit.rank:>2}  ", "dim"), f"{_format_similarity(hit)}  ", (hit.key, "bold"))
+        if start := _format_start(hit.segment):
+            head.append(f"  {start}")
+        for name, value in short.items():
+            head.append(f"  {name}: {value}", "dim")
         parts.append(head)
         if hit.content:
-            parts.append(Padding(Text(hit.content, style="cyan"), (0, 0, 0, 4)))
-        parts += [Padding(Text(str(value)), (0, 0, 0, 4)) for name, value in hit.metadata.items() if name not in short]
+            parts.append(Padding(Text(shorten(hit.content, _MAX_TEXT_CHARS), style="cyan"), (0, 0, 0, 4)))
+        long = [str(value) for name, value in hit.metadata.items() if name not in short]
+        parts += [Padding(Text(shorten(value, _MAX_TEXT_CHARS)), (0, 0, 0, 4)) for value in long]
     return Padding(Group(*parts), (1, 0, 1, 0))
 
 
-def _tells(name: str, hits: Sequence[Hit]) -> bool:
-    """Whether metadata of this name say more than the keys, as a file's name and folder do not."""
+def _is_informative(name: str, hits: Sequence[Hit]) -> bool:
+    """Whether metadata of this name tell more than the keys do; a file's name and folder do not."""
     return not all(str(hit.metadata.get(name, "")) in hit.key for hit in hits)
 
 
-def _nearness(hit: Hit) -> str:
-    return f"{hit.similarity:5.3f} {_bar(hit.similarity)}"
+def _format_similarity(hit: Hit) -> str:
+    return f"{hit.similarity:5.3f} {_draw_bar(hit.similarity)}"
 
 
-def _bar(share: float, width: int = 8) -> str:
+def _draw_bar(share: float, width: int = 8) -> str:
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
 
 
-def _at(segment: Mapping[str, Any] | None) -> str:
-    """Where a segment begins, as players show it: 0:05, 1:02:03."""
+def _format_start(segment: Mapping[str, Any] | None) -> str:
+    """The start of a segment as players show it: 0:05, 1:02:03."""
     if not segment or segment.get("start") is None:
         return ""
     minutes, seconds = divmod(int(segment["start"]), 60)
@@ -129,13 +143,13 @@ def _at(segment: Mapping[str, Any] | None) -> str:
 
 
 class Progress:
-    """Draws a run's progress on stderr, where that is a terminal. It is a plugin: it observes the run's hooks."""
+    """A progress bar on stderr, if that is a terminal. It is a plugin: it observes the hooks of a run."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        out = console(stderr=True)
+        out = make_console(stderr=True)
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

@@ -1,4 +1,4 @@
-"""``plugins`` lists what is installed; ``plugin new`` writes a plugin to start from."""
+"""``plugins`` lists what is installed; ``plugin new`` writes a plugin to start with."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from vicinal.cli.output import console, json_option, print_json, table
+from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 
 @click.command()
 @json_option
 def plugins(as_json: bool) -> None:
-    """List plugins: what they register, and, for one that is broken or incomplete, why and what to do."""
+    """List plugins and what they register; for one that is broken or incomplete, the reason and what to do."""
     from vicinal.plugin.manager import create_manager
 
     manager = create_manager()
@@ -26,13 +26,13 @@ def plugins(as_json: bool) -> None:
             row.status if row.status == "ok" else f"{row.status}: {row.reason}" + (f"; {row.hint}" if row.hint else "")
         )
         rows.append((row.name, row.distribution, row.version, ", ".join(names) or ", ".join(row.hooks), status))
-    console().print(table(("plugin", "distribution", "version", "registers", "status"), rows))
+    make_console().print(build_table(("plugin", "distribution", "version", "registers", "status"), rows))
     entries = [
         (registry.kind, entry.name, entry.summary)
         for registry in (manager.sources, manager.encoders, manager.rerankers)
         for entry in registry
     ]
-    console().print(table(("kind", "type", "what it is"), entries))
+    make_console().print(build_table(("kind", "type", "what it is"), entries))
 
 
 @click.group()
@@ -43,16 +43,16 @@ def plugin() -> None:
 @plugin.command()
 @click.argument("name")
 @click.option(
-    "--into", type=click.Path(path_type=Path), default=Path(), help="The folder to write it in; default: here."
+    "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="The folder to write it in; default: here."
 )
 @json_option
-def new(name: str, into: Path, as_json: bool) -> None:
+def new(name: str, output: Path, as_json: bool) -> None:
     """Write an installable plugin NAME with an encoder, its tests and an example solution."""
     from vicinal.plugin.scaffold import new_plugin
 
-    made = new_plugin(name, into)
+    folder = new_plugin(name, output)
     if as_json:
-        print_json({"plugin": name, "path": str(made)})
+        print_json({"plugin": name, "path": str(folder)})
         return
-    click.echo(f"wrote {made}")
-    click.echo(f"next: pip install -e {made} && python -m pytest {made} && vicinal plugins")
+    click.echo(f"wrote {folder}")
+    click.echo(f"next: pip install -e {folder} && python -m pytest {folder} && vicinal plugins")

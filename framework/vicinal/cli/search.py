@@ -1,12 +1,21 @@
-"""``search``."""
+"""``search``: find similar items from the terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vicinal.cli.output import console, json_option, print_json, show_hits
+from vicinal.cli.import_clock import ImportClock
+from vicinal.cli.output import build_hits_table, json_option, make_console, print_json
+from vicinal.toolkit.text import shorten
+
+if TYPE_CHECKING:
+    from vicinal.types import SearchResult
+
+_MAX_TITLE_CHARS = 100
 
 
 @click.command()
@@ -18,24 +27,44 @@ from vicinal.cli.output import console, json_option, print_json, show_hits
 @click.option("--filter", "filter_", default="", help="A Milvus expression over declared fields.", metavar="EXPR")
 @json_option
 def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json: bool) -> None:
-    """Find what is near QUERY in the solution FILE.
+    """Find the items of the solution FILE that are most similar to QUERY.
 
-    QUERY is what the encoder reads (a text, a SMILES, the path of a file), or @key of an indexed item, which finds
-    others like it. Several queries are answered in one call.
+    QUERY is what the encoder reads (a text, or the path of a file), or @key of an indexed item, which finds others
+    like it. Several queries are searched in one call.
     """
-    from vicinal.solution.solution import Solution
+    with ImportClock() as clock:
+        started = clock.now()
+        from vicinal.solution.solution import Solution
 
-    with Solution.from_yaml(file) as solution:
-        results = solution.search(list(query), limit=limit, filter=filter_)
-        name = solution.name
+        with Solution.from_yaml(file) as solution:
+            config_ms = (clock.now() - started) * 1000
+            results, startup = solution.search_once(query, limit, filter_, clock.now)
+            name = solution.name
+    startup = {"imports": clock.import_seconds * 1000, "config": config_ms, **startup}
     if as_json:
-        found = [result.to_dict(name) for result in results]
-        print_json(found[0] if len(found) == 1 else found)
+        documents = [_to_document(result, name, startup) for result in results]
+        print_json(documents[0] if len(documents) == 1 else documents)
         return
-    for asked, result in zip(query, results, strict=True):
+    for text, result in zip(query, results, strict=True):
         if result:
-            console().print(show_hits(result.hits, title=asked if len(query) > 1 else ""))
+            make_console().print(
+                build_hits_table(result.hits, title=shorten(text, _MAX_TITLE_CHARS) if len(query) > 1 else "")
+            )
         else:
-            click.echo(f"nothing found for {asked!r}")
-    took = results[0].timings_ms
-    click.echo(", ".join(f"{step} {took[step]:.1f} ms" for step in took))
+            click.echo(f"nothing found for {shorten(text, _MAX_TITLE_CHARS)!r}")
+    click.echo(_format_timings(results[0].timings_ms))
+    click.echo(f"start-up {sum(startup.values()):,.0f} ms: {_format_timings(startup)}")
+
+
+def _to_document(result: SearchResult, solution: str, startup: Mapping[str, float]) -> dict[str, Any]:
+    """The JSON object of a result; what belongs to the start-up of the command is not part of ``total``."""
+    document = result.to_dict(solution)
+    document["timings_ms"] = {
+        **{f"startup_{step}": round(milliseconds, 3) for step, milliseconds in startup.items()},
+        **document["timings_ms"],
+    }
+    return document
+
+
+def _format_timings(timings: Mapping[str, float]) -> str:
+    return ", ".join(f"{step} {milliseconds:,.1f} ms" for step, milliseconds in timings.items())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -240,8 +241,10 @@ class IngestConfig(Params):
     recorded."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     """Threads that decode items."""
-    batch: Annotated[int, Field(ge=1, le=10000)] | None = None
-    """Items in a batch; by default what the encoder likes."""
+    batch_size: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """Samples that are encoded together, where the segments of an item stay together; default: the encoder's preferred
+    batch size."""
+    renamed_keys: ClassVar[Mapping[str, str]] = {"batch": "batch_size"}
 
 
 class SolutionConfig(Params):

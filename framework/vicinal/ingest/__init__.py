@@ -1,4 +1,4 @@
-"""The way in: read, skip what is unchanged, decode, encode, write, with bounded queues between the stages.
+"""Ingest: read the source, skip unchanged items, decode, encode and write, with bounded queues between the stages.
 
 Imports stores, config, the plugin contract and the toolkit.
 """

@@ -1,4 +1,4 @@
-"""What a run carries from stage to stage: decoded items in batches, and the rows that they become."""
+"""What a run passes from stage to stage: batches of decoded items, and the rows that they become in Milvus."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from vicinal.types import Segment, item_id
 
 __all__ = ["Batch", "DecodedItem"]
 
+_MAX_TEXT_BYTES = 60_000
+
 
 @dataclass(slots=True)
 class DecodedItem:
-    """An item between decoding and writing."""
+    """An item that is decoded and not yet written."""
 
     change: Change
     fields: dict[str, Any]
@@ -26,18 +28,20 @@ class DecodedItem:
 
 @dataclass(slots=True)
 class Batch:
-    """Decoded items and the vectors of their segments, one after another."""
+    """Decoded items, and the vectors of all their segments in the same order."""
 
     items: list[DecodedItem] = field(default_factory=list)
     vectors: Any = None
 
-    def select(self, keep: Sequence[bool]) -> Batch:
-        """The items for which ``keep`` says so, with their vectors."""
-        rows = np.repeat(np.asarray(keep, bool), [len(item.segments) for item in self.items])
-        return Batch([item for item, kept in zip(self.items, keep, strict=True) if kept], self.vectors[rows])
+    def select(self, mask: Sequence[bool]) -> Batch:
+        """The items whose element of ``mask`` is true, with their vectors."""
+        row_mask = np.repeat(np.asarray(mask, bool), [len(item.segments) for item in self.items])
+        return Batch(
+            [item for item, selected in zip(self.items, mask, strict=True) if selected], self.vectors[row_mask]
+        )
 
-    def rows(self, store: VectorStore) -> list[dict[str, Any]]:
-        """The rows of all segments, as this store keeps them."""
+    def to_rows(self, store: VectorStore) -> list[dict[str, Any]]:
+        """A row for each segment, with the columns of this store."""
         rows = []
         columns = store.vector_columns(self.vectors)
         for item in self.items:
@@ -47,12 +51,12 @@ class Batch:
                 if store.schema.segmented:
                     row |= {"start": segment.start or 0.0, "end": segment.end or segment.start or 0.0}
                 if store.schema.hybrid:
-                    row["text"] = str(segment.sample).encode()[:60_000].decode(errors="ignore")
+                    row["text"] = str(segment.sample).encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
                 rows.append(row)
         return rows
 
     def stale_row_ids(self) -> list[int]:
-        """The rows of segments that an item had, or may have had, and has no more."""
+        """Ids of rows of segments that an item had, or may have had, and no longer has."""
         return [
             item_id(item.change.item.key, number)
             for item in self.items

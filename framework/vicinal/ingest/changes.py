@@ -1,4 +1,4 @@
-"""What a run has to do: which items of the source are new, changed or unchanged, told without decoding any of them."""
+"""Detects which items of the source are new, changed or unchanged, without decoding any of them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from vicinal.errors import ItemError
 from vicinal.stores.records import Entry, Record
 from vicinal.types import Failure, Item, item_id
 
-__all__ = ["Change", "SeenIds", "detect_changes", "fingerprint"]
+__all__ = ["Change", "SeenIds", "compute_fingerprint", "detect_changes", "extract_fields"]
 
 MAX_KEY_BYTES = 1024
 MAX_RECORD_BYTES = 4 * 1024 * 1024
+_MAX_SHOWN_KEY = 200
+_HASH_COLLISION = "hash collision: its 63-bit id equals that of another indexed key; rename this key"
 
 
 @dataclass(slots=True)
 class Change:
-    """An item that has to be indexed: what the ledger knew of it before, and what it will know."""
+    """An item that has to be indexed, with its ledger entry from before."""
 
     item: Item
     id: int
@@ -37,14 +39,14 @@ class Change:
 
     @property
     def needs_indexing(self) -> bool:
-        """Whether the item is not indexed as it is now."""
+        """Whether the item differs from what is indexed of it."""
         return self.previous is None or self.previous.fingerprint != self.fingerprint
 
-    def entry(self, segments: int) -> Entry:
-        """The ledger's entry once the item is indexed with this many segments."""
+    def to_entry(self, segments: int) -> Entry:
+        """The ledger entry of the item once it is indexed with this many segments."""
         return Entry(Entry.checksum(self.item.key), self.fingerprint, segments, segments)
 
-    def record(self, fields: Mapping[str, Any] | None = None) -> Record:
+    def to_record(self, fields: Mapping[str, Any] | None = None) -> Record:
         """Return what Redis keeps of the item: a file's URI in place of its content, and fields with their types."""
         content = self.item.content if isinstance(self.item.content, str) else None
         metadata = {**self.item.metadata, **fields} if fields else self.item.metadata
@@ -52,33 +54,37 @@ class Change:
 
 
 class SeenIds:
-    """The ids that a run has met, in 8 bytes each: sorted arrays that are merged as they grow."""
+    """The set of ids that a run has seen, at 8 bytes each: sorted arrays that are merged as they grow."""
 
     def __init__(self) -> None:
-        self._runs: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        self._arrays: list[np.ndarray[Any, np.dtype[np.int64]]] = []
 
     def add(self, ids: Sequence[int]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Add ids and tell which of them were met before, in this call or an earlier one."""
+        """Add ids; returns for each whether it was seen before, in this call or an earlier one."""
         batch = np.fromiter(ids, np.int64, len(ids))
         unique, first = np.unique(batch, return_index=True)
-        again = np.ones(len(batch), bool)
-        again[first] = self.contain(unique)
-        self._runs.append(unique)
-        while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
-            self._runs[-2:] = [np.union1d(self._runs[-2], self._runs[-1])]
-        return again
+        repeated = np.ones(len(batch), bool)
+        repeated[first] = self.contain(unique)
+        self._arrays.append(unique)
+        while len(self._arrays) > 1 and len(self._arrays[-2]) <= 2 * len(self._arrays[-1]):
+            self._arrays[-2:] = [np.union1d(self._arrays[-2], self._arrays[-1])]
+        return repeated
 
     def contain(self, ids: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Which of these ids were met."""
-        found = np.zeros(len(ids), bool)
-        for run in self._runs:
-            place = np.minimum(np.searchsorted(run, ids), len(run) - 1)
-            found |= run[place] == ids if len(run) else False
-        return found
+        """For each of these ids whether it was seen."""
+        seen = np.zeros(len(ids), bool)
+        for array in self._arrays:
+            index = np.minimum(np.searchsorted(array, ids), len(array) - 1)
+            seen |= array[index] == ids if len(array) else False
+        return seen
 
 
-def fingerprint(item: Item) -> bytes:
-    """Twelve bytes that change when the item does: its version, or else its content, and its metadata."""
+def compute_fingerprint(item: Item) -> bytes:
+    """Twelve bytes that change when the item does: a hash of its version, or else its content, and its metadata.
+
+    Raises:
+        TypeError: content or metadata cannot be written as JSON.
+    """
     content = item.version if item.version is not None else item.content
     if isinstance(content, bytes | bytearray):
         content = blake2b(content).hexdigest()
@@ -91,29 +97,29 @@ def fingerprint(item: Item) -> bytes:
 def detect_changes(
     items: Sequence[Item], seen: SeenIds, lookup: Callable[[Sequence[int]], list[Entry | None]]
 ) -> tuple[list[Change], int, list[Failure]]:
-    """Sort items into changes, a number of unchanged ones, and failures (bad keys, duplicates, id collisions).
+    """Sort items into changes, a number of unchanged ones, and failures (bad keys, duplicates, hash collisions).
 
-    ``lookup`` tells what the ledger knows of items; it is called once.
+    ``lookup`` returns the ledger entries of ids; it is called once.
     """
     changes, unchanged, failures = [], 0, []
-    sound = []
+    valid = []
     for item in items:
-        if reason := _unsound(item):
+        if reason := _key_error(item):
             key = item.key.encode(errors="backslashreplace").decode()
-            failures.append(Failure(key[:200] or "(no key)", "read", reason, item.uri))
+            failures.append(Failure(key[:_MAX_SHOWN_KEY] or "(no key)", "read", reason, item.uri))
         else:
-            sound.append(item)
-    known = lookup([item_id(item.key) for item in sound])
-    mine = []
-    for item, entry in zip(sound, known, strict=True):
+            valid.append(item)
+    entries = lookup([item_id(item.key) for item in valid])
+    known = []
+    for item, entry in zip(valid, entries, strict=True):
         if entry is None or entry.matches_key(item.key):
-            mine.append((item, item_id(item.key), entry))
+            known.append((item, item_id(item.key), entry))
         else:
-            failures.append(Failure(item.key, "read", "its id is that of another key; rename one of the two", item.uri))
-    again = seen.add([id_ for _, id_, _ in mine])
-    for (item, id_, entry), twice in zip(mine, again, strict=True):
+            failures.append(Failure(item.key, "read", _HASH_COLLISION, item.uri))
+    repeated = seen.add([id_ for _, id_, _ in known])
+    for (item, id_, entry), is_repeated in zip(known, repeated, strict=True):
         try:
-            change = _change(item, id_, entry, again=bool(twice))
+            change = _detect_change(item, id_, entry, is_repeated=bool(is_repeated))
         except ItemError as error:
             failures.append(Failure(item.key, "read", str(error), item.uri))
             continue
@@ -124,28 +130,29 @@ def detect_changes(
     return changes, unchanged, failures
 
 
-def _change(item: Item, id_: int, before: Entry | None, *, again: bool) -> Change | None:
-    """What has to be done for an item; None where it is unchanged.
+def _detect_change(item: Item, id_: int, previous: Entry | None, *, is_repeated: bool) -> Change | None:
+    """The change of one item; None where it is unchanged.
 
     Raises:
-        ItemError: it cannot be kept, or its key was met before.
+        ItemError: it cannot be stored, or an earlier item has its key.
     """
-    if again:
+    if is_repeated:
         raise ItemError("the key occurs more than once in the source; its first item was kept")
     try:
-        mark = fingerprint(item)
-        if before is not None and before.fingerprint == mark:
+        fingerprint = compute_fingerprint(item)
+        if previous is not None and previous.fingerprint == fingerprint:
             return None
-        change = Change(item, id_, before, mark)
-        size = len(change.record().pack())
+        change = Change(item, id_, previous, fingerprint)
+        size = len(change.to_record().pack())
     except TypeError as error:
-        raise ItemError(f"it cannot be kept as JSON: {error}") from error
+        raise ItemError(f"cannot be stored as JSON: {error}") from error
     if size > MAX_RECORD_BYTES:
         raise ItemError(f"its content and metadata have {size:,} bytes, at most {MAX_RECORD_BYTES:,} fit")
     return change
 
 
-def _unsound(item: Item) -> str:
+def _key_error(item: Item) -> str:
+    """Why the item's key cannot be used; empty where it can."""
     if not item.key:
         return "the key is empty"
     try:

@@ -1,16 +1,14 @@
-"""The way in: source -> skip what the ledger knows -> decode in a pool -> encode -> write, with bounded queues between.
+"""One ingest run: read -> skip unchanged -> decode (pool) -> encode -> write, with bounded queues between.
 
-Reading and writing run each on a thread of their own, decoding on a pool, and encoding on one thread, or on two where
-``encode_is_thread_safe``: no core then waits for the last part of a batch. The slowest stage sets the pace and memory
-stays flat. Whatever the moment at which a run ends, the next one goes on from there.
+Reading and writing have a thread each, decoding a pool, encoding one thread, or two where the encoder's
+``encode_is_thread_safe``, so that no core waits for the last part of a batch. The slowest stage sets the pace, and
+memory stays flat. A run may end at any moment, even by ``kill -9``: the next one continues from there.
 """
 
 from __future__ import annotations
 
 import os
 import queue
-import threading
-import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -19,11 +17,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from vicinal.config.models import FieldSpec, IngestConfig
-from vicinal.errors import ItemError, TooManyFailuresError
+from vicinal.errors import ItemError
 from vicinal.ingest.batch import Batch, DecodedItem
 from vicinal.ingest.changes import Change, SeenIds, detect_changes
+from vicinal.ingest.counter import RunCounter
 from vicinal.ingest.encode_stage import MAX_CONSECUTIVE_ERRORS, EncodeStage
+from vicinal.ingest.reader import SourceReader
 from vicinal.ingest.worker_group import SENTINEL, WorkerGroup
+from vicinal.ingest.writer import BatchWriter
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.source import Source
 from vicinal.stores.lock import WriterLock
@@ -31,18 +32,18 @@ from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
 from vicinal.toolkit.malloc import retain_freed_memory
 from vicinal.toolkit.torch_runtime import low_priority
-from vicinal.types import Failure, IngestReport, Item, item_id
+from vicinal.types import IngestReport, Item, Metric
 
 if TYPE_CHECKING:
     from pluggy import HookRelay
 
 __all__ = ["IngestRun"]
 
-_READ_FIRST, _READ_BATCH = 64, 1_000
-_READ_SECONDS = 0.2
-_IDLE_SECONDS = 1.0
-_READ_BYTES = 4 * 1024 * 1024
-_SEGMENTED_AHEAD = 16
+_MAX_IDLE_SECONDS = 1.0
+_MAX_SEGMENTED_AHEAD = 16
+
+_DecodeQueue = queue.Queue[Future[list[DecodedItem]] | None]
+_EncodeQueue = queue.Queue[Future[Batch] | None]
 
 
 @dataclass(slots=True)
@@ -55,46 +56,59 @@ class IngestRun:
     metadata: MetadataStore
     config: IngestConfig
     fields: dict[str, FieldSpec]
+    metric: Metric
     hook: HookRelay
     limit: int | None = None
     only: Collection[str] | None = None
     lock: WriterLock | None = None
     encoder_lock: AbstractContextManager[Any] = field(default_factory=nullcontext)
-    """Held while the encoder works: a lock, unless it may be called by several threads at once."""
-    report: IngestReport = field(init=False)
-    complete: bool = field(init=False, default=False)
+    """Held during ``encode``: a lock, unless several threads may call it at once."""
+    is_complete: bool = field(init=False, default=False)
+    """Whether the whole source was read."""
+    hidden_behind: str = field(init=False, default="")
+    """The key of something that the source could not read and that may hold many items, which were not seen then."""
     seen: SeenIds = field(init=False, default_factory=SeenIds)
+    """The ids of all items that the source yielded, readable or not."""
     _stage: EncodeStage = field(init=False)
     _workers: WorkerGroup = field(init=False, default_factory=WorkerGroup)
-    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
-    _old_failures: set[str] = field(init=False, default_factory=set)
+    _counter: RunCounter = field(init=False)
+    _writer: BatchWriter = field(init=False)
     _reader_done: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self.report = IngestReport(self.metadata.name)
-        self._stage = EncodeStage(self.encoder, self.fields, self.encoder_lock)
+        self._stage = EncodeStage(self.encoder, self.fields, self.metric, self.encoder_lock)
+        self._counter = RunCounter(self.metadata, self.hook, self.config.max_failures, self._workers)
+        self._writer = BatchWriter(self.vectors, self.metadata, self.lock, self._counter, self._workers)
+
+    @property
+    def report(self) -> IngestReport:
+        """What the run has done so far."""
+        return self._counter.report
 
     @property
     def interrupted(self) -> bool:
         """Whether ``interrupt`` or Ctrl-C ended the run."""
         return self._workers.interrupted
 
+    def interrupt(self) -> None:
+        """End the run after the current batch, as Ctrl-C does."""
+        self._workers.interrupt()
+
     def run(self) -> IngestReport:
         """Read, decode, encode and write everything that changed."""
         retain_freed_memory()
-        self._old_failures = {failure.key for failure in self.metadata.failures()}
+        self._counter.load_old_failures()
         self._stage.has_succeeded = bool(self.metadata.state().get("items"))
-        window = self.config.batch or self.encoder.encode_batch_size
-        ahead = _SEGMENTED_AHEAD if self.encoder.segmented else max(4, 2 * window // self.encoder.decode_batch_size)
-        decoded: queue.Queue[Future[list[DecodedItem]] | None] = queue.Queue(ahead)
-        encoded: queue.Queue[Future[Batch] | None] = queue.Queue(1)
-        workers = os.cpu_count() or 2 if self.config.workers == "auto" else self.config.workers
+        batch_size = self.config.batch_size or self.encoder.encode_batch_size
+        decoded: _DecodeQueue = queue.Queue(self._max_decoded_ahead(batch_size))
+        encoded: _EncodeQueue = queue.Queue(1)
+        decode_threads = os.cpu_count() or 2 if self.config.workers == "auto" else self.config.workers
         encoders = ThreadPoolExecutor(2 if self.encoder.encode_is_thread_safe else 1, "vicinal-encode")
-        with encoders, ThreadPoolExecutor(workers, "vicinal-decode") as pool, self._workers.interruptible():
-            reader = self._workers.start("vicinal-read", lambda: self._read(pool, decoded), decoded)
+        with encoders, ThreadPoolExecutor(decode_threads, "vicinal-decode") as decoders, self._workers.handle_ctrl_c():
+            reader = self._workers.start("vicinal-read", lambda: self._read(decoders, decoded), decoded)
             writer = self._workers.start("vicinal-write", lambda: self._write_all(encoded))
             try:
-                for batch in self._batches(decoded, window):
+                for batch in self._collect_batches(decoded, batch_size):
                     self._workers.put(encoded, encoders.submit(self._encode, batch))
             except BaseException as error:
                 self._workers.fail(error)
@@ -105,30 +119,32 @@ class IngestRun:
                 reader.join()
         if self._workers.error is not None:
             raise self._workers.error
-        if self.complete:
-            self.metadata.clear_failures(sorted(self._old_failures))
+        if self.is_complete and not self.hidden_behind:
+            self._counter.clear_old_failures()
         if not self.interrupted:
-            self._check_budget(final=True)
+            self._counter.require_budget()
         return self.report
 
-    def write(self, batches: Iterator[Batch]) -> IngestReport:
-        """Write batches that are encoded already, as ``import`` reads them, without what the ledger knows."""
+    def _max_decoded_ahead(self, batch_size: int) -> int:
+        """How many decode tasks may be submitted and not yet be part of a batch."""
+        if self.encoder.segmented:
+            return _MAX_SEGMENTED_AHEAD
+        return max(4, 2 * batch_size // self.encoder.decode_batch_size)
+
+    def write_batches(self, batches: Iterator[Batch]) -> IngestReport:
+        """Write batches that are encoded already, as ``import`` reads them, without the items that are unchanged."""
         for batch in batches:
             changed = batch.select([item.change.needs_indexing for item in batch.items])
-            unchanged = len(batch.items) - len(changed.items)
-            self.report.seen += len(batch.items)
-            self.report.unchanged += unchanged
-            if unchanged:
-                self.hook.batch_written(solution=self.metadata.name, new=0, updated=0, unchanged=unchanged)
+            self._counter.count_read(len(batch.items), len(batch.items) - len(changed.items))
             if changed.items:
-                self._write(changed)
+                self._writer.write(changed)
         return self.report
 
-    def add(self, item: Item) -> Literal["new", "updated", "unchanged"]:
-        """Index one item here and now; a store that goes away is not waited for.
+    def add_item(self, item: Item) -> Literal["new", "updated", "unchanged"]:
+        """Index one item now, without retrying a store that is unreachable.
 
         Raises:
-            ItemError: it cannot be indexed; nothing is recorded.
+            ItemError: it cannot be indexed; no failure is recorded.
         """
         self._workers.stop()
         changes, _, failures = detect_changes([item], self.seen, self.metadata.ledger_entries)
@@ -136,84 +152,43 @@ class IngestRun:
             raise ItemError(failures[0].message)
         if not changes:
             return "unchanged"
-        self._write(self._stage.single(changes[0]))
+        self._writer.write(self._stage.encode_change(changes[0]))
         return "new" if changes[0].is_new else "updated"
 
-    def interrupt(self) -> None:
-        """End the run after the batch in hand, as Ctrl-C does."""
-        self._workers.interrupt()
+    # --- the stages
 
-    # --- reading
+    def _read(self, decoders: ThreadPoolExecutor, decoded: _DecodeQueue) -> None:
+        # One segmented item (a video) per task: each takes seconds and yields many segments.
+        task_size = 1 if self.encoder.segmented else self.encoder.decode_batch_size
 
-    def _read(self, pool: ThreadPoolExecutor, decoded: queue.Queue[Any]) -> None:
-        """Pass on what the source gives, in ever larger batches, so that decoding begins at once; or what there is.
+        def submit(changes: Sequence[Change]) -> None:
+            for start in range(0, len(changes), task_size):
+                task = decoders.submit(self._decode, changes[start : start + task_size])
+                self._workers.put(decoded, task)
 
-        A source may give an item in a millisecond or in a minute, and what it gave is not to wait for the next ones.
-        """
-        items: list[Item] = []
-        failures: list[Failure] = []
-        held, full, since = 0, _READ_FIRST, time.monotonic()
-        for count, thing in enumerate(self._selected_items()):
-            if self._workers.stopped or count == self.limit:
-                break
-            if isinstance(thing, Failure):
-                failures.append(thing)
-            else:
-                items.append(thing)
-                held += len(thing.content) if isinstance(thing.content, str) else 0
-            slow = time.monotonic() - since > _READ_SECONDS
-            if slow or len(items) + len(failures) >= full or held > _READ_BYTES:
-                self._submit(items, failures, pool, decoded)
-                items, failures, held = [], [], 0
-                full, since = min(2 * full, _READ_BATCH), time.monotonic()
-        else:
-            self.complete = self.limit is None
-        if not self._workers.stopped:
-            self._submit(items, failures, pool, decoded)
-        self.complete = self.complete and not self._workers.stopped
-
-    def _selected_items(self) -> Iterator[Item | Failure]:
-        for thing in self.source:
-            if self.only is None or thing.key in self.only:
-                yield thing
-
-    def _submit(
-        self, items: list[Item], failures: list[Failure], pool: ThreadPoolExecutor, decoded: queue.Queue[Any]
-    ) -> None:
-        if failures:
-            self.seen.add([item_id(failure.key) for failure in failures])
-        changes, unchanged, more = detect_changes(
-            items, self.seen, partial(self._workers.call_with_retry, self.metadata.ledger_entries)
-        )
-        with self._lock:
-            self.report.seen += len(items) + len(failures)
-            self.report.unchanged += unchanged
-        self._record(failures + more)
-        if unchanged:
-            self.hook.batch_written(solution=self.metadata.name, new=0, updated=0, unchanged=unchanged)
-        task = (
-            1 if self.encoder.segmented else self.encoder.decode_batch_size
-        )  # a film takes seconds, and its segments are many
-        for start in range(0, len(changes), task):
-            self._workers.put(decoded, pool.submit(self._decode, changes[start : start + task]))
+        lookup = partial(self._workers.call_with_retry, self.metadata.ledger_entries)
+        reader = SourceReader(self.source, lookup, submit, self.seen, self._counter, self._workers)
+        reader.read(self.limit, self.only)
+        self.is_complete, self.hidden_behind = reader.is_complete, reader.hidden_behind
 
     def _decode(self, changes: Sequence[Change]) -> list[DecodedItem]:
-        done, failures = self._stage.decode(changes)
-        self._record(failures)
-        return done
+        items, failures = self._stage.decode_changes(changes)
+        self._counter.record_failures(failures)
+        return items
 
-    # --- encoding
+    def _collect_batches(self, decoded: _DecodeQueue, batch_size: int) -> Iterator[Batch]:
+        """Collect batches of about ``batch_size`` segments; the segments of an item stay together.
 
-    def _batches(self, decoded: queue.Queue[Any], window: int) -> Iterator[Batch]:
-        """Batches of about ``window`` segments; the first has a quarter, so that encoding need not wait for long.
-
-        Where the config says how large a batch is, all are. What there is goes on where nothing comes for a second.
+        Unless the config sets the size, the first batch has a quarter of it, so that encoding begins early. A batch
+        that nothing was added to for a second is passed on as it is.
         """
-        first = window if self.config.batch else min(window, max(2 * MAX_CONSECUTIVE_ERRORS, window // 4))
+        first = (
+            batch_size if self.config.batch_size else min(batch_size, max(2 * MAX_CONSECUTIVE_ERRORS, batch_size // 4))
+        )
         batch, size, full = Batch(), 0, first
         while True:
             try:
-                future = decoded.get(timeout=_IDLE_SECONDS if batch.items else None)
+                future = decoded.get(timeout=_MAX_IDLE_SECONDS if batch.items else None)
             except queue.Empty:
                 if self._workers.stopped:
                     return
@@ -229,7 +204,7 @@ class IngestRun:
                 size += len(item.segments)
                 if size >= full:
                     yield batch
-                    batch, size, full = Batch(), 0, window
+                    batch, size, full = Batch(), 0, batch_size
         self._reader_done = True
         if batch.items and not self._workers.stopped:
             yield batch
@@ -238,72 +213,20 @@ class IngestRun:
         if self._workers.stopped:
             return Batch()
         with low_priority(lambda: self._workers.error is not None):
-            sound, failures = self._stage.encode(batch)
-        self._record(failures)
-        return sound
+            encoded, failures = self._stage.encode_batch(batch)
+        self._counter.record_failures(failures)
+        return encoded
 
-    # --- writing
-
-    def _write_all(self, encoded: queue.Queue[Future[Batch] | None]) -> None:
+    def _write_all(self, encoded: _EncodeQueue) -> None:
         while (future := encoded.get()) is not SENTINEL:
             try:
                 batch = future.result()
                 if batch.items and self._workers.error is None:
-                    self._write(batch)
+                    self._writer.write(batch)
             except BaseException as error:
                 self._workers.fail(error)
 
-    def _write(self, batch: Batch) -> None:
-        """Metadata and intent, then vectors, then the ledger; each step can be repeated."""
-        if self.lock is not None:
-            self.lock.check()
-        entries = {item.change.id: item.change.entry(len(item.segments)) for item in batch.items}
-        begun = {item.change.id: entries[item.change.id].as_pending(item.change.previous) for item in batch.items}
-        self._workers.call_with_retry(
-            self.metadata.begin, {item.change.id: item.change.record(item.fields) for item in batch.items}, begun
-        )
-        self._workers.call_with_retry(self.vectors.upsert_rows, batch.rows(self.vectors))
-        self._workers.call_with_retry(self.vectors.delete_rows, batch.stale_row_ids())
-        new = sum(item.change.is_new for item in batch.items)
-        keys = [item.change.item.key for item in batch.items]
-        self._workers.call_with_retry(self.metadata.commit, entries, [key for key in keys if key in self._old_failures])
-        with self._lock:
-            self.report.new += new
-            self.report.updated += len(batch.items) - new
-        self.hook.batch_written(solution=self.metadata.name, new=new, updated=len(batch.items) - new, unchanged=0)
-
-    # --- failures and the end of a run
-
-    def _record(self, failures: list[Failure]) -> None:
-        if not failures:
-            return
-        self._workers.call_with_retry(self.metadata.fail, failures)
-        with self._lock:
-            self.report.failed += len(failures)
-            self._old_failures.difference_update(failure.key for failure in failures)
-        self.hook.item_failed(solution=self.metadata.name, failures=failures)
-        self._check_budget()
-
-    def _check_budget(self, *, final: bool = False) -> None:
-        budget = self.config.max_failures
-        if budget is None:
-            return
-        if isinstance(budget, str):
-            if not final and self.report.seen < 1_000:
-                return  # a share of few items says little
-            spent = self.report.failed > float(budget.rstrip("%")) / 100 * self.report.seen
-        else:
-            spent = self.report.failed > budget
-        if spent:
-            error = TooManyFailuresError(
-                f"{self.report.failed} of {self.report.seen} items failed, more than ingest.max_failures: {budget}",
-                hint="`vicinal failures` lists them with their reasons; what was indexed before is kept",
-            )
-            if final:
-                raise error
-            self._workers.fail(error)
-
-    def _drain(self, decoded: queue.Queue[Any]) -> None:
-        """Let a reader that waits for a place come to its end."""
+    def _drain(self, decoded: _DecodeQueue) -> None:
+        """Empty the queue until its sentinel, so that a reader that waits for a free place can finish."""
         while not self._reader_done and (future := decoded.get()) is not SENTINEL:
             future.cancel()

@@ -1,4 +1,4 @@
-"""The threads of one run: what goes wrong on one of them, or an interruption, brings all of them to their end."""
+"""A group of threads: the first error, or Ctrl-C, stops all of them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from vicinal.errors import SourceError, StoreUnreachableError
 __all__ = ["SENTINEL", "WorkerGroup"]
 
 SENTINEL = None
-"""The last thing in a queue."""
+"""The last element of a queue."""
 _RETRY_SECONDS = 30
 
 
 class WorkerGroup:
-    """Threads that hand things on through queues, and stop together. ``error`` is the first that one of them met."""
+    """Threads that pass data through queues and stop together. ``error`` is the first one that any of them raised."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
@@ -39,15 +39,15 @@ class WorkerGroup:
 
     @property
     def stopped(self) -> bool:
-        """Whether the run is to end before its time."""
+        """Whether the run ends early."""
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """End the run; nobody waits for anything any more."""
+        """End the run; calls that wait or retry return early from now on."""
         self._stop.set()
 
     def fail(self, error: BaseException) -> None:
-        """End the run by this error, unless another one was first."""
+        """End the run with this error, unless there was one before."""
         with self._lock:
             self.error = self.error or error
         self._stop.set()
@@ -57,34 +57,37 @@ class WorkerGroup:
         self.interrupted = True
         self._stop.set()
 
-    def start(self, name: str, work: Callable[[], None], ended: queue.Queue[Any] | None = None) -> threading.Thread:
-        """A thread that works until it is done or fails, and then puts ``SENTINEL`` into the queue ``ended``."""
+    def start(self, name: str, work: Callable[[], None], output: queue.Queue[Any] | None = None) -> threading.Thread:
+        """Start a thread that puts ``SENTINEL`` into the queue ``output`` when it has finished or failed."""
 
         def run() -> None:
             try:
                 work()
             except BaseException as error:
-                self.fail(_named(error))
+                self.fail(_as_source_error(error))
             finally:
-                if ended is not None:
-                    self.put(ended, SENTINEL, always=True)
+                if output is not None:
+                    self.put(output, SENTINEL, even_if_stopped=True)
 
         thread = threading.Thread(target=run, name=name)
         thread.start()
         return thread
 
-    def put(self, into: queue.Queue[Any], thing: Any, *, always: bool = False) -> None:
-        """Wait for a place in a queue, but not for ever once the run has been stopped."""
+    def put(self, target: queue.Queue[Any], element: Any, *, even_if_stopped: bool = False) -> None:
+        """Put an element into a queue, waiting for a free place; once the run is stopped, a full queue drops it."""
         while True:
             try:
-                into.put(thing, timeout=0.2)
+                target.put(element, timeout=0.2)
                 return
             except queue.Full:
-                if self._stop.is_set() and not always:
+                if self._stop.is_set() and not even_if_stopped:
                     return
 
     def call_with_retry(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call a store, and call it again for a while if it has gone away, unless the run is being stopped."""
+        """Call a store, retrying StoreUnreachableError with exponential backoff for 30 s.
+
+        Gives up early when the run is stopped.
+        """
         retrying = Retrying(
             retry=retry_if_exception_type(StoreUnreachableError),
             wait=wait_exponential(0.2, max=3),
@@ -95,8 +98,8 @@ class WorkerGroup:
         return retrying(call, *args)
 
     @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C ends the run after what is in hand; a second one ends it at once."""
+    def handle_ctrl_c(self) -> Iterator[None]:
+        """Within this block the first Ctrl-C ends the run after the current batch, and a second one at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -106,15 +109,15 @@ class WorkerGroup:
                 raise KeyboardInterrupt
             self.interrupt()
 
-        before = signal.signal(signal.SIGINT, interrupt)
+        previous = signal.signal(signal.SIGINT, interrupt)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, previous)
 
 
-def _named(error: BaseException) -> BaseException:
-    """What a file system says while a source reads is the source's error, not a defect."""
+def _as_source_error(error: BaseException) -> BaseException:
+    """An operating system's error while a source reads is the source's error, not a defect."""
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         wrapped = SourceError(f"the source cannot be read: {error}")
         wrapped.__cause__ = error

@@ -1,4 +1,4 @@
-"""The way out: decode and encode a query, search Milvus, group by item, rerank, add metadata.
+"""Search: decode and encode queries, search Milvus, group by item, rerank, add metadata.
 
 Imports stores, config and the plugin contract.
 """

@@ -1,4 +1,4 @@
-"""The facade ``Solution``, and a collection's life: creation, index, maintenance, transfer between stores.
+"""The facade ``Solution``, and the life cycle of its collection: creation, index, maintenance, export and import.
 
 Imports every room but the server and the command line.
 """

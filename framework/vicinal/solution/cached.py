@@ -1,4 +1,4 @@
-"""What many threads use at once and somebody may change: made when first needed, and anew once it may have changed."""
+"""A lazily built object that threads share, that can be invalidated, and that is rebuilt on next use."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ T = TypeVar("T")
 
 
 class InvalidatableCache(Generic[T]):
-    """Holds what ``make`` makes until ``forget``. It is made by one thread at a time, which holds ``making``."""
+    """Holds what ``build`` returns until ``invalidate``. One thread at a time builds it, holding ``build_lock``."""
 
-    def __init__(self, make: Callable[[], T], making: threading.RLock) -> None:
-        self._make = make
-        self._making = making
-        self._gate = ReadWriteLock()
-        self._made: T | None = None
-        self._forgotten = 0
+    def __init__(self, build: Callable[[], T], build_lock: threading.RLock) -> None:
+        self._build = build
+        self._build_lock = build_lock
+        self._in_use = ReadWriteLock()
+        self._value: T | None = None
+        self._version = 0
 
     def get(self) -> T:
-        """What is there, or is made now; ``make`` may itself bring about that it is forgotten, and is called again."""
-        with self._making:
-            while (made := self._made) is None:
-                forgotten, made = self._forgotten, self._make()
-                if forgotten == self._forgotten:
-                    self._made = made
-            return made
+        """Return the object, building it if needed. If ``build`` invalidates it while building, it is rebuilt."""
+        with self._build_lock:
+            while (value := self._value) is None:
+                version, value = self._version, self._build()
+                if version == self._version:
+                    self._value = value
+            return value
 
     def invalidate(self) -> None:
-        """Make it anew when it is next needed."""
-        self._forgotten += 1
-        self._made = None
+        """Rebuild the object on next use."""
+        self._version += 1
+        self._value = None
 
     @contextmanager
     def borrow(self) -> Iterator[T]:
-        """What is there, together with others, while nobody is at a ``standstill``."""
+        """Use the object, together with other threads, outside of their ``exclusive`` blocks."""
         while True:
-            made = self.get()
-            with self._gate.read():
-                if made is self._made:
-                    yield made
+            value = self.get()
+            with self._in_use.read():
+                if value is self._value:
+                    yield value
                     return
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Nobody uses it; whoever does so next gets a new one."""
-        with self._gate.write():
+        """Wait until nobody uses the object, keep others from it, and invalidate it at the end."""
+        with self._in_use.write():
             try:
                 yield
             finally:

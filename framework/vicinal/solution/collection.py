@@ -1,4 +1,4 @@
-"""The life of a collection over runs: created by the first, checked by the next ones, indexed and loaded after each."""
+"""The life cycle of a collection: created by the first run, checked by later ones, indexed and loaded after each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from typing import Any
 from vicinal.config import SolutionConfig
 from vicinal.errors import StoreMismatchError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.encoder_calls import require_signature
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.milvus_engine import Index, choose_index
 from vicinal.stores.redis import MetadataStore
 
 __all__ = ["CollectionManager"]
 
-_FLUSH_ROWS = 10_000
+_MIN_ROWS_TO_FLUSH = 10_000
+_WAYS_ON = (
+    "or give the solution a new name; `vicinal drop` removes all that is stored under this one, whoever stored it"
+)
 
 
 class CollectionManager:
-    """Keeps a solution's collection, its state in Redis and its config in step."""
+    """Keeps a solution's collection, its state in Redis and its config consistent."""
 
     def __init__(
         self,
@@ -29,48 +33,52 @@ class CollectionManager:
         encoder: Encoder,
         vectors: VectorStore,
         metadata: MetadataStore,
-        standstill: Callable[[], AbstractContextManager[None]] = nullcontext,
+        pause_searches: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """``standstill`` keeps searches away while the collection cannot answer."""
+        """``pause_searches`` is held while the collection cannot be searched."""
         self._config = config
         self._encoder = encoder
         self._vectors = vectors
         self._metadata = metadata
-        self._standstill = standstill
+        self._pause_searches = pause_searches
 
     def ensure(self) -> None:
-        """Create the collection, or see that the one there is what the config describes.
+        """Create the collection, or check that the existing one is what the config describes.
 
         Raises:
             UnsupportedByEngineError: the engine cannot build the index; nothing is created.
             StoreMismatchError: the collection was built by another encoder or with other fields, or is missing.
         """
-        choose_index(self._config.index, self._encoder.space, self._vectors.engine, 0)
+        self._choose_index(0)
         state = self._metadata.state()
         if not state:
-            state = self._begin()
-        self._compare(state)
+            state = self._create_state()
+        self._require_same_identity(state)
         if not self._vectors.has_collection():
             if state["items"]:
                 raise StoreMismatchError(
                     f"Redis knows {state['items']} items of {self._config.name!r}, which this Milvus does not have",
-                    hint="set MILVUS_URI to the Milvus that has it; or `vicinal drop` and ingest again",
+                    hint="set MILVUS_URI to the Milvus that has them; give the solution a new name if they are another"
+                    " project's; `vicinal drop` and ingest again if they are lost",
                 )
             self._vectors.create_collection(state["physical"])
             self._build_exact_index_first()
 
+    def _choose_index(self, rows: int) -> Index:
+        return choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
+
     def _build_exact_index_first(self) -> None:
-        """On a server an index that compares with every row is there before the rows, which then never wait."""
-        index = choose_index(self._config.index, self._encoder.space, self._vectors.engine, 0)
+        """On a Milvus server, build a FLAT index before the first insert, so new rows are searchable immediately."""
+        index = self._choose_index(0)
         if index.is_exact and not self._vectors.embedded:
             self._vectors.build_index(index)
             self._metadata.set_state(index=asdict(index))
             self._vectors.load_collection(wait=False)
 
-    def _begin(self) -> dict[str, Any]:
+    def _create_state(self) -> dict[str, Any]:
         state = {
             "physical": f"{self._vectors.alias}_v1",
-            "created": _now(),
+            "created": _current_time(),
             "items": 0,
             "rows": 0,
             "encoder": self._config.encoder.type,
@@ -80,75 +88,91 @@ class CollectionManager:
         return state
 
     def _identity(self) -> dict[str, Any]:
-        """What the rows of a collection have in common; none of it can change while they stay."""
+        """What the rows of a collection have in common; none of it can change while there are rows."""
         return {
-            "signature": self._encoder.signature,
+            "signature": require_signature(self._encoder),
             "fields": dict(self._config.fields),
             "hybrid": self._config.hybrid,
             "bits": "sparse" if self._vectors.uses_sparse_bits else "dense",
         }
 
-    def _compare(self, state: dict[str, Any]) -> None:
-        for name, value in self._identity().items():
-            if state.get(name) != value:
-                what = {"signature": "encoder", "bits": "kind of vectors"}.get(name, name)
+    def _require_same_identity(self, state: dict[str, Any]) -> None:
+        name = repr(self._config.name)
+        for part, value in self._identity().items():
+            if (stored := state.get(part)) == value:
+                continue
+            if part == "signature":
                 raise StoreMismatchError(
-                    f"{self._config.name!r} was built with {what} {state.get(name)!r}; the YAML now says {value!r}",
-                    hint="change the YAML back, give the solution a new name, or `vicinal drop` and ingest again",
+                    f"{name} was built with encoder {stored!r}, which is now {value!r}",
+                    hint=f"undo what changed (the encoder in the YAML, its plugin, or a model file), {_WAYS_ON}",
                 )
+            if part == "bits":
+                raise StoreMismatchError(
+                    f"{name} was built with {stored} vectors, and this Milvus stores {value} ones",
+                    hint=f"set MILVUS_URI to the engine that it was built on, {_WAYS_ON}",
+                )
+            raise StoreMismatchError(
+                f"{name} was built with {part} {stored!r}; the YAML now says {value!r}",
+                hint=f"change the YAML back, {_WAYS_ON}",
+            )
 
     def make_searchable(self, written: int = 0) -> int:
         """Make everything searchable: flush, build the index that suits, load. Returns the number of rows.
 
-        A server keeps fresh rows searchable by itself, and flushing often costs it dear; an embedded engine serves from
+        A server searches fresh rows without that, and flushing it often is expensive; an embedded engine serves from
         its index only what was flushed and then loaded.
+
+        Args:
+            written: how many rows were written or deleted since the last call.
         """
         state = self._metadata.state()
         rows = int(state.get("rows", 0))
-        wanted = choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
+        wanted = self._choose_index(rows)
         current = self.current_index()
         rebuild = current is None or not self._vectors.describe_index() or self._differs(current, wanted)
-        if written and (self._vectors.embedded or (written >= _FLUSH_ROWS and not wanted.is_exact)):
+        if written and (self._vectors.embedded or (written >= _MIN_ROWS_TO_FLUSH and not wanted.is_exact)):
             self._vectors.flush()
         rebuild = rebuild or self._vectors.nlist_too_small(wanted)
-        if rebuild or (written and self._vectors.embedded):
-            with self._standstill():
-                if rebuild:
-                    self._vectors.build_index(wanted)
-                    self._metadata.set_state(index=asdict(wanted))
+        if rebuild:
+            self._rebuild_index(wanted)
+        elif written and self._vectors.embedded:
+            with self._pause_searches():
                 self._vectors.load_collection(reload=True)
         else:
             self._vectors.load_collection(reload=bool(written))
         if written:
-            self._metadata.set_state(updated=_now())
+            self._metadata.set_state(updated=_current_time())
         return self._vectors.count_rows() if rebuild or written else rows
 
-    def build(self) -> Index:
-        """Build the index anew, as the config says now."""
+    def build_index(self) -> Index:
+        """Rebuild the index as the config says now."""
         self._vectors.flush()
-        rows = int(self._metadata.state().get("rows", 0))
-        index = choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
-        with self._standstill():
+        index = self._choose_index(int(self._metadata.state().get("rows", 0)))
+        self._rebuild_index(index)
+        return index
+
+    def _rebuild_index(self, index: Index) -> None:
+        with self._pause_searches():
             self._vectors.build_index(index)
             self._metadata.set_state(index=asdict(index))
             self._vectors.load_collection(reload=True)
-        return index
 
     def current_index(self) -> Index | None:
-        """The index as it was built, searched as the config says now."""
+        """The index as it was built, with the search parameters of the current config."""
         stored = self._metadata.state().get("index")
         if stored is None:
             return None
-        same = self._config.index.type in ("auto", stored["type"])
-        search = {**stored["search"], **(self._config.index.search if same else {})}
+        same_type = self._config.index.type in ("auto", stored["type"])
+        search = {**stored["search"], **(self._config.index.search if same_type else {})}
         return Index(**{**stored, "search": search})
 
     def _differs(self, current: Index, wanted: Index) -> bool:
-        """Whether the index must be built anew: another kind, or parameters that the user gave."""
+        """Whether the index must be rebuilt: another type or metric, or other parameters that the user set."""
+        user_params = self._config.index.params
         return (current.engine_type, current.metric) != (wanted.engine_type, wanted.metric) or any(
-            current.params.get(name) != wanted.params.get(name) for name in self._config.index.params
+            current.params.get(name) != wanted.params.get(name) for name in user_params
         )
 
 
-def _now() -> str:
+def _current_time() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""What a solution is made of, as its config says: encoder, source and both stores."""
+"""What a solution consists of, as its config says: encoder, source and both stores."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from typing import Self
 
 from vicinal.config import SolutionConfig, load_config
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.encoder_calls import require_space
 from vicinal.plugin.manager import Manager, create_manager
 from vicinal.plugin.source import Source
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.stores.redis import MetadataStore
+from vicinal.types import Metric
 
 __all__ = ["Components"]
 
 
 class Components:
-    """The parts of one solution, each made when first used; ``close`` gives the stores up."""
+    """The parts of one solution, each built on first use; ``close`` disconnects the stores."""
 
     def __init__(
         self, config: SolutionConfig, manager: Manager | None = None, folder: str | Path | None = None
     ) -> None:
-        """``folder`` is where the solution lives, its YAML file's; else the current one."""
+        """``folder`` is that of the solution's YAML file; by default the current one."""
         self.config = config
         self.folder = Path(folder or ".").resolve()
         self.manager = manager or create_manager()
 
     @classmethod
     def from_yaml(cls, path: str | Path, *, manager: Manager | None = None) -> Self:
-        """A solution from its YAML file.
+        """Create a solution from its YAML file.
 
         Raises:
             ConfigError: the file is wrong; ``problems`` lists every mistake with its line.
@@ -44,7 +46,7 @@ class Components:
         self.close()
 
     def close(self) -> None:
-        """Disconnect from both stores; opening them again happens by itself."""
+        """Disconnect from both stores; they are connected again on next use."""
         for name in ("vectors", "metadata"):
             store = self.__dict__.pop(name, None)
             if store is not None:
@@ -61,8 +63,16 @@ class Components:
         return self.new_encoder()
 
     def new_encoder(self) -> Encoder:
-        """Another one like it, for ``ingest`` to run beside searches where it is not ``encode_is_thread_safe``."""
+        """Another encoder with the same parameters, for ``ingest`` to run beside searches.
+
+        One that is ``encode_is_thread_safe`` needs no other.
+        """
         return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of the index: the config's, or else the encoder's own."""
+        return self.config.index.metric or self.encoder.space.metric
 
     @cached_property
     def source(self) -> Source:
@@ -71,12 +81,14 @@ class Components:
 
     @cached_property
     def metadata(self) -> MetadataStore:
-        """The Redis side."""
+        """The metadata and the ledger, in Redis."""
         return MetadataStore(self.name, self.config.stores.redis, self.config.stores.timeout)
 
     @cached_property
     def vectors(self) -> VectorStore:
-        """The Milvus side."""
+        """The vectors, in Milvus."""
         stores = self.config.stores
-        schema = Schema(self.encoder.space, self.encoder.segmented, self.config.field_specs, self.config.hybrid)
+        schema = Schema(
+            require_space(self.encoder), self.encoder.segmented, self.config.field_specs, self.config.hybrid
+        )
         return VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)

@@ -1,8 +1,8 @@
-"""A solution's items and vectors as one parquet file, written and read in bounded memory.
+"""Exports a solution's items and vectors to one parquet file, and imports them, in bounded memory.
 
 Columns: ``key``, ``uri``, ``content``, ``metadata`` (JSON), ``fingerprint`` (what the ledger compares), ``segment``,
-``start`` and ``end`` (seconds), and ``vector`` (a list of float32, or packed bits). The rows of an item stand together.
-The file's metadata tells the encoder's signature, so that vectors of another encoder are never mixed in.
+``start`` and ``end`` (seconds), and ``vector`` (a list of float32, or packed bits). The rows of an item are adjacent.
+The file's metadata hold the encoder's signature, so that vectors of another encoder are never mixed in.
 """
 
 from __future__ import annotations
@@ -29,22 +29,26 @@ if TYPE_CHECKING:
 
 __all__ = ["export_items", "import_items"]
 
-_BATCH = 1_000
+_BATCH_SIZE = 1_000
 
 
 def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: MetadataStore) -> int:
     """Write every indexed item to a parquet file; returns how many there are."""
     import pyarrow.parquet as pq
 
-    schema = _schema(encoder, metadata.name)
+    schema = _parquet_schema(encoder, metadata.name)
     written = 0
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for records in _in_batches(metadata.iter_records()):
+        for records in _iter_batches(metadata.iter_records()):
             entries = metadata.ledger_entries(list(records))
-            whole = [(r, e) for r, e in zip(records.values(), entries, strict=True) if e is not None and e.is_committed]
-            rows = list(_export_rows(whole, encoder, vectors))
+            committed = [
+                (record, entry)
+                for record, entry in zip(records.values(), entries, strict=True)
+                if entry is not None and entry.is_committed
+            ]
+            rows = list(_export_rows(committed, encoder, vectors))
             if rows:
                 import pyarrow as pa
 
@@ -54,7 +58,7 @@ def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: M
     return written
 
 
-def _schema(encoder: Encoder, name: str) -> pa.Schema:
+def _parquet_schema(encoder: Encoder, name: str) -> pa.Schema:
     import pyarrow as pa
 
     vector = pa.list_(pa.float32()) if encoder.space.kind == "float" else pa.binary()
@@ -69,32 +73,32 @@ def _schema(encoder: Encoder, name: str) -> pa.Schema:
         ("end", pa.float64()),
         ("vector", vector),
     ]
-    notes = {"vicinal": "1", "vicinal.solution": name, "vicinal.signature": encoder.signature}
-    return pa.schema(fields, metadata=notes)
+    file_metadata = {"vicinal": "1", "vicinal.solution": name, "vicinal.signature": encoder.signature}
+    return pa.schema(fields, metadata=file_metadata)
 
 
-def _in_batches(records: Iterator[tuple[int, Record]]) -> Iterator[dict[int, Record]]:
-    part: dict[int, Record] = {}
+def _iter_batches(records: Iterator[tuple[int, Record]]) -> Iterator[dict[int, Record]]:
+    batch: dict[int, Record] = {}
     for id_, record in records:
-        part[id_] = record
-        if len(part) == _BATCH:
-            yield part
-            part = {}
-    if part:
-        yield part
+        batch[id_] = record
+        if len(batch) == _BATCH_SIZE:
+            yield batch
+            batch = {}
+    if batch:
+        yield batch
 
 
 def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: VectorStore) -> Iterator[dict[str, Any]]:
     ids = [item_id(record.key, number) for record, entry in items for number in range(entry.segments)]
     stored = {
         row["id"]: row
-        for start in range(0, len(ids), _BATCH)
-        for row in vectors.fetch_rows(ids[start : start + _BATCH])
+        for start in range(0, len(ids), _BATCH_SIZE)
+        for row in vectors.fetch_rows(ids[start : start + _BATCH_SIZE])
     }
     for record, entry in items:
         numbers = {item_id(record.key, number): number for number in range(entry.segments)}
         if not numbers.keys() <= stored.keys():
-            continue  # an item that is not whole is left to the next ingest
+            continue  # an incomplete item is left to the next ingest
         for id_, number in numbers.items():
             yield {
                 "key": record.key,
@@ -105,11 +109,11 @@ def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: V
                 "segment": number,
                 "start": stored[id_].get("start"),
                 "end": stored[id_].get("end"),
-                "vector": _as_column(stored[id_]["vector"], encoder),
+                "vector": _to_column(stored[id_]["vector"], encoder),
             }
 
 
-def _as_column(vector: Any, encoder: Encoder) -> Any:
+def _to_column(vector: Any, encoder: Encoder) -> Any:
     if encoder.space.kind == "float":
         return vector
     if isinstance(vector, dict):
@@ -123,8 +127,8 @@ def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata:
     """Read a file that ``export_items`` wrote, in batches ready to be written.
 
     Raises:
-        SourceError: it is no such file.
-        StoreMismatchError: its vectors were made by another encoder, or two keys have one id.
+        SourceError: it is not such a file.
+        StoreMismatchError: its vectors were made by another encoder, or the ids of two keys collide.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -133,27 +137,27 @@ def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise SourceError(f"{path} is not a parquet file that can be read: {error}") from error
-    notes = file.schema_arrow.metadata or {}
-    if b"vicinal.signature" not in notes:
+    file_metadata = file.schema_arrow.metadata or {}
+    if b"vicinal.signature" not in file_metadata:
         raise SourceError(f"{path} was not written by `vicinal export`")
-    signature = notes[b"vicinal.signature"].decode()
+    signature = file_metadata[b"vicinal.signature"].decode()
     if signature != encoder.signature:
         raise StoreMismatchError(
             f"the vectors in {path} were made by encoder {signature}, not by {encoder.signature}",
             hint="import it with the YAML file that it was exported with",
         )
-    rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
-    part: list[tuple[DecodedItem, Any]] = []
+    rows = (row for batch in file.iter_batches(_BATCH_SIZE) for row in batch.to_pylist())
+    pending: list[tuple[DecodedItem, Any]] = []
     for key, group in groupby(rows, key=lambda row: row["key"]):
-        part.append(_imported(key, list(group), encoder, fields))
-        if len(part) == _BATCH:
-            yield _compared(part, metadata)
-            part = []
-    if part:
-        yield _compared(part, metadata)
+        pending.append(_import_item(key, list(group), encoder, fields))
+        if len(pending) == _BATCH_SIZE:
+            yield _to_batch(pending, metadata)
+            pending = []
+    if pending:
+        yield _to_batch(pending, metadata)
 
 
-def _imported(
+def _import_item(
     key: str, rows: list[dict[str, Any]], encoder: Encoder, fields: dict[str, Any]
 ) -> tuple[DecodedItem, Any]:
     """An item, and the vectors of its segments."""
@@ -168,17 +172,18 @@ def _imported(
     return DecodedItem(change, extract_fields(item, fields), segments), vectors
 
 
-def _compared(part: list[tuple[DecodedItem, Any]], metadata: MetadataStore) -> Batch:
-    """A batch of items whose changes know what the ledger knew before.
+def _to_batch(imported: list[tuple[DecodedItem, Any]], metadata: MetadataStore) -> Batch:
+    """A batch of items whose changes hold the ledger's entries from before.
 
     Raises:
-        StoreMismatchError: the id of one is that of another key that is indexed.
+        StoreMismatchError: the id of one equals that of another indexed key.
     """
-    items = [item for item, _ in part]
+    items = [item for item, _ in imported]
     for item, entry in zip(items, metadata.ledger_entries([item.change.id for item in items]), strict=True):
         if entry is not None and not entry.matches_key(key := item.change.item.key):
             raise StoreMismatchError(
-                f"the id of {key!r} is that of another key that is indexed", hint="remove one of the two"
+                f"hash collision: the 63-bit id of {key!r} equals that of another indexed key",
+                hint="rename this key where it was exported",
             )
         item.change.previous = entry
-    return Batch(items, np.concatenate([vectors for _, vectors in part]))
+    return Batch(items, np.concatenate([vectors for _, vectors in imported]))

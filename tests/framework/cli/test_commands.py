@@ -12,6 +12,8 @@ import pytest
 
 from vicinal.cli.demo import SAMPLES
 
+CONFIGS = Path(__file__).parents[3] / "configs"
+
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 REPORT = [
     "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "rows", "seconds", "items_per_second",
@@ -36,7 +38,7 @@ class TestIngest:
     def test_a_person_reads_one_line_and_where_to_look(self, cli, things):
         first, second = cli("ingest", things).splitlines()
         assert re.fullmatch(r"things: 5 items seen in \d+\.\d s \(\d+/s\): 3 new, 2 failed; 3 rows indexed", first)
-        assert second == "see why: vicinal failures things.yaml"
+        assert second == "reasons: vicinal failures things.yaml"
         again = cli("ingest", things).splitlines()[0]
         assert re.fullmatch(
             r"things: 5 items seen in \d+\.\d s \(\d+/s\): 3 unchanged, 2 failed; 3 rows indexed", again
@@ -70,8 +72,15 @@ class TestSearch:
         result = json.loads(done.stdout)
         assert list(result) == ["solution", "hits", "timings_ms"]
         assert result["solution"] == "molecules"
-        assert list(result["timings_ms"]) == ["decode", "encode", "search", "metadata", "total"]
-        assert all(value >= 0 for value in result["timings_ms"].values())
+        timings = result["timings_ms"]
+        assert list(timings) == [
+            "startup_imports", "startup_config", "startup_stores", "startup_model",
+            "decode", "encode", "search", "metadata", "total",
+        ]  # fmt: skip
+        assert all(value >= 0 for value in timings.values())
+        assert timings["total"] == pytest.approx(sum(timings[step] for step in list(timings)[4:8]), abs=200)
+        assert timings["startup_imports"] > 100  # numpy, pymilvus, RDKit
+        assert timings["decode"] < timings["startup_imports"]  # RDKit's import is not part of it
         assert [hit["rank"] for hit in result["hits"]] == [1, 2, 3]
         assert result["hits"][0] == {
             "key": "aspirin",
@@ -103,7 +112,8 @@ class TestSearch:
         lines = cli("search", molecules, ASPIRIN, "--limit", 2).splitlines()
         assert lines[1].split() == ["#", "similarity", "key", "content", "use"]
         assert lines[3].split() == ["1", "1.000", "████████", "aspirin", ASPIRIN, "NSAID"]
-        assert re.fullmatch(r"decode .* ms, encode .* ms, search .* ms, metadata .* ms, total .* ms", lines[-1])
+        assert re.fullmatch(r"decode .* ms, encode .* ms, search .* ms, metadata .* ms, total .* ms", lines[-2])
+        assert re.fullmatch(r"start-up .* ms: imports .* ms, config .* ms, stores .* ms, model .* ms", lines[-1])
 
     def test_brackets_of_a_query_are_not_taken_for_markup(self, cli, molecules):
         assert cli("search", molecules, "[red]", code=1) == ""
@@ -115,6 +125,15 @@ class TestSearch:
     def test_an_item_that_is_not_there(self, cli, molecules):
         assert cli("search", molecules, "@unobtainium", code=1) == ""
         assert cli.err.splitlines()[0] == "error: no item has the key 'unobtainium'"
+
+    def test_a_query_file_that_does_not_exist_is_named(self, cli):
+        Path("images").mkdir()
+        shutil.copyfile(CONFIGS / "data" / "images" / "fish" / "fish-1.jpg", "images/fish.jpg")
+        file = Path("images.yaml")
+        file.write_text("name: images\nsource: {type: folder, path: images}\nencoder: {type: efficientnet_lite0}\n")
+        assert cli.json("ingest", file)["rows"] == 1
+        assert cli("search", file, "images/fish.jpg", "holiday/gone.jpg", code=1) == ""
+        assert cli.err == "error: holiday/gone.jpg: there is no such file\n"
 
     def test_a_filter_that_nothing_passes(self, cli, molecules):
         printed = cli("search", molecules, "CCO", "--filter", 'use == "none at all"')
@@ -131,7 +150,7 @@ class TestLookingAfterIt:
         assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)
         assert found["encoder"]["type"] == "morgan"
         assert found["index"]["metric"] == "JACCARD"
-        assert found["stores"]["redis"]["where"] == str(Path(".vicinal/redis").resolve())
+        assert found["stores"]["redis"]["location"] == str(Path(".vicinal/redis").resolve())
         words = cli("status", molecules).split()
         assert words[words.index("items") + 1] == f"{len(rows):,}"
 
@@ -147,7 +166,7 @@ class TestLookingAfterIt:
             "missing_metadata": 0, "orphan_vectors": 0, "orphan_metadata": 0, "wrong_counts": 0, "repaired": False,
             "consistent": True,
         }  # fmt: skip
-        assert cli("check", molecules).splitlines()[-1] == "all agrees"
+        assert cli("check", molecules).splitlines()[-1] == "consistent"
 
     def test_check_of_a_damaged_one_fails_until_it_is_repaired(self, cli, molecules, rows):
         from vicinal import Solution
@@ -158,7 +177,10 @@ class TestLookingAfterIt:
             solution.metadata.drop_metadata([item_id("caffeine")])
         report = cli.json("check", molecules, code=1)
         assert (report["missing_vectors"], report["missing_metadata"], report["consistent"]) == (1, 1, False)
-        assert cli("check", molecules, code=1).splitlines()[-1] == "mend it: vicinal check molecule.yaml --repair"
+        assert (
+            cli("check", molecules, code=1).splitlines()[-1]
+            == "inconsistent; run: vicinal check molecule.yaml --repair"
+        )
         assert cli("check", molecules, "--repair").splitlines()[-1] == "repaired"
         report = cli.json("ingest", molecules)
         assert (report["updated"], report["unchanged"], report["rows"]) == (2, len(rows) - 2, len(rows))

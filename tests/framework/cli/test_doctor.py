@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 
 def test_validate_tells_of_every_file(cli, things, tmp_path):
     Path("b.yaml").write_text("name: b\nsource: {type: lines, path: x}\nencoder: {type: morgan, bits: 12}\n")
@@ -14,10 +16,78 @@ def test_validate_tells_of_every_file(cli, things, tmp_path):
     assert cli("validate", things) == "things.yaml: ok\n"
     assert cli("validate", things, "b.yaml", "c.yaml", code=3).splitlines() == ["things.yaml: ok", wrong, missing]
     assert cli.json("validate", things, "b.yaml", "c.yaml", code=3) == [
-        {"file": "things.yaml", "ok": True, "problems": []},
-        {"file": "b.yaml", "ok": False, "problems": [wrong]},
-        {"file": "c.yaml", "ok": False, "problems": [missing]},
+        {"file": "things.yaml", "ok": True, "problems": [], "warnings": []},
+        {"file": "b.yaml", "ok": False, "problems": [wrong], "warnings": []},
+        {"file": "c.yaml", "ok": False, "problems": [missing], "warnings": []},
     ]
+
+
+class TestValidateWarnsOfEqualNames:
+    @pytest.fixture
+    def write(self):
+        """Writes a YAML file with a name and stores, and gives its path."""
+
+        def write(path, name="things", **stores):
+            file = Path(path)
+            file.parent.mkdir(exist_ok=True)
+            block = ", ".join(f"{key}: '{value}'" for key, value in stores.items())
+            file.write_text(
+                f"name: {name}\nsource: {{type: lines, path: x}}\nencoder: {{type: morgan}}\nstores: {{{block}}}\n"
+            )
+            return file
+
+        return write
+
+    def warnings(self, cli, *files):
+        """What validate prints on stderr; JSON has the same for each of the files that a warning is about."""
+        printed = cli("validate", *files)
+        assert printed == "".join(f"{file}: ok\n" for file in files)
+        warnings = [line.removeprefix("warning: ") for line in cli.err.splitlines()]
+        found = cli.json("validate", *files)
+        assert [each["warnings"] for each in found] == [
+            [warning for warning in warnings if str(each["file"]) in warning.partition(" are ")[0].split(" and ")]
+            for each in found
+        ]
+        return warnings
+
+    def test_two_files_in_one_folder(self, cli, write):
+        first, second = write("a.yaml"), write("b.yaml")
+        assert self.warnings(cli, first, second) == [
+            "a.yaml and b.yaml are both named 'things' and have the same Milvus and Redis:"
+            " each would overwrite the other's items; give one of them another name"
+        ]
+        write("b.yaml", milvus="other.db", redis="other")
+        assert self.warnings(cli, first, second) == [
+            "a.yaml and b.yaml are both named 'things' in one folder; give one of them another name"
+        ]
+        write("b.yaml", name="others")
+        assert self.warnings(cli, first, second) == []
+        assert self.warnings(cli, first) == []
+
+    def test_two_folders_with_one_redis_or_milvus(self, cli, write):
+        first, second = write("one/a.yaml"), write("two/a.yaml")
+        assert self.warnings(cli, first, second) == []
+        for stores, other, shared in (
+            ({"redis": "redis://localhost"}, {"redis": "redis://127.0.0.1:6379/0"}, "Redis"),
+            ({"milvus": "http://Host:19530"}, {"milvus": "http://host:19530/"}, "Milvus"),
+            ({"redis": "../redis"}, {"redis": "../redis/"}, "Redis"),
+        ):
+            write("one/a.yaml", **stores)
+            write("two/a.yaml", **other)
+            assert self.warnings(cli, first, second) == [
+                f"one/a.yaml and two/a.yaml are both named 'things' and have the same {shared}:"
+                " each would overwrite the other's items; give one of them another name"
+            ]
+        write("one/a.yaml", redis="redis://localhost/0")
+        write("two/a.yaml", redis="redis://localhost/1")
+        assert self.warnings(cli, first, second) == []
+
+    def test_passwords_are_not_part_of_the_comparison(self, cli, write, monkeypatch):
+        monkeypatch.setenv("WITH", "redis://ada:hunter2@host:6379/0")
+        first, second = write("one/a.yaml", redis="${WITH}"), write("two/a.yaml", redis="redis://host/")
+        (warning,) = self.warnings(cli, first, second)
+        assert "the same Redis" in warning
+        assert "hunter2" not in warning
 
 
 def test_schema_is_the_same_with_and_without_json(cli):

@@ -52,6 +52,8 @@ def test_1_nothing_is_indexed_yet(vicinal, things):
         ("ingest", "Missing argument 'FILE'.", "vicinal ingest --help"),
         ("search a.yaml", "Missing argument 'QUERY...'.", "vicinal search --help"),
         ("search a.yaml x --limt 3", "No such option '--limt'. Did you mean '--limit'?", "vicinal search --help"),
+        ("plugin new x --into y", "No such option '--into'. It is now called '--output'.", "vicinal plugin new --help"),
+        ("init a.csv --into y", "No such option '--into'. It is now called '--output'.", "vicinal init --help"),
         (
             "search a.yaml x --limit 0",
             "Invalid value for '--limit': 0 is not in the range 1<=x<=16384.",
@@ -161,7 +163,7 @@ def test_130_an_interrupted_run_keeps_what_is_done_and_the_next_one_goes_on(vici
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60) == (
         "",
-        "\nerror: interrupted; what was done is kept\nhint: run the same command again to go on\n",
+        "\nerror: interrupted; finished batches are kept\nhint: run the same command again to continue\n",
     )
     assert process.returncode == 130
 
@@ -177,7 +179,7 @@ def test_what_the_system_says_of_a_file_is_no_traceback(cli, molecules, things):
     for arguments, message in [
         (("export", molecules, "blocked/x.parquet"), "blocked: File exists"),
         (("export", molecules, "/proc/x.parquet"), "cannot write /proc/x.parquet: No such file or directory"),
-        (("init", "things.csv", "--into", "blocked/x.yaml"), "blocked: File exists"),
+        (("init", "things.csv", "--output", "blocked/x.yaml"), "blocked: File exists"),
         (("demo", "blocked/demo"), "blocked/demo: Not a directory"),
     ]:
         assert cli(*arguments, code=1) == ""

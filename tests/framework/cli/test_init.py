@@ -65,7 +65,7 @@ def test_a_table(cli, tmp_path, data, write, source, encoder):
 @pytest.mark.parametrize("data", ["lines.txt", "lines", "empty.csv"])
 def test_lines(cli, tmp_path, data, text):
     (tmp_path / data).write_text("" if data == "empty.csv" else text)
-    assert cli.json("init", data, "--into", "a.yaml") == {
+    assert cli.json("init", data, "--output", "a.yaml") == {
         "path": "a.yaml",
         "name": data.partition(".")[0],
         "encoder": "sentence",
@@ -83,13 +83,13 @@ def test_a_folder(cli, tmp_path):
 
 
 def test_what_was_written_works(cli, things):
-    assert cli.json("init", "things.csv", "--name", "mine", "--into", "sub/mine.yaml")["name"] == "mine"
+    assert cli.json("init", "things.csv", "--name", "mine", "--output", "sub/mine.yaml")["name"] == "mine"
     assert cli.json("ingest", "sub/mine.yaml")["new"] == 3
     assert cli.json("search", "sub/mine.yaml", "@benzene", "--limit", 1)["hits"][0]["key"] == "toluene"
 
 
 def test_the_user_may_say_otherwise(cli, things):
-    assert cli.json("init", "things.csv", "--encoder", "sentence", "--name", "Mine", "--into", "m.yaml") == {
+    assert cli.json("init", "things.csv", "--encoder", "sentence", "--name", "Mine", "--output", "m.yaml") == {
         "path": "m.yaml",
         "name": "Mine",
         "encoder": "sentence",
@@ -108,14 +108,14 @@ def test_the_user_may_say_otherwise(cli, things):
 )
 def test_a_name_is_made_of_any_file_name(cli, tmp_path, data, name):
     (tmp_path / data).write_text("one\n")
-    assert cli.json("init", data, "--into", "a.yaml")["name"] == name
+    assert cli.json("init", data, "--output", "a.yaml")["name"] == name
     assert cli("validate", "a.yaml") == "a.yaml: ok\n"
 
 
 def test_a_file_is_never_overwritten(cli, things):
     before = things.read_text()
     assert cli("init", "things.csv", code=1) == ""
-    assert cli.err == "error: things.yaml exists already\nhint: choose another file with --into\n"
+    assert cli.err == "error: things.yaml exists already\nhint: choose another file with --output\n"
     assert things.read_text() == before
 
 

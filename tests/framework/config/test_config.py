@@ -34,14 +34,14 @@ def test_solution_with_every_key(config):
         "hybrid: true\n"
         "rerank:\n"
         "stores: {milvus: a.db, redis: b, timeout: 2.5}\n"
-        "ingest: {max_failures: 1%, workers: 3, batch: 100}\n"
+        "ingest: {max_failures: 1%, workers: 3, batch_size: 100}\n"
     )
     assert (found.encoder.params.dimension, found.encoder.params.salt) == (8, "x")
     assert found.index.params == {"nlist": 64}
     assert (found.index.type, found.index.metric, found.index.search) == ("IVF_SQ8", "L2", {"nprobe": 8})
     assert found.field_specs["year"] == FieldSpec(type="int64", default=0)
     assert (found.hybrid, found.rerank, found.stores.timeout) == (True, None, 2.5)
-    assert (found.ingest.max_failures, found.ingest.workers, found.ingest.batch) == ("1%", 3, 100)
+    assert (found.ingest.max_failures, found.ingest.workers, found.ingest.batch_size) == ("1%", 3, 100)
 
 
 # --- mistakes
@@ -114,9 +114,9 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
             "ingest: {workers: 0}",
             "a.yaml:4:10: ingest.workers: input should be 'auto' or greater than or equal to 1, not 0",
         ),
-        ("ingest: {batch: 010}", "a.yaml:4:10: ingest.batch: input should be a valid integer, not '010'"),
-        ("ingest: {batch: 10.0}", "a.yaml:4:10: ingest.batch: input should be a valid integer, not 10.0"),
-        ("ingest: {batch: true}", "a.yaml:4:10: ingest.batch: input should be a valid integer, not true"),
+        ("ingest: {batch_size: 010}", "a.yaml:4:10: ingest.batch_size: input should be a valid integer, not '010'"),
+        ("ingest: {batch_size: 10.0}", "a.yaml:4:10: ingest.batch_size: input should be a valid integer, not 10.0"),
+        ("ingest: {batch_size: true}", "a.yaml:4:10: ingest.batch_size: input should be a valid integer, not true"),
         ("rerank: 3", "a.yaml:4:1: rerank: must be a block with `type` and parameters: {type: …}"),
         ("rerank: keywords", "a.yaml:4:1: rerank: must be a block with `type` and parameters: {type: keywords}"),
         ("rerank: {window: 5}", "a.yaml:4:1: rerank: needs a `type`, one of: keywords"),
@@ -135,6 +135,10 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
 )
 def test_a_mistake_is_located_and_explained(problems, more, problem):
     assert problems(MINIMAL_YAML + more + "\n") == [problem]
+
+
+def test_error_for_the_former_key_of_the_batch_size_names_the_present_one(problems):
+    assert problems(MINIMAL_YAML + "ingest: {batch: 100}\n") == ["a.yaml:4:10: ingest.batch: renamed to 'batch_size'"]
 
 
 @pytest.mark.parametrize(

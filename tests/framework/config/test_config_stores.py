@@ -141,7 +141,7 @@ def test_a_secret_comes_from_the_environment(config, monkeypatch, store):
         "hybrid: ${SECRET}\n",
         "index: ['${SECRET}']\n",
         "index: {metric: '${SECRET}'}\n",
-        "ingest: {batch: '${SECRET}'}\n",
+        "ingest: {batch_size: '${SECRET}'}\n",
     ],
 )
 def test_no_message_repeats_what_may_be_a_secret(problems, monkeypatch, text):

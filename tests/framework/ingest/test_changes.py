@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vicinal import Item, ItemError
 from vicinal.config.models import parse_field
-from vicinal.ingest.changes import Change, SeenIds, detect_changes, extract_fields, fingerprint
+from vicinal.ingest.changes import Change, SeenIds, compute_fingerprint, detect_changes, extract_fields
 from vicinal.stores.records import Entry, Record
 from vicinal.types import item_id
 
@@ -41,8 +41,8 @@ def test_seen_ids_take_eight_bytes_each_in_a_few_runs():
     rng = np.random.default_rng(1)
     for _ in range(200):
         assert not seen.add(rng.integers(0, 2**63, 1_000).tolist()).any()
-    assert sum(run.nbytes for run in seen._runs) == 8 * 200_000
-    assert len(seen._runs) < 20
+    assert sum(run.nbytes for run in seen._arrays) == 8 * 200_000
+    assert len(seen._arrays) < 20
 
 
 # --- fingerprints
@@ -50,8 +50,10 @@ def test_seen_ids_take_eight_bytes_each_in_a_few_runs():
 
 def test_a_fingerprint_changes_when_the_item_does_and_only_then():
     item = Item("k", "content", "uri", {"a": 1, "b": [2.5, None, True]})
-    assert len(fingerprint(item)) == 12
-    assert fingerprint(item) == fingerprint(Item("other key", "content", "uri", {"b": [2.5, None, True], "a": 1}))
+    assert len(compute_fingerprint(item)) == 12
+    assert compute_fingerprint(item) == compute_fingerprint(
+        Item("other key", "content", "uri", {"b": [2.5, None, True], "a": 1})
+    )
     others = [
         Item("k", "Content", "uri", item.metadata),
         Item("k", "content", "url", item.metadata),
@@ -59,22 +61,24 @@ def test_a_fingerprint_changes_when_the_item_does_and_only_then():
         Item("k", "content", "uri", {**item.metadata, "a": "1"}),
         Item("k", "content", "uri", {}),
     ]
-    assert len({fingerprint(it) for it in [item, *others]}) == 6
+    assert len({compute_fingerprint(it) for it in [item, *others]}) == 6
 
 
 def test_a_version_stands_for_the_content():
     one = Item("k", Path("a.jpg"), version="7-100")
-    assert fingerprint(one) == fingerprint(Item("k", Path("b.jpg"), version="7-100"))
-    assert fingerprint(one) != fingerprint(Item("k", Path("a.jpg"), version="7-101"))
-    assert fingerprint(Item("k", "x", version="")) != fingerprint(Item("k", "x"))
+    assert compute_fingerprint(one) == compute_fingerprint(Item("k", Path("b.jpg"), version="7-100"))
+    assert compute_fingerprint(one) != compute_fingerprint(Item("k", Path("a.jpg"), version="7-101"))
+    assert compute_fingerprint(Item("k", "x", version="")) != compute_fingerprint(Item("k", "x"))
 
 
 def test_a_fingerprint_is_the_same_in_every_process():
-    assert fingerprint(Item("k", "content", "uri", {"a": 1})).hex() == "4c6bfa9401d0c8e3c2c1e51d"
+    assert compute_fingerprint(Item("k", "content", "uri", {"a": 1})).hex() == "4c6bfa9401d0c8e3c2c1e51d"
 
 
 def test_contents_that_are_bytes_or_paths_have_one_too():
-    marks = {fingerprint(Item("k", content)) for content in (b"a", b"b", bytearray(b"c"), Path("a"), Path("b"), None)}
+    marks = {
+        compute_fingerprint(Item("k", content)) for content in (b"a", b"b", bytearray(b"c"), Path("a"), Path("b"), None)
+    }
     assert len(marks) == 6
 
 
@@ -83,13 +87,13 @@ def test_contents_that_are_bytes_or_paths_have_one_too():
 )
 def test_metadata_that_is_not_json_cannot_be_kept(metadata):
     with pytest.raises(TypeError):
-        fingerprint(Item("k", "content", "", metadata))
+        compute_fingerprint(Item("k", "content", "", metadata))
 
 
 def test_metadata_may_hold_dates_and_whatever_else_becomes_json():
     moment = datetime(2024, 5, 6, tzinfo=UTC)
     item = Item("k", "content", "", {"at": moment, "nan": math.nan, "pair": (1, 2)})
-    assert Record.unpack(Change(item, 1, None, fingerprint(item)).record().pack()) == Record(
+    assert Record.unpack(Change(item, 1, None, compute_fingerprint(item)).to_record().pack()) == Record(
         "k", "", "content", {"at": "2024-05-06T00:00:00+00:00", "nan": None, "pair": [1, 2]}
     )
 
@@ -98,7 +102,7 @@ def test_metadata_may_hold_dates_and_whatever_else_becomes_json():
 
 
 def entry_of(item, segments=1):
-    return Entry(Entry.checksum(item.key), fingerprint(item), segments, segments)
+    return Entry(Entry.checksum(item.key), compute_fingerprint(item), segments, segments)
 
 
 def test_items_are_sorted_into_changes_unchanged_and_failures():
@@ -125,14 +129,14 @@ def test_items_are_sorted_into_changes_unchanged_and_failures():
         (old, ledger[item_id("old")], False),
         (begun, ledger[item_id("begun")], True),
     ]
-    assert changes[1].entry(2) == Entry(Entry.checksum("old"), fingerprint(old), 2, 2)
+    assert changes[1].to_entry(2) == Entry(Entry.checksum("old"), compute_fingerprint(old), 2, 2)
     assert unchanged == 1
     assert [(failure.key, failure.stage, failure.message, failure.uri) for failure in failures] == [
         ("(no key)", "read", "the key is empty", ""),
         ("ü" * 200, "read", "the key has 1200 bytes, at most 1024 fit", "file:///long"),
-        ("taken", "read", "its id is that of another key; rename one of the two", ""),
+        ("taken", "read", "hash collision: its 63-bit id equals that of another indexed key; rename this key", ""),
         ("new", "read", "the key occurs more than once in the source; its first item was kept", ""),
-        ("odd", "read", "it cannot be kept as JSON: Type is not JSON serializable: object", ""),
+        ("odd", "read", "cannot be stored as JSON: Type is not JSON serializable: object", ""),
         ("vast", "read", "its content and metadata have 4,194,321 bytes, at most 4,194,304 fit", ""),
     ]
     assert len(asked) == 1

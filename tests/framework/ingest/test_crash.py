@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from servers import ROOT
-from vicinal.ingest.changes import fingerprint
+from vicinal.ingest.changes import compute_fingerprint
 from vicinal.stores.records import Record
 from vicinal.types import item_id
 
@@ -134,7 +134,7 @@ def assert_exact(things, report):
     for id_, item in ids.items():
         count = len(segments[item.key])
         assert (ledger[id_].fingerprint, ledger[id_].segments, ledger[id_].counted_segments) == (
-            fingerprint(item),
+            compute_fingerprint(item),
             count,
             count,
         )

@@ -7,10 +7,9 @@ import pytest
 
 from vicinal import Item, VicinalError
 from vicinal.errors import StoreMismatchError, TooManyFailuresError, UnknownItemError
-from vicinal.ingest import changes
-from vicinal.ingest import run as ingest
+from vicinal.ingest import changes, reader
 from vicinal.ingest.changes import fingerprint
-from vicinal.search import searcher as search
+from vicinal.search import candidates, query_encoder, searcher
 from vicinal.solution import maintenance, solution
 from vicinal.types import item_id
 
@@ -265,7 +264,7 @@ def test_an_item_without_a_segment_is_a_failure(lite):
 
 def test_two_keys_of_one_id_are_never_mixed(lite, monkeypatch):
     """Ids have 63 bits; here those of k1 and k2 are equal."""
-    for module in (changes, ingest, search, maintenance, solution):
+    for module in (changes, reader, query_encoder, candidates, searcher, maintenance, solution):
         monkeypatch.setattr(module, "item_id", lambda key, segment=0: item_id("k1" if key == "k2" else key, segment))
     lite.write([("k1", "text 1", 1), ("k3", "text 3", 1)])
     things = lite.solution()
@@ -275,7 +274,10 @@ def test_two_keys_of_one_id_are_never_mixed(lite, monkeypatch):
         report = things.ingest()
         assert (report.new, report.updated, report.unchanged, report.rows) == (0, 0, 2, 2)
         (failure,) = things.failures()
-        assert (failure.key, failure.message) == ("k2", "its id is that of another key; rename one of the two")
+        assert (failure.key, failure.message) == (
+            "k2",
+            "hash collision: its 63-bit id equals that of another indexed key; rename this key",
+        )
     assert [hit.key for hit in things.search("text 1")] == ["k1", "k3"]
     with pytest.raises(UnknownItemError):
         things.search("@k2")
@@ -292,19 +294,24 @@ def test_another_encoder_or_other_fields_are_refused(lite):
     things = lite.solution()
     things.ingest()
     things.close()
+    undo = "undo what changed (the encoder in the YAML, its plugin, or a model file), "
+    back = "change the YAML back, "
     changed = {
-        "encoder 'hashed/16/'; the YAML now says 'hashed/16/salt'": {"encoder": "{type: hashed, salt: salt}"},
-        "encoder 'hashed/16/'; the YAML now says 'hashed/8/'": {"encoder": "{type: hashed, dimension: 8}"},
-        "fields {}; the YAML now says {'year': 'int64'}": {"extra": "fields: {year: int64}"},
-        "hybrid False; the YAML now says True": {"extra": "hybrid: true"},
+        "encoder 'hashed/16/', which is now 'hashed/16/salt'": ({"encoder": "{type: hashed, salt: salt}"}, undo),
+        "encoder 'hashed/16/', which is now 'hashed/8/'": ({"encoder": "{type: hashed, dimension: 8}"}, undo),
+        "fields {}; the YAML now says {'year': 'int64'}": ({"extra": "fields: {year: int64}"}, back),
+        "hybrid False; the YAML now says True": ({"extra": "hybrid: true"}, back),
     }
-    for what, given in changed.items():
+    for what, (given, advice) in changed.items():
         other = lite.solution(**given)
         for use in (other.ingest, lambda other=other: other.search("text 1"), lambda other=other: other.remove(["k1"])):
             with pytest.raises(StoreMismatchError) as error:
                 use()
             assert str(error.value) == f"'things' was built with {what}"
-        assert error.value.hint.startswith("change the YAML back, give the solution a new name, or `vicinal drop`")
+            assert error.value.hint == advice + (
+                "or give the solution a new name; `vicinal drop` removes all that is stored under this one,"
+                " whoever stored it"
+            )
         other.close()
     same = lite.solution()
     assert same.ingest().unchanged == 50
@@ -321,7 +328,10 @@ def test_another_milvus_with_the_same_redis_is_refused(lite):
         StoreMismatchError, match="knows 50 items of 'things', which this Milvus does not have"
     ) as error:
         other.ingest()
-    assert "set MILVUS_URI" in error.value.hint
+    assert error.value.hint == (
+        "set MILVUS_URI to the Milvus that has them; give the solution a new name if they are another project's;"
+        " `vicinal drop` and ingest again if they are lost"
+    )
     with pytest.raises(StoreMismatchError):
         other.search("text 1")
     other.close()
@@ -335,5 +345,5 @@ def test_a_lost_redis_is_filled_again_and_nothing_is_doubled(lite):
     things.metadata.drop()
     report = things.ingest()
     assert (report.new, report.rows) == (50, 50)
-    assert things.vectors.count_rows() == 50
+    assert things.vectors.count() == 50
     assert things.check().consistent

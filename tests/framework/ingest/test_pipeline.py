@@ -19,7 +19,7 @@ def test_observers_are_told_of_every_item_once(lite):
     observer = Observer()
     lite.manager.register(observer, "observer")
     lite.write([*ROWS, ("b", "bad text", 1)])
-    things = lite.solution(extra="ingest: {batch: 30}")
+    things = lite.solution(extra="ingest: {batch_size: 30}")
     report = things.ingest()
     assert observer.calls[0][:2] == ("started", "things")
     assert observer.calls[-1] == ("finished", report)
@@ -56,7 +56,7 @@ class Meeting(Hashed):
 
 @pytest.mark.parametrize(("concurrent", "at_once"), [(True, 2), (False, 1)])
 def test_a_run_has_two_batches_encoded_at_once_where_the_encoder_is_concurrent(lite, concurrent, at_once):
-    things = lite.solution(extra="ingest: {batch: 20}")
+    things = lite.solution(extra="ingest: {batch_size: 20}")
     things.encoder = Meeting(concurrent)
     things.source = Listed(items(200))
     assert things.ingest().new == 200
@@ -124,7 +124,7 @@ class Odd(Hashed):
         (lambda vectors: vectors.ravel(), "float32 of shape (512,)"),
         (lambda vectors: vectors.astype(float), "float64 of shape (32, 16)"),
         (lambda vectors: vectors.tolist(), "float64 of shape (32, 16)"),
-        (lambda vectors: None, "object of shape (1,)"),
+        (lambda vectors: None, "object of shape ()"),
     ],
 )
 def test_vectors_of_a_wrong_form_end_the_run_and_name_the_encoder(lite, change, form):
@@ -154,7 +154,7 @@ def test_vectors_that_are_not_finite_are_failures_of_their_items(lite):
     assert 50 < whole.sum() < 150
     assert (report.new, report.failed) == (whole.sum(), 200 - whole.sum())
     assert {(failure.stage, failure.message) for failure in things.failures()} == {
-        ("encode", "its vector is not finite")
+        ("encode", "encoder Odd returned NaN or infinity")
     }
     assert {failure.key for failure in things.failures()} == {f"k{number}" for number in np.flatnonzero(~whole)}
     assert_exact(things, whole.sum())
@@ -204,7 +204,7 @@ class ReadsMany(Decoding):
 
 @pytest.mark.parametrize("encoder", [Decoding, ReadsMany])
 def test_a_decoder_without_what_it_needs_ends_the_run_and_what_was_done_is_kept(lite, encoder):
-    things = lite.solution(extra="ingest: {batch: 20}")
+    things = lite.solution(extra="ingest: {batch_size: 20}")
     things.encoder = encoder()
     missing = DependencyError("the weights are gone", hint="fetch them")
     beyond = [Item(f"x{number}", missing, version="1") for number in range(100)]
@@ -232,7 +232,7 @@ def test_a_batch_of_many_segments_is_cut_between_items(lite):
             sizes.append(len(samples))
             return super().encode(samples)
 
-    things = lite.solution(extra="ingest: {batch: 10}")
+    things = lite.solution(extra="ingest: {batch_size: 10}")
     things.encoder = Counting()
     things.source = Listed(
         Item(f"k{number}", [Segment(f"{number} {part}", float(part)) for part in range(4)], version="1")

@@ -55,7 +55,8 @@ def own_redis(tmp_path):
 def slow(lite, redis, count):
     """A solution whose ingest of this many items takes two seconds or more."""
     things = lite.solution(
-        encoder="{type: hashed, window: 20, pause: 0.04}", extra=f"stores: {{redis: '{redis}'}}\ningest: {{batch: 20}}"
+        encoder="{type: hashed, window: 20, pause: 0.04}",
+        extra=f"stores: {{redis: '{redis}'}}\ningest: {{batch_size: 20}}",
     )
     things.source = Listed(items(count))
     return things
@@ -136,7 +137,9 @@ def wired(milvus_server, redis_url, lite):
     """A solution on a Milvus server behind a wire that can be cut."""
     with Proxy(urlsplit(milvus_server).port) as wire:
         lite.milvus, lite.redis = f"http://127.0.0.1:{wire.port}", redis_url
-        things = lite.solution("wired", encoder="{type: hashed, window: 20, pause: 0.04}", extra="ingest: {batch: 20}")
+        things = lite.solution(
+            "wired", encoder="{type: hashed, window: 20, pause: 0.04}", extra="ingest: {batch_size: 20}"
+        )
         things.source = Listed(items(400))
         yield things, wire
         wire.restore()

@@ -56,17 +56,77 @@ def test_a_defect_of_a_source_keeps_its_traceback(lite):
         things.ingest()
 
 
-def test_what_a_source_could_not_read_is_recorded_and_never_pruned(lite):
+def test_failures_of_a_source_are_recorded_and_their_items_kept(lite):
     things = lite.solution()
     things.source = Listed(items(5))
     things.ingest()
-    things.source = Listed(
-        [Failure("k1", "read", "damaged", "file:///k1"), *items(1), Failure("new", "read", "damaged")]
-    )
+    things.source = Listed([Failure("k1", "read", "damaged", "file:///k1"), *items(1)])
     report = things.ingest(prune=True)
-    assert (report.seen, report.unchanged, report.failed, report.removed, report.rows) == (3, 1, 2, 3, 2)
-    assert [(failure.key, failure.message) for failure in things.failures()] == [("k1", "damaged"), ("new", "damaged")]
+    assert (report.seen, report.unchanged, report.failed, report.removed, report.rows) == (2, 1, 1, 3, 2)
+    assert [(failure.key, failure.message) for failure in things.failures()] == [("k1", "damaged")]
     assert things.search("text 1", limit=1)[0].key == "k1"
+
+
+# --- what was not seen is not pruned
+
+
+def test_prune_keeps_everything_if_a_file_of_many_items_fails(lite):
+    """The keys of its records do not say that they are of this file, so any of those not seen may be."""
+    records = [Item(f"{name}-{number}", f"{name} {number}") for name in ("a.fasta", "b.fasta") for number in range(84)]
+    things = lite.solution()
+    things.source = Listed(records)
+    things.ingest()
+    unreadable = Failure("b.fasta", "read", "truncated gzip file")
+    things.source = Listed([*records[:80], unreadable])
+    report = things.ingest(prune=True)
+    assert (report.removed, report.failed, report.rows) == (0, 1, 168)
+    assert report.warnings == [
+        "nothing was pruned: the source could not read 'b.fasta', which may hold indexed items;"
+        " repair or exclude it (`vicinal failures` says what is wrong with it)"
+    ]
+    assert things.search("b.fasta 83", limit=1)[0].key == "b.fasta-83"
+    things.source = Listed([*records[:80], *records[84:]])
+    report = things.ingest(prune=True)
+    assert (report.removed, report.rows, report.warnings, things.failures()) == (4, 164, [], [])
+
+
+def test_prune_keeps_everything_if_the_source_breaks_off(lite):
+    def breaking():
+        yield from items(10)
+        raise OSError(5, "Input/output error")
+
+    things = lite.solution()
+    things.source = Listed(items(50))
+    things.ingest()
+    things.source = Listed(breaking)
+    with pytest.raises(SourceError):
+        things.ingest(prune=True)
+    assert_exact(things, 50)
+
+
+def test_failures_in_a_file_that_cannot_be_read_any_more_are_not_cleared(lite):
+    things = lite.solution()
+    things.source = Listed([*items(5), Item("record", "bad text")])
+    things.ingest()
+    things.source = Listed([*items(5), Failure("file", "read", "damaged")])
+    things.ingest()
+    assert [failure.key for failure in things.failures()] == ["file", "record"]
+    things.metadata.clear_failures(["file"])
+    assert things.retry().seen == 0
+    assert [failure.key for failure in things.failures()] == ["record"]
+    things.source = Listed(items(5))
+    things.ingest()
+    assert things.failures() == []
+
+
+def test_failure_whose_key_is_not_unicode_is_recorded(lite):
+    things = lite.solution()
+    things.source = Listed([*items(5), Failure("caf\udce9", "read", "damaged")])
+    assert things.ingest(prune=True).failed == 1
+    assert [failure.key for failure in things.failures()] == ["caf\\udce9"]
+
+
+# --- items that cannot be stored
 
 
 def test_items_that_cannot_be_kept_are_failures(lite):

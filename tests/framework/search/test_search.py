@@ -14,6 +14,7 @@ from search_helpers import ROWS, keys, vectors_of
 from servers import ROOT
 from vicinal import ItemError, Reranker, VicinalError, hookimpl
 from vicinal.errors import FilterError, UnknownItemError
+from vicinal.types import SearchRequest
 
 
 @pytest.fixture
@@ -143,6 +144,58 @@ def test_a_reranker_orders_more_candidates_than_are_wanted(lite):
     (name, queries, hits, milliseconds), *_ = plugin.searches[::-1]
     assert (name, queries, hits) == ("things", 2, 4)
     assert milliseconds == result.timings_ms["total"]
+
+
+def test_observers_are_not_notified_of_refused_queries(lite):
+    plugin = Plugin()
+    lite.manager.register(plugin, "plugin")
+    lite.write(ROWS[:50])
+    things = lite.solution()
+    things.ingest()
+    for query, options in (("a bad query", {}), ("@nobody", {}), ("text 1", {"filter": "no such field"})):
+        with pytest.raises(VicinalError):
+            things.search(query, **options)
+    assert things.search([]) == []
+    assert plugin.searches == []
+    requests = [SearchRequest("text 1", 3), SearchRequest("a bad query", 3), SearchRequest("text 2", 4)]
+    things.search_many(requests)
+    assert [search[:3] for search in plugin.searches] == [("things", 2, 7)]
+
+
+def test_error_names_the_query_unless_it_does_already(lite):
+    lite.write(ROWS[:50])
+    things = lite.solution()
+    things.ingest()
+    long = "a bad query " * 1_000
+    for queries, message in (
+        (["text 1", "a bad query"], "a bad query: the text says bad"),
+        ([Path("folder/a bad query")], "folder/a bad query: the text says bad"),
+        ([long], f"{('a bad query ' * 10)[:99]}…: the text says bad"),
+        (["says bad"], "the text says bad"),
+    ):
+        with pytest.raises(ItemError) as error:
+            things.search(queries)
+        assert str(error.value) == message
+    (result,) = things.search_many([SearchRequest("a bad query")])
+    assert str(result) == "the text says bad"  # a server's user knows the query, and must not read a path of it
+
+
+def test_search_once_measures_the_start_up_apart_from_the_search(lite):
+    lite.write(ROWS[:50])
+    things = lite.solution(encoder="{type: hashed, pause: 0.2}")
+    things.ingest()
+    things.close()
+    results, startup = things.search_once(["text 1", "@k2"], limit=3)
+    assert keys(results[0])[0] == "k1"
+    assert list(startup) == ["stores", "model"]
+    assert startup["stores"] > 1
+    timings = results[0].timings_ms
+    assert list(timings) == ["decode", "encode", "search", "metadata", "total"]
+    assert (startup["model"] >= 200, timings["encode"] >= 200) == (True, True)  # each is a call of encode
+    assert timings["total"] == pytest.approx(sum(list(timings.values())[:-1]), abs=150)  # without the model
+    assert things.search_once(["@k2"], limit=3)[1]["model"] < 200  # nothing to encode
+    with pytest.raises(VicinalError, match="limit is 0"):
+        things.search_once(["text 1"], limit=0)
 
 
 # --- before, during and after an ingest

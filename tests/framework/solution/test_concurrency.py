@@ -148,7 +148,7 @@ def test_a_first_run_is_searched_on_a_server_while_it_goes_on_and_on_an_embedded
 
 def test_another_thread_calls_a_run_off_and_the_next_one_goes_on(workshop):
     workshop.write(ROWS)
-    things = workshop.solution(extra="ingest: {batch: 20}")
+    things = workshop.solution(extra="ingest: {batch_size: 20}")
     assert things.interrupt() is False
     things.manager.register(OnBatch(things.interrupt), "calls it off")
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):

@@ -131,7 +131,7 @@ def test_an_import_of_a_key_whose_id_is_taken_is_refused(lite):
     things.export(lite.folder / "things.parquet")
     things.remove(["k3"])
     things.metadata.commit({item_id("k3"): Entry(Entry.checksum("another key"), b"f" * 12, 1, 1)}, [])
-    with pytest.raises(StoreMismatchError, match="the id of 'k3' is that of another key that is indexed"):
+    with pytest.raises(StoreMismatchError, match="hash collision: the 63-bit id of 'k3' equals"):
         things.import_(lite.folder / "things.parquet")
 
 

@@ -179,6 +179,6 @@ def test_empty_fingerprint_is_a_failure_and_matches_nothing(workshop):
     report = things.ingest()
     assert (report.new, report.failed, report.rows) == (2, 1, 2)
     (failure,) = things.failures()
-    assert (failure.key, failure.stage, failure.message) == ("empty", "encode", "its fingerprint has no bit set")
+    assert (failure.key, failure.stage, failure.message) == ("empty", "encode", "the fingerprint is all zeros")
     assert list(things.search("00" * 256)) == []
     assert [(hit.key, hit.similarity) for hit in things.search("ff" * 256)] == [("full", 1), ("half", 0.5)]

@@ -13,7 +13,7 @@ BLOCKS, SIZE = 20, 24 * 1024 * 1024
 PAGES = BLOCKS * SIZE // os.sysconf("SC_PAGE_SIZE")
 FAULTS = f"""
 import ctypes, resource, threading
-from vicinal.toolkit.malloc import keep_freed, share_arenas
+from vicinal.toolkit.malloc import limit_arenas, retain_freed_memory
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -33,7 +33,7 @@ def work():
     use({BLOCKS // 2})
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
-share_arenas()
+limit_arenas()
 {{keep}}
 thread = threading.Thread(target=work)
 thread.start()
@@ -48,7 +48,7 @@ with Solution.from_yaml("molecules.yaml") as molecules:
 """
 
 
-def faults(keep="keep_freed()", where=None, **environment):
+def faults(keep="retain_freed_memory()", where=None, **environment):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")} | environment
     program = FAULTS.replace("{keep}", keep)
     done = subprocess.run(
@@ -58,7 +58,7 @@ def faults(keep="keep_freed()", where=None, **environment):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-class TestKeepFreed:
+class TestRetainFreedMemory:
     def test_a_thread_gets_the_same_pages_again(self):
         assert faults() < PAGES / 50
 

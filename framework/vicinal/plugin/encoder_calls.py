@@ -1,0 +1,164 @@
+"""Calls an encoder and checks what it returns, so that a plugin's mistake is an error that names the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from vicinal.errors import ItemError, PluginError
+from vicinal.plugin.encoder import Encoder
+from vicinal.types import Item, Metric, Segment, Space
+
+__all__ = [
+    "EncoderExitError",
+    "decode_items",
+    "decode_query",
+    "encode_samples",
+    "find_invalid_vector",
+    "require_signature",
+    "require_space",
+]
+
+T = TypeVar("T")
+
+
+class EncoderExitError(PluginError):
+    """An encoder called ``sys.exit``, which must end neither the process nor one of its threads unnoticed."""
+
+
+def require_space(encoder: Encoder) -> Space:
+    """The encoder's space.
+
+    Raises:
+        PluginError: it is not a ``Space``.
+    """
+    space = encoder.space
+    if not isinstance(space, Space):
+        raise PluginError(f"{_name(encoder)}: space is {space!r}, not a Space", hint="return Space(dimension)")
+    return space
+
+
+def require_signature(encoder: Encoder) -> str:
+    """The encoder's signature.
+
+    Raises:
+        PluginError: it is not a text, or empty.
+    """
+    signature = encoder.signature
+    if not isinstance(signature, str) or not signature:
+        raise PluginError(
+            f"{_name(encoder)}: signature is {signature!r}, not a text",
+            hint="a signature names the model, the hash of its weights, preprocessing and parameters",
+        )
+    return signature
+
+
+def decode_items(encoder: Encoder, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
+    """Decode items: for each its segments, or why it cannot be decoded.
+
+    If ``decode_many`` raises, the items are decoded one by one, so that one of them does not spoil the others.
+
+    Raises:
+        PluginError: the encoder returns something else than segments, or cannot decode any item.
+    """
+    try:
+        results = encoder.decode_many(items)
+    except (Exception, SystemExit):
+        results = [_decode_item(encoder, item) for item in items]
+    if not isinstance(results, Sequence) or len(results) != len(items):
+        raise PluginError(
+            f"{_name(encoder)}: decode_many returned {_describe(results)} for {len(items)} items",
+            hint="it returns a list with the segments of each item, or an ItemError in their place",
+        )
+    for item, result in zip(items, results, strict=True):
+        if not isinstance(result, ItemError):
+            _require_segments(encoder, "decode", result)
+            if len(result) > 1 and not encoder.segmented:
+                raise PluginError(
+                    f"{_name(encoder)}: decode returned {len(result)} segments for {item.key!r}, but is not segmented",
+                    hint="set `segmented = True` in the encoder's class, or return one segment an item",
+                )
+    return [result if result else ItemError("it has no segment to encode") for result in results]
+
+
+def _decode_item(encoder: Encoder, item: Item) -> Sequence[Segment] | ItemError:
+    try:
+        return _forbid_exit(encoder, "decode", lambda: Encoder.decode_many(encoder, [item]))[0]
+    except EncoderExitError as error:
+        return ItemError(str(error))
+
+
+def decode_query(encoder: Encoder, query: str | Path) -> Sequence[Segment]:
+    """The segments of a query.
+
+    Raises:
+        ItemError: the query cannot be read.
+        PluginError: the encoder returns something else than segments.
+    """
+    segments = _forbid_exit(encoder, "decode_query", lambda: encoder.decode_query(query))
+    _require_segments(encoder, "decode_query", segments)
+    return segments
+
+
+def encode_samples(encoder: Encoder, samples: Sequence[object]) -> np.ndarray:
+    """Encode samples; the result is a copy, since an encoder may return a view of a buffer that it fills again.
+
+    Raises:
+        PluginError: the vectors are not of the encoder's space (``EncoderExitError``: it called ``sys.exit``).
+    """
+    vectors = np.array(_forbid_exit(encoder, "encode", lambda: encoder.encode(samples)), order="C")
+    space = encoder.space
+    shape = (len(samples), space.dimension if space.kind == "float" else space.dimension // 8)
+    dtype = np.float32 if space.kind == "float" else np.uint8
+    if vectors.shape != shape or vectors.dtype != dtype:
+        raise PluginError(
+            f"{_name(encoder)} returned {vectors.dtype} of shape {vectors.shape},"
+            f" not {np.dtype(dtype)} of shape {shape}"
+        )
+    return vectors
+
+
+def find_invalid_vector(encoder: Encoder, vectors: np.ndarray, metric: Metric) -> str:
+    """Why one of these vectors cannot be compared with others by this metric; empty where all can."""
+    if vectors.dtype == np.uint8:
+        return "" if vectors.any(axis=1).all() else "the fingerprint is all zeros"
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared_lengths = np.einsum("ij,ij->i", vectors, vectors)
+    if not np.isfinite(vectors).all():
+        return f"{_name(encoder)} returned NaN or infinity"
+    if not np.isfinite(squared_lengths).all():
+        return f"{_name(encoder)} returned a vector that is too long for float32"
+    if metric == "COSINE" and not squared_lengths.all():
+        return f"{_name(encoder)} returned a vector of zeros, which has no direction to compare (COSINE)"
+    return ""
+
+
+def _forbid_exit(encoder: Encoder, method: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except SystemExit as error:
+        raise EncoderExitError(f"{_name(encoder)} called sys.exit({error.code!r}) in {method}") from error
+
+
+def _require_segments(encoder: Encoder, method: str, segments: object) -> None:
+    if isinstance(segments, Sequence) and all(isinstance(segment, Segment) for segment in segments):
+        return
+    raise PluginError(
+        f"{_name(encoder)}: {method} returned {_describe(segments)}, not a list of Segment",
+        hint="return [Segment(sample)]",
+    )
+
+
+def _describe(value: object) -> str:
+    kind = type(value).__name__
+    if not isinstance(value, list | tuple):
+        return f"a {kind}" if value is not None else "None"
+    kinds = sorted({type(element).__name__ for element in value})
+    return f"a {kind} of {', '.join(kinds)}" if kinds else f"an empty {kind}"
+
+
+def _name(encoder: Encoder) -> str:
+    return f"encoder {type(encoder).__name__}"
