@@ -66,6 +66,6 @@ class Undeclared(Bytes):
 
 @hookimpl
 def register_encoders(encoders):
-    encoders.add("bytes", "fileencoders:Bytes", summary="for tests")
-    encoders.add("either", "fileencoders:Either", summary="for tests")
-    encoders.add("undeclared", "fileencoders:Undeclared", summary="for tests")
+    encoders.add("bytes", "file_encoders:Bytes", summary="for tests")
+    encoders.add("either", "file_encoders:Either", summary="for tests")
+    encoders.add("undeclared", "file_encoders:Undeclared", summary="for tests")

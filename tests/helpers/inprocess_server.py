@@ -60,7 +60,7 @@ def serving(*solutions, **settings):
             with site.client:
                 yield site
         finally:
-            app.state.host.closing = True
+            app.state.vicinal.is_closing = True
             server.should_exit = True
             thread.join(30)
 

@@ -176,5 +176,5 @@ def test_the_end_of_the_server_calls_a_run_off(lite):
         site.post("/api/things/ingest")
         while not site.get("/api/things/ingest").json()["new"]:
             time.sleep(0.01)
-    assert site.app.state.host.solutions["things"].jobs.last.state == "cancelled"
+    assert site.app.state.vicinal.services["things"].jobs.latest.state == "cancelled"
     assert 0 < things.status()["items"] < 600

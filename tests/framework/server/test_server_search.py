@@ -199,11 +199,11 @@ def test_an_answer_that_takes_too_long_is_given_up(lite):
 
 def test_what_another_process_changed_is_noticed(workshop, manager, monkeypatch):
     from vicinal import Solution
-    from vicinal.server import served
+    from vicinal.server import service
 
     if workshop.embedded:
         pytest.skip("an embedded Milvus belongs to one process")
-    monkeypatch.setattr(served, "_REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(service, "_REFRESH_SECONDS", 0.0)
     workshop.write([("a", "one", 1)])
     things = workshop.solution()
     things.ingest()

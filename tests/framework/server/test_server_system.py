@@ -14,7 +14,7 @@ import pytest
 from inprocess_server import problem, serving
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
-from vicinal.server.service import SolutionService, _title
+from vicinal.server.service import SolutionService, _to_title
 
 
 def test_a_solution_is_described_as_a_face_needs_it(texts):
@@ -50,7 +50,7 @@ def test_a_solution_is_described_as_a_face_needs_it(texts):
     [("qa", "QA"), ("images-offline", "Images offline"), ("my_cats", "My cats"), ("things", "Things")],
 )
 def test_a_name_becomes_a_heading(name, title):
-    assert _title(name) == title
+    assert _to_title(name) == title
 
 
 def test_a_solution_of_files_says_which(files):
@@ -133,7 +133,7 @@ def test_a_defect_is_logged_and_not_told(texts, monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("a secret of ours")
 
-    monkeypatch.setattr(SolutionService, "record", fail)
+    monkeypatch.setattr(SolutionService, "get_record", fail)
     answer = texts.get("/api/things/items/k1")
     assert "secret" not in str(problem(answer, 500))
     assert "a secret of ours" in caplog.text
