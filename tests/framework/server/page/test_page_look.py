@@ -56,7 +56,7 @@ NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, can
 def settled(page):
     expect(page.locator("h1")).to_be_visible()
     expect(page.locator(".loading, [aria-busy]")).to_have_count(0)
-    expect(page.locator(".card, .numbers .facts").first).to_be_visible()
+    expect(page.locator(".card, .statistics .facts").first).to_be_visible()
     page.wait_for_load_state("networkidle")
 
 
@@ -94,11 +94,11 @@ def test_the_theme_is_the_systems_until_it_is_chosen(visit):
     expect(picture).to_have_attribute("src", re.compile("color=1b2430"))
     assert page.evaluate(ground) != dark
     for _ in range(2):
-        page.get_by_role("button", name=re.compile("^Colours")).click()
+        page.get_by_role("button", name=re.compile("^Colors")).click()
     assert page.evaluate(ground) == dark
     page.reload()
     settled(page)
-    expect(page.get_by_role("button", name="Colours: dark. Change")).to_be_visible()
+    expect(page.get_by_role("button", name="Colors: dark. Change")).to_be_visible()
     assert page.evaluate(ground) == dark
 
 

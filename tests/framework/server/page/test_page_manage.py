@@ -46,12 +46,12 @@ def test_a_run_shows_its_progress_to_the_end_its_failures_and_their_reasons(read
     expect(page.get_by_role("navigation", name="Solutions")).to_contain_text("Shelf40")
 
     shutil.copy(IMAGES / "fish" / "fish-1.jpg", server.folder / "shelf" / "half.jpg")
-    page.get_by_role("button", name="Try them again").click()
+    page.get_by_role("button", name="Retry them").click()
     expect(page.get_by_role("heading", name="2 failures")).to_be_visible(timeout=60_000)
     expect(tile(page, "new")).to_have_text("1")
     page.reload()
     expect(page.get_by_role("heading", name="Done")).to_be_visible()
-    expect(page.locator(".numbers")).to_contain_text("items41")
+    expect(page.locator(".statistics")).to_contain_text("items41")
 
 
 def test_a_run_can_be_called_off_and_keeps_what_is_done(reader, server):
@@ -59,7 +59,7 @@ def test_a_run_can_be_called_off_and_keeps_what_is_done(reader, server):
     page.get_by_role("button", name="Index now").click()
     expect(tile(page, "new")).to_have_text(re.compile("[1-9]"), timeout=60_000)
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("heading", name="Cancelled; what was done is kept")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Cancelled; finished batches are kept")).to_be_visible(timeout=60_000)
     done = int(tile(page, "new").inner_text().replace(",", ""))
     assert 0 < done < 6000
     assert server.client.get("/api/pile/stats").json()["items"] == done
@@ -87,7 +87,7 @@ def test_an_item_is_added_replaced_refused_and_removed(reader, server):
     page = reader.open("molecules/items")
     page.get_by_role("button", name="Add").click()
     form = page.locator(".adder")
-    for smiles, told in [("CCO", "added"), ("OCC=C", "replaced"), ("OCC=C", "there already, unchanged")]:
+    for smiles, told in [("CCO", "added"), ("OCC=C", "replaced"), ("OCC=C", "already there, unchanged")]:
         form.get_by_label("Key").fill("mine")
         form.get_by_label("SMILES").fill(smiles)
         form.get_by_label("use", exact=True).fill("test")
@@ -145,10 +145,10 @@ def stranger(visit, locked):
 
 def test_a_key_is_asked_for_once(stranger):
     page = stranger.open("molecules?q=CCO")
-    dialog = page.get_by_role("dialog", name="An API key, please")
+    dialog = page.get_by_role("dialog", name="API key required")
     dialog.get_by_label("API key").fill("guess")
     page.keyboard.press("Enter")
-    expect(dialog.get_by_role("alert")).to_have_text("The server does not know this key.")
+    expect(dialog.get_by_role("alert")).to_have_text("This key is not valid.")
     dialog.get_by_label("API key").fill("open-sesame")
     page.keyboard.press("Enter")
     picture = page.locator(".cards.found .card img").first
@@ -164,4 +164,4 @@ def test_without_a_key_nothing_is_shown(stranger):
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()
     expect(page.get_by_role("heading", name="An API key is needed")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("dialog", name="An API key, please")).to_be_visible()
+    expect(page.get_by_role("dialog", name="API key required")).to_be_visible()

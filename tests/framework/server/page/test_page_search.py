@@ -52,13 +52,13 @@ def test_each_solution_begins_with_some_of_its_items(reader, name, title, items,
 def test_a_molecule_is_drawn_as_it_is_typed_and_finds_its_like(reader):
     page = reader.open("molecules")
     page.locator(".query").type(ASPIRIN)
-    drawn = page.get_by_alt_text("The molecule as it is read")
+    drawn = page.get_by_alt_text("The molecule as it is parsed")
     expect(drawn).to_be_visible()
     assert drawn.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 300
     page.get_by_role("button", name="Search", exact=True).click()
     expect(cards(page)).to_have_count(10)
     expect(first(page)).to_have_attribute("data-key", "aspirin")
-    expect(first(page).locator(".near")).to_have_text("1.000")
+    expect(first(page).locator(".similarity")).to_have_text("1.000")
     structure = first(page).get_by_alt_text("Structure of aspirin")
     assert structure.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 300
 
@@ -67,11 +67,11 @@ def test_half_a_molecule_is_told_gently_and_searching_for_it_plainly(reader):
     reader.expected = ("422",)
     page = reader.open("molecules")
     page.locator(".query").fill("CC(=O)Oc1ccc")
-    problem = page.locator(".ask .problem")
+    problem = page.locator(".query-form .problem")
     expect(problem).to_contain_text("Not a SMILES")
-    expect(problem).to_have_class(re.compile("gentle"))
+    expect(problem).to_have_class(re.compile("soft"))
     page.keyboard.press("Enter")
-    expect(problem).not_to_have_class(re.compile("gentle"))
+    expect(problem).not_to_have_class(re.compile("soft"))
     expect(problem).to_contain_text("Not a SMILES")
     expect(cards(page)).to_have_count(0)
 
@@ -99,7 +99,7 @@ def test_an_example_is_a_search(reader):
     chip.click()
     expect(page.locator(".query")).to_have_value(question)
     expect(first(page).get_by_role("heading")).to_have_text(question)
-    expect(first(page).locator(".near")).to_have_text("1.000")
+    expect(first(page).locator(".similarity")).to_have_text("1.000")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_an_uploaded_file_finds_itself(reader, name, file, key, preview):
     page = reader.open(name)
     page.locator("input[type=file]").set_input_files(DATA / file)
     expect(first(page)).to_have_attribute("data-key", key)
-    expect(first(page).locator(".near")).to_have_text("1.000")
+    expect(first(page).locator(".similarity")).to_have_text("1.000")
     expect(page.locator(".subject")).to_contain_text(file.rpartition("/")[2])
     expect(page.locator(f".subject .thumb {preview}")).to_be_visible()
     page.locator(".subject").get_by_role("button", name="Clear the search").click()
@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(reader, tmp_path)
     letter.write_text("Dear all, this is no picture.")
     page = reader.open("images-offline")
     page.locator("input[type=file]").set_input_files(letter)
-    expect(page.locator(".ask .problem")).to_have_text("It is no image: it is a text")
+    expect(page.locator(".query-form .problem")).to_have_text("It is no image: it is a text")
     expect(cards(page)).to_have_count(0)
 
 
@@ -321,7 +321,7 @@ def test_a_server_that_is_away_is_asked_again(reader):
     page.route("**/api/qa/search", lambda route: route.abort())
     page.locator(".query").fill("index")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
+    expect(page.get_by_role("heading", name="The server does not respond")).to_be_visible()
     expect(page.get_by_text("Trying again in")).to_be_visible()
     page.unroute("**/api/qa/search")
     expect(cards(page)).to_have_count(10)
@@ -335,7 +335,7 @@ def test_what_is_indexed_is_never_read_as_html(reader, server):
         page = reader.open("qa")
         ask(page, evil)
         expect(first(page).get_by_role("heading")).to_have_text(evil)
-        assert first(page).locator("img, b:not(.near b)").count() == 0
+        assert first(page).locator("img, b:not(.similarity b)").count() == 0
     finally:
         assert server.client.request("DELETE", "/api/qa/items", json={"keys": [evil]}).json() == {"removed": 1}
 
