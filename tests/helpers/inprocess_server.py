@@ -48,7 +48,7 @@ class Client:
 @contextmanager
 def run_server(*solutions, **settings):
     """Serve solutions on a free port while the block runs; gives a client."""
-    app = create_app(solutions, settings=Settings(**{"warm": False, **settings}))
+    app = create_app(solutions, settings=Settings(**{"preload_models": False, **settings}))
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=3))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -39,7 +39,7 @@ def _plugin_environment(folder, settings):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vicinal-tests\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[vicinal]\ntests = encoders\n")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VICINAL_")}
-    variables = {f"VICINAL_{name.upper()}": str(value) for name, value in {"warm": 0, **settings}.items()}
+    variables = {f"VICINAL_{name.upper()}": str(value) for name, value in {"preload_models": 0, **settings}.items()}
     return {**inherited, **variables, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "helpers"), str(folder)])}
 
 

@@ -1,8 +1,8 @@
 """Dynamic batching: queries that arrive together are encoded in one batch and searched in one call of Milvus.
 
 Two batches are in flight: one is searched while the next is encoded. Closed-loop clients resubmit right after their
-answer, so the next batch waits up to ``gather_ms`` for as many queries as there were when the last one ended. A lone
-query never waits.
+response, so the next batch waits up to ``max_batch_delay_ms`` for as many queries as there were when the last one
+ended. A lone query never waits.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class QueryBatcher:
         Raises:
             ApiError: 503, the queue is full.
         """
-        if self._queued + len(requests) > self._settings.max_waiting:
+        if self._queued + len(requests) > self._settings.max_queued_queries:
             raise ApiError(503, f"{self._queued} queries wait already", hint="ask again in a moment")
         results: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._queue.append((requests, results))
@@ -91,12 +91,12 @@ class QueryBatcher:
             await encoded.wait()
 
     async def _wait_for_more(self) -> None:
-        """Wait for as many queries as there were when the last batch ended, until ``gather_ms`` after its end."""
+        """Wait for as many queries as there were when the last batch ended, up to ``max_batch_delay_ms`` after that."""
         self._target_size = min(self._last_load - self._in_flight, self._settings.max_batch)
         if self._queued < self._target_size:
             self._target_reached.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(self._last_end + self._settings.gather_ms / 1000):
+                async with asyncio.timeout_at(self._last_end + self._settings.max_batch_delay_ms / 1000):
                     await self._target_reached.wait()
         self._target_size = 0
 

@@ -1,9 +1,9 @@
 """Connections of the server: a limit on their number, and protection against slow clients (slowloris).
 
 A client that connects and sends nothing, or does not read its response, costs a file descriptor and memory for as long
-as it likes. So a connection is closed once its client has been idle for ``client_seconds`` while the server waits for
-the request head, the next part of the body, or the client's reading. While the client waits for the server, as on an
-event stream, the connection stays open.
+as it likes. So a connection is closed once its client has been idle for ``client_timeout_seconds`` while the server
+waits for the request head, the next part of the body, or the client's reading. While the client waits for the server,
+as on an event stream, the connection stays open.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ def close_slow_clients(connections: Iterable[Any], settings: Settings) -> None:
     """Close connections whose client has been idle for too long; call it about once a second."""
     now = time.monotonic()
     for connection in [*connections]:
-        if isinstance(connection, HttpConnection) and now - connection.idle_since(now) > settings.client_seconds:
+        if (
+            isinstance(connection, HttpConnection)
+            and now - connection.idle_since(now) > settings.client_timeout_seconds
+        ):
             connection.abort()
 
 

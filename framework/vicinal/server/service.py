@@ -67,7 +67,7 @@ class SolutionService:
     async def open(self) -> None:
         """Connect, and load the model in the background; a store that is unreachable is tried again later."""
         await self.check_health()
-        if self.settings.warm:
+        if self.settings.preload_models:
             self._search_pool.submit(self._preload)
 
     async def close(self) -> None:
@@ -95,7 +95,7 @@ class SolutionService:
     async def monitor_health(self) -> None:
         """Check the stores again and again, so that requests need not wait for one that is unreachable."""
         while True:
-            await asyncio.sleep(self.settings.watch_seconds)
+            await asyncio.sleep(self.settings.health_interval_seconds)
             await self.check_health()
 
     async def check_health(self, max_age: float = 0.0) -> None:
@@ -105,7 +105,7 @@ class SolutionService:
                 return
             probe = asyncio.get_running_loop().run_in_executor(self._worker_pool, self._probe_stores)
             try:
-                self._counts = await asyncio.wait_for(asyncio.shield(probe), self.settings.max_seconds)
+                self._counts = await asyncio.wait_for(asyncio.shield(probe), self.settings.request_timeout_seconds)
                 self.ready, self.reason, self._outage = True, "", ""
             except VicinalError as error:
                 self.ready, self.reason = False, str(error)
@@ -146,7 +146,7 @@ class SolutionService:
         """Run a blocking function on a worker thread, with the solution open.
 
         Raises:
-            ApiError: 503, a store is unreachable, or it takes longer than ``max_seconds``.
+            ApiError: 503, a store is unreachable, or the timeout (``request_timeout_seconds``) has passed.
         """
         self._require_stores()
         future = asyncio.get_running_loop().run_in_executor(self._worker_pool, self._open_and_run, work, *args)
@@ -160,17 +160,17 @@ class SolutionService:
         """Search, in one batch with the queries of others that arrive at the same time.
 
         Raises:
-            ApiError: 503, a store is unreachable, too many queries are queued, or it takes longer than ``max_seconds``.
+            ApiError: 503, a store is unreachable, too many queries are queued, or the timeout has passed.
         """
         self._require_stores()
         return await self._await_with_timeout(self._batcher.submit(requests))
 
     async def _await_with_timeout(self, work: Awaitable[T]) -> T:
         try:
-            return await asyncio.wait_for(work, self.settings.max_seconds)
+            return await asyncio.wait_for(work, self.settings.request_timeout_seconds)
         except TimeoutError:
             raise ApiError(
-                503, f"no answer within {self.settings.max_seconds:g} s", hint="ask again in a moment"
+                503, f"no answer within {self.settings.request_timeout_seconds:g} s", hint="ask again in a moment"
             ) from None
 
     def _search_batch(

@@ -93,7 +93,7 @@ def test_next_batch_waits_for_as_many_queries_as_the_last(search):
         await asyncio.sleep(0.01)
         return await asyncio.gather(first, *(batcher.submit(requests(query)) for query in "ef"))
 
-    run(search, scenario, gather_ms=10_000)
+    run(search, scenario, max_batch_delay_ms=10_000)
     assert search.batches == [["a", "b", "c"], ["d", "e", "f"]]
 
 
@@ -102,7 +102,7 @@ def test_batch_starts_after_the_maximum_delay(search):
         await asyncio.gather(*(batcher.submit(requests(query)) for query in "abc"))
         return await batcher.submit(requests("d"))
 
-    assert run(search, scenario, gather_ms=5)[0] == ["D"]
+    assert run(search, scenario, max_batch_delay_ms=5)[0] == ["D"]
 
 
 def test_batch_has_at_most_max_batch_queries(search):
@@ -118,7 +118,7 @@ def test_queries_beyond_the_queue_limit_are_refused(search):
         found = await asyncio.gather(*(batcher.submit(requests(query)) for query in "abc"), return_exceptions=True)
         return [type(one) for one in found]
 
-    assert run(search, scenario, max_waiting=2)[0] == [list, list, ApiError]
+    assert run(search, scenario, max_queued_queries=2)[0] == [list, list, ApiError]
 
 
 def test_failed_batch_does_not_affect_the_next(search):

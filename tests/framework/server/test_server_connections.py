@@ -175,7 +175,7 @@ IDLE_REQUESTS = {
 def test_idle_clients_are_disconnected(solution_yaml):
     """A client that waits for the server on an event stream stays connected."""
     with (
-        run_server_process(solution_yaml, client_seconds=1, heartbeat_seconds=1) as client,
+        run_server_process(solution_yaml, client_timeout_seconds=1, heartbeat_seconds=1) as client,
         run_ingest(client) as path,
         ExitStack() as stack,
     ):
@@ -203,7 +203,7 @@ def test_idle_clients_are_disconnected(solution_yaml):
 
 
 def test_slow_client_that_makes_progress_is_served(solution_yaml):
-    with run_server_process(solution_yaml, client_seconds=1) as client, open_socket(client) as connection:
+    with run_server_process(solution_yaml, client_timeout_seconds=1) as client, open_socket(client) as connection:
         body = json.dumps({"query": "text 7", "limit": 1}).encode()
         connection.sendall(
             request_head("/api/things/search", "POST", f"Connection: close\r\nContent-Length: {len(body)}\r\n")

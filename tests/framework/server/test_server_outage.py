@@ -18,7 +18,7 @@ from proxy import Proxy
 from servers import end, free_port, wait_for_port
 from vicinal.stores.local import redis_server
 
-FREQUENT_CHECKS = {"watch_seconds": 0.2}
+FREQUENT_CHECKS = {"health_interval_seconds": 0.2}
 
 
 class RedisServer:
@@ -143,7 +143,7 @@ def test_service_recovers_when_milvus_is_killed_and_restarted(make_workshop, own
         pytest.skip("VICINAL_TEST_MILVUS names a server that this run must not kill")
     solution = make_workshop(own_milvus.uri, redis_url).solution()
     solution.ingest()
-    with run_server(solution, max_seconds=5, **FREQUENT_CHECKS) as client:
+    with run_server(solution, request_timeout_seconds=5, **FREQUENT_CHECKS) as client:
         check_outage_and_recovery(client, own_milvus.kill, own_milvus.start_again, seconds=120)
     solution.drop()
 
@@ -168,7 +168,7 @@ def test_server_starts_without_its_stores_and_connects_later(make_workshop, milv
         solution.ingest()
         solution.close()
         proxy.cut()
-        with run_server(solution, warm=True, **FREQUENT_CHECKS) as client:
+        with run_server(solution, preload_models=True, **FREQUENT_CHECKS) as client:
             assert not is_ready(client)
             check_error(client.search("text 7"), 503)
             proxy.mend()

@@ -182,7 +182,7 @@ def test_queries_beyond_the_queue_limit_are_a_503(lite):
     lite.write([("k", "text", 1)])
     solution = lite.solution(encoder="{type: hashed, pause: 0.3}")
     solution.ingest()
-    with run_server(solution, max_waiting=2, max_batch=1) as client, ThreadPoolExecutor(8) as pool:
+    with run_server(solution, max_queued_queries=2, max_batch=1) as client, ThreadPoolExecutor(8) as pool:
         responses = list(pool.map(lambda _: client.search("text"), range(8)))
     refused = [response for response in responses if response.status_code != 200]
     assert refused
@@ -195,7 +195,7 @@ def test_search_beyond_the_timeout_is_a_503(lite):
     lite.write([("k", "text", 1)])
     solution = lite.solution(encoder="{type: hashed, pause: 0.6}")
     solution.ingest()
-    with run_server(solution, max_seconds=0.2) as client:
+    with run_server(solution, request_timeout_seconds=0.2) as client:
         assert "no answer within 0.2 s" in check_error(client.search("text"), 503)["error"]
 
 
