@@ -291,8 +291,8 @@ class Solution(Components):
             "created": state.get("created"),
             "updated": state.get("updated"),
             "stores": {
-                "milvus": {"where": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
-                "redis": {"where": redact_url(self.config.stores.redis), "version": self.metadata.version()},
+                "milvus": {"location": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
+                "redis": {"location": redact_url(self.config.stores.redis), "version": self.metadata.version()},
             },
         }
 

@@ -131,7 +131,7 @@ class TestLookingAfterIt:
         assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)
         assert found["encoder"]["type"] == "morgan"
         assert found["index"]["metric"] == "JACCARD"
-        assert found["stores"]["redis"]["where"] == str(Path(".vicinal/redis").resolve())
+        assert found["stores"]["redis"]["location"] == str(Path(".vicinal/redis").resolve())
         words = cli("status", molecules).split()
         assert words[words.index("items") + 1] == f"{len(rows):,}"
 
