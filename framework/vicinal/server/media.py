@@ -5,22 +5,20 @@ from __future__ import annotations
 import errno
 import mimetypes
 import re
-from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import Request, Response
-from starlette.responses import StreamingResponse
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse
+from starlette.staticfiles import NotModifiedResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from vicinal.server.api_errors import ApiError
 from vicinal.types import Rendering
 
 __all__ = ["content_response", "path_from_file_uri", "svg_response"]
 
-_CHUNK = 256 * 1024
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _COLOR = re.compile(r"[0-9a-fA-F]{6}")
 _MEDIA_TYPES = {
     ".avif": "image/avif",
@@ -33,6 +31,7 @@ _MEDIA_TYPES = {
     ".webp": "image/webp",
 }
 _SANDBOX_CSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+_SANDBOX_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SANDBOX_CSP}
 
 
 def path_from_file_uri(uri: str) -> Path | None:
@@ -47,16 +46,13 @@ def content_response(request: Request, key: str, rendering: Rendering, color: st
     """Create the response with what an item is shown by.
 
     Raises:
-        ApiError: 404, its file is gone; 416, the range is outside of it; 503, too many files are open.
+        ApiError: 404, its file is gone; 503, too many files are open.
     """
     if rendering.kind == "svg":
         return svg_response(rendering.value, color)
     if rendering.kind == "text":
-        return Response(
-            rendering.value.encode(errors="replace"),
-            headers={"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SANDBOX_CSP},
-            media_type="text/plain; charset=utf-8",
-        )
+        data = rendering.value.encode(errors="replace")
+        return Response(data, headers=_SANDBOX_HEADERS, media_type="text/plain; charset=utf-8")
     return _file_response(request, key, Path(rendering.value))
 
 
@@ -71,84 +67,69 @@ def svg_response(svg: str, color: str | None = None) -> Response:
         svg = svg.replace("currentColor", f"#{color}")
     if 'xmlns="http://www.w3.org/2000/svg"' not in svg and "xmlns='http://www.w3.org/2000/svg'" not in svg:
         svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    headers = {
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": _SANDBOX_CSP,
-        "Vary": "Authorization, Cookie",
-    }
-    return Response(svg.encode(), headers=headers, media_type="image/svg+xml")
+    return Response(
+        svg.encode(), headers={**_SANDBOX_HEADERS, "Vary": "Authorization, Cookie"}, media_type="image/svg+xml"
+    )
 
 
 def _file_response(request: Request, key: str, path: Path) -> Response:
+    _require_readable(key, path)
+    headers = {
+        **_SANDBOX_HEADERS,
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(_download_name(key), safe='')}",
+    }
+    response = _MediaResponse(path, headers=headers, media_type=_media_type(path), stat_result=path.stat())
+    known_etags = [etag.strip().removeprefix("W/") for etag in request.headers.get("if-none-match", "").split(",")]
+    if response.headers["etag"] not in known_etags:
+        return response
+    not_modified = NotModifiedResponse(response.headers)
+    not_modified.headers.update(_SANDBOX_HEADERS)  # a cache replaces the stored headers by those of a 304
+    return not_modified
+
+
+def _require_readable(key: str, path: Path) -> None:
+    """Open the file once: the response has sent its status when it opens the file itself."""
     try:
-        file = path.open("rb")
-        status = path.stat()
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        path.open("rb").close()
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
             raise ApiError(503, "too many files are open", hint="ask again in a moment") from None
         raise ApiError(404, f"the file of {key[:200]!r} is gone", hint="the next ingest will notice it") from None
-    version = blake2b(f"{path}\0{status.st_mtime_ns}\0{status.st_size}".encode(), digest_size=12).hexdigest()
-    etag = f'"{version}"'
-    headers = {
-        "ETag": etag,
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-cache",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": _SANDBOX_CSP,
-        "Content-Disposition": f"inline; filename*=UTF-8''{quote(_download_name(key), safe='')}",
-    }
-    if etag in (part.strip() for part in request.headers.get("if-none-match", "").split(",")):
-        file.close()
-        return Response(status_code=304, headers=headers)
-    try:
-        start, end, code = _parse_range(request, etag, status.st_size)
-    except ApiError:
-        file.close()
-        raise
-    if code == 206:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{status.st_size}"
-    headers["Content-Length"] = str(end - start)
-    return _RangeResponse(file, start, end, code, headers, _media_type(path))
 
 
-class _RangeResponse(StreamingResponse):
-    """A range of a file, which is closed also if the client disconnects."""
+class _MediaResponse(FileResponse):
+    """A file or ranges of it; a range outside of the file is an error with the API's body.
 
-    def __init__(self, file: BinaryIO, start: int, end: int, code: int, headers: dict[str, str], kind: str) -> None:
-        super().__init__(_read_chunks(file, start, end), code, headers, media_type=kind)
-        self._file = file
+    A Range header that cannot be parsed is ignored, as RFC 9110 (14.2) says; starlette would answer 400.
+    """
 
-    async def __call__(self, *asgi: Any) -> None:
+    chunk_size = 256 * 1024
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_checked(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (400, 416):
+                raise _RangeError(message)
+            await send(message)
+
         try:
-            await super().__call__(*asgi)
-        finally:
-            self._file.close()
+            await super().__call__(scope, receive, send_checked)
+        except _RangeError as error:
+            if error.status == 416:
+                raise ApiError(416, "the range is outside of the content", headers=error.headers) from None
+            headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            await super().__call__({**scope, "headers": headers}, receive, send)
 
 
-def _parse_range(request: Request, etag: str, size: int) -> tuple[int, int, int]:
-    """Return start, end (exclusive) and status. Several ranges in one request are answered with the whole file."""
-    match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    if match is None or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
-        return 0, size, 200
-    first, last = match[1][:19], match[2][:19]
-    if first == "":
-        start, end = max(0, size - int(last)), size
-    else:
-        start, end = int(first), min(size, int(last) + 1 if last else size)
-    if start >= end:
-        raise ApiError(
-            416,
-            f"the content has {size} bytes, none in the range asked for",
-            headers={"Content-Range": f"bytes */{size}"},
-        )
-    return start, end, 206
+class _RangeError(Exception):
+    """Starlette's response to a range that it refuses, before any of it is sent."""
 
-
-def _read_chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    file.seek(start)
-    while start < end and (chunk := file.read(min(_CHUNK, end - start))):
-        start += len(chunk)
-        yield chunk
+    def __init__(self, message: Message) -> None:
+        self.status: int = message["status"]
+        sent = Headers(raw=message["headers"])
+        self.headers = {"Content-Range": sent["content-range"]} if "content-range" in sent else {}
 
 
 def _media_type(path: Path) -> str:

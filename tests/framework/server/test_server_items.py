@@ -162,7 +162,7 @@ def test_solution_of_texts_refuses_files(text_client):
     )
 
 
-def test_content_supports_ranges_and_etags(file_client):
+def test_content_supports_ranges(file_client):
     url = "/api/things/items/f3.png/content"
     whole = file_client.get(url)
     assert (whole.status_code, whole.content) == (200, b"\x03" * 1003)
@@ -172,22 +172,54 @@ def test_content_supports_ranges_and_etags(file_client):
     assert whole.headers["content-disposition"] == "inline; filename*=UTF-8''f3.png"
     assert "sandbox" in whole.headers["content-security-policy"]
 
-    def part(value, **more):
-        response = file_client.get(url, headers={"range": value, **more})
+    def get_range(value, **headers):
+        response = file_client.get(url, headers={"range": value, **headers})
         return response.status_code, len(response.content), response.headers.get("content-range")
 
-    assert part("bytes=0-9") == (206, 10, "bytes 0-9/1003")
-    assert part("bytes=1000-") == (206, 3, "bytes 1000-1002/1003")
-    assert part("bytes=-5") == (206, 5, "bytes 998-1002/1003")
-    assert part("bytes=900-99999") == (206, 103, "bytes 900-1002/1003")
-    assert part("bytes=0-0,5-6") == (200, 1003, None)
-    assert part("lines=1-2") == (200, 1003, None)
-    assert part("bytes=0-9", **{"if-range": '"another"'}) == (200, 1003, None)
-    outside = file_client.get(url, headers={"range": "bytes=1003-"})
-    check_error(outside, 416)
-    assert outside.headers["content-range"] == "bytes */1003"
-    again = file_client.get(url, headers={"if-none-match": whole.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    assert get_range("bytes=0-9") == (206, 10, "bytes 0-9/1003")
+    assert get_range("bytes=1000-") == (206, 3, "bytes 1000-1002/1003")
+    assert get_range("bytes=-5") == (206, 5, "bytes 998-1002/1003")
+    assert get_range("bytes=-5000") == (206, 1003, "bytes 0-1002/1003")
+    assert get_range("bytes=900-99999") == (206, 103, "bytes 900-1002/1003")
+    assert get_range("bytes=0-9", **{"if-range": whole.headers["etag"]}) == (206, 10, "bytes 0-9/1003")
+    assert get_range("bytes=0-9", **{"if-range": whole.headers["last-modified"]}) == (206, 10, "bytes 0-9/1003")
+    assert get_range("bytes=0-9", **{"if-range": '"another"'}) == (200, 1003, None)
+    for malformed in ("lines=1-2", "bytes=9-2", "bytes=-", "bytes=x-y", "0-9", "bytes"):
+        assert get_range(malformed) == (200, 1003, None), malformed
+
+
+def test_content_in_several_ranges(file_client):
+    response = file_client.get("/api/things/items/f3.png/content", headers={"range": "bytes=0-0,5-6"})
+    assert response.status_code == 206
+    boundary = response.headers["content-type"].removeprefix("multipart/byteranges; boundary=").encode()
+    first, second = response.content.split(b"--" + boundary)[1:3]
+    assert first == b"\r\nContent-Type: image/png\r\nContent-Range: bytes 0-0/1003\r\n\r\n\x03\r\n"
+    assert second == b"\r\nContent-Type: image/png\r\nContent-Range: bytes 5-6/1003\r\n\r\n\x03\x03\r\n"
+
+
+@pytest.mark.parametrize("value", ["bytes=1003-", "bytes=5000-6000", "bytes=-0", "bytes=0-1,2000-"])
+def test_range_outside_of_the_content_is_a_416(file_client, value):
+    response = file_client.get("/api/things/items/f3.png/content", headers={"range": value})
+    check_error(response, 416)
+    assert response.headers["content-range"] == "bytes */1003"
+
+
+def test_unchanged_content_is_not_sent_again(file_client):
+    url = "/api/things/items/f3.png/content"
+    etag = file_client.get(url).headers["etag"]
+    for known in (etag, f"W/{etag}", f'"another", {etag}'):
+        response = file_client.get(url, headers={"if-none-match": known})
+        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
+        assert "sandbox" in response.headers["content-security-policy"]
+    assert file_client.get(url, headers={"if-none-match": '"another"'}).status_code == 200
+
+
+def test_head_of_content_sends_the_headers_alone(file_client):
+    url = "/api/things/items/f3.png/content"
+    for headers in ({}, {"range": "bytes=0-9"}, {"range": "bytes=0-0,5-6"}, {"range": "bytes=1003-"}):
+        whole, head = file_client.get(url, headers=headers), file_client.head(url, headers=headers)
+        assert (head.status_code, head.content) == (whole.status_code, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
 
 
 def test_key_may_end_like_a_route(file_client):
