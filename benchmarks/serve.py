@@ -30,7 +30,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `vicinal serve` does; n
 import common
 from common import Results, folder, median
 from vicinal import Solution
-from vicinal.server.batching import AT_ONCE
+from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT
 from vicinal.types import SearchRequest
 
 CLIENTS = 32
@@ -90,7 +90,9 @@ def rounds(
     many = f"{options.clients} clients"
     ways = {
         "encoder alone, batches of 32": lambda: direct(encoder, queries, options.seconds),
-        "no server": lambda: served_by_nobody(other, queries, options.clients // AT_ONCE, options.seconds),
+        "no server": lambda: served_by_nobody(
+            other, queries, options.clients // MAX_BATCHES_IN_FLIGHT, options.seconds
+        ),
         "one client": lambda: asyncio.run(load(url, queries, 1, options.seconds)),
         many: lambda: asyncio.run(load(url, queries, options.clients, options.seconds)),
     }
@@ -132,8 +134,8 @@ def served_by_nobody(made: Solution, queries: Sequence[str], size: int, seconds:
             made.search_many([SearchRequest(query, 10) for query in queries[start : start + size]])
             taken.append((time.perf_counter() - at) * 1000)
 
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        list(threads.map(work, range(AT_ONCE)))
+    with ThreadPoolExecutor(MAX_BATCHES_IN_FLIGHT) as threads:
+        list(threads.map(work, range(MAX_BATCHES_IN_FLIGHT)))
     return [len(taken) * size / (time.perf_counter() - began), *taken]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from vicinal.server.middleware import _FRAME
+from vicinal.server.middleware import _FORM_OVERHEAD_BYTES
 from vicinal.server.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -123,7 +122,7 @@ def test_only_what_people_use_is_open_to_others():
 
 
 def test_variables_of_vicinal_exist():
-    known = {f"VICINAL_{field.name.upper()}" for field in fields(Settings)}
+    known = {f"VICINAL_{name.upper()}" for name in Settings.model_fields}
     given = {variable for name in OURS for variable in SERVICES[name]["environment"] if variable.startswith("VICINAL_")}
     assert {"VICINAL_API_KEYS"} <= given <= known
     Settings.from_environment({"VICINAL_API_KEYS": "a", "VICINAL_CORS_ORIGINS": "", "VICINAL_MAX_UPLOAD_MB": "50"})
@@ -228,14 +227,14 @@ def test_the_health_check_asks_the_port_that_is_served():
 
 
 def test_nginx_takes_what_the_server_takes():
-    limit = Settings().upload_bytes + _FRAME
+    limit = Settings().upload_bytes + _FORM_OVERHEAD_BYTES
     assert re.findall(r"client_max_body_size (\w+);", NGINX) == [str(limit)]
     assert f"more than the {limit / 1_000_000:.4g} MB that the server takes" in NGINX
 
 
 def test_nginx_waits_longer_than_the_server_takes_or_is_silent():
     wait = int(re.search(r"proxy_read_timeout (\d+)s;", NGINX)[1])
-    assert wait > max(Settings().max_seconds, 2 * Settings().heartbeat_seconds)
+    assert wait > max(Settings().request_timeout_seconds, 2 * Settings().heartbeat_seconds)
 
 
 def test_nginx_passes_events_on_as_they_come():

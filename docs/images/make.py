@@ -21,7 +21,7 @@ ROOT = HERE.parent.parent
 DATA = ROOT / "configs" / "data"
 sys.path[:0] = [str(ROOT / "tests" / "helpers")]
 
-from browser_server import NAMES, SAMPLES, Server, chromium, copy_samples  # noqa: E402
+from browser_server import NAMES, SAMPLES, SampleServer, copy_samples, find_browser  # noqa: E402
 
 WIDE = {"viewport": {"width": 1280, "height": 820}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -101,11 +101,11 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = copy_samples(Path(made))
         shelf(folder)
-        server = Server(folder, *SAMPLES, "shelf")
+        server = SampleServer(folder, *SAMPLES, "shelf")
         try:
             server.ingest(*NAMES)
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+                browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
                 for name in names or SHOTS:
                     if name != "page-index":
                         take(browser, server.url, SHOTS[name])  # the second time everything is loaded

@@ -1,4 +1,4 @@
-"""`vicinal serve` with copies of the sample solutions, and the browser to see it with."""
+"""`vicinal serve` with copies of the sample solutions, and the browser to open its page."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SAMPLES = ("molecule", "qa", "image-offline", "audio", "video")
 NAMES = ("molecules", "qa", "images-offline", "audio", "videos")
 
 
-class Server:
-    """``vicinal serve`` as a user starts it, and a client of it."""
+class SampleServer:
+    """``vicinal serve`` as a user starts it, and an HTTP client."""
 
     def __init__(self, folder, *names, **environment):
         self.folder = folder
@@ -34,10 +34,10 @@ class Server:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self.url = self._address()
+        self.url = self._wait_for_url()
         self.client = httpx.Client(base_url=self.url, timeout=60)
 
-    def _address(self):
+    def _wait_for_url(self):
         log = Path(self.log.name)
         deadline = time.monotonic() + 60
         while not (found := re.search(r"http://[\d.:]+", log.read_text())):
@@ -47,7 +47,7 @@ class Server:
         return found[0]
 
     def ingest(self, *names):
-        """Index these solutions, all at once."""
+        """Index these solutions concurrently."""
         jobs = {name: self.client.post(f"/api/{name}/ingest").json() for name in names}
         for name, job in jobs.items():
             while (job := self.client.get(f"/api/{name}/ingest/{job['id']}").json())["ended"] is None:
@@ -61,11 +61,11 @@ class Server:
 
 
 def copy_samples(folder):
-    """Copies of the sample solutions, with nothing indexed."""
+    """Copy the sample solutions, without what is indexed."""
     shutil.copytree(ROOT / "configs", folder, ignore=shutil.ignore_patterns(".vicinal", "*.py"), dirs_exist_ok=True)
     return folder
 
 
-def chromium():
-    """Where a browser is; None if there is none."""
+def find_browser():
+    """Return the path of a browser; None if there is none."""
     return os.environ.get("VICINAL_TEST_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)

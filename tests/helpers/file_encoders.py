@@ -1,4 +1,4 @@
-"""Encoders of files for the server's tests: a file's vector is how often each byte occurs in it."""
+"""Encoders of files for the server's tests: a file's vector is the histogram of its bytes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from vicinal import Encoder, ItemError, Rendering, Segment, Space, hookimpl
 
 
-class Bytes(Encoder):
-    """Reads any file; one that begins with ``bad`` is refused."""
+class ByteHistogram(Encoder):
+    """Reads any file, and refuses one that begins with ``bad``."""
 
     query_modalities = ("image",)
 
@@ -42,30 +42,30 @@ class Bytes(Encoder):
         return Rendering("image", str(item.content))
 
 
-class Either(Bytes):
-    """Files and texts: a query that is a file's path is that file, as the contract allows."""
+class FileOrText(ByteHistogram):
+    """Takes files and texts; a query that is the path of a file is that file, as the contract allows."""
 
     query_modalities = ("image", "text")
-    opened: list = []  # noqa: RUF012
+    opened_paths: list = []  # noqa: RUF012
 
     def decode_query(self, query):
         if isinstance(query, str):
             if query.startswith("text:"):
                 return [Segment(query.removeprefix("text:").encode())]
             if Path(query).is_file():
-                self.opened.append(query)
+                self.opened_paths.append(query)
                 return self.decode_query(Path(query))
         return super().decode_query(query)
 
 
-class Undeclared(Bytes):
-    """An encoder of files whose author did not say so."""
+class Undeclared(ByteHistogram):
+    """An encoder of files that does not declare them as its query modality."""
 
     query_modalities = ()
 
 
 @hookimpl
 def register_encoders(encoders):
-    encoders.add("bytes", "fileencoders:Bytes", summary="for tests")
-    encoders.add("either", "fileencoders:Either", summary="for tests")
-    encoders.add("undeclared", "fileencoders:Undeclared", summary="for tests")
+    encoders.add("bytes", "file_encoders:ByteHistogram", summary="for tests")
+    encoders.add("either", "file_encoders:FileOrText", summary="for tests")
+    encoders.add("undeclared", "file_encoders:Undeclared", summary="for tests")

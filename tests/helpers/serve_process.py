@@ -1,4 +1,4 @@
-"""`vicinal serve` as a process of its own, which finds the tests' encoders as it finds any installed plugin."""
+"""`vicinal serve` in a process of its own, in which the tests' encoders are an installed plugin."""
 
 from __future__ import annotations
 
@@ -14,56 +14,58 @@ import httpx
 from servers import ROOT
 
 
-class Process:
+class ServerProcess:
+    """A running server, and an HTTP client of it."""
+
     def __init__(self, process, url):
         self.process = process
         self.url = url
         self.port = int(url.rpartition(":")[2])
-        self.client = httpx.Client(base_url=url, timeout=60)
+        self.http = httpx.Client(base_url=url, timeout=60)
 
     def __getattr__(self, method):
-        return getattr(self.client, method)
+        return getattr(self.http, method)
 
     @property
-    def streams(self):
-        """How many event streams are open."""
+    def open_streams(self):
+        """The number of open event streams."""
         return int(float(re.search(r"^vicinal_event_streams (\S+)$", self.get("/metrics").text, re.M)[1]))
 
 
-def environment(folder, settings):
-    """An environment in which the tests' encoders are a distribution with an entry point."""
+def _plugin_environment(folder, settings):
+    """Return environment variables with which the tests' encoders are a distribution with an entry point."""
     info = folder / "vicinal_tests-1.0.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vicinal-tests\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[vicinal]\ntests = encoders\n")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VICINAL_")}
-    given = {f"VICINAL_{name.upper()}": str(value) for name, value in {"warm": 0, **settings}.items()}
-    return {**kept, **given, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "helpers"), str(folder)])}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VICINAL_")}
+    variables = {f"VICINAL_{name.upper()}": str(value) for name, value in {"preload_models": 0, **settings}.items()}
+    return {**inherited, **variables, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "helpers"), str(folder)])}
 
 
 @contextmanager
-def process_of(yaml, files="-Sn 1024", **settings):
-    """A server of this YAML file, which ends well; ``files`` is what ulimit is told before."""
+def run_server_process(yaml, ulimit="-Sn 1024", **settings):
+    """Serve this YAML file while the block runs; the process must exit with 0 and log nothing."""
     program = [sys.executable, "-c", "from vicinal.cli import main; raise SystemExit(main())"]
-    command = ["sh", "-c", f'ulimit {files}; exec "$@"', "sh", *program, "serve", yaml, "--port", "0"]
-    said = yaml.with_suffix(".log")
+    command = ["sh", "-c", f'ulimit {ulimit}; exec "$@"', "sh", *program, "serve", yaml, "--port", "0"]
+    log_file = yaml.with_suffix(".log")
     with (
-        said.open("w") as log,
+        log_file.open("w") as log,
         subprocess.Popen(
-            command, env=environment(yaml.parent, settings), stdout=subprocess.PIPE, stderr=log, text=True
+            command, env=_plugin_environment(yaml.parent, settings), stdout=subprocess.PIPE, stderr=log, text=True
         ) as process,
     ):
         try:
             line = process.stdout.readline()
             found = re.fullmatch(r"serving \S+ at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\n", line)
-            assert found, (line, said.read_text())
-            made = Process(process, found[1])
-            with made.client:
-                yield made
+            assert found, (line, log_file.read_text())
+            server = ServerProcess(process, found[1])
+            with server.http:
+                yield server
         finally:
             process.send_signal(signal.SIGINT)
             try:
                 assert process.wait(30) == 0
             finally:
                 process.kill()
-    assert said.read_text() == ""
+    assert log_file.read_text() == ""

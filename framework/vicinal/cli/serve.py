@@ -1,4 +1,4 @@
-"""``serve``."""
+"""The command ``serve``."""
 
 from __future__ import annotations
 
@@ -29,16 +29,20 @@ def serve(files: tuple[Path, ...], host: str, port: int) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from vicinal.server import create_app
-        from vicinal.server.serve import run
+        from vicinal.server.serve import serve as serve_app
     except ImportError as error:
         raise DependencyError(f"{error.name} is not installed", hint="pip install 'vicinal[server]'") from error
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.WARNING)
     app = create_app(files)
     with _listen(host, port) as listener:
-        address, chosen = listener.getsockname()[:2]
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)
-        names = ", ".join(app.state.host.solutions)
-        run(app, listener, lambda: click.echo(f"serving {names} at http://{shown}:{chosen} (Ctrl-C ends it)"))
+        address, bound_port = listener.getsockname()[:2]
+        display_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
+            address, f"[{address}]" if ":" in address else address
+        )
+        names = ", ".join(app.state.vicinal.services)
+        serve_app(
+            app, listener, lambda: click.echo(f"serving {names} at http://{display_host}:{bound_port} (Ctrl-C ends it)")
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

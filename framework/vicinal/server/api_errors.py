@@ -1,4 +1,4 @@
-"""One body for everything that goes wrong, and the status that each of vicinal's errors has."""
+"""The one error body of the API, and the HTTP status of each of vicinal's errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ from starlette.exceptions import HTTPException
 
 from vicinal import errors
 
-__all__ = ["ApiError", "install", "problem", "respond", "unprocessable"]
+__all__ = [
+    "ApiError",
+    "add_exception_handlers",
+    "from_validation_error",
+    "from_vicinal_error",
+    "invalid_value",
+    "to_api_error",
+    "to_response",
+]
 
 logger = logging.getLogger("vicinal.server")
 
-RETRY_SECONDS = 2
+RETRY_AFTER_SECONDS = 2
 
 _STATUS: tuple[tuple[type[errors.VicinalError], int], ...] = (
     (errors.StoreUnreachableError, 503),
@@ -39,7 +47,7 @@ _HINTS = {
 
 
 class ApiError(Exception):
-    """Ends a request with a status and the error body; ``more`` adds to it."""
+    """Ends a request with a status and the error body; ``extra`` adds keys to the body."""
 
     def __init__(
         self,
@@ -49,76 +57,76 @@ class ApiError(Exception):
         errors: Sequence[str] = (),
         hint: str = "",
         headers: Mapping[str, str] | None = None,
-        more: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(error)
         self.status, self.error, self.errors, self.hint = status, error, list(errors), hint
-        self.headers, self.more = dict(headers or {}), dict(more or {})
+        self.headers, self.extra = dict(headers or {}), dict(extra or {})
 
 
-def problem(error: errors.VicinalError, where: str = "") -> ApiError:
-    """One of vicinal's own errors as an answer; ``where`` is the parameter that it is about."""
+def from_vicinal_error(error: errors.VicinalError, location: str = "") -> ApiError:
+    """Convert one of vicinal's own errors; ``location`` is the parameter that it is about."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return ApiError(status, str(error), errors=[f"{where}: {error}"] if where else (), hint=error.hint)
+    return ApiError(status, str(error), errors=[f"{location}: {error}"] if location else (), hint=error.hint)
 
 
-def unprocessable(where: str, message: str, hint: str = "") -> ApiError:
-    """A value that cannot be taken."""
-    return ApiError(422, f"{where}: {message}", errors=[f"{where}: {message}"], hint=hint)
-
-
-def invalid(error: RequestValidationError | ValidationError) -> ApiError:
-    """What pydantic found, a line each."""
+def from_validation_error(error: RequestValidationError | ValidationError) -> ApiError:
+    """Convert pydantic's error; each of its details becomes one line."""
     lines = []
     for detail in error.errors():
         loc = detail["loc"][1:] if isinstance(error, RequestValidationError) else detail["loc"]
-        place = ".".join(map(str, loc))
-        lines.append(f"{place or 'body'}: {detail['msg'].removeprefix('Value error, ')}")
+        location = ".".join(map(str, loc))
+        lines.append(f"{location or 'body'}: {detail['msg'].removeprefix('Value error, ')}")
     return ApiError(422, "; ".join(lines), errors=lines)
 
 
-def respond(problem: ApiError) -> Response:
-    """The answer that a problem is."""
-    headers = dict(problem.headers)
-    if problem.status in (429, 503):
-        headers.setdefault("Retry-After", str(RETRY_SECONDS))
-    body = {
-        "ok": False,
-        "error": problem.error,
-        "errors": problem.errors or [problem.error],
-        "hint": problem.hint or _HINTS.get(problem.status, ""),
-        "status": problem.status,
-        **problem.more,
-    }
-    return Response(orjson.dumps(body, default=str), problem.status, headers, "application/json")
+def invalid_value(location: str, message: str, hint: str = "") -> ApiError:
+    """Create the 422 for a parameter whose value is not accepted."""
+    return ApiError(422, f"{location}: {message}", errors=[f"{location}: {message}"], hint=hint)
 
 
-def of(error: Exception) -> ApiError:
-    """Any exception as a problem; one that is nobody's fault but ours is logged, and not told."""
+def to_api_error(error: Exception) -> ApiError:
+    """Convert any exception; an unexpected one is logged, and its text is not sent to the client."""
     match error:
         case ApiError():
             return error
         case errors.VicinalError():
-            made = problem(error)
-            if made.status == 500:
+            converted = from_vicinal_error(error)
+            if converted.status == 500:
                 logger.error("%s: %s", type(error).__name__, error, exc_info=error)
-            return made
+            return converted
         case RequestValidationError() | ValidationError():
-            return invalid(error)
+            return from_validation_error(error)
         case HTTPException():
             phrase = HTTPStatus(error.status_code).phrase
-            said = error.detail if error.detail and error.detail != phrase else phrase.lower()
-            return ApiError(error.status_code, str(said), headers=error.headers)
+            message = error.detail if error.detail and error.detail != phrase else phrase.lower()
+            return ApiError(error.status_code, str(message), headers=error.headers)
         case _:
             logger.error("a request failed", exc_info=error)
             return ApiError(500, "something went wrong in the server", hint="its log says more")
 
 
-def install(app: FastAPI) -> None:
-    """Let every failure of every route end in the one body."""
+def to_response(error: ApiError) -> Response:
+    """Create the response with the error body."""
+    headers = dict(error.headers)
+    if error.status in (429, 503):
+        headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    body = {
+        "ok": False,
+        "error": error.error,
+        "errors": error.errors or [error.error],
+        "hint": error.hint or _HINTS.get(error.status, ""),
+        "status": error.status,
+        **error.extra,
+    }
+    return Response(orjson.dumps(body, default=str), error.status, headers, "application/json")
+
+
+def add_exception_handlers(app: FastAPI) -> None:
+    """Make every failure of every route end in the one body."""
 
     async def handle(request: Request, error: Exception) -> Response:
-        return respond(of(error))
+        return to_response(to_api_error(error))
 
     for kind in (ApiError, errors.VicinalError, RequestValidationError, ValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)

@@ -1,4 +1,4 @@
-"""The application: solutions behind HTTP, with nothing kept outside of it."""
+"""The ASGI application: solutions behind HTTP. All state is in the application; a process may hold several."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 import vicinal
-from vicinal.server import api_errors as problems
-from vicinal.server.head import Head
-from vicinal.server.middleware import SecurityMiddleware
-from vicinal.server.openapi import describe
+from vicinal.server.api_errors import add_exception_handlers
+from vicinal.server.middleware import HeadMiddleware, SecurityMiddleware
+from vicinal.server.openapi import build_document
 from vicinal.server.routes import ingest, items, search, system
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
@@ -23,21 +22,22 @@ __all__ = ["create_app"]
 
 
 def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings | None = None) -> FastAPI:
-    """An ASGI application that serves these solutions, given as they are or as YAML files.
+    """Create an ASGI application that serves these solutions, given as objects or as YAML files.
 
-    Stores are opened when it starts, and closed when it ends. A store that is away then is looked for again and again.
+    Stores are opened when the application starts and closed when it ends. If a store is unreachable at the start, the
+    application starts nevertheless and retries until the store responds.
 
     Args:
-        settings: limits and keys; by default what the environment says, see ``Settings``.
+        settings: limits and keys; by default those of the environment, see ``Settings``.
 
     Raises:
-        ConfigError: a YAML file or the environment says something wrong, or two solutions have one name.
+        ConfigError: a YAML file or an environment variable is invalid, or two solutions have one name.
     """
-    host = AppState(solutions, settings or Settings.from_environment())
+    state = AppState(solutions, settings or Settings.from_environment())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with host.running():
+        async with state.lifespan():
             yield
 
     app = FastAPI(
@@ -49,17 +49,17 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.state.host = host
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    problems.install(app)
-    for module in (search, system, ingest, items):  # routes are tried in this order
+    app.state.vicinal = state
+    app.openapi = lambda: build_document(app)  # type: ignore[method-assign]
+    add_exception_handlers(app)
+    for module in (search, system, ingest, items):  # routes are matched in this order
         app.include_router(module.router)
-    app.add_middleware(SecurityMiddleware, host=host)
-    app.add_middleware(Head)
-    if host.settings.cors_origins:  # outermost, so that a page of another origin can read why it was refused
+    app.add_middleware(SecurityMiddleware, state=state)
+    app.add_middleware(HeadMiddleware)
+    if state.settings.cors_origins:  # outermost, so that a page of another origin can read why it was refused
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=host.settings.cors_origins,
+            allow_origins=state.settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
         )

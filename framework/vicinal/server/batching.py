@@ -1,8 +1,8 @@
-"""Queries that come at the same time are answered together: one encode, one call of Milvus.
+"""Dynamic batching: queries that arrive together are encoded in one batch and searched in one call of Milvus.
 
-While a batch is searched for, the next one is encoded, and the one after that gathers. When a batch is done its askers
-ask again, one by one; so the next one waits a few milliseconds for as many as there were. A query that comes alone goes
-through at once.
+Two batches are in flight: one is searched while the next is encoded. Closed-loop clients resubmit right after their
+response, so the next batch waits up to ``max_batch_delay_ms`` for as many queries as there were when the last one
+ended. A lone query never waits.
 """
 
 from __future__ import annotations
@@ -18,112 +18,118 @@ from vicinal.server.api_errors import ApiError
 from vicinal.server.settings import Settings
 from vicinal.types import SearchRequest, SearchResult
 
-__all__ = ["QueryBatcher"]
+__all__ = ["MAX_BATCHES_IN_FLIGHT", "QueryBatcher"]
 
-Answer = SearchResult | Exception
-_Waiting = tuple[Sequence[SearchRequest], "asyncio.Future[list[Answer]]"]
+Result = SearchResult | Exception
+_Submission = tuple[Sequence[SearchRequest], "asyncio.Future[list[Result]]"]
 
-AT_ONCE = 2
-"""Batches in hand: one is encoded, another one searched for."""
+MAX_BATCHES_IN_FLIGHT = 2
+"""One is encoded while the other is searched."""
 
 
 class QueryBatcher:
-    """Gathers the queries of one solution, and has them answered by ``AT_ONCE`` threads.
+    """Batches the queries of one solution and runs them on ``MAX_BATCHES_IN_FLIGHT`` threads.
 
-    ``answer`` is given the queries of a batch and what to call once they are encoded. ``observe`` is told the size of
-    each batch. Used on one event loop alone, it needs no lock.
+    It lives on one event loop, so it needs no lock.
     """
 
     def __init__(
         self,
-        answer: Callable[[Sequence[SearchRequest], Callable[[], object]], list[Answer]],
-        threads: Executor,
+        search: Callable[[Sequence[SearchRequest], Callable[[], object]], list[Result]],
+        executor: Executor,
         settings: Settings,
-        observe: Callable[[int], None],
+        record_size: Callable[[int], None],
     ) -> None:
-        self._answer = answer
-        self._threads = threads
+        """
+        Args:
+            search: receives a batch and a callback that it calls once the batch is encoded; returns a result for each
+                query.
+            executor: runs ``search``.
+            record_size: receives the size of each batch.
+        """
+        self._search = search
+        self._executor = executor
         self._settings = settings
-        self._observe = observe
-        self._waiting: deque[_Waiting] = deque()
-        self._count = 0  # of queries that wait
-        self._in_hand = 0  # of queries that are being answered
-        self._crowd = 0  # of both, when last a batch was done
-        self._ended = 0.0
-        self._wanted = 0
-        self._enough = asyncio.Event()
-        self._hands = asyncio.Semaphore(AT_ONCE)
-        self._task: asyncio.Task[None] | None = None
+        self._record_size = record_size
+        self._queue: deque[_Submission] = deque()
+        self._queued = 0
+        self._in_flight = 0
+        self._last_load = 0  # queries that were queued or in flight when the last batch ended
+        self._last_end = 0.0
+        self._target_size = 0
+        self._target_reached = asyncio.Event()
+        self._slots = asyncio.Semaphore(MAX_BATCHES_IN_FLIGHT)
+        self._scheduler: asyncio.Task[None] | None = None
         self._batches: set[asyncio.Task[None]] = set()
 
-    async def ask(self, asks: Sequence[SearchRequest]) -> list[Answer]:
-        """The answers to these queries; an error in the place of each that failed.
+    async def submit(self, requests: Sequence[SearchRequest]) -> list[Result]:
+        """Queue these queries and return their results, an exception in the place of each that failed.
 
         Raises:
-            Problem: 503, as too many wait already.
+            ApiError: 503, the queue is full.
         """
-        if self._count + len(asks) > self._settings.max_waiting:
-            raise ApiError(503, f"{self._count} queries wait already", hint="ask again in a moment")
-        answers: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asks, answers))
-        self._count += len(asks)
-        if self._count >= self._wanted:
-            self._enough.set()
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work())
-        return await answers
+        if self._queued + len(requests) > self._settings.max_queued_queries:
+            raise ApiError(503, f"{self._queued} queries wait already", hint="ask again in a moment")
+        results: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self._queue.append((requests, results))
+        self._queued += len(requests)
+        if self._queued >= self._target_size:
+            self._target_reached.set()
+        if self._scheduler is None or self._scheduler.done():
+            self._scheduler = asyncio.create_task(self._schedule_batches())
+        return await results
 
-    async def _work(self) -> None:
-        """Begin a batch whenever the one before it is encoded."""
-        while self._waiting:
-            await self._hands.acquire()
-            await self._gather()
+    async def _schedule_batches(self) -> None:
+        """Start a batch whenever a slot is free and the previous batch is encoded."""
+        while self._queue:
+            await self._slots.acquire()
+            await self._wait_for_more()
             encoded = asyncio.Event()
-            task = asyncio.create_task(self._answered(self._take(), encoded))
+            task = asyncio.create_task(self._run_batch(self._pop_batch(), encoded))
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)
             await encoded.wait()
 
-    async def _gather(self) -> None:
-        """Wait for as many as there were when last a batch was done, but not for long after that."""
-        self._wanted = min(self._crowd - self._in_hand, self._settings.max_batch)
-        if self._count < self._wanted:
-            self._enough.clear()
+    async def _wait_for_more(self) -> None:
+        """Wait for as many queries as there were when the last batch ended, up to ``max_batch_delay_ms`` after that."""
+        self._target_size = min(self._last_load - self._in_flight, self._settings.max_batch)
+        if self._queued < self._target_size:
+            self._target_reached.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(self._ended + self._settings.gather_ms / 1000):
-                    await self._enough.wait()
-        self._wanted = 0
+                async with asyncio.timeout_at(self._last_end + self._settings.max_batch_delay_ms / 1000):
+                    await self._target_reached.wait()
+        self._target_size = 0
 
-    async def _answered(self, batch: Sequence[_Waiting], encoded: asyncio.Event) -> None:
+    async def _run_batch(self, batch: Sequence[_Submission], encoded: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        asks = [ask for asked, _ in batch for ask in asked]
-        self._in_hand += len(asks)
+        requests = [request for submitted, _ in batch for request in submitted]
+        self._in_flight += len(requests)
         try:
-            answers = await loop.run_in_executor(
-                self._threads, self._answer, asks, partial(loop.call_soon_threadsafe, encoded.set)
+            results = await loop.run_in_executor(
+                self._executor, self._search, requests, partial(loop.call_soon_threadsafe, encoded.set)
             )
         except Exception as error:
-            answers = [error] * len(asks)
+            results = [error] * len(requests)
         encoded.set()
-        self._crowd, self._ended = self._in_hand + self._count, loop.time()
-        self._in_hand -= len(asks)
-        self._observe(len(asks))
-        self._hands.release()
-        _hand_out(batch, answers)
+        self._last_load, self._last_end = self._in_flight + self._queued, loop.time()
+        self._in_flight -= len(requests)
+        self._record_size(len(requests))
+        self._slots.release()
+        _deliver_results(batch, results)
 
-    def _take(self) -> list[_Waiting]:
-        batch = [self._waiting.popleft()]
+    def _pop_batch(self) -> list[_Submission]:
+        batch = [self._queue.popleft()]
         size = len(batch[0][0])
-        while self._waiting and size + len(self._waiting[0][0]) <= self._settings.max_batch:
-            batch.append(self._waiting.popleft())
+        while self._queue and size + len(self._queue[0][0]) <= self._settings.max_batch:
+            batch.append(self._queue.popleft())
             size += len(batch[-1][0])
-        self._count -= size
+        self._queued -= size
         return batch
 
 
-def _hand_out(batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
+def _deliver_results(batch: Sequence[_Submission], results: Sequence[Result]) -> None:
     start = 0
-    for asks, future in batch:
-        if not future.done():  # whoever asked may be gone
-            future.set_result(list(answers[start : start + len(asks)]))
-        start += len(asks)
+    for requests, future in batch:
+        if not future.done():  # the client may have disconnected
+            future.set_result(list(results[start : start + len(requests)]))
+        start += len(requests)

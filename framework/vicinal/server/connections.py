@@ -1,8 +1,9 @@
-"""The connections of a server: how many there may be, and how long one may keep it waiting.
+"""Connections of the server: a limit on their number, and protection against slow clients (slowloris).
 
-Whoever connects and says nothing, or asks and does not read the answer, costs the server a file and memory for as long
-as they like. So a connection ends once its client has been due for too long: with the whole head of a request, with the
-next part of a body, or with reading on. One on which the server itself is due, as an event stream, may stay.
+A client that connects and sends nothing, or does not read its response, costs a file descriptor and memory for as long
+as it likes. So a connection is closed once its client has been idle for ``client_timeout_seconds`` while the server
+waits for the request head, the next part of the body, or the client's reading. While the client waits for the server,
+as on an event stream, the connection stays open.
 """
 
 from __future__ import annotations
@@ -16,105 +17,114 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from vicinal.server.api_errors import ApiError, respond
+from vicinal.server.api_errors import ApiError, to_response
 from vicinal.server.settings import Settings
 
-__all__ = ["Connection", "allow_files", "end_overdue", "limited"]
+__all__ = ["HttpConnection", "close_slow_clients", "connection_factory", "raise_file_limit"]
 
-_FILES = 65_536
-_SPARE_FILES = 256
+_MAX_OPEN_FILES = 65_536
+_RESERVED_FILES = 256
 
 
-def allow_files() -> int:
-    """Let this process open as many files as it needs, where the system allows it: how many it may open then."""
+def raise_file_limit() -> int:
+    """Raise the limit of open files (``ulimit -n``) as far as the system allows; return the limit that holds."""
     try:
         import resource
-    except ImportError:  # Windows bounds sockets by memory alone
-        return _FILES
+    except ImportError:  # Windows limits sockets by memory only
+        return _MAX_OPEN_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
-    wanted = _FILES if hard == unlimited else min(_FILES, hard)
-    if soft == unlimited or soft >= wanted:
-        return _FILES if soft == unlimited else soft
+    target = _MAX_OPEN_FILES if hard == unlimited else min(_MAX_OPEN_FILES, hard)
+    if soft == unlimited or soft >= target:
+        return _MAX_OPEN_FILES if soft == unlimited else soft
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def limited(settings: Settings, files: int) -> Callable[..., Connection]:
-    """How a server makes a connection, where ``files`` may be open: some of them are left to stores and pictures."""
-    return partial(Connection, most=min(settings.max_connections, max(files // 2, files - _SPARE_FILES)))
+def connection_factory(settings: Settings, max_open_files: int) -> Callable[..., HttpConnection]:
+    """Return what uvicorn calls to create a connection; some files are reserved for stores and media."""
+    max_connections = min(settings.max_connections, max(max_open_files // 2, max_open_files - _RESERVED_FILES))
+    return partial(HttpConnection, max_connections=max_connections)
 
 
-def end_overdue(connections: Iterable[Any], settings: Settings) -> None:
-    """End those whose client has been due for too long; to be called every second or so."""
+def close_slow_clients(connections: Iterable[Any], settings: Settings) -> None:
+    """Close connections whose client has been idle for too long; call it about once a second."""
     now = time.monotonic()
     for connection in [*connections]:
-        if isinstance(connection, Connection) and now - connection.due_since(now) > settings.client_seconds:
-            connection.end()
+        if (
+            isinstance(connection, HttpConnection)
+            and now - connection.idle_since(now) > settings.client_timeout_seconds
+        ):
+            connection.abort()
 
 
-class Connection(HttpToolsProtocol):
-    """A connection that notes since when its client is due; one too many is refused at once."""
+class HttpConnection(HttpToolsProtocol):
+    """A connection that tracks since when its client is idle; one above the limit is refused at once."""
 
-    def __init__(self, *args: Any, most: int, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._most = most
-        self._since = time.monotonic()
-        self._unread = 0
+    def __init__(self, *args: Any, max_connections: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._max_connections = max_connections
+        self._idle_since = time.monotonic()
+        self._unread_bytes = 0
         self._cycles: list[RequestResponseCycle] = []
 
-    def due_since(self, now: float) -> float:
-        """Since when it is the client's turn; ``now`` where it is the server's, or the client has read since."""
-        unread = self.transport.get_write_buffer_size()
-        if not (self._is_to_read(unread) or self._is_to_send()) or unread < self._unread:
-            self._since = now
-        self._unread = unread
-        return self._since
+    def idle_since(self, now: float) -> float:
+        """Return since when the server waits for the client; ``now`` if it does not, or if the client made progress."""
+        unread_bytes = self.transport.get_write_buffer_size()
+        is_waiting = self._client_must_read(unread_bytes) or self._client_must_send()
+        if not is_waiting or unread_bytes < self._unread_bytes:
+            self._idle_since = now
+        self._unread_bytes = unread_bytes
+        return self._idle_since
 
-    def end(self) -> None:
-        """End it at once, whatever is still to be sent."""
-        self._tell_of_the_end()
+    def abort(self) -> None:
+        """Close the connection at once and discard what is still to be sent."""
+        self._signal_disconnect()
         self.transport.abort()
 
-    def _tell_of_the_end(self) -> None:
-        """uvicorn tells the last request alone; one before it in a pipeline would write on, and fail."""
+    def _signal_disconnect(self) -> None:
+        """uvicorn signals disconnect only to the last pipelined request; signal earlier ones too.
+
+        An earlier one would otherwise write on, and fail.
+        """
         for cycle in self._cycles:
             cycle.disconnected = not cycle.response_complete
             cycle.message_event.set()
 
-    def _is_to_read(self, unread: int) -> bool:
-        """Whether nothing more is written until the client reads."""
-        return unread > 0 and (self.flow.write_paused or self.cycle is None or self.cycle.response_complete)
+    def _client_must_read(self, unread_bytes: int) -> bool:
+        """Return whether nothing more is written until the client reads."""
+        return unread_bytes > 0 and (self.flow.write_paused or self.cycle is None or self.cycle.response_complete)
 
-    def _is_to_send(self) -> bool:
-        """Whether a request, or more of its body, is waited for."""
+    def _client_must_send(self) -> bool:
+        """Return whether the server waits for a request, or for more of its body."""
         if self.cycle is None or self.cycle.response_complete:
             return True
         return self.cycle.more_body and not self.flow.read_paused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self._most:
-            transport.write(_refusal(self._most))
+        if len(self.connections) > self._max_connections:
+            transport.write(_too_many_connections(self._max_connections))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._tell_of_the_end()
+        self._signal_disconnect()
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
-        self._since = time.monotonic()
+        self._idle_since = time.monotonic()
         super().on_headers_complete()
         self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
 
     def on_body(self, body: bytes) -> None:
-        self._since = time.monotonic()
+        self._idle_since = time.monotonic()
         super().on_body(body)
 
 
-def _refusal(most: int) -> bytes:
-    error = f"{most:,} connections are open already"
-    answer = respond(ApiError(503, error, hint="try again in a moment", headers={"Connection": "close"}))
-    head = b"".join(b"%s: %s\r\n" % pair for pair in answer.raw_headers)
-    return b"HTTP/1.1 503 Service Unavailable\r\n%s\r\n%s" % (head, answer.body)
+def _too_many_connections(max_connections: int) -> bytes:
+    """Return the raw HTTP response with status 503."""
+    error = f"{max_connections:,} connections are open already"
+    response = to_response(ApiError(503, error, hint="try again in a moment", headers={"Connection": "close"}))
+    head = b"".join(b"%s: %s\r\n" % pair for pair in response.raw_headers)
+    return b"HTTP/1.1 503 Service Unavailable\r\n%s\r\n%s" % (head, response.body)

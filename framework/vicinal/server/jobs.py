@@ -1,4 +1,4 @@
-"""Runs in the background: one at a time for each solution, observed through its hooks, called off on request."""
+"""Background ingest jobs: one at a time for each solution, observed through its hooks, cancelled on request."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from vicinal.types import Failure, IngestReport
 
 __all__ = ["Job", "Jobs"]
 
-_KEPT = 20
+_MAX_JOBS = 20
 
 State = Literal["running", "cancelling", "done", "failed", "cancelled"]
 
 
 @dataclass(slots=True)
 class Job:
-    """A run and how far it is. ``changed`` counts up with every news of it."""
+    """A run and its progress. ``revision`` increases with every change, so that a stream knows what is new."""
 
     kind: Literal["ingest", "retry"]
     id: str = field(default_factory=lambda: secrets.token_hex(6))
@@ -40,21 +40,21 @@ class Job:
     error: str | None = None
     hint: str = ""
     warnings: list[str] = field(default_factory=list)
-    started: str = field(default_factory=lambda: _now())
+    started: str = field(default_factory=lambda: _utc_now())
     ended: str | None = None
-    changed: int = 0
-    _began: float = field(default_factory=time.monotonic)
-    _took: float | None = None
+    revision: int = 0
+    _started_at: float = field(default_factory=time.monotonic)
+    _duration: float | None = None
 
     @property
-    def live(self) -> bool:
+    def is_active(self) -> bool:
         return self.state in ("running", "cancelling")
 
     def to_dict(self) -> dict[str, Any]:
-        """The job as JSON shows it."""
-        seconds = self._took if self._took is not None else time.monotonic() - self._began
+        """Return the job as JSON shows it."""
+        seconds = self._duration if self._duration is not None else time.monotonic() - self._started_at
         speed = self.seen / seconds if seconds > 0 else 0.0
-        left = None if self.total is None or not self.live or not self.seen else max(0, self.total - self.seen)
+        left = None if self.total is None or not self.is_active or not self.seen else max(0, self.total - self.seen)
         names = ("id", "kind", "state", "seen", "new", "updated", "unchanged", "removed", "failed", "total")
         return {
             **{name: getattr(self, name) for name in names},
@@ -68,81 +68,82 @@ class Job:
             "warnings": list(self.warnings),
         }
 
-    def end(self, state: State) -> None:
-        self._took = time.monotonic() - self._began
-        self.ended, self.state = _now(), state
-        self.changed += 1
+    def finish(self, state: State) -> None:
+        self._duration = time.monotonic() - self._started_at
+        self.ended, self.state = _utc_now(), state
+        self.revision += 1
 
 
 class Jobs:
-    """The runs of one solution. It is a plugin: it observes them through the solution's own hooks."""
+    """The jobs of one solution, registered as a plugin: they are observed through the solution's own hooks."""
 
-    def __init__(self, solution: Solution, count: Callable[[str, int], None]) -> None:
-        """``count`` is told how many items had which outcome."""
+    def __init__(self, solution: Solution, count_items: Callable[[str, int], None]) -> None:
+        """``count_items`` receives an outcome (``new``, ``failed``, …) and how many items had it."""
         self._solution = solution
-        self._count = count
+        self._count_items = count_items
         self._jobs: list[Job] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._name = f"server-jobs-{secrets.token_hex(4)}"
-        solution.manager.register(self, self._name)
+        solution.manager.register(self, f"server-jobs-{secrets.token_hex(4)}")
 
     # --- for requests
 
     @property
-    def last(self) -> Job | None:
-        """The run that goes on, or else the last one."""
+    def latest(self) -> Job | None:
+        """The active job, or else the last one."""
         return self._jobs[-1] if self._jobs else None
 
     @property
-    def live(self) -> bool:
-        """Whether a run goes on."""
-        return bool(self._jobs) and self._jobs[-1].live
+    def is_active(self) -> bool:
+        """Whether a job is running."""
+        return bool(self._jobs) and self._jobs[-1].is_active
 
     def get(self, id_: str) -> Job:
-        """One of the last runs.
+        """Return one of the last jobs.
 
         Raises:
-            Problem: 404, it is not known.
+            ApiError: 404, it is unknown.
         """
         for job in self._jobs:
             if job.id == id_:
                 return job
-        raise ApiError(404, f"no run has the id {id_!r}", hint=f"the last {_KEPT} since the server started are known")
+        raise ApiError(
+            404, f"no run has the id {id_!r}", hint=f"the last {_MAX_JOBS} since the server started are known"
+        )
 
     def start(self, kind: Literal["ingest", "retry"], **options: Any) -> Job:
-        """Begin a run.
+        """Start a job on a thread of its own.
 
         Raises:
-            Problem: 409, one goes on.
+            ApiError: 409, another one is running.
         """
         with self._lock:
-            if self.live:
+            if self.is_active:
                 raise ApiError(
                     409, f"{self._solution.name!r} is being indexed already", hint="wait for that run, or cancel it"
                 )
             job = Job(kind)
-            self._jobs = [*self._jobs, job][-_KEPT:]
+            self._jobs = [*self._jobs, job][-_MAX_JOBS:]
             name = f"vicinal-ingest-{self._solution.name}"
             self._thread = threading.Thread(target=self._run, args=(job, options), name=name)
             self._thread.start()
         return job
 
     def cancel(self, job: Job) -> None:
-        """Let a run end after the batch in hand.
+        """Make a job end after its current batch.
 
         Raises:
-            Problem: 409, it has ended.
+            ApiError: 409, it has ended.
         """
-        if not job.live:
+        if not job.is_active:
             raise ApiError(409, f"the run {job.id} has ended: {job.state}")
         job.state = "cancelling"
-        job.changed += 1
+        job.revision += 1
         self._solution.interrupt()
 
     def close(self) -> None:
-        """End the run that goes on, and observe no more."""
-        if (job := self.last) is not None and job.live:
+        """Cancel the active job, wait for its end, and unregister from the hooks."""
+        if (job := self.latest) is not None and job.is_active:
             self.cancel(job)
         if self._thread is not None:
             self._thread.join()
@@ -152,35 +153,30 @@ class Jobs:
 
     def _run(self, job: Job, options: dict[str, Any]) -> None:
         try:
-            shared = self._solution.encoder.encode_is_thread_safe
-            encoder = None if shared else self._solution.new_encoder()
+            is_shared = self._solution.encoder.encode_is_thread_safe
+            encoder = None if is_shared else self._solution.new_encoder()
             if job.kind == "retry":
                 report = self._solution.retry(encoder=encoder)
             else:
                 report = self._solution.ingest(encoder=encoder, **options)
-            self._take_over(job, report)
-            job.end("done")
+            _copy_report(job, report)
+            job.finish("done")
         except KeyboardInterrupt:
-            job.end("cancelled")
+            job.finish("cancelled")
         except VicinalError as error:
             job.error, job.hint = str(error), error.hint
-            job.end("failed")
+            job.finish("failed")
         except Exception as error:
             logger.error("the run %s of %s failed", job.id, self._solution.name, exc_info=error)
             job.error, job.hint = f"{type(error).__name__}: {error}", "the server's log says more"
-            job.end("failed")
-
-    def _take_over(self, job: Job, report: IngestReport) -> None:
-        for name in ("seen", "new", "updated", "unchanged", "removed", "failed"):
-            setattr(job, name, getattr(report, name))
-        job.warnings = report.warnings
+            job.finish("failed")
 
     @hookimpl
     def ingest_started(self, solution: str, total: int | None) -> None:
-        if (job := self._observed(solution)) is not None:
+        if (job := self._active_job(solution)) is not None:
             job.total = total
-            job.changed += 1
-            if job.state == "cancelling":  # it was called off before there was a run
+            job.revision += 1
+            if job.state == "cancelling":  # it was cancelled before there was a run to interrupt
                 self._solution.interrupt()
 
     @hookimpl
@@ -188,29 +184,35 @@ class Jobs:
         if solution == self._solution.name:
             for outcome, number in (("new", new), ("updated", updated), ("unchanged", unchanged)):
                 if number:
-                    self._count(outcome, number)
-        if (job := self._observed(solution)) is not None:
+                    self._count_items(outcome, number)
+        if (job := self._active_job(solution)) is not None:
             with self._lock:
                 job.new += new
                 job.updated += updated
                 job.unchanged += unchanged
                 job.seen += new + updated + unchanged
-                job.changed += 1
+                job.revision += 1
 
     @hookimpl
     def item_failed(self, solution: str, failures: Sequence[Failure]) -> None:
         if solution == self._solution.name:
-            self._count("failed", len(failures))
-        if (job := self._observed(solution)) is not None:
+            self._count_items("failed", len(failures))
+        if (job := self._active_job(solution)) is not None:
             with self._lock:
                 job.failed += len(failures)
                 job.seen += len(failures)
-                job.changed += 1
+                job.revision += 1
 
-    def _observed(self, solution: str) -> Job | None:
-        job = self.last
-        return job if solution == self._solution.name and job is not None and job.live else None
+    def _active_job(self, solution: str) -> Job | None:
+        job = self.latest
+        return job if solution == self._solution.name and job is not None and job.is_active else None
 
 
-def _now() -> str:
+def _copy_report(job: Job, report: IngestReport) -> None:
+    for name in ("seen", "new", "updated", "unchanged", "removed", "failed"):
+        setattr(job, name, getattr(report, name))
+    job.warnings = report.warnings
+
+
+def _utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,28 +1,26 @@
-"""An item's content as bytes: a media file in ranges, a drawing, a text. Never anything but what was indexed."""
+"""Responses with an item's content: a media file in ranges, an SVG, a text. Only indexed items are served."""
 
 from __future__ import annotations
 
 import errno
 import mimetypes
 import re
-from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import Request, Response
-from starlette.responses import StreamingResponse
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse
+from starlette.staticfiles import NotModifiedResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from vicinal.server.api_errors import ApiError
 from vicinal.types import Rendering
 
-__all__ = ["content", "drawing", "path_of"]
+__all__ = ["content_response", "path_from_file_uri", "svg_response"]
 
-_CHUNK = 256 * 1024
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _COLOR = re.compile(r"[0-9a-fA-F]{6}")
-_MORE_TYPES = {
+_MEDIA_TYPES = {
     ".avif": "image/avif",
     ".flac": "audio/flac",
     ".m4a": "audio/mp4",
@@ -32,125 +30,115 @@ _MORE_TYPES = {
     ".wav": "audio/wav",
     ".webp": "image/webp",
 }
-_SAFE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+_SANDBOX_CSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+_SANDBOX_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SANDBOX_CSP}
 
 
-def path_of(uri: str) -> Path | None:
-    """The file that a ``file:`` URI names; None for any other, and for a part of a file."""
+def path_from_file_uri(uri: str) -> Path | None:
+    """Return the file that a ``file:`` URI names; None for any other URI, and for a part of a file."""
     parts = urlsplit(uri)
     if parts.scheme != "file" or parts.netloc or parts.fragment or parts.query:
         return None
     return Path(unquote(parts.path))
 
 
-def content(request: Request, key: str, rendering: Rendering, color: str | None = None) -> Response:
-    """What an item is shown by.
+def content_response(request: Request, key: str, rendering: Rendering, color: str | None = None) -> Response:
+    """Create the response with what an item is shown by.
 
     Raises:
-        Problem: 404, its file is gone; 416, the range lies outside of it; 503, too many files are open.
+        ApiError: 404, its file is gone; 503, too many files are open.
     """
     if rendering.kind == "svg":
-        return drawing(rendering.value, color)
+        return svg_response(rendering.value, color)
     if rendering.kind == "text":
-        return Response(
-            rendering.value.encode(errors="replace"),
-            headers={"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SAFE},
-            media_type="text/plain; charset=utf-8",
-        )
-    return _file(request, key, Path(rendering.value), rendering.kind)
+        data = rendering.value.encode(errors="replace")
+        return Response(data, headers=_SANDBOX_HEADERS, media_type="text/plain; charset=utf-8")
+    return _file_response(request, key, Path(rendering.value))
 
 
-def drawing(svg: str, color: str | None = None) -> Response:
-    """A drawing; a page shows it as a picture, which runs no script. ``color`` is what ``currentColor`` means in it."""
+def svg_response(svg: str, color: str | None = None) -> Response:
+    """Create the response with an SVG; ``color`` (six hexadecimal digits) replaces ``currentColor`` in it.
+
+    A page shows it by ``<img>``, which runs no script; opened by itself, the sandbox of its policy runs none either.
+    """
     if color is not None:
         if not _COLOR.fullmatch(color):
             raise ApiError(422, "color: six hexadecimal digits are wanted, as e6e6e6")
         svg = svg.replace("currentColor", f"#{color}")
     if 'xmlns="http://www.w3.org/2000/svg"' not in svg and "xmlns='http://www.w3.org/2000/svg'" not in svg:
         svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SAFE, "Vary": "Authorization, Cookie"}
-    return Response(svg.encode(), headers=headers, media_type="image/svg+xml")
+    return Response(
+        svg.encode(), headers={**_SANDBOX_HEADERS, "Vary": "Authorization, Cookie"}, media_type="image/svg+xml"
+    )
 
 
-def _file(request: Request, key: str, path: Path, kind: str) -> Response:
+def _file_response(request: Request, key: str, path: Path) -> Response:
+    _require_readable(key, path)
+    headers = {
+        **_SANDBOX_HEADERS,
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(_download_name(key), safe='')}",
+    }
+    response = _MediaResponse(path, headers=headers, media_type=_media_type(path), stat_result=path.stat())
+    known_etags = [etag.strip().removeprefix("W/") for etag in request.headers.get("if-none-match", "").split(",")]
+    if response.headers["etag"] not in known_etags:
+        return response
+    not_modified = NotModifiedResponse(response.headers)
+    not_modified.headers.update(_SANDBOX_HEADERS)  # a cache replaces the stored headers by those of a 304
+    return not_modified
+
+
+def _require_readable(key: str, path: Path) -> None:
+    """Open the file once: the response has sent its status when it opens the file itself."""
     try:
-        file = path.open("rb")
-        status = path.stat()
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        path.open("rb").close()
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
             raise ApiError(503, "too many files are open", hint="ask again in a moment") from None
         raise ApiError(404, f"the file of {key[:200]!r} is gone", hint="the next ingest will notice it") from None
-    mark = blake2b(f"{path}\0{status.st_mtime_ns}\0{status.st_size}".encode(), digest_size=12).hexdigest()
-    etag = f'"{mark}"'
-    headers = {
-        "ETag": etag,
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-cache",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": _SAFE,
-        "Content-Disposition": f"inline; filename*=UTF-8''{quote(_name(key), safe='')}",
-    }
-    if etag in (part.strip() for part in request.headers.get("if-none-match", "").split(",")):
-        file.close()
-        return Response(status_code=304, headers=headers)
-    try:
-        start, end, code = _range(request, etag, status.st_size)
-    except ApiError:
-        file.close()
-        raise
-    if code == 206:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{status.st_size}"
-    headers["Content-Length"] = str(end - start)
-    return _Part(file, start, end, code, headers, _type(path, kind))
 
 
-class _Part(StreamingResponse):
-    """A part of a file, which is closed whether it was read or the client left before."""
+class _MediaResponse(FileResponse):
+    """A file or ranges of it; a range outside of the file is an error with the API's body.
 
-    def __init__(self, file: BinaryIO, start: int, end: int, code: int, headers: dict[str, str], kind: str) -> None:
-        super().__init__(_chunks(file, start, end), code, headers, media_type=kind)
-        self._file = file
+    A Range header that cannot be parsed is ignored, as RFC 9110 (14.2) says; starlette would answer 400.
+    """
 
-    async def __call__(self, *asgi: Any) -> None:
+    chunk_size = 256 * 1024
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_checked(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (400, 416):
+                raise _RangeError(message)
+            await send(message)
+
         try:
-            await super().__call__(*asgi)
-        finally:
-            self._file.close()
+            await super().__call__(scope, receive, send_checked)
+        except _RangeError as error:
+            if error.status == 416:
+                raise ApiError(416, "the range is outside of the content", headers=error.headers) from None
+            headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            await super().__call__({**scope, "headers": headers}, receive, send)
 
 
-def _range(request: Request, etag: str, size: int) -> tuple[int, int, int]:
-    """First byte, the one after the last, and the status. Several ranges at once are answered with all of it."""
-    match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    if match is None or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
-        return 0, size, 200
-    first, last = match[1][:19], match[2][:19]
-    if first == "":
-        start, end = max(0, size - int(last)), size
-    else:
-        start, end = int(first), min(size, int(last) + 1 if last else size)
-    if start >= end:
-        raise ApiError(
-            416,
-            f"the content has {size} bytes, none in the range asked for",
-            headers={"Content-Range": f"bytes */{size}"},
-        )
-    return start, end, 206
+class _RangeError(Exception):
+    """Starlette's response to a range that it refuses, before any of it is sent."""
+
+    def __init__(self, message: Message) -> None:
+        self.status: int = message["status"]
+        sent = Headers(raw=message["headers"])
+        self.headers = {"Content-Range": sent["content-range"]} if "content-range" in sent else {}
 
 
-def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    file.seek(start)
-    while start < end and (chunk := file.read(min(_CHUNK, end - start))):
-        start += len(chunk)
-        yield chunk
-
-
-def _type(path: Path, kind: str) -> str:
-    """The media type by the file's name, if it is of the kind that the encoder says; a browser runs none of them."""
+def _media_type(path: Path) -> str:
+    """Return the media type by the file's suffix; anything that a browser might run is ``application/octet-stream``."""
     suffix = path.suffix.lower()
-    found = _MORE_TYPES.get(suffix) or mimetypes.types_map.get(suffix, "")
-    safe = found.partition("/")[0] in ("image", "audio", "video") and "svg" not in found
-    return found if safe else "application/octet-stream"
+    media_type = _MEDIA_TYPES.get(suffix) or mimetypes.types_map.get(suffix, "")
+    is_safe = media_type.partition("/")[0] in ("image", "audio", "video") and "svg" not in media_type
+    return media_type if is_safe else "application/octet-stream"
 
 
-def _name(key: str) -> str:
+def _download_name(key: str) -> str:
     return key.rpartition("/")[2][-150:] or "content"

@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus. Labels take few values: routes as they are declared, solutions, outcomes."""
+"""Prometheus metrics. Labels take few values: routes as they are declared, solutions, outcomes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 __all__ = ["Metrics"]
 
-_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
-_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
+_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
 
 
 class Metrics:
-    """The counters of one application."""
+    """The metrics of one application, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -25,10 +26,14 @@ class Metrics:
             registry=registry,
         )
         self._seconds = Histogram(
-            "vicinal_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
+            "vicinal_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS_BUCKETS, registry=registry
         )
         self._batches = Histogram(
-            "vicinal_batch_size", "Queries that were encoded together.", ["solution"], buckets=_SIZES, registry=registry
+            "vicinal_batch_size",
+            "Queries that were encoded together.",
+            ["solution"],
+            buckets=_SIZE_BUCKETS,
+            registry=registry,
         )
         self._items = Gauge("vicinal_items", "Items that are indexed.", ["solution"], registry=registry)
         self._rows = Gauge("vicinal_rows", "Vectors that are indexed.", ["solution"], registry=registry)
@@ -42,23 +47,22 @@ class Metrics:
         )
         self.streams = Gauge("vicinal_event_streams", "Event streams that are open.", registry=registry)
 
-    def requested(self, route: str, method: str, status: int, seconds: float) -> None:
-        known = method if method in ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH") else "other"
-        self._requests.labels(route, known, str(status)).inc()
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, method if method in _METHODS else "other", str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def batched(self, solution: str, queries: int) -> None:
+    def observe_batch(self, solution: str, queries: int) -> None:
         self._batches.labels(solution).observe(queries)
 
-    def ingested(self, solution: str, outcome: str, number: int) -> None:
+    def count_ingested(self, solution: str, outcome: str, number: int) -> None:
         self._ingested.labels(solution, outcome).inc(number)
 
-    def counted(self, solution: str, ready: bool, counts: Mapping[str, int]) -> None:
+    def set_health(self, solution: str, ready: bool, counts: Mapping[str, int]) -> None:
         self._ready.labels(solution).set(ready)
         self._items.labels(solution).set(counts["items"])
         self._rows.labels(solution).set(counts["rows"])
         self._failures.labels(solution).set(counts["failures"])
 
-    def text(self) -> bytes:
-        """All of them in Prometheus' text format."""
+    def to_text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

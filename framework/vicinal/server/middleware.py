@@ -1,7 +1,8 @@
-"""What every request passes first and every answer last: keys, sizes, security headers, counting."""
+"""ASGI middleware: API keys, body sizes, security headers and metrics for every request; ``HEAD`` for every ``GET``."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections.abc import Mapping
@@ -12,18 +13,18 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vicinal.server.api_errors import ApiError, respond
+from vicinal.server.api_errors import ApiError, to_response
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
 
-__all__ = ["COOKIE", "SecurityMiddleware", "is_known", "may"]
+__all__ = ["COOKIE", "HeadMiddleware", "SecurityMiddleware", "is_authorized", "is_valid_key"]
 
 COOKIE = "vicinal_key"
 
-_FRAME = 64 * 1024
-_GUARDED = ("/api/", "/metrics")
-_OPEN = ("/api/session",)
-_HEADERS = {
+_FORM_OVERHEAD_BYTES = 64 * 1024
+_PROTECTED_PREFIXES = ("/api/", "/metrics")
+_PUBLIC_PATHS = ("/api/session",)
+_SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -36,115 +37,153 @@ _HEADERS = {
 
 
 class SecurityMiddleware:
-    """ASGI middleware around the whole application."""
+    """Checks the API key and the body's size, adds security headers, and counts requests."""
 
-    def __init__(self, app: ASGIApp, host: AppState) -> None:
+    def __init__(self, app: ASGIApp, state: AppState) -> None:
         self._app = app
-        self._host = host
-        self._settings = host.settings
+        self._state = state
+        self._settings = state.settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 500
 
-        async def finish(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers(scope).items():
+                for name, value in self._security_headers().items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
-            received = self._admit(scope, receive)
+            receive = self._authorize_and_limit(scope, receive)
         except ApiError as error:
-            await respond(error)(scope, receive, finish)
+            await to_response(error)(scope, receive, send_with_headers)
         else:
-            await self._app(scope, received, finish)
+            await self._app(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._host.metrics.requested(route, scope["method"], status, time.perf_counter() - began)
+            self._state.metrics.count_request(route, scope["method"], status, time.perf_counter() - started)
 
-    def _headers(self, scope: Scope) -> Mapping[str, str]:
+    def _security_headers(self) -> Mapping[str, str]:
         if not self._settings.cors_origins:
-            return _HEADERS
-        return {**_HEADERS, "Cross-Origin-Resource-Policy": "cross-origin"}
+            return _SECURITY_HEADERS
+        return {**_SECURITY_HEADERS, "Cross-Origin-Resource-Policy": "cross-origin"}
 
-    def _admit(self, scope: Scope, receive: Receive) -> Receive:
-        """Let a request in: the way to read its body, which ends where it grows too large.
+    def _authorize_and_limit(self, scope: Scope, receive: Receive) -> Receive:
+        """Check the key and the declared size; return a ``receive`` that fails once the body grows too large.
 
         Raises:
-            Problem: 401, it shows no key; 413, it says itself that it is too large.
+            ApiError: 401, no valid key; 413, the declared length is too large.
         """
         headers = Headers(scope=scope)
-        path: str = scope["path"]
-        if (
-            path.startswith(_GUARDED)
-            and path not in _OPEN
-            and scope["method"] != "OPTIONS"
-            and not may(headers, self._settings)
-        ):
+        if _is_protected(scope) and not is_authorized(headers, self._settings):
             raise ApiError(
                 401,
                 "an API key is needed",
                 hint="send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        most = self._most(headers)
-        said = headers.get("content-length", "")
-        if said.isdecimal() and int(said) > most:
-            raise _too_large(most)
-        if said == "0" or (not said and "transfer-encoding" not in headers):
+        max_bytes = self._max_body_bytes(headers)
+        content_length = headers.get("content-length", "")
+        if content_length.isdecimal() and int(content_length) > max_bytes:
+            raise _too_large_error(max_bytes)
+        if content_length == "0" or (not content_length and "transfer-encoding" not in headers):
             return receive
-        left = most
+        return _limit_body(receive, max_bytes)
 
-        async def counted() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise _too_large(most)
-            return message
-
-        return counted
-
-    def _most(self, headers: Headers) -> int:
+    def _max_body_bytes(self, headers: Headers) -> int:
         if headers.get("content-type", "").startswith("multipart/form-data"):
-            return self._settings.upload_bytes + _FRAME
+            return self._settings.upload_bytes + _FORM_OVERHEAD_BYTES
         return self._settings.body_bytes
 
 
-def _too_large(most: int) -> ApiError:
+def _is_protected(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith(_PROTECTED_PREFIXES) and path not in _PUBLIC_PATHS and scope["method"] != "OPTIONS"
+
+
+def _limit_body(receive: Receive, max_bytes: int) -> Receive:
+    """Wrap ``receive`` so that it raises the 413 once more than ``max_bytes`` have arrived."""
+    bytes_left = max_bytes
+
+    async def receive_limited() -> Message:
+        nonlocal bytes_left
+        message = await receive()
+        bytes_left -= len(message.get("body", b""))
+        if bytes_left < 0:
+            raise _too_large_error(max_bytes)
+        return message
+
+    return receive_limited
+
+
+def _too_large_error(max_bytes: int) -> ApiError:
     return ApiError(
         413,
-        f"more than the {most / 1_000_000:.4g} MB that the server takes",
+        f"more than the {max_bytes / 1_000_000:.4g} MB that the server takes",
         hint="VICINAL_MAX_UPLOAD_MB and VICINAL_MAX_BODY_KB set these limits",
         headers={"Connection": "close"},
     )
 
 
-def may(headers: Headers, settings: Settings) -> bool:
-    """Whether whoever sends these headers may use the API."""
+def is_authorized(headers: Headers, settings: Settings) -> bool:
+    """Return whether a request with these headers may use the API."""
     if not settings.api_keys:
         return True
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    shown = [token.strip()] if scheme.lower() == "bearer" else []
-    shown += [headers.get("x-api-key", ""), _cookie(headers)]
-    return sum(is_known(key.encode("latin-1"), settings) for key in shown if key) > 0
+    presented_keys = [token.strip()] if scheme.lower() == "bearer" else []
+    presented_keys += [headers.get("x-api-key", ""), _read_cookie(headers)]
+    return sum(is_valid_key(key.encode("latin-1"), settings) for key in presented_keys if key) > 0
 
 
-def is_known(key: bytes, settings: Settings) -> bool:
-    """Whether it is one of the keys, found out in a time that tells nothing of them."""
+def is_valid_key(key: bytes, settings: Settings) -> bool:
+    """Return whether it is one of the API keys, in a time that does not depend on which."""
     digest = sha256(key).digest()
-    return sum(hmac.compare_digest(digest, sha256(known.encode()).digest()) for known in settings.api_keys) > 0
+    return sum(hmac.compare_digest(digest, sha256(valid.encode()).digest()) for valid in settings.api_keys) > 0
 
 
-def _cookie(headers: Headers) -> str:
+def _read_cookie(headers: Headers) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return ""
-    return unquote(found.value, "latin-1") if found else ""
+    return unquote(cookie.value, "latin-1") if cookie else ""
+
+
+class HeadMiddleware:
+    """Answers ``HEAD`` on every route for ``GET``, without the body; a streamed body is cancelled at once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope, receive, send = _as_bodyless_get(scope, receive, send)
+        await self._app(scope, receive, send)
+
+
+def _as_bodyless_get(scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send]:
+    """Turn the request into a ``GET`` whose client disconnects as soon as it has the headers."""
+    is_received, is_sent = False, asyncio.Event()
+
+    async def receive_once() -> Message:
+        nonlocal is_received
+        if not is_received:
+            is_received = True
+            return await receive()
+        await is_sent.wait()
+        return {"type": "http.disconnect"}
+
+    async def send_without_body(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+        elif not is_sent.is_set():
+            is_sent.set()
+            await send({"type": "http.response.body"})
+
+    return {**scope, "method": "GET"}, receive_once, send_without_body

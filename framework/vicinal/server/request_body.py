@@ -1,4 +1,4 @@
-"""Reading what a request carries: JSON as a model, or a form with one file."""
+"""Parsing a request's body: JSON into a model, or a form with one file."""
 
 from __future__ import annotations
 
@@ -13,96 +13,97 @@ from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
-from vicinal.server.api_errors import ApiError, unprocessable
+from vicinal.server.api_errors import ApiError, invalid_value
 
-__all__ = ["Form", "is_form", "json_of", "read_form"]
+__all__ = ["Form", "is_multipart", "parse_form", "parse_json"]
 
 M = TypeVar("M", bound=BaseModel)
 
-_KINDS = "send application/json (curl --json) or multipart/form-data (curl -F)"
+_CONTENT_TYPES_HINT = "send application/json (curl --json) or multipart/form-data (curl -F)"
 
 
-def is_form(request: Request) -> bool:
-    """Whether a request carries a form with a file, and no JSON.
+def is_multipart(request: Request) -> bool:
+    """Return whether the body is a form, and not JSON.
 
     Raises:
-        Problem: 415, it carries something else.
+        ApiError: 415, it is neither.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "multipart/form-data":
         return True
-    if kind in ("", "application/json") or kind.endswith("+json"):
+    if content_type in ("", "application/json") or content_type.endswith("+json"):
         return False
-    raise ApiError(415, f"content type {kind!r} is not taken", hint=_KINDS)
+    raise ApiError(415, f"content type {content_type!r} is not taken", hint=_CONTENT_TYPES_HINT)
 
 
-async def json_of(request: Request, model: type[M], *, empty: bool = False) -> M:
-    """The body as this model; with ``empty`` there may be none.
+async def parse_json(request: Request, model: type[M], *, allow_empty: bool = False) -> M:
+    """Parse the body as this model; with ``allow_empty`` an empty body is ``{}``.
 
     Raises:
-        ValidationError: it is no such JSON.
+        ApiError: 400, the client disconnected; 415, the body is not JSON.
+        ValidationError: the body does not fit the model.
     """
-    if is_form(request):
+    if is_multipart(request):
         raise ApiError(415, "a form is not taken here", hint="send application/json")
     try:
         data = await request.body()
     except ClientDisconnect:
         raise ApiError(400, "the request broke off") from None
-    return model.model_validate_json(data or b"{}") if empty else model.model_validate_json(data)
+    return model.model_validate_json(data or b"{}") if allow_empty else model.model_validate_json(data)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields of a form."""
+    """The fields of a form; each ``get_…`` raises the 422 that names the field."""
 
     data: FormData
 
-    def text(self, name: str, default: str | None = None) -> str:
+    def get_text(self, name: str, default: str | None = None) -> str:
         value = self.data.get(name, default)
         if not isinstance(value, str):
-            raise unprocessable(name, "is missing" if value is None else "is a file, not a text")
+            raise invalid_value(name, "is missing" if value is None else "is a file, not a text")
         return value
 
-    def integer(self, name: str, default: int) -> int:
-        value = self.text(name, str(default)).strip()
+    def get_int(self, name: str, default: int) -> int:
+        value = self.get_text(name, str(default)).strip()
         if not (value.isascii() and value.removeprefix("-").isdecimal() and len(value) < 12):
-            raise unprocessable(name, "is not a whole number")
+            raise invalid_value(name, "is not a whole number")
         return int(value)
 
-    def file(self, name: str) -> UploadFile:
+    def get_file(self, name: str) -> UploadFile:
         value = self.data.get(name)
         if not isinstance(value, UploadFile):
-            raise unprocessable(name, "is missing" if value is None else "is a text, not a file")
+            raise invalid_value(name, "is missing" if value is None else "is a text, not a file")
         if value.size == 0:
-            raise unprocessable(name, "is empty")
+            raise invalid_value(name, "is empty")
         return value
 
-    def mapping(self, name: str) -> dict[str, Any]:
-        text = self.text(name, "{}")
+    def get_json_object(self, name: str) -> dict[str, Any]:
+        text = self.get_text(name, "{}")
         try:
             value = orjson.loads(text or "{}")
         except orjson.JSONDecodeError as error:
-            raise unprocessable(name, f"is not JSON: {error}") from None
+            raise invalid_value(name, f"is not JSON: {error}") from None
         if not isinstance(value, dict):
-            raise unprocessable(name, "is not a JSON object")
+            raise invalid_value(name, "is not a JSON object")
         return value
 
 
 @asynccontextmanager
-async def read_form(request: Request, *names: str) -> AsyncIterator[Form]:
-    """The form that a request carries; its file lies on disk where it is large, and is gone afterwards.
+async def parse_form(request: Request, *names: str) -> AsyncIterator[Form]:
+    """Parse the form; a large file is spooled to disk and removed when the block ends.
 
     Raises:
-        Problem: 400, it cannot be read; 413, it is too large; 422, it has a field that is none of these.
+        ApiError: 400, it cannot be read; 413, it is too large; 422, it has a field that is not in ``names``.
     """
     try:
-        form = await request.form(max_files=1, max_fields=20, max_part_size=256 * 1024)
+        data = await request.form(max_files=1, max_fields=20, max_part_size=256 * 1024)
     except ClientDisconnect:
         raise ApiError(400, "the request broke off") from None
     try:
-        for name in form:
+        for name in data:
             if name not in names:
-                raise unprocessable(name[:100], "is no field of this form", f"it has {', '.join(names)}")
-        yield Form(form)
+                raise invalid_value(name[:100], "is no field of this form", f"it has {', '.join(names)}")
+        yield Form(data)
     finally:
-        await form.close()
+        await data.close()

@@ -1,4 +1,7 @@
-"""What goes over the wire, as OpenAPI describes it. Answers are written straight to JSON; tests hold them to this."""
+"""The bodies of requests and responses, as OpenAPI describes them.
+
+Requests are parsed by these models. Responses are written straight to JSON, and tests hold them to the models.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +12,33 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vicinal.types import Modality
 
 __all__ = [
-    "Added",
+    "AddRequest",
+    "AddResponse",
+    "DeleteRequest",
+    "DeleteResponse",
     "Error",
-    "Failures",
+    "FailurePage",
     "Hit",
     "IngestRequest",
-    "ItemBody",
-    "Items",
+    "Item",
+    "ItemPage",
     "Job",
-    "Keys",
-    "ManyAnswers",
-    "NewItem",
-    "OneAnswer",
+    "MultiSearchResponse",
     "Readiness",
-    "Removed",
     "RenderRequest",
     "SearchRequest",
-    "Session",
-    "Solutions",
+    "SearchResponse",
+    "SessionRequest",
+    "SolutionList",
     "Stats",
 ]
 
 
-class _Body(BaseModel):
+class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class SearchRequest(_Body):
+class SearchRequest(_Request):
     """One query, or several in one call."""
 
     model_config = ConfigDict(
@@ -50,11 +53,11 @@ class SearchRequest(_Body):
     )
 
     query: str | None = None
-    """A text, a SMILES, or ``@key`` of an indexed item; a text that begins with @ is written ``\\@…``."""
+    """A text, a SMILES, or ``@key`` of an indexed item; write a text that begins with @ as ``\\@…``."""
     queries: list[str] | None = None
-    """Several of them."""
+    """Several queries."""
     limit: Annotated[int, Field(ge=1)] = 10
-    """How many hits for each."""
+    """The number of hits for each query."""
     filter: str = ""
     """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
 
@@ -65,8 +68,8 @@ class SearchRequest(_Body):
         return self
 
 
-class NewItem(_Body):
-    """An item that is a text or a SMILES; files are sent as multipart/form-data."""
+class AddRequest(_Request):
+    """An item that is a text or a SMILES; send a file as multipart/form-data."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -79,35 +82,35 @@ class NewItem(_Body):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-class Keys(_Body):
+class DeleteRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"keys": ["301", "302"]}]})
 
     keys: Annotated[list[str], Field(min_length=1, max_length=10_000)]
 
 
-class RenderRequest(_Body):
+class RenderRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "CCO"}]})
 
     query: str
     color: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{6}$")] | None = None
-    """Of bonds, as ``e6e6e6``; without it, that of the text around the picture."""
+    """The color of bonds, as ``e6e6e6``; by default that of the surrounding text."""
 
 
-class IngestRequest(_Body):
+class IngestRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"prune": False}]})
 
     prune: bool = False
-    """Remove items that the source has no more; those that were added over HTTP stay."""
+    """Remove items that are no longer in the source; items that were added over HTTP stay."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only this many items of the source."""
 
 
-class Session(_Body):
+class SessionRequest(_Request):
     key: str
 
 
 class Error(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every response that is not a success."""
 
     ok: Literal[False]
     error: str
@@ -122,7 +125,7 @@ class Segment(BaseModel):
     end: float | None
 
 
-Kind = Literal["text", "svg", "image", "audio", "video"]
+DisplayKind = Literal["text", "svg", "image", "audio", "video"]
 
 
 class Hit(BaseModel):
@@ -134,56 +137,56 @@ class Hit(BaseModel):
     metadata: dict[str, Any]
     content: str | None
     segment: Segment | None
-    kind: Kind
+    kind: DisplayKind
     content_url: str
 
 
-class _Timed(BaseModel):
+class QueryResult(BaseModel):
     hits: list[Hit]
     timings_ms: dict[str, float]
 
 
-class OneAnswer(_Timed):
-    """The answer to ``query``."""
+class SearchResponse(QueryResult):
+    """The response to ``query``."""
 
     solution: str
 
 
-class ManyAnswers(BaseModel):
-    """The answers to ``queries``, in their order."""
+class MultiSearchResponse(BaseModel):
+    """The responses to ``queries``, in their order."""
 
     solution: str
-    results: list[_Timed]
+    results: list[QueryResult]
 
 
-class ItemBody(BaseModel):
+class Item(BaseModel):
     key: str
     uri: str
     content: str | None
     metadata: dict[str, Any]
-    kind: Kind
+    kind: DisplayKind
     content_url: str
     added: bool
-    """Whether it was added over HTTP, and not by the source."""
+    """Whether it was added over HTTP, not by the source."""
 
 
-class Items(BaseModel):
-    items: list[ItemBody]
+class ItemPage(BaseModel):
+    items: list[Item]
     next: str | None
     total: int
 
 
-class Added(BaseModel):
+class AddResponse(BaseModel):
     key: str
     status: Literal["new", "updated", "unchanged"]
 
 
-class Removed(BaseModel):
+class DeleteResponse(BaseModel):
     removed: int
 
 
 class Job(BaseModel):
-    """An ingest that runs in the background, or ran."""
+    """A background ingest that is running or has ended."""
 
     id: str
     kind: Literal["ingest", "retry"]
@@ -213,28 +216,28 @@ class Failure(BaseModel):
     at: str
 
 
-class Failures(BaseModel):
+class FailurePage(BaseModel):
     failures: list[Failure]
     next: str | None
     total: int
 
 
-class Ready(BaseModel):
+class SolutionReadiness(BaseModel):
     ready: bool
     reason: str
 
 
 class Readiness(BaseModel):
     ready: bool
-    solutions: dict[str, Ready]
+    solutions: dict[str, SolutionReadiness]
 
 
-class _Encoder(BaseModel):
+class EncoderInfo(BaseModel):
     type: str
     summary: str
 
 
-class _Query(BaseModel):
+class QueryInfo(BaseModel):
     kind: Modality
     kinds: list[Modality]
     text: bool
@@ -243,29 +246,29 @@ class _Query(BaseModel):
     placeholder: str
 
 
-class _Field(BaseModel):
+class FieldInfo(BaseModel):
     name: str
     type: str
 
 
-class SolutionBody(BaseModel):
+class SolutionInfo(BaseModel):
     name: str
     title: str
-    encoder: _Encoder
+    encoder: EncoderInfo
     items: int
     rows: int
     failures: int
-    query: _Query
-    fields: list[_Field]
+    query: QueryInfo
+    fields: list[FieldInfo]
     segmented: bool
     ready: bool
     reason: str
     run: str | None
-    """The id of the run that goes on, or else of the last one."""
+    """The id of the active job, or else of the last one."""
 
 
-class Solutions(BaseModel):
-    solutions: list[SolutionBody]
+class SolutionList(BaseModel):
+    solutions: list[SolutionInfo]
 
 
 class Stats(BaseModel):

@@ -1,4 +1,4 @@
-"""Running an application on a socket until it is told to end."""
+"""Running an application with uvicorn on a socket until a signal ends it."""
 
 from __future__ import annotations
 
@@ -7,56 +7,55 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
-from vicinal.server.connections import allow_files, end_overdue, limited
+from vicinal.server.connections import close_slow_clients, connection_factory, raise_file_limit
+from vicinal.server.state import AppState
 
-__all__ = ["run"]
+__all__ = ["serve"]
 
-_GRACE_SECONDS = 5
-_SWITCH_SECONDS = 0.0005
-_TICKS_OF_A_SECOND = 10
+_SHUTDOWN_SECONDS = 5
+_SWITCH_INTERVAL_SECONDS = 0.0005
+_TICKS_PER_SECOND = 10
 
 
-def run(app: FastAPI, listener: socket.socket, started: Callable[[], object]) -> None:
-    """Serve until SIGINT or SIGTERM; ``started`` is called once requests are taken.
+def serve(app: FastAPI, listener: socket.socket, on_started: Callable[[], object]) -> None:
+    """Serve until SIGINT or SIGTERM; ``on_started`` is called once requests are accepted.
 
-    Event streams end at once then, other answers have a few seconds, and a run is called off.
+    At the end event streams are closed at once, other responses have a few seconds, and a running job is cancelled.
     """
     config = uvicorn.Config(
         app,
-        http=limited(app.state.host.settings, allow_files()),  # type: ignore[arg-type]
+        http=connection_factory(app.state.vicinal.settings, raise_file_limit()),  # type: ignore[arg-type]
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         server_header=False,
     )
-    # A thread that computes in Python keeps others waiting for this long each time they come back from the network.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    # A thread that computes in Python makes the others wait this long each time they return from the network.
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has ended
-        _Server(config, started).run([listener])
+        _Server(config, app.state.vicinal, on_started).run([listener])
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, state: AppState, on_started: Callable[[], object]) -> None:
         super().__init__(config)
-        self._when_started = started
+        self._state = state
+        self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._when_started()
+            self._on_started()
 
     async def on_tick(self, counter: int) -> bool:
-        if counter % _TICKS_OF_A_SECOND == 0:
-            app: Any = self.config.app
-            end_overdue(self.server_state.connections, app.state.host.settings)
+        if counter % _TICKS_PER_SECOND == 0:
+            close_slow_clients(self.server_state.connections, self._state.settings)
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        app: Any = self.config.app
-        app.state.host.closing = True
+        self._state.is_closing = True
         super().handle_exit(sig, frame)

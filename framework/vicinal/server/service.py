@@ -1,4 +1,4 @@
-"""One solution behind the server: its threads, its health, what a face has to know of it."""
+"""One solution behind the server: its threads, its health, and what clients show of it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from vicinal.errors import StoreError, StoreUnreachableError, UnknownItemError, VicinalError
-from vicinal.server import media
 from vicinal.server.api_errors import ApiError, logger
-from vicinal.server.batching import AT_ONCE, QueryBatcher
+from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
 from vicinal.server.jobs import Jobs
+from vicinal.server.media import path_from_file_uri
 from vicinal.server.metrics import Metrics
 from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
@@ -25,7 +25,7 @@ __all__ = ["SolutionService"]
 
 T = TypeVar("T")
 
-_WORKERS = 8
+_WORKER_THREADS = 8
 _REFRESH_SECONDS = 1.0
 _PLACEHOLDERS: dict[Modality, str] = {
     "text": "Ask, or describe what you look for",
@@ -37,89 +37,94 @@ _PLACEHOLDERS: dict[Modality, str] = {
 
 
 class SolutionService:
-    """A solution, and how requests reach it without blocking the event loop or one another.
+    """Runs a solution's blocking work on threads, so that requests block neither the event loop nor one another.
 
-    Queries are answered in batches, on two threads; uploads are decoded, items read and written on a few others; a run
-    has a thread of its own.
+    Queries are searched in batches on two threads; uploads are decoded, and items read and written, on a few others; a
+    job has a thread of its own.
     """
 
     def __init__(self, solution: Solution, settings: Settings, metrics: Metrics) -> None:
         self.solution = solution
         self.settings = settings
         self.name = solution.name
-        self.jobs = Jobs(solution, lambda outcome, number: metrics.ingested(self.name, outcome, number))
+        self.jobs = Jobs(solution, lambda outcome, number: metrics.count_ingested(self.name, outcome, number))
         self.uploads = Uploads(solution, settings.uploads)
         self.ready, self.reason = False, "the server is starting"
         self._metrics = metrics
         self._counts = {"items": 0, "rows": 0, "failures": 0}
-        self._checked = 0.0
-        self._refreshed = 0.0
-        self._away = ""
-        self._pool = ThreadPoolExecutor(_WORKERS, f"vicinal-{self.name}")
-        self._askers = ThreadPoolExecutor(AT_ONCE, f"vicinal-search-{self.name}")
-        self._gatherer = QueryBatcher(self._answer, self._askers, settings, lambda n: metrics.batched(self.name, n))
-        self._checking = asyncio.Lock()
+        self._checked_at = 0.0
+        self._refreshed_at = 0.0
+        self._outage = ""
+        self._worker_pool = ThreadPoolExecutor(_WORKER_THREADS, f"vicinal-{self.name}")
+        self._search_pool = ThreadPoolExecutor(MAX_BATCHES_IN_FLIGHT, f"vicinal-search-{self.name}")
+        self._batcher = QueryBatcher(
+            self._search_batch, self._search_pool, settings, lambda size: metrics.observe_batch(self.name, size)
+        )
+        self._health_lock = asyncio.Lock()
 
-    # --- its life
+    # --- starting and stopping
 
     async def open(self) -> None:
-        """Connect, and load the model in the background; a store that is away is tried again."""
-        await self.check()
-        if self.settings.warm:
-            self._askers.submit(self._warm)
+        """Connect, and load the model in the background; a store that is unreachable is tried again later."""
+        await self.check_health()
+        if self.settings.preload_models:
+            self._search_pool.submit(self._preload)
 
     async def close(self) -> None:
-        """End the run that goes on, finish what was asked, and disconnect."""
+        """Cancel the active job, finish the submitted requests, and disconnect."""
         await asyncio.to_thread(self.jobs.close)
-        self._askers.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self._askers.shutdown)
-        await asyncio.to_thread(self._pool.shutdown)
+        self._search_pool.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._search_pool.shutdown)
+        await asyncio.to_thread(self._worker_pool.shutdown)
         self.solution.close()
 
-    def _warm(self) -> None:
+    def _preload(self) -> None:
         """Load the model, the index and the connections by searching for an indexed item, if there is one."""
         try:
             records, _ = self.solution.open().metadata.page(1, look=1)
             for record in records:
-                item = self.item_of(record)
-                self.solution.search_many(
-                    [SearchRequest(record.key, 1, segments=self.solution.encoder.decode(item)[:1])]
-                )
+                segments = self.solution.encoder.decode(self.to_item(record))[:1]
+                self.solution.search_many([SearchRequest(record.key, 1, segments=segments)])
         except VicinalError as error:
             logger.warning("%s: not warmed up: %s", self.name, error)
         except Exception as error:
             logger.warning("%s: not warmed up", self.name, exc_info=error)
 
-    # --- its health
+    # --- health
 
-    async def watch(self) -> None:
-        """Look at the stores again and again, so that requests need not wait for one that is away."""
+    async def monitor_health(self) -> None:
+        """Check the stores again and again, so that requests need not wait for one that is unreachable."""
         while True:
-            await asyncio.sleep(self.settings.watch_seconds)
-            await self.check()
+            await asyncio.sleep(self.settings.health_interval_seconds)
+            await self.check_health()
 
-    async def check(self, age: float = 0.0) -> None:
-        """Look at the stores, unless that was done within ``age`` seconds."""
-        async with self._checking:
-            if time.monotonic() - self._checked < age:
+    async def check_health(self, max_age: float = 0.0) -> None:
+        """Check both stores, unless that was done within the last ``max_age`` seconds."""
+        async with self._health_lock:
+            if time.monotonic() - self._checked_at < max_age:
                 return
-            look = asyncio.get_running_loop().run_in_executor(self._pool, self._look)
+            probe = asyncio.get_running_loop().run_in_executor(self._worker_pool, self._probe_stores)
             try:
-                self._counts = await asyncio.wait_for(asyncio.shield(look), self.settings.max_seconds)
-                self.ready, self.reason, self._away = True, "", ""
+                self._counts = await asyncio.wait_for(asyncio.shield(probe), self.settings.request_timeout_seconds)
+                self.ready, self.reason, self._outage = True, "", ""
             except VicinalError as error:
                 self.ready, self.reason = False, str(error)
-                self._away = str(error) if isinstance(error, StoreUnreachableError) else ""
+                self._outage = str(error) if isinstance(error, StoreUnreachableError) else ""
             except TimeoutError:
                 self.ready, self.reason = False, "the stores do not answer in time"
-                self._away = self.reason
+                self._outage = self.reason
             except Exception as error:
                 logger.error("%s: its stores cannot be looked at", self.name, exc_info=error)
                 self.ready, self.reason = False, "its stores cannot be looked at"
-            self._checked = time.monotonic()
-        self._metrics.counted(self.name, self.ready, self._counts)
+            self._checked_at = time.monotonic()
+        self._metrics.set_health(self.name, self.ready, self._counts)
 
-    def _look(self) -> dict[str, int]:
+    def _probe_stores(self) -> dict[str, int]:
+        """Return the solution's counts.
+
+        Raises:
+            StoreError: a store is unreachable, or Milvus is still loading the collection.
+        """
         solution = self.solution.open()
         solution.metadata.ensure_running()
         state = solution.metadata.state()
@@ -131,57 +136,63 @@ class SolutionService:
             "failures": solution.metadata.failure_count(),
         }
 
-    def _must_be_there(self) -> None:
-        if self._away:
-            raise ApiError(503, self._away, hint="the server looks for it, and goes on when it is back")
+    def _require_stores(self) -> None:
+        if self._outage:
+            raise ApiError(503, self._outage, hint="the server looks for it, and goes on when it is back")
 
-    # --- its work
+    # --- work
 
-    async def call(self, work: Callable[..., T], *args: Any) -> T:
-        """Do something that blocks on one of the threads for it.
+    async def run_blocking(self, work: Callable[..., T], *args: Any) -> T:
+        """Run a blocking function on a worker thread, with the solution open.
 
         Raises:
-            Problem: 503, a store is away or takes too long.
+            ApiError: 503, a store is unreachable, or the timeout (``request_timeout_seconds``) has passed.
         """
-        self._must_be_there()
-        future = asyncio.get_running_loop().run_in_executor(self._pool, self._opened, work, *args)
-        return await self._in_time(future)
+        self._require_stores()
+        future = asyncio.get_running_loop().run_in_executor(self._worker_pool, self._open_and_run, work, *args)
+        return await self._await_with_timeout(future)
 
-    def _opened(self, work: Callable[..., T], *args: Any) -> T:
+    def _open_and_run(self, work: Callable[..., T], *args: Any) -> T:
         self.solution.open()
         return work(*args)
 
-    async def ask(self, asks: Sequence[SearchRequest]) -> list[SearchResult | Exception]:
-        """Answer queries, together with those that others ask at the same time."""
-        self._must_be_there()
-        return await self._in_time(self._gatherer.ask(asks))
+    async def search(self, requests: Sequence[SearchRequest]) -> list[SearchResult | Exception]:
+        """Search, in one batch with the queries of others that arrive at the same time.
 
-    async def _in_time(self, work: Awaitable[T]) -> T:
+        Raises:
+            ApiError: 503, a store is unreachable, too many queries are queued, or the timeout has passed.
+        """
+        self._require_stores()
+        return await self._await_with_timeout(self._batcher.submit(requests))
+
+    async def _await_with_timeout(self, work: Awaitable[T]) -> T:
         try:
-            return await asyncio.wait_for(work, self.settings.max_seconds)
+            return await asyncio.wait_for(work, self.settings.request_timeout_seconds)
         except TimeoutError:
             raise ApiError(
-                503, f"no answer within {self.settings.max_seconds:g} s", hint="ask again in a moment"
+                503, f"no answer within {self.settings.request_timeout_seconds:g} s", hint="ask again in a moment"
             ) from None
 
-    def _answer(self, asks: Sequence[SearchRequest], encoded: Callable[[], object]) -> list[SearchResult | Exception]:
-        if (now := time.monotonic()) - self._refreshed > _REFRESH_SECONDS:
-            self._refreshed = now
-            self._notice_others()
-        return self.solution.open().search_many(asks, encoded)
+    def _search_batch(
+        self, requests: Sequence[SearchRequest], on_encoded: Callable[[], object]
+    ) -> list[SearchResult | Exception]:
+        if (now := time.monotonic()) - self._refreshed_at > _REFRESH_SECONDS:
+            self._refreshed_at = now
+            self._refresh_if_changed()
+        return self.solution.open().search_many(requests, on_encoded)
 
-    def _notice_others(self) -> None:
-        """Another process may have filled, changed or dropped the collection since."""
+    def _refresh_if_changed(self) -> None:
+        """Reload the collection if another process has filled, changed or dropped it since."""
         state = self.solution.open().metadata.state()
-        mark = (state.get("updated"), state.get("created"), str(state.get("index")))
-        if mark != getattr(self, "_mark", mark):
+        version = (state.get("updated"), state.get("created"), str(state.get("index")))
+        if version != getattr(self, "_version", version):
             self.solution.refresh()
-        self._mark = mark
+        self._version = version
 
-    # --- what it has
+    # --- items, and what clients show
 
-    def record(self, key: str) -> Record:
-        """What is kept of an item.
+    def get_record(self, key: str) -> Record:
+        """Return what Redis stores of an item.
 
         Raises:
             UnknownItemError: no item has this key.
@@ -193,63 +204,62 @@ class SolutionService:
             raise UnknownItemError(f"no item has the key {key[:200]!r}", hint="keys are case-sensitive")
         return record
 
-    def item_of(self, record: Record) -> Item:
-        """An item as its source gave it: a content that is not kept is the file that its URI names."""
+    def to_item(self, record: Record) -> Item:
+        """Rebuild an item as its source gave it; a content that is not stored is the file that the URI names."""
         content: Any = record.content
         if content is None:
-            content = media.path_of(record.uri) or ""
+            content = path_from_file_uri(record.uri) or ""
         return Item(record.key, content, record.uri, record.metadata)
 
     @property
-    def kinds(self) -> tuple[Modality, ...]:
-        """What may be searched with; first what items are."""
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the solution can be searched with; the first is what its items are."""
         encoder = self.solution.encoder
         return encoder.query_modalities or (("text",) if encoder.samples_are_text else ())
 
     @property
-    def medium(self) -> Modality:
+    def item_modality(self) -> Modality:
         """What items are."""
-        return self.kinds[0] if self.kinds else "text"
+        return self.modalities[0] if self.modalities else "text"
 
-    def face(self, key: str, uri: str) -> dict[str, str]:
-        """How an item is shown, and where it is had."""
-        kind: str = self.medium
+    def display_info(self, key: str, uri: str) -> dict[str, str]:
+        """Return how a client shows an item, and the path of its content."""
+        kind: str = self.item_modality
         kind = "svg" if kind == "smiles" else kind
         if kind == "video" and uri.lower().endswith((".gif", ".webp", ".apng")):
-            kind = "image"  # browsers play these as pictures
+            kind = "image"  # browsers play these as images
         return {"kind": kind, "content_url": f"/api/{self.name}/items/{quote(key, safe='')}/content"}
 
     def describe(self) -> dict[str, Any]:
-        """The solution as a face has to know it."""
-        config, kinds = self.solution.config, self.kinds
-        files = [kind for kind in kinds if kind not in ("text", "smiles")]
+        """Return what a client has to know of the solution, as JSON."""
+        config, modalities = self.solution.config, self.modalities
+        files = [modality for modality in modalities if modality not in ("text", "smiles")]
         return {
             "name": self.name,
-            "title": _title(self.name),
-            "encoder": {"type": config.encoder.type, "summary": self.summary()},
+            "title": _to_title(self.name),
+            "encoder": {"type": config.encoder.type, "summary": self._encoder_summary()},
             **self._counts,
             "query": {
-                "kind": self.medium,
-                "kinds": list(kinds),
-                "text": len(files) < len(kinds),
+                "kind": self.item_modality,
+                "kinds": list(modalities),
+                "text": len(files) < len(modalities),
                 "file": bool(files),
-                "accept": [f"{kind}/*" for kind in files],
-                "placeholder": _PLACEHOLDERS["text" if "text" in kinds else self.medium],
+                "accept": [f"{modality}/*" for modality in files],
+                "placeholder": _PLACEHOLDERS["text" if "text" in modalities else self.item_modality],
             },
             "fields": [{"name": name, "type": spec.type} for name, spec in config.field_specs.items()],
             "segmented": self.solution.encoder.segmented,
             "ready": self.ready,
             "reason": self.reason,
-            "run": self.jobs.last.id if self.jobs.last else None,
+            "run": self.jobs.latest.id if self.jobs.latest else None,
         }
 
-    def summary(self) -> str:
-        """What its encoder says of itself."""
+    def _encoder_summary(self) -> str:
         name = self.solution.config.encoder.type
         return next((entry.summary for entry in self.solution.manager.encoders if entry.name == name), "")
 
 
-def _title(name: str) -> str:
-    """A name as a heading: ``images-offline`` is Images offline, ``qa`` is QA."""
+def _to_title(name: str) -> str:
+    """Make a heading of a name: ``images-offline`` is Images offline, ``qa`` is QA."""
     title = name.replace("-", " ").replace("_", " ")
     return title.upper() if len(title) < 3 else title.capitalize()

@@ -1,62 +1,81 @@
-"""What a server allows, and how it treats what comes in at once."""
+"""Settings of a server, read from environment variables or given as arguments."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError
 
 from vicinal.errors import ConfigError
 
 __all__ = ["Settings"]
 
 _PREFIX = "VICINAL_"
+_RENAMED = {
+    "VICINAL_CLIENT_SECONDS": "VICINAL_CLIENT_TIMEOUT_SECONDS",
+    "VICINAL_GATHER_MS": "VICINAL_MAX_BATCH_DELAY_MS",
+    "VICINAL_MAX_SECONDS": "VICINAL_REQUEST_TIMEOUT_SECONDS",
+    "VICINAL_MAX_WAITING": "VICINAL_MAX_QUEUED_QUERIES",
+    "VICINAL_WARM": "VICINAL_PRELOAD_MODELS",
+    "VICINAL_WATCH_SECONDS": "VICINAL_HEALTH_INTERVAL_SECONDS",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Limits and switches; ``from_environment`` reads each from ``VICINAL_`` and its name in capitals.
+def _split_commas(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    ``api_keys`` and ``cors_origins`` are comma-separated there.
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+PositiveNumber = Annotated[FiniteFloat, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """Limits and switches of a server.
+
+    ``from_environment`` reads each from the variable ``VICINAL_`` and its name in capitals; ``api_keys`` and
+    ``cors_origins`` are comma-separated there. Errors and ``repr`` never show a value, since it may be a secret.
     """
 
-    api_keys: tuple[str, ...] = ()
-    """Whoever asks must show one of these; none: everybody may."""
-    cors_origins: tuple[str, ...] = ()
-    """Origins (``https://example.org``) whose pages may call this server from a browser; none: no other page may."""
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    api_keys: Annotated[Texts, Field(repr=False)] = ()
+    """Keys that give access to the API; without any, everybody has access."""
+    cors_origins: Texts = ()
+    """Origins (``https://example.org``) whose pages may call this server from a browser; by default none."""
     uploads: str = ""
-    """The folder that uploaded files go to, each solution's to one of its name; by default ``.vicinal`` by its YAML."""
-    max_upload_mb: float = 50.0
+    """The folder for uploaded files, with a folder for each solution; by default ``.vicinal`` beside its YAML."""
+    max_upload_mb: PositiveNumber = 50.0
     """Size of an uploaded file, in units of 1,000,000 bytes."""
-    max_body_kb: float = 1024.0
-    """Size of any other request, in units of 1,000 bytes."""
-    max_query_chars: int = 10_000
-    """Length of a query."""
-    max_queries: int = 256
+    max_body_kb: PositiveNumber = 1024.0
+    """Size of any other body, in units of 1,000 bytes."""
+    max_query_chars: PositiveInt = 10_000
+    """Length of a query, and of a filter."""
+    max_queries: PositiveInt = 256
     """Queries in one call."""
-    max_limit: int = 1_000
-    """Hits of a query, or items of a page."""
-    max_waiting: int = 2_048
-    """Queries that wait for an answer; more are turned away with 503."""
-    max_batch: int = 64
+    max_limit: Annotated[PositiveInt, Field(le=16_384)] = 1_000
+    """Hits of a query, or items of a page. Milvus allows 16,384."""
+    max_queued_queries: PositiveInt = 2_048
+    """Queries that are queued; more get a 503."""
+    max_batch: PositiveInt = 64
     """Queries that are encoded together."""
-    gather_ms: float = 3.0
-    """How long a query waits for others to be encoded with; one that comes alone does not wait."""
-    max_seconds: float = 30.0
-    """How long an answer may take before it is given up with 503."""
-    max_streams: int = 64
-    """Event streams that are open at once; more are turned away with 429."""
-    max_connections: int = 16_384
-    """Connections that are open at once, if as many files may be; more are turned away with 503."""
-    client_seconds: float = 30.0
-    """How long a client may take to send a request's head or a part of its body, or to read on."""
-    heartbeat_seconds: float = 15.0
-    """After so long without news an event stream carries a comment, so that proxies keep it open."""
-    watch_seconds: float = 2.0
-    """How often both stores of each solution are asked whether they are there."""
-    warm: bool = True
-    """Whether models are loaded when the server starts, and not by the first query."""
+    max_batch_delay_ms: PositiveNumber = 3.0
+    """How long a batch waits for more queries; a lone query does not wait."""
+    request_timeout_seconds: PositiveNumber = 30.0
+    """How long a request may take; after that it gets a 503."""
+    max_streams: PositiveInt = 64
+    """Event streams that are open at once; more get a 429."""
+    max_connections: PositiveInt = 16_384
+    """Connections that are open at once, if the process may open as many files; more get a 503."""
+    client_timeout_seconds: PositiveNumber = 30.0
+    """How long a client may take to send a request's head or the next part of its body, or to read on."""
+    heartbeat_seconds: PositiveNumber = 15.0
+    """After so long without an event a stream sends a comment, so that proxies keep it open."""
+    health_interval_seconds: PositiveNumber = 2.0
+    """How often both stores of each solution are checked."""
+    preload_models: bool = True
+    """Whether models are loaded when the server starts, rather than by the first query."""
 
     @property
     def upload_bytes(self) -> int:
@@ -68,39 +87,17 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Settings as the environment gives them.
+        """Read the settings from environment variables; an empty variable counts as unset.
 
         Raises:
-            ConfigError: a value cannot be read.
+            ConfigError: a value is invalid, or a variable has an old name.
         """
-        given: dict[str, Any] = {}
-        problems = []
-        for field in fields(cls):
-            name = _PREFIX + field.name.upper()
-            if (text := environment.get(name, "").strip()) == "":
-                continue
-            try:
-                given[field.name] = _read(text, field.default)
-            except ValueError as error:
-                problems.append(f"{name}: {error}")
+        given = {name: environment.get(_PREFIX + name.upper(), "").strip() for name in cls.model_fields}
+        problems = [f"{old}: is now {new}" for old, new in _RENAMED.items() if environment.get(old)]
+        try:
+            settings = cls.model_validate({name: value for name, value in given.items() if value})
+        except ValidationError as error:
+            problems += [f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in error.errors()]
         if problems:
-            raise ConfigError("the server's settings cannot be read", problems=problems)
-        return cls(**given)
-
-
-def _read(text: str, default: Any) -> Any:
-    if isinstance(default, tuple):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    if isinstance(default, str):
-        return text
-    if isinstance(default, bool):
-        if text.lower() not in ("true", "false", "1", "0"):
-            raise ValueError(f"neither true nor false: {text!r}")
-        return text.lower() in ("true", "1")
-    try:
-        number = type(default)(text)
-    except ValueError:
-        raise ValueError(f"not a number: {text!r}") from None
-    if not 0 < number < float("inf"):
-        raise ValueError(f"must be more than 0: {text!r}")
-    return number
+            raise ConfigError("invalid settings in the environment", problems=problems)
+        return settings

@@ -1,4 +1,4 @@
-"""All that one application serves: its solutions by name, its settings, its counters."""
+"""The state of one application: its solutions by name, its settings, its metrics."""
 
 from __future__ import annotations
 
@@ -16,59 +16,60 @@ from vicinal.server.service import SolutionService
 from vicinal.server.settings import Settings
 from vicinal.solution.solution import Solution
 
-__all__ = ["AppState", "host_of", "served_of"]
+__all__ = ["AppState", "get_service", "get_state"]
 
 
 class AppState:
-    """The solutions of one application."""
+    """What the routes and the middleware of one application share."""
 
     def __init__(self, solutions: Sequence[Solution | str | Path], settings: Settings) -> None:
         """
         Raises:
-            ConfigError: a YAML file is wrong, or two solutions have one name.
+            ConfigError: a YAML file is invalid, or two solutions have one name.
         """
         self.settings = settings
         self.metrics = Metrics()
-        self.streams = 0
-        self.closing = False
-        self.solutions: dict[str, SolutionService] = {}
+        self.open_streams = 0
+        self.is_closing = False
+        self.services: dict[str, SolutionService] = {}
         for given in solutions:
             solution = given if isinstance(given, Solution) else Solution.from_yaml(given)
-            if solution.name in self.solutions:
+            if solution.name in self.services:
                 raise ConfigError(
                     f"two solutions are named {solution.name!r}", hint="a server needs a name for each; change one"
                 )
-            self.solutions[solution.name] = SolutionService(solution, settings, self.metrics)
+            self.services[solution.name] = SolutionService(solution, settings, self.metrics)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Open every solution, watch over them, and close them in the end."""
-        await asyncio.gather(*(served.open() for served in self.solutions.values()))
-        watchers = [asyncio.create_task(served.watch()) for served in self.solutions.values()]
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Open every solution, monitor its health, and close it at the end."""
+        services = self.services.values()
+        await asyncio.gather(*(service.open() for service in services))
+        monitors = [asyncio.create_task(service.monitor_health()) for service in services]
         try:
             yield
         finally:
-            self.closing = True
-            for watcher in watchers:
-                watcher.cancel()
+            self.is_closing = True
+            for monitor in monitors:
+                monitor.cancel()
                 with suppress(asyncio.CancelledError):
-                    await watcher
-            await asyncio.gather(*(served.close() for served in self.solutions.values()))
+                    await monitor
+            await asyncio.gather(*(service.close() for service in services))
 
 
-def host_of(request: Request) -> AppState:
-    """The host of the application that a request came to."""
-    host: AppState = request.app.state.host
-    return host
+def get_state(request: Request) -> AppState:
+    """Return the state of the application that received the request."""
+    state: AppState = request.app.state.vicinal
+    return state
 
 
-def served_of(request: Request, name: str) -> SolutionService:
-    """A solution by its name.
+def get_service(request: Request, name: str) -> SolutionService:
+    """Return a solution's service by the solution's name.
 
     Raises:
-        Problem: 404, there is none.
+        ApiError: 404, there is none.
     """
     try:
-        return host_of(request).solutions[name]
+        return get_state(request).services[name]
     except KeyError:
         raise ApiError(404, f"no solution is named {name[:100]!r}") from None

@@ -1,4 +1,4 @@
-"""Files that came over HTTP: kept in a folder under names of ours, or for as long as a query takes."""
+"""Uploaded files: saved in a folder under names that the server makes, or on disk for the time of one query."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ _SUFFIXES = (
 class Uploads:
     """The uploaded files of one solution, in ``.vicinal/{name}/uploads`` beside its YAML or in ``{root}/{name}``.
 
-    A name is made of the item's id and the content's hash. Of the client's own file name only a well-known suffix is
-    kept, since it tells a browser the media type later.
+    A file's name consists of the item's id and the content's hash. Of the client's own file name only a well-known
+    suffix is kept, from which the media type is derived later.
     """
 
     def __init__(self, solution: Solution, root: str = "") -> None:
         """
         Raises:
-            ConfigError: files cannot be kept in ``root``.
+            ConfigError: ``root`` is not a folder that files can be written to.
         """
         self.folder = solution.folder / ".vicinal" / solution.name / "uploads"
         if root:
             self.folder = Path(root).expanduser().absolute() / solution.name
-            _must_take_files(self.folder)
+            _require_writable(self.folder)
 
     @contextmanager
-    def borrowed(self, file: BinaryIO, name: str) -> Iterator[Path]:
-        """The file on disk while the block runs, for a query."""
-        with tempfile.NamedTemporaryFile(prefix="vicinal-", suffix=_suffix(name)) as copy:
+    def temporary_file(self, file: BinaryIO, name: str) -> Iterator[Path]:
+        """Copy the file to disk while the block runs, for a query."""
+        with tempfile.NamedTemporaryFile(prefix="vicinal-", suffix=_known_suffix(name)) as copy:
             file.seek(0)
             copyfileobj(file, copy)
             copy.flush()
             yield Path(copy.name)
 
-    def keep(self, file: BinaryIO, name: str, key: str, metadata: dict[str, object]) -> tuple[Item, bool]:
-        """Keep a file, and the item that it is; also whether the file is new there."""
+    def save(self, file: BinaryIO, name: str, key: str, metadata: dict[str, object]) -> tuple[Item, bool]:
+        """Save a file; return its item, and whether the file is new."""
         digest = blake2b(digest_size=16)
         file.seek(0)
         while chunk := file.read(1 << 20):
             digest.update(chunk)
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{item_id(key):016x}-{digest.hexdigest()}{_suffix(name)}"
+        path = self.folder / f"{item_id(key):016x}-{digest.hexdigest()}{_known_suffix(name)}"
         if is_new := not path.exists():
             file.seek(0)
             with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as copy:
@@ -65,17 +65,17 @@ class Uploads:
         return Item(key, path, path.as_uri(), metadata, digest.hexdigest()), is_new
 
     def discard(self, item: Item) -> None:
-        """Remove a kept file that could not be indexed."""
+        """Delete a saved file that could not be indexed."""
         Path(item.content).unlink(missing_ok=True)
 
-    def forget(self, key: str, but: Path | None = None) -> None:
-        """Remove the kept files of an item that is gone, or all ``but`` the one that it has now."""
+    def delete(self, key: str, except_: Path | None = None) -> None:
+        """Delete the saved files of an item, ``except_`` the one that it has now."""
         for path in self.folder.glob(f"{item_id(key):016x}-*"):
-            if path != but:
+            if path != except_:
                 path.unlink(missing_ok=True)
 
 
-def _must_take_files(folder: Path) -> None:
+def _require_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -84,6 +84,6 @@ def _must_take_files(folder: Path) -> None:
         raise ConfigError(f"VICINAL_UPLOADS: no file can be kept in {folder}: {reason}") from error
 
 
-def _suffix(name: str) -> str:
+def _known_suffix(name: str) -> str:
     suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
     return suffix if suffix in _SUFFIXES else ""

@@ -1,11 +1,11 @@
-"""Solutions of texts and of files behind a server."""
+"""Clients of servers with a solution of texts or of files."""
 
 from __future__ import annotations
 
 import pytest
 
 import file_encoders
-from inprocess_server import FIELDS, ROWS, serving
+from inprocess_server import FIELDS, ROWS, run_server
 
 
 @pytest.fixture
@@ -16,35 +16,35 @@ def manager(manager):
 
 
 @pytest.fixture
-def site(workshop):
-    """Sixty texts on each engine."""
+def client(workshop):
+    """A client of sixty indexed texts, on each engine."""
     workshop.write(ROWS)
-    things = workshop.solution(extra=FIELDS)
-    things.ingest()
-    with serving(things) as site:
-        yield site
+    solution = workshop.solution(extra=FIELDS)
+    solution.ingest()
+    with run_server(solution) as client:
+        yield client
 
 
 @pytest.fixture
-def texts(lite):
-    """Sixty texts on the embedded engine, for what does not depend on it."""
+def text_client(lite):
+    """A client of sixty indexed texts on the embedded engine, for what does not depend on the engine."""
     lite.write(ROWS)
-    things = lite.solution(extra=FIELDS)
-    things.ingest()
-    with serving(things) as site:
-        yield site
+    solution = lite.solution(extra=FIELDS)
+    solution.ingest()
+    with run_server(solution) as client:
+        yield client
 
 
 @pytest.fixture
-def files(lite):
-    """A folder of small files, searched by files."""
+def file_client(lite):
+    """A client of a folder of small files, searched by files."""
     folder = lite.folder / "files"
     (folder / "sub dir").mkdir(parents=True)
     for number in range(5):
         (folder / f"f{number}.png").write_bytes(bytes([number]) * (1000 + number))
     (folder / "sub dir" / "content").write_bytes(b"abc" * 50)
-    things = lite.solution(encoder="{type: bytes}", source="{type: folder, path: files}")
-    things.ingest()
-    with serving(things, max_upload_mb=1) as site:
-        site.folder = folder
-        yield site
+    solution = lite.solution(encoder="{type: bytes}", source="{type: folder, path: files}")
+    solution.ingest()
+    with run_server(solution, max_upload_mb=1) as client:
+        client.folder = folder
+        yield client

@@ -1,4 +1,4 @@
-"""Gathering: which queries are answered together, and what goes on meanwhile."""
+"""Dynamic batching: which queries share a batch, and what runs concurrently."""
 
 from __future__ import annotations
 
@@ -9,133 +9,135 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from vicinal.server.api_errors import ApiError
-from vicinal.server.batching import AT_ONCE, QueryBatcher
+from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
 from vicinal.server.settings import Settings
 from vicinal.types import SearchRequest
 
 SECONDS = 30
 
 
-class Answers:
-    """What answers a batch: it notes the queries, and waits where it is told to."""
+class Search:
+    """Stands for the search of a batch: records the queries, and blocks until it may continue."""
 
     def __init__(self):
         self.batches = []
         self.searching = threading.Event()
-        self.go_on = threading.Event()
-        self.go_on.set()
+        self.may_continue = threading.Event()
+        self.may_continue.set()
 
-    def __call__(self, asks, encoded):
-        queries = [ask.query for ask in asks]
+    def __call__(self, requests, on_encoded):
+        queries = [request.query for request in requests]
         self.batches.append(queries)
-        if "spoilt" in queries:
-            raise ValueError("spoilt")
-        encoded()
+        if "broken" in queries:
+            raise ValueError("broken")
+        on_encoded()
         self.searching.set()
-        assert self.go_on.wait(SECONDS)
+        assert self.may_continue.wait(SECONDS)
         return [query.upper() for query in queries]
 
 
 @pytest.fixture
-def answers():
-    return Answers()
+def search():
+    return Search()
 
 
-def run(answers, scene, **settings):
-    """Play a scene with a gatherer, on an event loop of its own; returns what it returns and the sizes observed."""
+def run(search, scenario, **settings):
+    """Run a scenario with a batcher on an event loop of its own; return its result and the sizes of the batches."""
     sizes = []
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(MAX_BATCHES_IN_FLIGHT) as executor:
 
-        async def play():
-            gatherer = QueryBatcher(answers, threads, Settings(**settings), sizes.append)
+        async def run_scenario():
+            batcher = QueryBatcher(search, executor, Settings(**settings), sizes.append)
             async with asyncio.timeout(SECONDS):
-                return await scene(gatherer)
+                return await scenario(batcher)
 
-        return asyncio.run(play()), sizes
+        return asyncio.run(run_scenario()), sizes
 
 
-def asks(*queries):
+def requests(*queries):
     return [SearchRequest(query) for query in queries]
 
 
-def test_queries_that_come_together_are_answered_together(answers):
-    async def scene(gatherer):
-        return await asyncio.gather(*(gatherer.ask(asks(query)) for query in "abc"), gatherer.ask(asks("d", "e")))
+def test_queries_that_arrive_together_share_a_batch(search):
+    async def scenario(batcher):
+        return await asyncio.gather(
+            *(batcher.submit(requests(query)) for query in "abc"), batcher.submit(requests("d", "e"))
+        )
 
-    assert run(answers, scene) == ([["A"], ["B"], ["C"], ["D", "E"]], [5])
-    assert answers.batches == [["a", "b", "c", "d", "e"]]
+    assert run(search, scenario) == ([["A"], ["B"], ["C"], ["D", "E"]], [5])
+    assert search.batches == [["a", "b", "c", "d", "e"]]
 
 
-def test_a_batch_is_encoded_while_the_one_before_it_is_searched_for(answers):
-    async def scene(gatherer):
-        answers.go_on.clear()
-        first = asyncio.create_task(gatherer.ask(asks("a")))
-        await asyncio.to_thread(answers.searching.wait, SECONDS)
-        answers.searching.clear()
-        second = asyncio.create_task(gatherer.ask(asks("b")))
-        assert await asyncio.to_thread(answers.searching.wait, SECONDS), "the second waits for the first"
-        waiting = [asyncio.create_task(gatherer.ask(asks(query))) for query in "cd"]
+def test_batch_is_encoded_while_the_previous_one_is_searched(search):
+    async def scenario(batcher):
+        search.may_continue.clear()
+        first = asyncio.create_task(batcher.submit(requests("a")))
+        await asyncio.to_thread(search.searching.wait, SECONDS)
+        search.searching.clear()
+        second = asyncio.create_task(batcher.submit(requests("b")))
+        assert await asyncio.to_thread(search.searching.wait, SECONDS), "the second waits for the first"
+        waiting = [asyncio.create_task(batcher.submit(requests(query))) for query in "cd"]
         await asyncio.sleep(0.05)
-        assert answers.batches == [["a"], ["b"]], "both threads are busy, and the others gather"
-        answers.go_on.set()
+        assert search.batches == [["a"], ["b"]], "both threads are busy, and the others are queued"
+        search.may_continue.set()
         return await asyncio.gather(first, second, *waiting)
 
-    assert run(answers, scene)[0] == [["A"], ["B"], ["C"], ["D"]]
-    assert answers.batches == [["a"], ["b"], ["c", "d"]]
+    assert run(search, scenario)[0] == [["A"], ["B"], ["C"], ["D"]]
+    assert search.batches == [["a"], ["b"], ["c", "d"]]
 
 
-def test_the_next_batch_waits_for_as_many_as_there_were(answers):
-    async def scene(gatherer):
-        await asyncio.gather(*(gatherer.ask(asks(query)) for query in "abc"))
-        first = asyncio.create_task(gatherer.ask(asks("d")))
+def test_next_batch_waits_for_as_many_queries_as_the_last(search):
+    async def scenario(batcher):
+        await asyncio.gather(*(batcher.submit(requests(query)) for query in "abc"))
+        first = asyncio.create_task(batcher.submit(requests("d")))
         await asyncio.sleep(0.01)
-        return await asyncio.gather(first, *(gatherer.ask(asks(query)) for query in "ef"))
+        return await asyncio.gather(first, *(batcher.submit(requests(query)) for query in "ef"))
 
-    run(answers, scene, gather_ms=10_000)
-    assert answers.batches == [["a", "b", "c"], ["d", "e", "f"]]
-
-
-def test_it_does_not_wait_for_those_who_do_not_come(answers):
-    async def scene(gatherer):
-        await asyncio.gather(*(gatherer.ask(asks(query)) for query in "abc"))
-        return await gatherer.ask(asks("d"))
-
-    assert run(answers, scene, gather_ms=5)[0] == ["D"]
+    run(search, scenario, max_batch_delay_ms=10_000)
+    assert search.batches == [["a", "b", "c"], ["d", "e", "f"]]
 
 
-def test_a_batch_has_no_more_than_max_batch(answers):
-    async def scene(gatherer):
-        return await asyncio.gather(*(gatherer.ask(asks(query)) for query in "abcde"))
+def test_batch_starts_after_the_maximum_delay(search):
+    async def scenario(batcher):
+        await asyncio.gather(*(batcher.submit(requests(query)) for query in "abc"))
+        return await batcher.submit(requests("d"))
 
-    run(answers, scene, max_batch=2)
-    assert answers.batches == [["a", "b"], ["c", "d"], ["e"]]
+    assert run(search, scenario, max_batch_delay_ms=5)[0] == ["D"]
 
 
-def test_more_than_max_waiting_are_turned_away(answers):
-    async def scene(gatherer):
-        found = await asyncio.gather(*(gatherer.ask(asks(query)) for query in "abc"), return_exceptions=True)
+def test_batch_has_at_most_max_batch_queries(search):
+    async def scenario(batcher):
+        return await asyncio.gather(*(batcher.submit(requests(query)) for query in "abcde"))
+
+    run(search, scenario, max_batch=2)
+    assert search.batches == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_queries_beyond_the_queue_limit_are_refused(search):
+    async def scenario(batcher):
+        found = await asyncio.gather(*(batcher.submit(requests(query)) for query in "abc"), return_exceptions=True)
         return [type(one) for one in found]
 
-    assert run(answers, scene, max_waiting=2)[0] == [list, list, ApiError]
+    assert run(search, scenario, max_queued_queries=2)[0] == [list, list, ApiError]
 
 
-def test_a_batch_that_fails_fails_alone(answers):
-    async def scene(gatherer):
-        failed = await asyncio.gather(gatherer.ask(asks("spoilt")), gatherer.ask(asks("a", "b")))
-        return failed, await gatherer.ask(asks("c"))
+def test_failed_batch_does_not_affect_the_next(search):
+    async def scenario(batcher):
+        failed = await asyncio.gather(batcher.submit(requests("broken")), batcher.submit(requests("a", "b")))
+        return failed, await batcher.submit(requests("c"))
 
-    (failed, after), _ = run(answers, scene)
-    assert [[str(error) for error in each] for each in failed] == [["spoilt"], ["spoilt", "spoilt"]]
+    (failed, after), _ = run(search, scenario)
+    assert [[str(error) for error in each] for each in failed] == [["broken"], ["broken", "broken"]]
     assert after == ["C"]
 
 
-def test_one_who_leaves_takes_nobody_along(answers):
-    async def scene(gatherer):
-        answers.go_on.clear()
-        leaving, staying = (asyncio.create_task(gatherer.ask(asks(query))) for query in "ab")
-        await asyncio.to_thread(answers.searching.wait, SECONDS)
-        leaving.cancel()
-        answers.go_on.set()
-        return await staying
+def test_disconnected_client_does_not_cancel_batch(search):
+    async def scenario(batcher):
+        search.may_continue.clear()
+        disconnected, connected = (asyncio.create_task(batcher.submit(requests(query))) for query in "ab")
+        await asyncio.to_thread(search.searching.wait, SECONDS)
+        disconnected.cancel()
+        search.may_continue.set()
+        return await connected
 
-    assert run(answers, scene)[0] == ["B"]
+    assert run(search, scenario)[0] == ["B"]

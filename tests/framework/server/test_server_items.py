@@ -1,4 +1,4 @@
-"""Items over HTTP: listed, added, replaced, removed; their content by key, and never by path."""
+"""Items over HTTP: listed, added, replaced, removed; their content is served by key, never by path."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from urllib.parse import quote
 
 import pytest
 
-from inprocess_server import ROWS, problem, serving
+from inprocess_server import ROWS, check_error, run_server
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
 
 ITEM = {"key", "uri", "content", "metadata", "kind", "content_url", "added"}
 
 
-def all_items(site, **params):
+def list_all_items(client, **params):
     found, cursor = [], ""
     while cursor is not None:
-        page = site.get("/api/things/items", params={**params, "cursor": cursor}).json()
+        page = client.get("/api/things/items", params={**params, "cursor": cursor}).json()
         found += page["items"]
         cursor = page["next"]
     return found
 
 
-def test_pages_hold_every_item_once(site):
-    first = site.get("/api/things/items", params={"limit": 7}).json()
+def test_pages_contain_every_item_once(client):
+    first = client.get("/api/things/items", params={"limit": 7}).json()
     assert (len(first["items"]), first["total"]) == (7, 60)
     assert all(set(item) == ITEM for item in first["items"])
-    items = all_items(site, limit=7)
+    items = list_all_items(client, limit=7)
     assert sorted(item["key"] for item in items) == sorted(key for key, *_ in ROWS)
-    assert sorted(item["key"] for item in all_items(site, prefix="k5")) == sorted(
+    assert sorted(item["key"] for item in list_all_items(client, prefix="k5")) == sorted(
         ["k5", *(f"k5{n}" for n in range(10))]
     )
 
@@ -36,53 +36,53 @@ def test_pages_hold_every_item_once(site):
 @pytest.mark.parametrize(
     "params", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"cursor": "../x"}, {"cursor": "9" * 19}]
 )
-def test_a_page_that_there_is_not_is_refused(texts, params):
-    problem(texts.get("/api/things/items", params=params), 422)
+def test_invalid_page_is_refused(text_client, params):
+    check_error(text_client.get("/api/things/items", params=params), 422)
 
 
-def test_one_item(texts):
-    assert texts.get("/api/things/items/k7").json() == {
+def test_get_one_item(text_client):
+    assert text_client.get("/api/things/items/k7").json() == {
         "key": "k7",
-        "uri": texts.get("/api/things/items/k7").json()["uri"],
+        "uri": text_client.get("/api/things/items/k7").json()["uri"],
         "content": "text 7",
         "metadata": {"year": 2007},
         "kind": "text",
         "content_url": "/api/things/items/k7/content",
         "added": False,
     }
-    assert texts.get("/api/things/items/k7/content").text == "text 7"
-    assert "k777" in problem(texts.get("/api/things/items/k777"), 404)["error"]
-    problem(texts.get("/api/things/items/k777/content"), 404)
+    assert text_client.get("/api/things/items/k7/content").text == "text 7"
+    assert "k777" in check_error(text_client.get("/api/things/items/k777"), 404)["error"]
+    check_error(text_client.get("/api/things/items/k777/content"), 404)
 
 
-def test_a_text_is_added_replaced_found_and_removed(site):
+def test_text_is_added_replaced_found_and_removed(client):
     def add(content):
         body = {"key": "mine/one", "content": content, "metadata": {"year": 1999}}
-        answer = site.post("/api/things/items", json=body)
-        return answer.status_code, answer.json()
+        response = client.post("/api/things/items", json=body)
+        return response.status_code, response.json()
 
     assert add("a text of mine") == (201, {"key": "mine/one", "status": "new"})
     assert add("a text of mine") == (200, {"key": "mine/one", "status": "unchanged"})
     assert add("another text") == (200, {"key": "mine/one", "status": "updated"})
-    best = site.search("another text", limit=1, filter="year == 1999").json()["hits"][0]
+    best = client.search("another text", limit=1, filter="year == 1999").json()["hits"][0]
     assert (best["key"], best["content"], best["metadata"]) == ("mine/one", "another text", {"year": 1999})
-    assert site.get(best["content_url"]).text == "another text"
-    assert site.get("/api/things/items/mine%2Fone").json()["added"] is True
-    assert site.ingest(prune=True)["removed"] == 0
-    assert site.delete("/api/things/items/mine%2Fone").json() == {"removed": 1}
-    problem(site.get("/api/things/items/mine%2Fone"), 404)
-    problem(site.delete("/api/things/items/mine%2Fone"), 404)
+    assert client.get(best["content_url"]).text == "another text"
+    assert client.get("/api/things/items/mine%2Fone").json()["added"] is True
+    assert client.ingest(prune=True)["removed"] == 0
+    assert client.delete("/api/things/items/mine%2Fone").json() == {"removed": 1}
+    check_error(client.get("/api/things/items/mine%2Fone"), 404)
+    check_error(client.delete("/api/things/items/mine%2Fone"), 404)
 
 
-def test_several_items_are_removed_or_none(site):
+def test_several_items_are_removed_or_none(client):
     def remove(keys):
-        return site.request("DELETE", "/api/things/items", json={"keys": keys})
+        return client.request("DELETE", "/api/things/items", json={"keys": keys})
 
-    problem(remove(["k1", "nobody"]), 404)
+    check_error(remove(["k1", "nobody"]), 404)
     assert remove(["k1", "k2", "k1"]).json() == {"removed": 2}
-    assert site.get("/api/things/items").json()["total"] == 58
-    assert site.search("text 1", limit=1).json()["hits"][0]["key"] != "k1"
-    problem(remove([]), 422)
+    assert client.get("/api/things/items").json()["total"] == 58
+    assert client.search("text 1", limit=1).json()["hits"][0]["key"] != "k1"
+    check_error(remove([]), 422)
 
 
 @pytest.mark.parametrize(
@@ -96,71 +96,75 @@ def test_several_items_are_removed_or_none(site):
         ({"key": "k", "content": "x", "path": "/etc/passwd"}, "path: Extra inputs are not permitted"),
     ],
 )
-def test_an_item_that_cannot_be_added_says_why(texts, body, error):
-    assert problem(texts.post("/api/things/items", json=body), 422)["errors"] == [error]
+def test_refused_item_says_why(text_client, body, error):
+    assert check_error(text_client.post("/api/things/items", json=body), 422)["errors"] == [error]
 
 
-def test_a_file_is_added_kept_under_a_name_of_ours_and_removed(files, lite):
+def test_uploaded_file_is_saved_under_a_generated_name(file_client, lite):
     kept = lite.folder / ".vicinal" / "things" / "uploads"
 
     def add(content, name="../../../etc/cron.d/x.png", **data):
-        return files.post("/api/things/items", files={"file": (name, content)}, data={"key": "up/../load", **data})
+        return file_client.post(
+            "/api/things/items", files={"file": (name, content)}, data={"key": "up/../load", **data}
+        )
 
     assert add(b"\x09" * 900).status_code == 201
     assert add(b"\x09" * 900).json()["status"] == "unchanged"
     assert add(b"\x0a" * 900, metadata='{"label": "x"}').json()["status"] == "updated"
     assert [path.suffix for path in kept.iterdir()] == [".png"]
-    item = files.get(f"/api/things/items/{quote('up/../load', safe='')}").json()
+    item = file_client.get(f"/api/things/items/{quote('up/../load', safe='')}").json()
     assert (item["metadata"], item["added"]) == ({"label": "x"}, True)
-    assert files.get(item["content_url"]).content == b"\x0a" * 900
-    best = files.post("/api/things/search", files={"file": b"\x0a"}, data={"limit": "1"}).json()["hits"][0]
+    assert file_client.get(item["content_url"]).content == b"\x0a" * 900
+    best = file_client.post("/api/things/search", files={"file": b"\x0a"}, data={"limit": "1"}).json()["hits"][0]
     assert best["key"] == "up/../load"
-    assert problem(add(b"bad"), 422)["errors"] == ["content: the file is bad"]
-    assert files.get(item["content_url"]).content == b"\x0a" * 900
-    assert files.ingest(prune=True)["removed"] == 0
-    assert files.request("DELETE", "/api/things/items", json={"keys": ["up/../load"]}).json() == {"removed": 1}
+    assert check_error(add(b"bad"), 422)["errors"] == ["content: the file is bad"]
+    assert file_client.get(item["content_url"]).content == b"\x0a" * 900
+    assert file_client.ingest(prune=True)["removed"] == 0
+    assert file_client.request("DELETE", "/api/things/items", json={"keys": ["up/../load"]}).json() == {"removed": 1}
     assert list(kept.iterdir()) == []
 
 
-def test_uploads_go_to_a_folder_that_is_named_for_them(lite, tmp_path, monkeypatch):
+def test_uploads_go_to_the_folder_of_the_settings(lite, tmp_path, monkeypatch):
     (lite.folder / "files").mkdir()
-    things = lite.solution(encoder="{type: bytes}", source="{type: folder, path: files}")
+    solution = lite.solution(encoder="{type: bytes}", source="{type: folder, path: files}")
     monkeypatch.chdir(tmp_path)
-    with serving(things, uploads="kept") as site:
-        added = site.post("/api/things/items", files={"file": ("x.png", b"abc")})
+    with run_server(solution, uploads="kept") as client:
+        added = client.post("/api/things/items", files={"file": ("x.png", b"abc")})
         assert added.json() == {"key": "x.png", "status": "new"}
         assert [path.read_bytes() for path in (tmp_path / "kept" / "things").iterdir()] == [b"abc"]
-        assert site.get("/api/things/items/x.png/content").content == b"abc"
-        assert site.request("DELETE", "/api/things/items/x.png").json() == {"removed": 1}
+        assert client.get("/api/things/items/x.png/content").content == b"abc"
+        assert client.request("DELETE", "/api/things/items/x.png").json() == {"removed": 1}
         assert list((tmp_path / "kept" / "things").iterdir()) == []
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"VICINAL_UPLOADS: no file can be kept in .*/file/things: Not a directory"):
-        create_app([things], settings=Settings(uploads="file"))
+        create_app([solution], settings=Settings(uploads="file"))
 
 
-def test_a_form_with_a_field_that_there_is_not_is_refused(files):
-    """An old client's ``Num`` would else be passed over, and ten hits come in place of three."""
+def test_unknown_form_field_is_refused(file_client):
+    """Otherwise the ``Num`` of an old client would be ignored, and it would get ten hits instead of three."""
     for path, fields in (("search", "file, limit, filter"), ("items", "file, key, metadata")):
-        body = problem(files.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
+        body = check_error(file_client.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
         assert body["errors"] == ["Num: is no field of this form"]
         assert body["hint"] == f"it has {fields}"
 
 
-def test_a_file_is_no_text_and_a_text_no_file(files):
-    answer = files.post("/api/things/items", json={"key": "k", "content": "/etc/passwd"})
-    assert "are files" in problem(answer, 422)["error"]
+def test_solution_of_files_refuses_texts(file_client):
+    response = file_client.post("/api/things/items", json={"key": "k", "content": "/etc/passwd"})
+    assert "are files" in check_error(response, 422)["error"]
     for metadata in ("[1]", "{"):
-        answer = files.post("/api/things/items", files={"file": ("a", b"x")}, data={"metadata": metadata})
-        assert problem(answer, 422)["error"].startswith("metadata: is not")
+        response = file_client.post("/api/things/items", files={"file": ("a", b"x")}, data={"metadata": metadata})
+        assert check_error(response, 422)["error"].startswith("metadata: is not")
 
 
-def test_a_text_is_no_file(texts):
-    assert "are no files" in problem(texts.post("/api/things/items", files={"file": ("a", b"x")}), 422)["error"]
+def test_solution_of_texts_refuses_files(text_client):
+    assert (
+        "are no files" in check_error(text_client.post("/api/things/items", files={"file": ("a", b"x")}), 422)["error"]
+    )
 
 
-def test_media_come_whole_in_ranges_and_not_again_when_unchanged(files):
+def test_content_supports_ranges(file_client):
     url = "/api/things/items/f3.png/content"
-    whole = files.get(url)
+    whole = file_client.get(url)
     assert (whole.status_code, whole.content) == (200, b"\x03" * 1003)
     assert whole.headers["content-type"] == "image/png"
     assert whole.headers["accept-ranges"] == "bytes"
@@ -168,64 +172,96 @@ def test_media_come_whole_in_ranges_and_not_again_when_unchanged(files):
     assert whole.headers["content-disposition"] == "inline; filename*=UTF-8''f3.png"
     assert "sandbox" in whole.headers["content-security-policy"]
 
-    def part(value, **more):
-        answer = files.get(url, headers={"range": value, **more})
-        return answer.status_code, len(answer.content), answer.headers.get("content-range")
+    def get_range(value, **headers):
+        response = file_client.get(url, headers={"range": value, **headers})
+        return response.status_code, len(response.content), response.headers.get("content-range")
 
-    assert part("bytes=0-9") == (206, 10, "bytes 0-9/1003")
-    assert part("bytes=1000-") == (206, 3, "bytes 1000-1002/1003")
-    assert part("bytes=-5") == (206, 5, "bytes 998-1002/1003")
-    assert part("bytes=900-99999") == (206, 103, "bytes 900-1002/1003")
-    assert part("bytes=0-0,5-6") == (200, 1003, None)
-    assert part("lines=1-2") == (200, 1003, None)
-    assert part("bytes=0-9", **{"if-range": '"another"'}) == (200, 1003, None)
-    outside = files.get(url, headers={"range": "bytes=1003-"})
-    problem(outside, 416)
-    assert outside.headers["content-range"] == "bytes */1003"
-    again = files.get(url, headers={"if-none-match": whole.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    assert get_range("bytes=0-9") == (206, 10, "bytes 0-9/1003")
+    assert get_range("bytes=1000-") == (206, 3, "bytes 1000-1002/1003")
+    assert get_range("bytes=-5") == (206, 5, "bytes 998-1002/1003")
+    assert get_range("bytes=-5000") == (206, 1003, "bytes 0-1002/1003")
+    assert get_range("bytes=900-99999") == (206, 103, "bytes 900-1002/1003")
+    assert get_range("bytes=0-9", **{"if-range": whole.headers["etag"]}) == (206, 10, "bytes 0-9/1003")
+    assert get_range("bytes=0-9", **{"if-range": whole.headers["last-modified"]}) == (206, 10, "bytes 0-9/1003")
+    assert get_range("bytes=0-9", **{"if-range": '"another"'}) == (200, 1003, None)
+    for malformed in ("lines=1-2", "bytes=9-2", "bytes=-", "bytes=x-y", "0-9", "bytes"):
+        assert get_range(malformed) == (200, 1003, None), malformed
 
 
-def test_a_key_may_end_like_a_route(files):
+def test_content_in_several_ranges(file_client):
+    response = file_client.get("/api/things/items/f3.png/content", headers={"range": "bytes=0-0,5-6"})
+    assert response.status_code == 206
+    boundary = response.headers["content-type"].removeprefix("multipart/byteranges; boundary=").encode()
+    first, second = response.content.split(b"--" + boundary)[1:3]
+    assert first == b"\r\nContent-Type: image/png\r\nContent-Range: bytes 0-0/1003\r\n\r\n\x03\r\n"
+    assert second == b"\r\nContent-Type: image/png\r\nContent-Range: bytes 5-6/1003\r\n\r\n\x03\x03\r\n"
+
+
+@pytest.mark.parametrize("value", ["bytes=1003-", "bytes=5000-6000", "bytes=-0", "bytes=0-1,2000-"])
+def test_range_outside_of_the_content_is_a_416(file_client, value):
+    response = file_client.get("/api/things/items/f3.png/content", headers={"range": value})
+    check_error(response, 416)
+    assert response.headers["content-range"] == "bytes */1003"
+
+
+def test_unchanged_content_is_not_sent_again(file_client):
+    url = "/api/things/items/f3.png/content"
+    etag = file_client.get(url).headers["etag"]
+    for known in (etag, f"W/{etag}", f'"another", {etag}'):
+        response = file_client.get(url, headers={"if-none-match": known})
+        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
+        assert "sandbox" in response.headers["content-security-policy"]
+    assert file_client.get(url, headers={"if-none-match": '"another"'}).status_code == 200
+
+
+def test_head_of_content_sends_the_headers_alone(file_client):
+    url = "/api/things/items/f3.png/content"
+    for headers in ({}, {"range": "bytes=0-9"}, {"range": "bytes=0-0,5-6"}, {"range": "bytes=1003-"}):
+        whole, head = file_client.get(url, headers=headers), file_client.head(url, headers=headers)
+        assert (head.status_code, head.content) == (whole.status_code, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
+
+
+def test_key_may_end_like_a_route(file_client):
     key = quote("sub dir/content", safe="")
-    assert files.get(f"/api/things/items/{key}").json()["key"] == "sub dir/content"
-    assert files.get(f"/api/things/items/{key}/content").content == b"abc" * 50
-    assert files.get(f"/api/things/items/{key}/content").headers["content-type"] == "application/octet-stream"
+    assert file_client.get(f"/api/things/items/{key}").json()["key"] == "sub dir/content"
+    assert file_client.get(f"/api/things/items/{key}/content").content == b"abc" * 50
+    assert file_client.get(f"/api/things/items/{key}/content").headers["content-type"] == "application/octet-stream"
 
 
-def test_a_file_that_is_gone_or_no_item_is_not_served(files):
-    (files.folder / "f1.png").unlink()
-    assert "gone" in problem(files.get("/api/things/items/f1.png/content"), 404)["error"]
-    (files.folder / "secret.png").write_bytes(b"secret")
-    problem(files.get("/api/things/items/secret.png/content"), 404)
+def test_missing_file_or_unindexed_file_is_not_served(file_client):
+    (file_client.folder / "f1.png").unlink()
+    assert "gone" in check_error(file_client.get("/api/things/items/f1.png/content"), 404)["error"]
+    (file_client.folder / "secret.png").write_bytes(b"secret")
+    check_error(file_client.get("/api/things/items/secret.png/content"), 404)
 
 
 @pytest.fixture
-def molecules(lite):
+def molecule_client(lite):
     (lite.folder / "m.csv").write_text('name,smiles,use\nethanol,CCO,"a ""quote"""\nphenol,c1ccccc1O,x\n')
-    made = lite.solution(
+    solution = lite.solution(
         "molecules", encoder="{type: morgan}", source="{type: table, path: m.csv, key: name, content: smiles}"
     )
-    made.ingest()
-    with serving(made) as site:
-        yield site
+    solution.ingest()
+    with run_server(solution) as client:
+        yield client
 
 
-def test_molecules_are_drawn_by_key_and_as_they_are_typed(molecules):
-    drawn = molecules.get("/api/molecules/items/phenol/content")
+def test_molecules_are_drawn_by_key_and_by_query(molecule_client):
+    drawn = molecule_client.get("/api/molecules/items/phenol/content")
     assert drawn.headers["content-type"] == "image/svg+xml"
     assert "script" not in drawn.text
     assert drawn.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     assert "currentColor" in drawn.text
-    coloured = molecules.get("/api/molecules/items/phenol/content", params={"color": "e6e6e6"})
-    assert "currentColor" not in coloured.text
-    problem(molecules.get("/api/molecules/items/phenol/content", params={"color": '"/><script>'}), 422)
-    typed = molecules.post("/api/molecules/render", json={"query": "c1ccccc1O", "color": "e6e6e6"})
-    assert (typed.status_code, typed.text) == (200, coloured.text)
-    body = problem(molecules.post("/api/molecules/render", json={"query": "c1ccccc"}), 422)
+    colored = molecule_client.get("/api/molecules/items/phenol/content", params={"color": "e6e6e6"})
+    assert "currentColor" not in colored.text
+    check_error(molecule_client.get("/api/molecules/items/phenol/content", params={"color": '"/><script>'}), 422)
+    typed = molecule_client.post("/api/molecules/render", json={"query": "c1ccccc1O", "color": "e6e6e6"})
+    assert (typed.status_code, typed.text) == (200, colored.text)
+    body = check_error(molecule_client.post("/api/molecules/render", json={"query": "c1ccccc"}), 422)
     assert body["error"].startswith("query: not a SMILES: unclosed ring")
-    assert molecules.search("CCO", "molecules").json()["hits"][0]["kind"] == "svg"
+    assert molecule_client.search("CCO", "molecules").json()["hits"][0]["kind"] == "svg"
 
 
-def test_texts_are_not_drawn(texts):
-    assert "draws nothing" in problem(texts.post("/api/things/render", json={"query": "x"}), 422)["error"]
+def test_texts_are_not_drawn(text_client):
+    assert "draws nothing" in check_error(text_client.post("/api/things/render", json={"query": "x"}), 422)["error"]

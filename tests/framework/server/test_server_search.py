@@ -1,4 +1,4 @@
-"""POST /api/{name}/search: what the command line answers, over HTTP; together with others, and alone where it fails."""
+"""POST /api/{name}/search: the hits of the command line over HTTP; batched with others, and failing alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import file_encoders
-from inprocess_server import problem, serving
+from inprocess_server import check_error, run_server
 
 HIT = {
     *("key", "rank", "distance", "similarity", "uri", "metadata", "content", "segment"),
@@ -15,36 +15,36 @@ HIT = {
 }
 
 
-def keys(answer):
-    assert answer.status_code == 200, answer.text
-    return [hit["key"] for hit in answer.json()["hits"]]
+def hit_keys(response):
+    assert response.status_code == 200, response.text
+    return [hit["key"] for hit in response.json()["hits"]]
 
 
-def test_a_text_finds_what_the_solution_finds(site):
-    answer = site.search("text 7", limit=3).json()
-    assert answer["solution"] == "things"
-    assert set(answer["timings_ms"]) == {"decode", "encode", "search", "metadata", "total"}
-    assert all(set(hit) == HIT for hit in answer["hits"])
-    best = answer["hits"][0]
+def test_search_returns_the_hits_of_the_solution(client):
+    response = client.search("text 7", limit=3).json()
+    assert response["solution"] == "things"
+    assert set(response["timings_ms"]) == {"decode", "encode", "search", "metadata", "total"}
+    assert all(set(hit) == HIT for hit in response["hits"])
+    best = response["hits"][0]
     assert (best["key"], best["rank"], best["content"], best["metadata"]) == ("k7", 1, "text 7", {"year": 2007})
     assert best["similarity"] > 0.9999
     assert (best["kind"], best["content_url"]) == ("text", "/api/things/items/k7/content")
 
 
-def test_limit_filter_and_the_key_of_an_item(site):
-    assert len(keys(site.search("text 7", limit=5))) == 5
-    assert len(keys(site.search("text 7"))) == 10
-    assert keys(site.search("text 7", limit=60, filter="year == 2003")) != []
-    assert {hit["metadata"]["year"] for hit in site.search("x", filter="year > 2008").json()["hits"]} == {2009}
-    assert "k7" not in keys(site.search("@k7", limit=60))
+def test_limit_filter_and_key_queries(client):
+    assert len(hit_keys(client.search("text 7", limit=5))) == 5
+    assert len(hit_keys(client.search("text 7"))) == 10
+    assert hit_keys(client.search("text 7", limit=60, filter="year == 2003")) != []
+    assert {hit["metadata"]["year"] for hit in client.search("x", filter="year > 2008").json()["hits"]} == {2009}
+    assert "k7" not in hit_keys(client.search("@k7", limit=60))
 
 
-def test_many_queries_in_one_call_are_answered_in_their_order(site):
-    answer = site.post("/api/things/search", json={"queries": ["text 1", "@k2", "text 3"], "limit": 1}).json()
-    assert answer["solution"] == "things"
-    best = [result["hits"][0]["key"] for result in answer["results"]]
+def test_results_of_several_queries_are_in_their_order(client):
+    response = client.post("/api/things/search", json={"queries": ["text 1", "@k2", "text 3"], "limit": 1}).json()
+    assert response["solution"] == "things"
+    best = [result["hits"][0]["key"] for result in response["results"]]
     assert (best[0], best[2]) == ("k1", "k3")
-    body = problem(site.post("/api/things/search", json={"queries": ["text 1", "bad", "@none"]}), 422)
+    body = check_error(client.post("/api/things/search", json={"queries": ["text 1", "bad", "@none"]}), 422)
     assert body["errors"] == ["queries.1: the text says bad", "queries.2: no item has the key 'none'"]
 
 
@@ -64,46 +64,48 @@ def test_many_queries_in_one_call_are_answered_in_their_order(site):
         ({"query": 7}, 422, "query: Input should be a valid string"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_its_place(texts, body, status, error):
-    assert problem(texts.post("/api/things/search", json=body), status)["errors"] == [error]
+def test_invalid_search_names_the_parameter(text_client, body, status, error):
+    assert check_error(text_client.post("/api/things/search", json=body), status)["errors"] == [error]
 
 
 @pytest.mark.parametrize("filter", ['year == "', "year ==", "name == 'x'", "'; drop", 'year == 1 or ""', "x" * 10_001])
-def test_a_filter_that_cannot_be_read_is_refused(site, filter):
-    body = problem(site.search("text 1", filter=filter), 422)
+def test_invalid_filter_is_refused(client, filter):
+    body = check_error(client.search("text 1", filter=filter), 422)
     assert body["errors"][0].startswith("filter: ")
 
 
-def test_a_filter_may_hold_quotes(workshop):
+def test_filter_may_contain_quotes(workshop):
     workshop.write([("a", "one", "say \\'so\\'")])
     workshop.write([("a", "one", 'x"y')], "unused.csv")
     (workshop.folder / "items.jsonl").write_text('{"key": "a", "text": "one", "year": "it\'s \\"it\\""}\n')
-    things = workshop.solution(
+    solution = workshop.solution(
         source="{type: table, path: items.jsonl, key: key, content: text}", extra="fields: {year: varchar(20)}"
     )
-    things.ingest()
-    with serving(things) as site:
-        assert keys(site.search("one", filter='year == "it\'s \\"it\\""')) == ["a"]
+    solution.ingest()
+    with run_server(solution) as client:
+        assert hit_keys(client.search("one", filter='year == "it\'s \\"it\\""')) == ["a"]
 
 
-def test_what_is_not_json_or_not_a_form_is_refused(texts):
+def test_body_that_is_neither_json_nor_a_form_is_refused(text_client):
     url = "/api/things/search"
-    problem(texts.post(url, content=b"{", headers={"content-type": "application/json"}), 422)
-    problem(texts.post(url, content=b'{"query": "\\ud800"}', headers={"content-type": "application/json"}), 422)
-    problem(texts.post(url, content=b"a=b", headers={"content-type": "text/plain"}), 415)
-    problem(texts.post(url, content=b"x", headers={"content-type": "multipart/form-data"}), 400)
-    problem(texts.post(url, files={"file": b"x"}), 422)
-    problem(texts.post("/api/nothing/search", json={"query": "x"}), 404)
+    check_error(text_client.post(url, content=b"{", headers={"content-type": "application/json"}), 422)
+    check_error(
+        text_client.post(url, content=b'{"query": "\\ud800"}', headers={"content-type": "application/json"}), 422
+    )
+    check_error(text_client.post(url, content=b"a=b", headers={"content-type": "text/plain"}), 415)
+    check_error(text_client.post(url, content=b"x", headers={"content-type": "multipart/form-data"}), 400)
+    check_error(text_client.post(url, files={"file": b"x"}), 422)
+    check_error(text_client.post("/api/nothing/search", json={"query": "x"}), 404)
 
 
-def test_a_file_finds_files(files):
+def test_uploaded_file_finds_files(file_client):
     upload = {"file": ("../../etc/passwd", b"\x03" * 70)}
-    answer = files.post("/api/things/search", files=upload, data={"limit": "2", "filter": ""})
-    assert keys(answer)[0] == "f3.png"
-    best = answer.json()["hits"][0]
+    response = file_client.post("/api/things/search", files=upload, data={"limit": "2", "filter": ""})
+    assert hit_keys(response)[0] == "f3.png"
+    best = response.json()["hits"][0]
     assert (best["kind"], best["content_url"]) == ("image", "/api/things/items/f3.png/content")
-    assert len(keys(answer)) == 2
-    assert keys(files.search("@f3.png", limit=1)) != ["f3.png"]
+    assert len(hit_keys(response)) == 2
+    assert hit_keys(file_client.search("@f3.png", limit=1)) != ["f3.png"]
 
 
 @pytest.mark.parametrize(
@@ -116,100 +118,99 @@ def test_a_file_finds_files(files):
         (b"x", {"limit": "0"}, "limit: 1 to 1,000 hits can be asked for"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why_and_names_no_path(files, content, data, error):
-    answer = files.post("/api/things/search", files={"file": ("a.png", content)}, data=data)
-    assert problem(answer, 422)["errors"] == [error]
-    assert "/tmp" not in answer.text
+def test_unreadable_upload_says_why_and_names_no_path(file_client, content, data, error):
+    response = file_client.post("/api/things/search", files={"file": ("a.png", content)}, data=data)
+    assert check_error(response, 422)["errors"] == [error]
+    assert "/tmp" not in response.text
 
 
-def test_a_text_from_outside_is_never_read_as_a_path(lite):
+def test_text_query_is_never_opened_as_a_path(lite):
     folder = lite.folder / "files"
     folder.mkdir()
     (folder / "a.png").write_bytes(b"abc")
     secret = folder / "a.png"
-    made = {
+    solutions = {
         name: lite.solution(name, encoder=f"{{type: {name}}}", source="{type: folder, path: files}")
         for name in ("bytes", "either", "undeclared")
     }
-    for solution in made.values():
+    for solution in solutions.values():
         solution.ingest()
-    with serving(*made.values()) as site:
+    with run_server(*solutions.values()) as client:
         for name in ("bytes", "undeclared"):
             for query in (str(secret), "../../etc/passwd", "file:///etc/passwd"):
-                assert "is not searched by texts" in problem(site.search(query, name), 422)["error"]
+                assert "is not searched by texts" in check_error(client.search(query, name), 422)["error"]
         for query in (str(secret), "../../etc/passwd", f"\\@{secret}", f"text:{secret}"):
-            assert site.search(query, "either").status_code == 200
-        assert file_encoders.Either.opened == []
-        assert problem(site.post("/api/undeclared/search", files={"file": b"abc"}), 422)
+            assert client.search(query, "either").status_code == 200
+        assert file_encoders.FileOrText.opened_paths == []
+        assert check_error(client.post("/api/undeclared/search", files={"file": b"abc"}), 422)
 
 
-def test_searches_at_the_same_time_are_encoded_together_and_fail_alone(lite):
+def test_concurrent_searches_share_a_batch_and_fail_alone(lite):
     lite.write([(f"k{n}", f"text {n}", 1) for n in range(40)])
-    things = lite.solution(encoder="{type: hashed, pause: 0.05}")
-    things.ingest()
+    solution = lite.solution(encoder="{type: hashed, pause: 0.05}")
+    solution.ingest()
     sizes = []
-    encode = things.encoder.encode
-    things.encoder.encode = lambda samples: sizes.append(len(samples)) or encode(samples)
-    with serving(things) as site, ThreadPoolExecutor(20) as pool:
-        asked = [f"text {n}" for n in range(38)] + ["bad", "@none"]
-        answers = list(pool.map(lambda query: site.search(query, limit=1), asked))
-    assert [keys(answer) for answer in answers[:38]] == [[f"k{n}"] for n in range(38)]
-    assert [answer.status_code for answer in answers[38:]] == [422, 404]
+    encode = solution.encoder.encode
+    solution.encoder.encode = lambda samples: sizes.append(len(samples)) or encode(samples)
+    with run_server(solution) as client, ThreadPoolExecutor(20) as pool:
+        queries = [f"text {n}" for n in range(38)] + ["bad", "@none"]
+        responses = list(pool.map(lambda query: client.search(query, limit=1), queries))
+    assert [hit_keys(response) for response in responses[:38]] == [[f"k{n}"] for n in range(38)]
+    assert [response.status_code for response in responses[38:]] == [422, 404]
     assert sum(sizes) == 38
     assert max(sizes) >= 8
 
 
-def test_a_query_that_spoils_a_batch_is_the_only_one_to_fail(lite):
+def test_only_the_query_that_breaks_a_batch_fails(lite):
     lite.write([(f"k{n}", f"text {n}", 1) for n in range(20)])
-    things = lite.solution(encoder="{type: hashed, pause: 0.05}")
-    things.ingest()
-    with serving(things) as site, ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda n: site.search(f"text {n}" if n else "spoil", limit=1), range(20)))
-    assert [answer.status_code for answer in answers] == [422] + [200] * 19
+    solution = lite.solution(encoder="{type: hashed, pause: 0.05}")
+    solution.ingest()
+    with run_server(solution) as client, ThreadPoolExecutor(20) as pool:
+        responses = list(pool.map(lambda n: client.search(f"text {n}" if n else "spoil", limit=1), range(20)))
+    assert [response.status_code for response in responses] == [422] + [200] * 19
 
 
-def test_nothing_is_indexed_yet(lite):
+def test_search_of_an_empty_solution_is_a_409(lite):
     lite.write([])
-    with serving(lite.solution()) as site:
-        assert problem(site.search("x"), 409)["error"] == "nothing is indexed in 'things' yet"
-        described = site.get("/api/solutions").json()["solutions"][0]
+    with run_server(lite.solution()) as client:
+        assert check_error(client.search("x"), 409)["error"] == "nothing is indexed in 'things' yet"
+        described = client.get("/api/solutions").json()["solutions"][0]
         assert (described["items"], described["ready"]) == (0, True)
 
 
-def test_more_queries_than_may_wait_are_turned_away(lite):
+def test_queries_beyond_the_queue_limit_are_a_503(lite):
     lite.write([("k", "text", 1)])
-    things = lite.solution(encoder="{type: hashed, pause: 0.3}")
-    things.ingest()
-    with serving(things, max_waiting=2, max_batch=1) as site, ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: site.search("text"), range(8)))
-    turned_away = [answer for answer in answers if answer.status_code != 200]
-    assert turned_away
-    for answer in turned_away:
-        problem(answer, 503)
-        assert int(answer.headers["retry-after"]) > 0
+    solution = lite.solution(encoder="{type: hashed, pause: 0.3}")
+    solution.ingest()
+    with run_server(solution, max_queued_queries=2, max_batch=1) as client, ThreadPoolExecutor(8) as pool:
+        responses = list(pool.map(lambda _: client.search("text"), range(8)))
+    refused = [response for response in responses if response.status_code != 200]
+    assert refused
+    for response in refused:
+        check_error(response, 503)
+        assert int(response.headers["retry-after"]) > 0
 
 
-def test_an_answer_that_takes_too_long_is_given_up(lite):
+def test_search_beyond_the_timeout_is_a_503(lite):
     lite.write([("k", "text", 1)])
-    things = lite.solution(encoder="{type: hashed, pause: 0.6}")
-    things.ingest()
-    with serving(things, max_seconds=0.2) as site:
-        assert "no answer within 0.2 s" in problem(site.search("text"), 503)["error"]
+    solution = lite.solution(encoder="{type: hashed, pause: 0.6}")
+    solution.ingest()
+    with run_server(solution, request_timeout_seconds=0.2) as client:
+        assert "no answer within 0.2 s" in check_error(client.search("text"), 503)["error"]
 
 
-def test_what_another_process_changed_is_noticed(workshop, manager, monkeypatch):
+@pytest.mark.parametrize("workshop", ["server"], indirect=True)  # an embedded Milvus belongs to one process
+def test_changes_by_another_process_are_noticed(workshop, manager, monkeypatch):
     from vicinal import Solution
-    from vicinal.server import served
+    from vicinal.server import service
 
-    if workshop.embedded:
-        pytest.skip("an embedded Milvus belongs to one process")
-    monkeypatch.setattr(served, "_REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(service, "_REFRESH_SECONDS", 0.0)
     workshop.write([("a", "one", 1)])
-    things = workshop.solution()
-    things.ingest()
-    with serving(things) as site, Solution.from_yaml(workshop.folder / "things.yaml", manager=manager) as other:
-        assert keys(site.search("one")) == ["a"]
+    solution = workshop.solution()
+    solution.ingest()
+    with run_server(solution) as client, Solution.from_yaml(workshop.folder / "things.yaml", manager=manager) as other:
+        assert hit_keys(client.search("one")) == ["a"]
         other.drop()
         workshop.write([("b", "two", 1)])
         other.ingest()
-        assert keys(site.search("two")) == ["b"]
+        assert hit_keys(client.search("two")) == ["b"]

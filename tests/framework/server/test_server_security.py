@@ -1,4 +1,4 @@
-"""Strangers: keys, sizes, paths, bombs, headers. The answer is a 4xx with the error body, and the server lives."""
+"""Hostile clients: keys, sizes, paths, bombs, headers. The response is a 4xx with the error body; the server lives."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from inprocess_server import problem, serving
+from inprocess_server import check_error, run_server
 
-EVIL = (
+HOSTILE_PATHS = (
     "../../etc/passwd",
     "/etc/passwd",
     "..%2f..%2fetc%2fpasswd",
@@ -23,24 +23,24 @@ EVIL = (
 
 
 @pytest.fixture
-def locked(lite):
+def locked_client(lite):
     lite.write([("k", "text", 1)])
-    things = lite.solution()
-    things.ingest()
-    with serving(things, api_keys=("first key", "zweiter-schlüssel")) as site:
-        yield site
+    solution = lite.solution()
+    solution.ingest()
+    with run_server(solution, api_keys=("first key", "zweiter-schlüssel")) as client:
+        yield client
 
 
-def test_without_a_key_only_health_the_page_and_the_docs_are_open(locked):
+def test_only_health_page_and_docs_are_public(locked_client):
     for path in ("/api/solutions", "/api/things/items", "/api/things/items/k/content", "/metrics"):
-        answer = locked.get(path)
-        problem(answer, 401)
-        assert answer.headers["www-authenticate"] == "Bearer"
-    problem(locked.search("text"), 401)
-    assert locked.get("/healthz").status_code == 200
-    assert locked.get("/readyz").json()["solutions"] == {"things": {"ready": True, "reason": ""}}
-    assert locked.get("/docs").status_code == 200
-    assert locked.get("/openapi.json").status_code == 200
+        response = locked_client.get(path)
+        check_error(response, 401)
+        assert response.headers["www-authenticate"] == "Bearer"
+    check_error(locked_client.search("text"), 401)
+    assert locked_client.get("/healthz").status_code == 200
+    assert locked_client.get("/readyz").json()["solutions"] == {"things": {"ready": True, "reason": ""}}
+    assert locked_client.get("/docs").status_code == 200
+    assert locked_client.get("/openapi.json").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -52,97 +52,97 @@ def test_without_a_key_only_health_the_page_and_the_docs_are_open(locked):
         {"X-API-Key": "zweiter-schlüssel".encode()},
     ],
 )
-def test_a_key_opens(locked, headers):
-    assert locked.get("/api/solutions", headers=headers).status_code == 200
+def test_valid_key_is_accepted(locked_client, headers):
+    assert locked_client.get("/api/solutions", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
     "headers",
     [{"X-API-Key": "first"}, {"Authorization": "first key"}, {"Authorization": "Bearer"}, {"Cookie": "vicinal_key=x"}],
 )
-def test_another_key_does_not(locked, headers):
-    problem(locked.get("/api/solutions", headers=headers), 401)
+def test_invalid_key_is_refused(locked_client, headers):
+    check_error(locked_client.get("/api/solutions", headers=headers), 401)
 
 
-def test_a_browser_shows_its_key_once(locked):
-    problem(locked.post("/api/session", json={"key": "wrong"}), 401)
-    answer = locked.post("/api/session", json={"key": "zweiter-schlüssel"})
-    assert answer.status_code == 204
-    assert "HttpOnly" in answer.headers["set-cookie"]
-    assert "SameSite=strict" in answer.headers["set-cookie"]
-    assert locked.get("/api/solutions").status_code == 200
-    assert locked.delete("/api/session").status_code == 204
-    problem(locked.get("/api/solutions"), 401)
+def test_session_stores_the_key_in_a_cookie(locked_client):
+    check_error(locked_client.post("/api/session", json={"key": "wrong"}), 401)
+    response = locked_client.post("/api/session", json={"key": "zweiter-schlüssel"})
+    assert response.status_code == 204
+    assert "HttpOnly" in response.headers["set-cookie"]
+    assert "SameSite=strict" in response.headers["set-cookie"]
+    assert locked_client.get("/api/solutions").status_code == 200
+    assert locked_client.delete("/api/session").status_code == 204
+    check_error(locked_client.get("/api/solutions"), 401)
 
 
-def test_every_answer_has_the_security_headers(texts):
+def test_every_response_has_the_security_headers(text_client):
     for path in ("/", "/healthz", "/api/solutions", "/docs", "/nothing", "/api/things/items/k1/content"):
-        headers = texts.get(path).headers
+        headers = text_client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
         assert "unsafe-inline" not in headers["content-security-policy"] or path.endswith("/content")
 
 
-def test_no_other_origin_may_call_unless_it_is_named(lite):
+def test_only_named_origins_may_call(lite):
     origin = {"Origin": "https://example.org"}
     preflight = {**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-    with serving() as site:
-        assert "access-control-allow-origin" not in site.get("/healthz", headers=origin).headers
-        problem(site.options("/api/things/search", headers=preflight), 405)
-    with serving(cors_origins=("https://example.org",), api_keys=("key",)) as site:
-        assert site.get("/healthz", headers=origin).headers["access-control-allow-origin"] == "https://example.org"
-        assert site.options("/api/things/search", headers=preflight).status_code == 200
-        answer = site.get("/healthz", headers={"Origin": "https://evil.org"})
-        assert "access-control-allow-origin" not in answer.headers
-        answer = site.get("/api/solutions", headers=origin)  # a page must be able to read why it was refused
-        assert answer.headers["access-control-allow-origin"] == "https://example.org"
+    with run_server() as client:
+        assert "access-control-allow-origin" not in client.get("/healthz", headers=origin).headers
+        check_error(client.options("/api/things/search", headers=preflight), 405)
+    with run_server(cors_origins=("https://example.org",), api_keys=("key",)) as client:
+        assert client.get("/healthz", headers=origin).headers["access-control-allow-origin"] == "https://example.org"
+        assert client.options("/api/things/search", headers=preflight).status_code == 200
+        response = client.get("/healthz", headers={"Origin": "https://evil.org"})
+        assert "access-control-allow-origin" not in response.headers
+        response = client.get("/api/solutions", headers=origin)  # a page can read why it was refused
+        assert response.headers["access-control-allow-origin"] == "https://example.org"
 
 
-@pytest.mark.parametrize("evil", EVIL)
-def test_a_path_is_nothing_in_any_place(files, evil):
-    name = quote(evil, safe="")
-    for answer in (
-        files.get(f"/api/{name}/items"),
-        files.get(f"/api/{name}/stats"),
-        files.get(f"/api/things/items/{name}"),
-        files.get(f"/api/things/items/{name}/content"),
-        files.delete(f"/api/things/items/{name}"),
-        files.get("/api/things/items", params={"cursor": evil}),
-        files.get("/api/things/items", params={"limit": evil}),
-        files.get(f"/api/things/ingest/{name}"),
-        files.get(f"/api/things/ingest/{name}/events"),
-        files.delete(f"/api/things/ingest/{name}"),
-        files.post(f"/api/{name}/search", json={"query": "x"}),
-        files.search(evil),
-        files.search(f"@{evil}"),
-        files.search("@f1.png", filter=evil),
-        files.post("/api/things/search", files={"file": ("x", b"x")}, data={"filter": evil}),
-        files.post("/api/things/search", data={"file": evil}, files={"other": b"x"}),
-        files.post("/api/things/items", json={"key": "x", "content": evil}),
-        files.post("/api/things/items", data={"file": evil}, files={"other": b"x"}),
-        files.post("/api/things/items", data={"key": "x", "metadata": evil}, files={"file": ("x", b"x")}),
-        files.post("/api/things/render", json={"query": evil}),
-        files.get(f"/page/{name}"),
-        files.get(f"/{name}"),
+@pytest.mark.parametrize("path", HOSTILE_PATHS)
+def test_paths_are_refused_in_every_parameter(file_client, path):
+    name = quote(path, safe="")
+    for response in (
+        file_client.get(f"/api/{name}/items"),
+        file_client.get(f"/api/{name}/stats"),
+        file_client.get(f"/api/things/items/{name}"),
+        file_client.get(f"/api/things/items/{name}/content"),
+        file_client.delete(f"/api/things/items/{name}"),
+        file_client.get("/api/things/items", params={"cursor": path}),
+        file_client.get("/api/things/items", params={"limit": path}),
+        file_client.get(f"/api/things/ingest/{name}"),
+        file_client.get(f"/api/things/ingest/{name}/events"),
+        file_client.delete(f"/api/things/ingest/{name}"),
+        file_client.post(f"/api/{name}/search", json={"query": "x"}),
+        file_client.search(path),
+        file_client.search(f"@{path}"),
+        file_client.search("@f1.png", filter=path),
+        file_client.post("/api/things/search", files={"file": ("x", b"x")}, data={"filter": path}),
+        file_client.post("/api/things/search", data={"file": path}, files={"other": b"x"}),
+        file_client.post("/api/things/items", json={"key": "x", "content": path}),
+        file_client.post("/api/things/items", data={"file": path}, files={"other": b"x"}),
+        file_client.post("/api/things/items", data={"key": "x", "metadata": path}, files={"file": ("x", b"x")}),
+        file_client.post("/api/things/render", json={"query": path}),
+        file_client.get(f"/page/{name}"),
+        file_client.get(f"/{name}"),
     ):
-        assert answer.status_code in range(400, 500), (answer.request.url, answer.text)
-        problem(answer, answer.status_code)
-        assert "root:" not in answer.text
-    assert files.get("/api/things/failures", params={"cursor": evil}).status_code == 200
-    assert files.get("/api/things/items", params={"prefix": evil}).json()["items"] == []
+        assert response.status_code in range(400, 500), (response.request.url, response.text)
+        check_error(response, response.status_code)
+        assert "root:" not in response.text
+    assert file_client.get("/api/things/failures", params={"cursor": path}).status_code == 200
+    assert file_client.get("/api/things/items", params={"prefix": path}).json()["items"] == []
 
 
-@pytest.mark.parametrize("evil", EVIL[:-1])
-def test_a_file_name_is_only_a_name(files, lite, evil):
-    answer = files.post("/api/things/items", files={"file": (evil, b"abc")}, data={"key": evil})
-    assert answer.status_code == 201
+@pytest.mark.parametrize("path", HOSTILE_PATHS[:-1])
+def test_upload_file_name_is_never_used_as_a_path(file_client, lite, path):
+    response = file_client.post("/api/things/items", files={"file": (path, b"abc")}, data={"key": path})
+    assert response.status_code == 201
     kept = list((lite.folder / ".vicinal" / "things" / "uploads").iterdir())
     assert [len(path.name) for path in kept] == [16 + 1 + 32]
-    assert files.get(f"/api/things/items/{quote(evil, safe='')}/content").content == b"abc"
+    assert file_client.get(f"/api/things/items/{quote(path, safe='')}/content").content == b"abc"
 
 
-def gigabyte():
+def iter_gigabyte():
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
     yield head
     for _ in range(1000):
@@ -150,39 +150,39 @@ def gigabyte():
     yield b"\r\n--x--\r\n"
 
 
-def test_an_upload_of_a_gigabyte_is_refused_before_it_is_read(files):
+def test_huge_upload_is_refused_before_it_is_read(file_client):
     form = {"content-type": "multipart/form-data; boundary=x"}
     for url in ("/api/things/search", "/api/things/items"):
-        host, port = files.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), 10) as wire:
-            wire.sendall(
+        host, port = file_client.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 10) as connection:
+            connection.sendall(
                 f"POST {url} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000000\r\n"
                 "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n".encode()
             )
-            answer = b"".join(iter(lambda: wire.recv(65536), b""))  # it hangs up by itself
-        assert answer.startswith(b"HTTP/1.1 413 ")
-        assert b"more than the 1.066 MB that the server takes" in answer
+            response = b"".join(iter(lambda: connection.recv(65536), b""))  # the server closes the connection
+        assert response.startswith(b"HTTP/1.1 413 ")
+        assert b"more than the 1.066 MB that the server takes" in response
     sent = 0
 
-    def counted():
+    def iter_counted():
         nonlocal sent
-        for chunk in gigabyte():
+        for chunk in iter_gigabyte():
             sent += len(chunk)
             yield chunk
 
     for url in ("/api/things/search", "/api/things/items"):
         try:
-            answer = httpx.post(files.url + url, headers=form, content=counted(), timeout=60)
+            response = httpx.post(file_client.url + url, headers=form, content=iter_counted(), timeout=60)
         except (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
-            pass  # it hung up on us before we had read its answer
+            pass  # the server closed the connection before its response was read
         else:
-            problem(answer, 413)
+            check_error(response, 413)
     assert sent < 100_000_000
-    problem(files.post("/api/things/search", content=b'{"query": "' + b"x" * 2_000_000 + b'"}'), 413)
-    assert files.get("/healthz").status_code == 200
+    check_error(file_client.post("/api/things/search", content=b'{"query": "' + b"x" * 2_000_000 + b'"}'), 413)
+    assert file_client.get("/healthz").status_code == 200
 
 
-def png(width, height):
+def make_png(width, height):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -195,11 +195,11 @@ def png(width, height):
     )
 
 
-def test_a_picture_of_too_many_pixels_is_refused_by_its_header(lite):
+def test_image_with_too_many_pixels_is_refused_by_its_header(lite):
     (lite.folder / "files").mkdir()
     pictures = lite.solution(encoder="{type: efficientnet_lite0}", source="{type: folder, path: files}")
-    with serving(pictures) as site:
-        upload = {"file": ("a.png", png(50_000, 50_000))}
+    with run_server(pictures) as client:
+        upload = {"file": ("a.png", make_png(50_000, 50_000))}
         for url in ("/api/things/search", "/api/things/items"):
-            assert "pixels" in problem(site.post(url, files=upload), 422)["error"]
-        assert site.get("/healthz").status_code == 200
+            assert "pixels" in check_error(client.post(url, files=upload), 422)["error"]
+        assert client.get("/healthz").status_code == 200

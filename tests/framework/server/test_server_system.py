@@ -1,4 +1,4 @@
-"""What the server says of itself, one error body over all routes, settings, and the command that starts it."""
+"""What the server says about itself, the error body of all routes, settings, and the command that starts it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import sys
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
-from inprocess_server import problem, serving
+from inprocess_server import check_error, run_server
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
-from vicinal.server.service import SolutionService, _title
+from vicinal.server.service import SolutionService, _to_title
 
 
-def test_a_solution_is_described_as_a_face_needs_it(texts):
-    assert texts.get("/api/solutions").json() == {
+def test_solutions_are_described_for_clients(text_client):
+    assert text_client.get("/api/solutions").json() == {
         "solutions": [
             {
                 "name": "things",
@@ -49,30 +50,30 @@ def test_a_solution_is_described_as_a_face_needs_it(texts):
     ("name", "title"),
     [("qa", "QA"), ("images-offline", "Images offline"), ("my_cats", "My cats"), ("things", "Things")],
 )
-def test_a_name_becomes_a_heading(name, title):
-    assert _title(name) == title
+def test_title_is_made_of_the_name(name, title):
+    assert _to_title(name) == title
 
 
-def test_a_solution_of_files_says_which(files):
-    query = files.get("/api/solutions").json()["solutions"][0]["query"]
+def test_solution_of_files_names_the_accepted_types(file_client):
+    query = file_client.get("/api/solutions").json()["solutions"][0]["query"]
     assert (query["kinds"], query["text"], query["file"], query["accept"]) == (["image"], False, True, ["image/*"])
 
 
-def test_stats_are_those_of_the_command_line(site):
-    stats = site.get("/api/things/stats").json()
+def test_stats_are_those_of_the_status_command(client):
+    stats = client.get("/api/things/stats").json()
     assert (stats["solution"], stats["items"], stats["rows"], stats["failures"]) == ("things", 60, 60, 0)
     assert stats["index"]["type"] == "FLAT"
     assert set(stats["stores"]) == {"milvus", "redis"}
 
 
-def test_health_and_metrics(texts):
-    assert texts.get("/healthz").json() == {"ok": True}
-    assert texts.get("/readyz").json() == {"ready": True, "solutions": {"things": {"ready": True, "reason": ""}}}
+def test_health_and_metrics(text_client):
+    assert text_client.get("/healthz").json() == {"ok": True}
+    assert text_client.get("/readyz").json() == {"ready": True, "solutions": {"things": {"ready": True, "reason": ""}}}
     for _ in range(3):
-        texts.search("text 1")
-    texts.get("/no/such/route")
-    texts.ingest()
-    lines = texts.get("/metrics").text.splitlines()
+        text_client.search("text 1")
+    text_client.get("/no/such/route")
+    text_client.ingest()
+    lines = text_client.get("/metrics").text.splitlines()
     for line in (
         'vicinal_requests_total{method="POST",route="/api/{name}/search",status="200"} 3.0',
         'vicinal_requests_total{method="GET",route="unmatched",status="404"} 1.0',
@@ -85,112 +86,148 @@ def test_health_and_metrics(texts):
     assert any(line.startswith("vicinal_request_seconds_bucket{") for line in lines)
 
 
-def test_every_route_fails_with_the_one_body(texts):
-    """Each route with a solution that there is not, a method that it has not, and a body that it does not take."""
-    document = texts.get("/openapi.json").json()
+def test_every_route_fails_with_the_error_body(text_client):
+    """Each route with an unknown solution, a method that it does not have, and a body that it does not take."""
+    document = text_client.get("/openapi.json").json()
     assert len(document["paths"]) >= 15
     for path, operations in document["paths"].items():
-        place = re.sub(r"\{(\w+)\}", "nothing", path)
-        problem(texts.request("PATCH", place), 405)
+        unknown, known = (re.sub(r"\{(\w+)\}", name, path) for name in ("nothing", "things"))
+        check_error(text_client.request("PATCH", unknown), 405)
         for method in operations:
             if "{" in path:
-                problem(texts.request(method, place, json={}), 404)
+                check_error(text_client.request(method, unknown, json={}), 404)
             if "requestBody" in operations[method]:
-                real = re.sub(r"\{(\w+)\}", "things", path)
-                problem(texts.request(method, real, content=b"[", headers={"content-type": "application/json"}), 422)
-                problem(texts.request(method, real, content=b"x", headers={"content-type": "text/xml"}), 415)
-    problem(texts.get("/nothing/at/all"), 404)
-    problem(texts.get("/page/nothing.js"), 404)
+                check_error(
+                    text_client.request(method, known, content=b"[", headers={"content-type": "application/json"}), 422
+                )
+                check_error(text_client.request(method, known, content=b"x", headers={"content-type": "text/xml"}), 415)
+    check_error(text_client.get("/nothing/at/all"), 404)
+    check_error(text_client.get("/page/nothing.js"), 404)
 
 
-def test_head_is_get_without_the_body(files):
-    """On every route for GET, a stream of events and what fails included."""
-    job = files.ingest()["id"]
+def test_head_is_get_without_the_body(file_client):
+    """On every route for GET, including the event stream and failures."""
+    job = file_client.ingest()["id"]
     paths = [
-        *(path.format(name="things", id=job, key="f1.png") for path in files.get("/openapi.json").json()["paths"]),
+        *(
+            path.format(name="things", id=job, key="f1.png")
+            for path in file_client.get("/openapi.json").json()["paths"]
+        ),
         *("/", "/page/app.js", "/page/nothing.js", "/docs", "/openapi.json", "/api/nothing/stats"),
     ]
     found = set()
     for path in paths:
-        whole, head = files.get(path), files.head(path)
+        whole, head = file_client.get(path), file_client.head(path)
         assert (head.status_code, head.content) == (whole.status_code, b""), path
-        for answer in (whole, head):
-            answer.headers.pop("date")
-            if path in ("/metrics", "/api/solutions", "/api/things/stats"):  # each call of them may say something new
-                answer.headers.pop("content-length")
-            answer.headers.pop("transfer-encoding", "")
+        for response in (whole, head):
+            response.headers.pop("date")
+            if path in ("/metrics", "/api/solutions", "/api/things/stats"):  # each call may report something new
+                response.headers.pop("content-length")
+            response.headers.pop("transfer-encoding", "")
         assert head.headers == whole.headers, path
         found.add(whole.status_code)
     assert found == {200, 404, 405}
-    big = files.folder / "f4.png"
+    big = file_client.folder / "f4.png"
     big.write_bytes(b"\0" * 50_000_000)
-    answer = files.head("/api/things/items/f4.png/content", headers={"Range": "bytes=5-"})
-    assert (answer.status_code, answer.headers["content-range"]) == (206, "bytes 5-49999999/50000000")
-    assert files.get("/healthz").json() == {"ok": True}
+    response = file_client.head("/api/things/items/f4.png/content", headers={"Range": "bytes=5-"})
+    assert (response.status_code, response.headers["content-range"]) == (206, "bytes 5-49999999/50000000")
+    assert file_client.get("/healthz").json() == {"ok": True}
 
 
-def test_a_defect_is_logged_and_not_told(texts, monkeypatch, caplog):
+def test_unexpected_error_is_logged_and_not_sent(text_client, monkeypatch, caplog):
     def fail(*_):
-        raise RuntimeError("a secret of ours")
+        raise RuntimeError("a secret")
 
-    monkeypatch.setattr(SolutionService, "record", fail)
-    answer = texts.get("/api/things/items/k1")
-    assert "secret" not in str(problem(answer, 500))
-    assert "a secret of ours" in caplog.text
+    monkeypatch.setattr(SolutionService, "get_record", fail)
+    response = text_client.get("/api/things/items/k1")
+    assert "secret" not in str(check_error(response, 500))
+    assert "a secret" in caplog.text
 
 
-def test_the_description_has_examples_and_a_page_without_a_network(texts):
-    document = texts.get("/openapi.json").json()
+def test_openapi_has_examples_and_docs_need_no_network(text_client):
+    document = text_client.get("/openapi.json").json()
     search = document["paths"]["/api/{name}/search"]["post"]
     assert set(search["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
     assert document["components"]["schemas"]["SearchRequest"]["examples"][0]["query"]
     assert all("default" in one["responses"] for methods in document["paths"].values() for one in methods.values())
-    page = texts.get("/docs")
+    page = text_client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     for path in document["paths"]:
         assert path in page.text
     assert re.findall(r'(?:src|href)="([^"]+)"', page.text) == ["/docs.css", "/openapi.json"]
-    assert texts.get("/docs.css").headers["content-type"].startswith("text/css")
+    assert text_client.get("/docs.css").headers["content-type"].startswith("text/css")
 
 
 def test_settings_come_from_the_environment():
-    given = {
+    variables = {
         "VICINAL_API_KEYS": " a, b ,",
         "VICINAL_MAX_UPLOAD_MB": "0.5",
         "VICINAL_MAX_LIMIT": "20",
-        "VICINAL_WARM": "0",
+        "VICINAL_PRELOAD_MODELS": "0",
         "VICINAL_UPLOADS": "/srv/uploads",
+        "VICINAL_CORS_ORIGINS": "",
     }
-    settings = Settings.from_environment(given)
+    settings = Settings.from_environment(variables)
     assert (settings.api_keys, settings.upload_bytes, settings.max_limit) == (("a", "b"), 500_000, 20)
-    assert (settings.warm, settings.uploads) == (False, "/srv/uploads")
+    assert (settings.preload_models, settings.uploads, settings.cors_origins) == (False, "/srv/uploads", ())
     assert Settings.from_environment({}) == Settings()
+
+
+def test_invalid_settings_name_the_variable():
     with pytest.raises(ConfigError) as raised:
-        Settings.from_environment({"VICINAL_MAX_LIMIT": "many", "VICINAL_GATHER_MS": "-1", "VICINAL_WARM": "perhaps"})
+        Settings.from_environment(
+            {"VICINAL_MAX_LIMIT": "many", "VICINAL_MAX_BATCH_DELAY_MS": "-1", "VICINAL_PRELOAD_MODELS": "perhaps"}
+        )
     assert raised.value.problems == (
-        "VICINAL_MAX_LIMIT: not a number: 'many'",
-        "VICINAL_GATHER_MS: must be more than 0: '-1'",
-        "VICINAL_WARM: neither true nor false: 'perhaps'",
+        "VICINAL_MAX_LIMIT: Input should be a valid integer, unable to parse string as an integer",
+        "VICINAL_MAX_BATCH_DELAY_MS: Input should be greater than 0",
+        "VICINAL_PRELOAD_MODELS: Input should be a valid boolean, unable to interpret input",
     )
 
 
-def test_two_solutions_of_one_name_cannot_be_served(lite):
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("VICINAL_CLIENT_SECONDS", "VICINAL_CLIENT_TIMEOUT_SECONDS"),
+        ("VICINAL_GATHER_MS", "VICINAL_MAX_BATCH_DELAY_MS"),
+        ("VICINAL_MAX_SECONDS", "VICINAL_REQUEST_TIMEOUT_SECONDS"),
+        ("VICINAL_MAX_WAITING", "VICINAL_MAX_QUEUED_QUERIES"),
+        ("VICINAL_WARM", "VICINAL_PRELOAD_MODELS"),
+        ("VICINAL_WATCH_SECONDS", "VICINAL_HEALTH_INTERVAL_SECONDS"),
+    ],
+)
+def test_old_setting_names_the_new_one(old, new):
+    with pytest.raises(ConfigError) as raised:
+        Settings.from_environment({old: "1"})
+    assert raised.value.problems == (f"{old}: is now {new}",)
+    assert new.removeprefix("VICINAL_").lower() in Settings.model_fields
+
+
+def test_settings_never_show_a_secret():
+    settings = Settings(api_keys=("open-sesame",))
+    assert "open-sesame" not in f"{settings!r} {settings}"
+    with pytest.raises(ValidationError) as raised:
+        Settings(api_keys={"open-sesame": 1}, max_limit="open-sesame")
+    assert "open-sesame" not in str(raised.value)
+
+
+def test_two_solutions_with_one_name_are_refused(lite):
     lite.write([])
     with pytest.raises(ConfigError, match="two solutions are named 'things'"):
         create_app([lite.solution(), lite.solution()])
 
 
-def test_serving_leaves_the_solution_to_whoever_made_it(lite):
+def test_solution_can_be_used_after_it_was_served(lite):
     lite.write([("a", "one", 1)])
-    things = lite.solution()
-    things.ingest()
+    solution = lite.solution()
+    solution.ingest()
     for _ in range(2):
-        with serving(things) as site:
-            assert site.search("one").status_code == 200
-    assert things.search("one")[0].key == "a"
+        with run_server(solution) as client:
+            assert client.search("one").status_code == 200
+    assert solution.search("one")[0].key == "a"
 
 
-def test_the_command_serves_yaml_files_and_ends_on_ctrl_c(tmp_path):
+def test_serve_command_ends_on_ctrl_c(tmp_path):
     (tmp_path / "m.csv").write_text("name,smiles\nethanol,CCO\n")
     (tmp_path / "m.yaml").write_text(
         "name: molecules\nsource: {type: table, path: m.csv, key: name, content: smiles}\nencoder: {type: morgan}\n"
@@ -206,8 +243,8 @@ def test_the_command_serves_yaml_files_and_ends_on_ctrl_c(tmp_path):
         try:
             line = server.stdout.readline()
             url = re.fullmatch(r"serving molecules at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\n", line)[1]
-            answer = httpx.post(f"{url}/api/molecules/search", json={"query": "CCO"}, timeout=30)
-            assert answer.json()["hits"][0]["key"] == "ethanol"
+            response = httpx.post(f"{url}/api/molecules/search", json={"query": "CCO"}, timeout=30)
+            assert response.json()["hits"][0]["key"] == "ethanol"
             port = url.rpartition(":")[2]
             again = subprocess.run(
                 [*vicinal, "serve", tmp_path / "m.yaml", "--port", port], capture_output=True, text=True, check=False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inprocess_server import problem, serving
+from inprocess_server import check_error, run_server
 from tiny_clip import SENTENCES
 from vicinal import Item, ItemError
 from vicinal_image.clip import Clip
@@ -76,17 +76,17 @@ def test_videos_are_searched_by_sentence(videos):
 
 def test_server_searches_videos_by_sentence(videos):
     (videos.folder / "secret.mp4").write_bytes((videos.folder / "videos" / "fish.mp4").read_bytes())
-    with serving(videos) as site:
-        query = site.get("/api/solutions").json()["solutions"][0]["query"]
+    with run_server(videos) as client:
+        query = client.get("/api/solutions").json()["solutions"][0]["query"]
         assert (query["kinds"], query["text"], query["file"]) == (["video", "image", "text"], True, True)
         assert query["accept"] == ["video/*", "image/*"]
         for sentence in ("a red balloon", str(videos.folder / "secret.mp4"), "text:fish"):
-            answer = site.search(sentence, name="videos")
-            assert answer.status_code == 200, answer.text
-            assert [hit["key"] for hit in answer.json()["hits"]] == rank_by_best_frame(videos, f"text:{sentence}")
+            response = client.search(sentence, name="videos")
+            assert response.status_code == 200, response.text
+            assert [hit["key"] for hit in response.json()["hits"]] == rank_by_best_frame(videos, f"text:{sentence}")
         with (videos.folder / "videos" / "city.mp4").open("rb") as file:
-            answer = site.post("/api/videos/search", files={"file": ("x.mp4", file)})
-        assert answer.json()["hits"][0]["key"] == "city.mp4"
+            response = client.post("/api/videos/search", files={"file": ("x.mp4", file)})
+        assert response.json()["hits"][0]["key"] == "city.mp4"
 
 
 def test_server_refuses_sentences_without_a_text_encoder(lite):
@@ -96,8 +96,8 @@ def test_server_refuses_sentences_without_a_text_encoder(lite):
         encoder="{type: keyframes, image: {type: efficientnet_lite0}}",
         source="{type: folder, path: videos}",
     )
-    with serving(made) as site:
-        query = site.get("/api/solutions").json()["solutions"][0]["query"]
+    with run_server(made) as client:
+        query = client.get("/api/solutions").json()["solutions"][0]["query"]
         assert (query["kinds"], query["text"]) == (["video", "image"], False)
-        body = problem(site.search("a red balloon", name="videos"), 422)
+        body = check_error(client.search("a red balloon", name="videos"), 422)
         assert body["errors"] == ["query: 'videos' is not searched by texts"]

@@ -1,51 +1,54 @@
-// The panel that adds items by hand: one text or SMILES, or files.
+// The panel for adding items by hand: one text or SMILES, or files.
 
 import * as api from "/page/api.js";
-import { sentence } from "/page/dialogs.js";
+import { toSentence } from "/page/dialogs.js";
 import { fill, h, icon, uniqueId } from "/page/dom.js";
 
-const DONE = { new: "added", updated: "replaced", unchanged: "there already, unchanged" };
+const STATUS_TEXT = { new: "added", updated: "replaced", unchanged: "already there, unchanged" };
 
-/** The panel; `onAdded` is called when something has changed. */
-export function addPanel(solution, onAdded) {
+/** Creates the panel; `onAdded` is called when an item has changed. */
+export function createAddPanel(solution, onAdded) {
   return solution.query.kind === "text" || solution.query.kind === "smiles"
-    ? textPanel(solution, onAdded)
-    : filePanel(solution, onAdded);
+    ? createTextPanel(solution, onAdded)
+    : createFilePanel(solution, onAdded);
 }
 
-function textPanel(solution, onAdded) {
+function createTextPanel(solution, onAdded) {
   const isSmiles = solution.query.kind === "smiles";
-  const key = labelled("Key", { required: true, placeholder: "a name of its own" });
-  const content = labelled(isSmiles ? "SMILES" : "Text", { required: true, spellcheck: isSmiles ? "false" : "true" });
-  const more = metadataInputs(solution.fields);
-  const told = h("p", { role: "status" });
+  const key = createField("Key", { required: true, placeholder: "a unique name" });
+  const content = createField(isSmiles ? "SMILES" : "Text", {
+    required: true,
+    spellcheck: isSmiles ? "false" : "true",
+  });
+  const metadataForm = createMetadataForm(solution.fields);
+  const status = h("p", { role: "status" });
   const button = h("button.primary", { type: "submit" }, "Add");
 
   async function submit(event) {
     event.preventDefault();
-    clear([key, content, more], told);
+    clearErrors([key, content, metadataForm], status);
     let metadata;
     try {
-      metadata = more.read();
+      metadata = metadataForm.read();
     } catch (error) {
-      return more.fail(error.message);
+      return metadataForm.fail(error.message);
     }
     button.disabled = true;
     try {
-      const { status } = await api.addText(solution.name, {
+      const added = await api.addText(solution.name, {
         key: key.input.value.trim(),
         content: content.input.value.trim(),
         metadata,
       });
-      say(told, "good", `${key.input.value.trim()}: ${DONE[status]}`);
-      for (const one of [key, content]) one.input.value = "";
+      showStatus(status, "good", `${key.input.value.trim()}: ${STATUS_TEXT[added.status]}`);
+      for (const field of [key, content]) field.input.value = "";
       key.input.focus();
-      if (status !== "unchanged") onAdded();
+      if (added.status !== "unchanged") onAdded();
     } catch (error) {
-      if (error.about("key")) key.fail(error.about("key"));
-      else if (error.about("content")) content.fail(error.about("content"));
-      else if (error.about("metadata")) more.fail(error.about("metadata"));
-      else say(told, "bad", sentence(error.message), error.hint);
+      if (error.messageFor("key")) key.fail(error.messageFor("key"));
+      else if (error.messageFor("content")) content.fail(error.messageFor("content"));
+      else if (error.messageFor("metadata")) metadataForm.fail(error.messageFor("metadata"));
+      else showStatus(status, "bad", toSentence(error.message), error.hint);
     } finally {
       button.disabled = false;
     }
@@ -56,13 +59,13 @@ function textPanel(solution, onAdded) {
     "form.panel.adder",
     { onsubmit: submit },
     h("h2", "Add an item"),
-    h("div.fields", key.element, content.element, more.elements),
-    h("div.row", button, told),
+    h("div.fields", key.element, content.element, metadataForm.elements),
+    h("div.row", button, status),
   );
   return { element, focus: () => key.input.focus() };
 }
 
-function filePanel(solution, onAdded) {
+function createFilePanel(solution, onAdded) {
   const id = uniqueId("files");
   const accept = `${solution.query.kind}/*`;
   const chooser = h("input.hidden", {
@@ -78,42 +81,50 @@ function filePanel(solution, onAdded) {
     icon("upload"),
     h("span", "Choose files"),
   );
-  const more = metadataInputs(solution.fields);
-  const told = h("ul.uploads", { "aria-live": "polite" });
+  const metadataForm = createMetadataForm(solution.fields);
+  const list = h("ul.uploads", { "aria-live": "polite" });
 
   async function upload(files) {
     chooser.value = "";
-    clear([more], null);
+    clearErrors([metadataForm], null);
     let metadata;
     try {
-      metadata = more.read();
+      metadata = metadataForm.read();
     } catch (error) {
-      return more.fail(error.message);
+      return metadataForm.fail(error.message);
     }
     choose.disabled = true;
     const lines = files.map((file) => h("li.waiting", h("b", file.name), h("span.quiet", "waiting")));
-    fill(told, lines);
-    let changed = false;
-    for (const [at, file] of files.entries()) changed = (await uploadOne(file, metadata, lines[at])) || changed;
+    fill(list, lines);
+    let hasChanged = false;
+    for (const [index, file] of files.entries())
+      hasChanged = (await uploadOne(file, metadata, lines[index])) || hasChanged;
     choose.disabled = false;
-    if (changed) onAdded();
+    if (hasChanged) onAdded();
     return null;
   }
 
   async function uploadOne(file, metadata, line) {
     const show = (name, text) => {
       line.className = name;
-      fill(line, name === "going" ? null : icon(name === "good" ? "done" : "warn"), h("b", file.name), h("span", text));
+      fill(
+        line,
+        name === "uploading" ? null : icon(name === "good" ? "done" : "warn"),
+        h("b", file.name),
+        h("span", text),
+      );
     };
-    show("going", "uploading …");
+    show("uploading", "uploading …");
     try {
       const { status } = await api.addFile(solution.name, file, file.name, metadata);
-      show("good", DONE[status]);
+      show("good", STATUS_TEXT[status]);
       return status !== "unchanged";
     } catch (error) {
       show(
         "bad",
-        [error.about("content", "file", "key", "metadata") || error.message, error.hint].filter(Boolean).join(". "),
+        [error.messageFor("content", "file", "key", "metadata") || error.message, error.hint]
+          .filter(Boolean)
+          .join(". "),
       );
       return false;
     }
@@ -121,60 +132,59 @@ function filePanel(solution, onAdded) {
 
   const element = h(
     "div.panel.adder",
-    { ondragover: (event) => event.preventDefault(), ondrop: dropped },
+    { ondragover: (event) => event.preventDefault(), ondrop: onDrop },
     h("h2", "Add files"),
-    h("div.fields", more.elements),
-    h(
-      "div.row",
-      choose,
-      h("span.quiet", "or drop them here. A file with the name of one that is there replaces it."),
-      chooser,
-    ),
-    told,
+    h("div.fields", metadataForm.elements),
+    h("div.row", choose, h("span.quiet", "or drop them here. A file replaces the one that has its name."), chooser),
+    list,
   );
-  function dropped(event) {
+  function onDrop(event) {
     event.preventDefault();
     upload([...event.dataTransfer.files]);
   }
   return { element, focus: () => choose.focus() };
 }
 
-/** Inputs for the declared fields, and one for any other metadata. */
-function metadataInputs(fields) {
+/** Creates inputs for the declared fields, and one for any other metadata. */
+function createMetadataForm(fields) {
   const inputs = fields.map((field) => [
     field,
-    labelled(field.name, {
+    createField(field.name, {
       type: field.type.startsWith("varchar") || field.type === "bool" ? "text" : "number",
       step: "any",
       placeholder: field.type === "bool" ? "true or false" : "",
     }),
   ]);
-  const rest = labelled("More metadata (JSON)", { class: "code", placeholder: '{"year": 2001}', spellcheck: "false" });
+  const other = createField("More metadata (JSON)", {
+    class: "code",
+    placeholder: '{"year": 2001}',
+    spellcheck: "false",
+  });
   return {
-    elements: [...inputs.map(([, input]) => input.element), rest.element],
-    fail: rest.fail,
+    elements: [...inputs.map(([, input]) => input.element), other.element],
+    fail: other.fail,
     read() {
-      const values = rest.input.value.trim() ? parsed(rest.input.value) : {};
+      const values = other.input.value.trim() ? parseObject(other.input.value) : {};
       for (const [field, { input }] of inputs)
-        if (input.value.trim()) values[field.name] = typed(field.type, input.value.trim());
+        if (input.value.trim()) values[field.name] = convertValue(field.type, input.value.trim());
       return values;
     },
   };
 }
 
-function parsed(text) {
+function parseObject(text) {
   const value = JSON.parse(text);
   if (value === null || typeof value !== "object" || Array.isArray(value))
-    throw new Error('a JSON object is wanted, as {"year": 2001}');
+    throw new Error('write a JSON object, as {"year": 2001}');
   return value;
 }
 
-function typed(type, text) {
+function convertValue(type, text) {
   if (type.startsWith("varchar")) return text;
   return type === "bool" ? text === "true" : Number(text);
 }
 
-function labelled(label, props) {
+function createField(label, props) {
   const id = uniqueId("add");
   const input = h("input", { type: "text", id, autocomplete: "off", ...props });
   const problem = h("p.problem", { role: "alert" });
@@ -186,12 +196,12 @@ function labelled(label, props) {
   return { input, fail, element: h("div.field", h("label", { for: id }, label), input, problem) };
 }
 
-function clear(inputs, told) {
-  for (const input of inputs) input.fail("");
-  if (told) fill(told);
+function clearErrors(fields, status) {
+  for (const field of fields) field.fail("");
+  if (status) fill(status);
 }
 
-function say(element, name, text, hint) {
+function showStatus(element, name, text, hint) {
   element.className = name;
   fill(element, text, hint && h("span.hint", ` ${hint}`));
 }

@@ -1,82 +1,86 @@
-// The page: which solution, which view of it, and what is around them.
+// The entry point: the navigation, the heading of a solution, and its current view.
 
 import * as api from "/page/api.js";
-import { askForKey, failed, sentence, state } from "/page/dialogs.js";
+import { askForKey, errorMessage, statusMessage, toSentence } from "/page/dialogs.js";
 import { append, fill, h, icon } from "/page/dom.js";
-import { count, plural } from "/page/format.js";
-import { indexView } from "/page/ingest.js";
-import { itemsView } from "/page/items.js";
-import { format, go, parse } from "/page/route.js";
-import { searchView } from "/page/search.js";
+import { formatCount, formatNumber } from "/page/format.js";
+import { createIndexView } from "/page/ingest.js";
+import { createItemsView } from "/page/items.js";
+import { formatRoute, navigate, parseRoute } from "/page/route.js";
+import { createSearchView } from "/page/search.js";
 import { installTheme } from "/page/theme.js";
 
-const VIEWS = { search: [searchView, "Search"], items: [itemsView, "Items"], index: [indexView, "Index"] };
-const LOOK_MS = 3000;
-const COUNTED_MS = 1300; // the server counts items at most once a second
+const VIEWS = {
+  search: [createSearchView, "Search"],
+  items: [createItemsView, "Items"],
+  index: [createIndexView, "Index"],
+};
+const RETRY_MS = 3000;
+const COUNTS_MS = 1300; // the server updates its counts at most once a second
 
 const main = document.getElementById("main");
 const nav = document.getElementById("solutions");
 
 let solutions = [];
 let current = null;
-let looking = 0;
+let refreshTimer = 0;
 
-/** Asks what is served, and shows it. */
+/** Loads the list of solutions and shows the current route. */
 async function load() {
   try {
-    solutions = await api.solutions();
+    solutions = await api.listSolutions();
   } catch (error) {
-    fill(main, failed(error, load));
+    fill(main, errorMessage(error, load));
     return;
   }
-  drawNav();
-  routed();
+  renderNav();
+  showRoute();
 }
 
-/** Asks again, since numbers have changed. */
-async function changed() {
-  await look();
-  clearTimeout(looking);
-  looking = setTimeout(look, COUNTED_MS);
+/** Refreshes the counts after a change, now and once the server has updated them. */
+async function onChanged() {
+  await refresh();
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(refresh, COUNTS_MS);
 }
 
-async function look() {
+async function refresh() {
   try {
-    const found = await api.solutions();
-    for (const solution of solutions) Object.assign(solution, found.find(({ name }) => name === solution.name) ?? {});
-    drawNav();
+    const latest = await api.listSolutions();
+    for (const solution of solutions) Object.assign(solution, latest.find(({ name }) => name === solution.name) ?? {});
+    renderNav();
     current?.head.show();
   } catch {
-    // the view says what is wrong with the server
+    // the view reports what is wrong with the server
   }
-  lookAgain();
+  refreshIfNotReady();
 }
 
-/** While a store is away, see whether it is back. */
-function lookAgain() {
-  clearTimeout(looking);
-  if (solutions.some(({ ready }) => !ready)) looking = setTimeout(look, LOOK_MS);
+/** Refreshes again later while a solution is not ready. */
+function refreshIfNotReady() {
+  clearTimeout(refreshTimer);
+  if (solutions.some(({ ready }) => !ready)) refreshTimer = setTimeout(refresh, RETRY_MS);
 }
 
-function drawNav() {
+function renderNav() {
   const links = new Map([...nav.children].map((link) => [link.dataset.name, link]));
   for (const solution of solutions) {
     const { name, title, query, items, ready } = solution;
     let link = links.get(name);
     if (!link) {
-      link = h("a", { href: format({ name }) });
+      link = h("a", { href: formatRoute({ name }) });
       link.dataset.name = name;
       append(link, [icon(query.kind), h("span", title), h("small")]);
       nav.append(link);
     }
-    link.classList.toggle("away", !ready);
-    link.title = ready ? plural(items, "item") : solution.reason;
-    link.querySelector("small").textContent = count(items);
+    link.classList.toggle("unavailable", !ready);
+    link.title = ready ? formatCount(items, "item") : solution.reason;
+    link.querySelector("small").textContent = formatNumber(items);
   }
-  mark();
+  markCurrent();
 }
 
-function mark() {
+function markCurrent() {
   for (const link of nav.children) {
     const isCurrent = link.dataset.name === current?.solution.name;
     link.toggleAttribute("aria-current", isCurrent);
@@ -84,56 +88,56 @@ function mark() {
   }
 }
 
-function routed() {
-  const route = parse(location.hash);
+function showRoute() {
+  const route = parseRoute(location.hash);
   if (!solutions.length) return;
-  if (!route.name) return go({ name: solutions[0].name }, { replace: true });
+  if (!route.name) return navigate({ name: solutions[0].name }, { replace: true });
   const solution = solutions.find(({ name }) => name === route.name);
-  if (!solution) return lost(route.name);
-  if (current?.solution !== solution || current.view !== route.view) open(solution, route);
+  if (!solution) return showUnknownSolution(route.name);
+  if (current?.solution !== solution || current.view !== route.view) openView(solution, route);
   current.body.update(route);
-  const asked = route.q && route.view === "search" ? `${route.q} – ` : "";
-  document.title = `${asked}${solution.title} – vicinal`;
+  const query = route.q && route.view === "search" ? `${route.q} – ` : "";
+  document.title = `${query}${solution.title} – vicinal`;
 }
 
-function lost(name) {
+function showUnknownSolution(name) {
   current?.body.close();
   current = null;
-  mark();
+  markCurrent();
   fill(
     main,
-    state(
+    statusMessage(
       "search",
       "No such solution",
       `This server has none named “${name}”.`,
-      h("a.button.secondary", { href: format({ name: solutions[0].name }) }, `Go to ${solutions[0].title}`),
+      h("a.button.secondary", { href: formatRoute({ name: solutions[0].name }) }, `Go to ${solutions[0].title}`),
     ),
   );
 }
 
-function open(solution, { view }) {
+function openView(solution, { view }) {
   current?.body.close();
   const root = h("div.view");
-  const head = heading(solution, view);
+  const head = createHeading(solution, view);
   fill(main, head.element, root);
-  const [make] = VIEWS[view];
-  current = { solution, view, head, body: make(root, solution, { changed }) };
+  const [createView] = VIEWS[view];
+  current = { solution, view, head, body: createView(root, solution, { onChanged }) };
   current.body.open?.();
-  mark();
-  lookAgain();
+  markCurrent();
+  refreshIfNotReady();
 }
 
-/** The solution's name, what it is, and the ways to look at it. */
-function heading(solution, view) {
-  const told = h("p.quiet");
-  const away = h("p.away", { role: "alert" });
+/** Creates the heading: the solution's title, its encoder and counts, its views, and why it is not ready. */
+function createHeading(solution, view) {
+  const summary = h("p.quiet");
+  const outage = h("p.outage", { role: "alert" });
   const tabs = h(
     "nav.views",
     { "aria-label": "Views" },
     Object.entries(VIEWS).map(([name, [, title]]) =>
       h(
         "a",
-        { href: format({ name: solution.name, view: name }), "aria-current": name === view && "page" },
+        { href: formatRoute({ name: solution.name, view: name }), "aria-current": name === view && "page" },
         title,
         name === "index" && h("span.badge.bad"),
       ),
@@ -141,23 +145,23 @@ function heading(solution, view) {
   );
   function show() {
     const { encoder, items, rows, segmented, failures } = solution;
-    const numbers = [plural(items, "item"), segmented && plural(rows, "segment")].filter(Boolean).join(" · ");
-    fill(told, h("span.summary", `${sentence(encoder.summary)} · `), numbers);
-    away.hidden = solution.ready;
-    fill(away, icon("warn"), h("span", h("b", "Not ready: "), solution.reason), h("span.quiet", "looking again"));
+    const counts = [formatCount(items, "item"), segmented && formatCount(rows, "segment")].filter(Boolean).join(" · ");
+    fill(summary, h("span.summary", `${toSentence(encoder.summary)} · `), counts);
+    outage.hidden = solution.ready;
+    fill(outage, icon("warn"), h("span", h("b", "Not ready: "), solution.reason), h("span.quiet", "retrying"));
     const badge = tabs.querySelector(".badge");
     badge.hidden = !failures;
     badge.textContent = failures;
-    badge.title = plural(failures, "failure");
+    badge.title = formatCount(failures, "failure");
   }
   show();
-  return { show, element: h("div.head-of", h("div.titles", h("h1", solution.title), told), tabs, away) };
+  return { show, element: h("div.solution-head", h("div.titles", h("h1", solution.title), summary), tabs, outage) };
 }
 
 installTheme(document.getElementById("theme"));
-api.onKeyNeeded(askForKey);
-window.addEventListener("routed", routed);
-window.addEventListener("popstate", routed);
+api.setKeyPrompt(askForKey);
+window.addEventListener("routed", showRoute);
+window.addEventListener("popstate", showRoute);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();

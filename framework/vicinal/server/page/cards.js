@@ -1,130 +1,133 @@
-// A hit of a search, or an item of the list, as a card. What it looks like depends on what it is.
+// Cards: a hit of a search, or an item of the list, laid out by the kind of its content.
 
 import { append, fill, h, icon, iconButton } from "/page/dom.js";
-import { view } from "/page/dialogs.js";
-import { drawing } from "/page/drawing.js";
-import { bytes, clock, pathParts, plain } from "/page/format.js";
-import { player } from "/page/player.js";
+import { openViewer } from "/page/dialogs.js";
+import { svgImage } from "/page/drawing.js";
+import { formatBytes, formatClock, splitPath, toText } from "/page/format.js";
+import { createPlayer } from "/page/player.js";
 
-const LONG = 60;
-const LAYOUTS = { image: "gallery", svg: "drawings", video: "films", audio: "sounds", text: "texts" };
+const MAX_LABEL_CHARS = 40;
+const MIN_PARAGRAPH_CHARS = 60;
+const LAYOUTS = { image: "gallery", svg: "drawings", video: "videos", audio: "audios", text: "texts" };
 
-/** A list of cards, laid out for their kind. `actions`: similar(key), and where items can be removed, remove(key). */
-export function cards(things, actions, label) {
+/** Creates a list of cards, laid out for their kind. `actions`: searchSimilar(key), and remove(key) if allowed. */
+export function createCards(entries, actions, label) {
   const list = h("ol.cards", { "aria-label": label });
-  list.classList.add(LAYOUTS[things[0]?.kind] ?? "texts");
-  extend(list, things, actions);
+  list.classList.add(LAYOUTS[entries[0]?.kind] ?? "texts");
+  appendCards(list, entries, actions);
   return list;
 }
 
-/** Adds cards to a list. */
-export function extend(list, things, actions) {
-  list.things = [...(list.things ?? []), ...things];
-  for (const thing of things) list.append(card(thing, actions, list));
+/** Appends cards to a list. */
+export function appendCards(list, entries, actions) {
+  list.entries = [...(list.entries ?? []), ...entries];
+  for (const entry of entries) list.append(createCard(entry, actions, list));
 }
 
-function card(thing, actions, list) {
-  const makers = { image, svg: molecule, video: film, audio: sound, text };
+function createCard(entry, actions, list) {
   const element = h("li.card", { tabindex: "-1" });
-  element.dataset.key = thing.key;
-  element.classList.add(thing.kind);
-  element.setAttribute("aria-label", thing.rank ? `${thing.rank}. ${thing.key}, similarity ${near(thing)}` : thing.key);
+  element.dataset.key = entry.key;
+  element.classList.add(entry.kind);
+  element.setAttribute(
+    "aria-label",
+    entry.rank ? `${entry.rank}. ${entry.key}, similarity ${formatSimilarity(entry)}` : entry.key,
+  );
   append(
     element,
-    (makers[thing.kind] ?? text)(thing, actions, () => large(thing, actions, list)),
+    (RENDERERS[entry.kind] ?? renderText)(entry, actions, () => showLarge(entry, actions, list)),
   );
   return element;
 }
 
-// --- what the kinds have in common
+// --- parts that the kinds share
 
-const near = (hit) => hit.similarity.toFixed(3);
+const formatSimilarity = (hit) => hit.similarity.toFixed(3);
 
-/** Nearness as a bar and a number. */
-function nearness(hit) {
+/** Renders the similarity as a bar and a number. */
+function renderSimilarity(hit) {
   if (hit.similarity === undefined) return null;
   const bar = h("span.fill");
   bar.style.setProperty("--share", Math.max(0, Math.min(1, hit.similarity)));
   return h(
-    "span.near",
+    "span.similarity",
     { title: `Similarity ${hit.similarity}` },
     h("span.meter", { "aria-hidden": "true" }, bar),
-    h("b", near(hit)),
+    h("b", formatSimilarity(hit)),
   );
 }
 
-function title(thing) {
-  const [folder, name] = pathParts(thing.key);
-  return h("span.key", { title: thing.key }, folder && h("span.folder", folder), h("span.name", name));
+function renderKey(entry) {
+  const [folder, name] = splitPath(entry.key);
+  return h("span.key", { title: entry.key }, folder && h("span.folder", folder), h("span.name", name));
 }
 
-function buttons(thing, { similar, remove }) {
+function renderActions(entry, { searchSimilar, remove }) {
   return h(
-    "span.acts",
-    similar &&
+    "span.actions",
+    searchSimilar &&
       h(
         "button.similar",
-        { type: "button", title: `More like ${thing.key}`, onclick: () => similar(thing.key) },
+        { type: "button", title: `More like ${entry.key}`, onclick: () => searchSimilar(entry.key) },
         icon("near"),
         h("span", "More like this"),
       ),
-    remove && iconButton("trash", `Remove ${thing.key}`, () => remove(thing.key)),
+    remove && iconButton("trash", `Remove ${entry.key}`, () => remove(entry.key)),
   );
 }
 
-function moment(thing) {
-  return thing.segment?.start === undefined || thing.segment?.start === null ? null : clock(thing.segment.start);
+function formatStart(entry) {
+  return entry.segment?.start === undefined || entry.segment?.start === null ? null : formatClock(entry.segment.start);
 }
 
-/** All that is known of it, folded. */
-function folded(thing) {
-  return h("details.more", h("summary", "Details"), facts(thing));
+/** Renders all facts about an entry, collapsed. */
+function renderDetails(entry) {
+  return h("details.more", h("summary", "Details"), renderFacts(entry));
 }
 
-function facts(thing) {
-  const rows = Object.entries(thing.metadata).map(([name, value]) => [
+function renderFacts(entry) {
+  const rows = Object.entries(entry.metadata).map(([name, value]) => [
     name,
-    name === "bytes" ? bytes(value) : plain(value),
+    name === "bytes" ? formatBytes(value) : toText(value),
   ]);
-  rows.unshift(["key", thing.key]);
-  if (thing.kind === "svg") rows.push(["SMILES", thing.content]);
-  if (thing.segment)
+  rows.unshift(["key", entry.key]);
+  if (entry.kind === "svg") rows.push(["SMILES", entry.content]);
+  if (entry.segment)
     rows.push([
       "found at",
-      `${moment(thing)}${thing.segment.end > thing.segment.start ? ` – ${clock(thing.segment.end)}` : ""}`,
+      `${formatStart(entry)}${entry.segment.end > entry.segment.start ? ` – ${formatClock(entry.segment.end)}` : ""}`,
     ]);
-  if (thing.distance !== undefined)
-    rows.push(["similarity", thing.similarity.toPrecision(6)], ["distance", thing.distance.toPrecision(6)]);
-  if (thing.added) rows.push(["added", "by hand"]);
+  if (entry.distance !== undefined)
+    rows.push(["similarity", entry.similarity.toPrecision(6)], ["distance", entry.distance.toPrecision(6)]);
+  if (entry.added) rows.push(["added", "by hand"]);
   return h(
     "dl.facts",
     rows.map(([name, value]) => [h("dt", name), h("dd", value)]),
   );
 }
 
-/** The metadata that is short enough for a label. */
-function labels(thing, but = []) {
-  const shown = Object.entries(thing.metadata).filter(
-    ([name, value]) => plain(value).length <= 40 && plain(value) !== "" && !but.includes(name),
+/** Renders the metadata that is short enough for a label. */
+function renderLabels(entry, except = []) {
+  const shown = Object.entries(entry.metadata).filter(
+    ([name, value]) => toText(value).length <= MAX_LABEL_CHARS && toText(value) !== "" && !except.includes(name),
   );
   return (
     shown.length > 0 &&
     h(
       "span.labels",
-      shown.slice(0, 4).map(([name, value]) => h("span.label", { title: name }, plain(value))),
+      shown.slice(0, 4).map(([name, value]) => h("span.label", { title: name }, toText(value))),
     )
   );
 }
 
-function foot(thing, actions) {
-  return h("div.foot", nearness(thing), h("span.grow"), buttons(thing, actions));
+function renderFooter(entry, actions) {
+  return h("div.foot", renderSimilarity(entry), h("span.grow"), renderActions(entry, actions));
 }
 
 // --- the kinds
 
-function image(thing, actions, open) {
-  const picture = h("img", { src: thing.content_url, alt: thing.key, loading: "lazy", decoding: "async" });
-  const frame = h("button.frame", { type: "button", "aria-label": `See ${thing.key} large`, onclick: open }, picture);
+function renderImage(entry, actions, open) {
+  const picture = h("img", { src: entry.content_url, alt: entry.key, loading: "lazy", decoding: "async" });
+  const frame = h("button.frame", { type: "button", "aria-label": `See ${entry.key} large`, onclick: open }, picture);
   picture.addEventListener("load", () => {
     const ratio = Math.max(0.5, Math.min(2.4, picture.naturalWidth / picture.naturalHeight || 4 / 3));
     frame.closest(".card")?.style.setProperty("--ratio", ratio);
@@ -133,43 +136,43 @@ function image(thing, actions, open) {
   picture.addEventListener("error", () => fill(frame, h("span.gone", icon("image"), "cannot be shown")));
   return [
     frame,
-    moment(thing) && h("span.stamp", moment(thing)),
-    h("div.caption", title(thing), nearness(thing)),
-    buttons(thing, actions),
+    formatStart(entry) && h("span.stamp", formatStart(entry)),
+    h("div.caption", renderKey(entry), renderSimilarity(entry)),
+    renderActions(entry, actions),
   ];
 }
 
-function molecule(thing, actions, open) {
+function renderSvg(entry, actions, open) {
   return [
     h(
       "button.frame",
-      { type: "button", "aria-label": `See ${thing.key} large`, onclick: open },
-      drawing(thing.content_url, `Structure of ${thing.key}`),
+      { type: "button", "aria-label": `See ${entry.key} large`, onclick: open },
+      svgImage(entry.content_url, `Structure of ${entry.key}`),
     ),
-    h("div.body", h("div.head", title(thing), labels(thing)), foot(thing, actions)),
+    h("div.body", h("div.head", renderKey(entry), renderLabels(entry)), renderFooter(entry, actions)),
   ];
 }
 
-/** A video that stands at the moment found; it gets its controls when it is played. */
-function film(thing, actions) {
-  const start = thing.segment?.start ?? 0;
-  const at = moment(thing);
+/** Renders a video at the time that was found; it gets its controls when it is played. */
+function renderVideo(entry, actions) {
+  const start = entry.segment?.start ?? 0;
+  const startText = formatStart(entry);
   const video = h("video", {
-    src: `${thing.content_url}#t=${start || 0.001}`,
+    src: `${entry.content_url}#t=${start || 0.001}`,
     preload: "metadata",
     playsinline: true,
-    "aria-label": thing.key,
+    "aria-label": entry.key,
   });
-  const run = h(
+  const startButton = h(
     "button.start",
-    { type: "button", "aria-label": `Play ${thing.key}${at ? ` from ${at}` : ""}`, onclick: play },
+    { type: "button", "aria-label": `Play ${entry.key}${startText ? ` from ${startText}` : ""}`, onclick: play },
     icon("play"),
   );
-  const frame = h("div.frame", video, run);
+  const frame = h("div.frame", video, startButton);
   video.muted = true;
   video.addEventListener("error", () => fill(frame, h("span.gone", icon("video"), "This browser cannot play it")));
   function play() {
-    run.remove();
+    startButton.remove();
     video.controls = true;
     video.currentTime = start;
     video.play().catch(() => {});
@@ -181,47 +184,62 @@ function film(thing, actions) {
       "div.body",
       h(
         "div.head",
-        title(thing),
-        at &&
-          h("button.jump", { type: "button", title: "Play from where it was found", onclick: play }, icon("play"), at),
+        renderKey(entry),
+        startText &&
+          h(
+            "button.jump",
+            { type: "button", title: "Play from where it was found", onclick: play },
+            icon("play"),
+            startText,
+          ),
       ),
-      foot(thing, actions),
-      folded(thing),
+      renderFooter(entry, actions),
+      renderDetails(entry),
     ),
   ];
 }
 
-function sound(thing, actions) {
-  const { start = 0, end = null } = thing.segment ?? {};
+function renderAudio(entry, actions) {
+  const { start = 0, end = null } = entry.segment ?? {};
   return [
-    h("div.head", title(thing), thing.segment && h("span.label", moment(thing)), h("span.grow"), nearness(thing)),
-    player(thing.content_url, { start: start ?? 0, end, name: thing.key }),
-    h("div.foot", folded(thing), h("span.grow"), buttons(thing, actions)),
+    h(
+      "div.head",
+      renderKey(entry),
+      entry.segment && h("span.label", formatStart(entry)),
+      h("span.grow"),
+      renderSimilarity(entry),
+    ),
+    createPlayer(entry.content_url, { start: start ?? 0, end, name: entry.key }),
+    h("div.foot", renderDetails(entry), h("span.grow"), renderActions(entry, actions)),
   ];
 }
 
-/** A text, and what its metadata has to read: a question and its answer. */
-function text(thing, actions) {
-  const long = Object.entries(thing.metadata).filter(([, value]) => plain(value).length > LONG);
-  const paragraphs = long.map(([, value]) => clamped(plain(value)));
+/** Renders a text and its long metadata: a question and its answer. */
+function renderText(entry, actions) {
+  const long = Object.entries(entry.metadata).filter(([, value]) => toText(value).length > MIN_PARAGRAPH_CHARS);
+  const paragraphs = long.map(([, value]) => collapsible(toText(value)));
   return [
-    h("div.head", thing.content ? h("h3", clamped(thing.content)) : h("h3", title(thing)), nearness(thing)),
+    h(
+      "div.head",
+      entry.content ? h("h3", collapsible(entry.content)) : h("h3", renderKey(entry)),
+      renderSimilarity(entry),
+    ),
     paragraphs,
     h(
       "div.foot",
-      labels(
-        thing,
+      renderLabels(
+        entry,
         long.map(([name]) => name),
       ),
-      folded(thing),
+      renderDetails(entry),
       h("span.grow"),
-      buttons(thing, actions),
+      renderActions(entry, actions),
     ),
   ];
 }
 
-/** A text of a few lines, and the rest of it on demand. */
-function clamped(content) {
+/** Renders a text of which a few lines show, and the rest on demand. */
+function collapsible(content) {
   const body = h("span.clamp", content);
   if (content.length < 400) {
     body.classList.add("open");
@@ -229,28 +247,28 @@ function clamped(content) {
   }
   const more = h("button.link", { type: "button", "aria-expanded": "false" }, "Show all");
   more.addEventListener("click", () => {
-    const open = body.classList.toggle("open");
-    more.setAttribute("aria-expanded", open);
-    more.textContent = open ? "Show less" : "Show all";
+    const isOpen = body.classList.toggle("open");
+    more.setAttribute("aria-expanded", isOpen);
+    more.textContent = isOpen ? "Show less" : "Show all";
   });
   return h("span.prose", body, more);
 }
 
-function large(thing, actions, list) {
-  const similar = actions.similar;
-  view(list.things, list.things.indexOf(thing), (one, close) => ({
+function showLarge(entry, actions, list) {
+  const { searchSimilar } = actions;
+  openViewer(list.entries, list.entries.indexOf(entry), (one, close) => ({
     media:
       one.kind === "svg"
-        ? drawing(one.content_url, `Structure of ${one.key}`)
+        ? svgImage(one.content_url, `Structure of ${one.key}`)
         : h("img", { src: one.content_url, alt: one.key }),
     body: [
-      h("h2", title(one)),
-      nearness(one),
-      facts(one),
-      similar &&
+      h("h2", renderKey(one)),
+      renderSimilarity(one),
+      renderFacts(one),
+      searchSimilar &&
         h(
           "button.secondary",
-          { type: "button", onclick: () => (close(), similar(one.key)) },
+          { type: "button", onclick: () => (close(), searchSimilar(one.key)) },
           icon("near"),
           "More like this",
         ),
@@ -258,12 +276,14 @@ function large(thing, actions, list) {
   }));
 }
 
-/** Cards that are still to come. */
-export function skeletons(kind, number) {
+const RENDERERS = { image: renderImage, svg: renderSvg, video: renderVideo, audio: renderAudio, text: renderText };
+
+/** Creates placeholders for cards that are loading. */
+export function createSkeletons(kind, number) {
   const layout = LAYOUTS[kind === "smiles" ? "svg" : kind] ?? "texts";
   const list = h("ol.cards.loading", { "aria-hidden": "true" });
   list.classList.add(layout);
-  for (let at = 0; at < number; at += 1)
-    list.append(h("li.card", h("span.bone.media"), h("span.bone"), h("span.bone.short")));
+  for (let index = 0; index < number; index += 1)
+    list.append(h("li.card", h("span.skeleton.media"), h("span.skeleton"), h("span.skeleton.short")));
   return list;
 }

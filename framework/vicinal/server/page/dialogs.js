@@ -1,9 +1,9 @@
-// What comes over the page: the question for a key, toasts that can be undone, an item seen large.
+// Dialogs and messages: the prompt for an API key, toasts with undo, the large view of an item, failed calls.
 
-import { showKey } from "/page/api.js";
+import { createSession } from "/page/api.js";
 import { fill, h, icon, iconButton, uniqueId } from "/page/dom.js";
 
-/** Asks for an API key until the server knows it; resolves to whether it does. */
+/** Asks for an API key until it is valid or the user cancels; resolves to whether it is valid. */
 export function askForKey() {
   const id = uniqueId("key");
   const input = h("input", { type: "password", id, required: true, autocomplete: "current-password" });
@@ -15,16 +15,16 @@ export function askForKey() {
     async function submit(event) {
       event.preventDefault();
       ok.disabled = true;
-      const known = await showKey(input.value).catch(() => null);
+      const isValid = await createSession(input.value).catch(() => null);
       ok.disabled = false;
-      if (known) return close(true);
-      fill(problem, known === null ? "The server does not answer." : "The server does not know this key.");
+      if (isValid) return close(true);
+      fill(problem, isValid === null ? "The server does not respond." : "This key is not valid.");
       return input.select();
     }
-    function close(given) {
+    function close(isGiven) {
       dialog.close();
       dialog.remove();
-      resolve(given);
+      resolve(isGiven);
     }
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
@@ -35,10 +35,10 @@ export function askForKey() {
       h(
         "form",
         { onsubmit: submit },
-        h("h2", { id: `${id}-title` }, "An API key, please"),
+        h("h2", { id: `${id}-title` }, "API key required"),
         h(
           "p.quiet",
-          "This server answers only those who show one. It is kept in a cookie of this site until you close the browser.",
+          "This server requires an API key. It is stored in a cookie of this site until you close the browser.",
         ),
         h("label", { for: id }, "API key"),
         input,
@@ -51,15 +51,15 @@ export function askForKey() {
   });
 }
 
-/** A line at the foot of the page. With `undo`, `done` is called when it is too late to undo. */
-export function toast(text, { undo, done, ms = 5000, isBad = false } = {}) {
+/** Shows a message at the bottom of the page. With `undo`, `done` is called once it is too late to undo. */
+export function showToast(text, { undo, done, ms = 5000, isBad = false } = {}) {
   const element = h("div.toast", { role: isBad ? "alert" : "status" }, h("span", text));
   let timer = setTimeout(end, ms, true);
-  function end(passed) {
+  function end(isExpired) {
     clearTimeout(timer);
     timer = 0;
     element.remove();
-    if (passed) done?.();
+    if (isExpired) done?.();
   }
   if (undo) {
     const back = () => {
@@ -73,27 +73,27 @@ export function toast(text, { undo, done, ms = 5000, isBad = false } = {}) {
   return { finish: () => timer && end(true) };
 }
 
-/** Shows one of several things large; the arrow keys go from one to the next.
-    `show(thing)` returns {media, body}: nodes for the picture and for what is said about it. */
-export function view(things, start, show) {
-  let at = start;
+/** Opens the large view on one of several entries; the arrow keys move to the next.
+    `render(entry, close)` returns {media, body}: nodes for the media and for the text beside it. */
+export function openViewer(entries, start, render) {
+  let index = start;
   const stage = h("div.stage");
   const side = h("div.side");
   const move = (by) => {
-    at = (at + by + things.length) % things.length;
+    index = (index + by + entries.length) % entries.length;
     draw();
   };
-  const arrows = things.length > 1 && [
+  const arrows = entries.length > 1 && [
     iconButton("left", "Previous", () => move(-1)),
     iconButton("right", "Next", () => move(1)),
   ];
-  const place = h("span.quiet");
+  const position = h("span.quiet");
   const dialog = h(
     "dialog.viewer",
     { "aria-label": "Large view", onclose: () => dialog.remove() },
     h(
       "div.bar",
-      place,
+      position,
       h("span.grow"),
       arrows,
       iconButton("close", "Close", () => dialog.close()),
@@ -102,10 +102,10 @@ export function view(things, start, show) {
   );
 
   function draw() {
-    const { media, body } = show(things[at], () => dialog.close());
+    const { media, body } = render(entries[index], () => dialog.close());
     fill(stage, media);
     fill(side, body);
-    fill(place, things.length > 1 ? `${at + 1} of ${things.length}` : "");
+    fill(position, entries.length > 1 ? `${index + 1} of ${entries.length}` : "");
   }
 
   dialog.addEventListener("keydown", (event) => {
@@ -121,38 +121,38 @@ export function view(things, start, show) {
   dialog.showModal();
 }
 
-/** A place where something is missing or went wrong. */
-export function state(name, title, text, ...actions) {
+/** Creates a message in the place of content that is missing or failed. */
+export function statusMessage(iconName, title, text, ...actions) {
   return h(
     `div.state`,
-    icon(name),
+    icon(iconName),
     h("h2", title),
     text && h("p.quiet", text),
     actions.some(Boolean) && h("div.row.center", actions),
   );
 }
 
-/** A failed call as a state. One that may pass by itself is tried again, with the seconds counted down. */
-export function failed(error, again) {
-  const retry = h("button.secondary", { type: "button", onclick: () => again() }, icon("again"), "Try again");
-  if (!error.passing) return state("warn", sentence(error.message), error.hint, retry);
-  const told = h("p.quiet");
-  const element = state("warn", sentence(error.message), error.hint, retry);
-  element.append(told);
-  let left = Math.ceil(error.retryAfter);
+/** Creates the message of a failed call. A temporary failure is retried, with a countdown in seconds. */
+export function errorMessage(error, retry) {
+  const retryButton = h("button.secondary", { type: "button", onclick: () => retry() }, icon("again"), "Try again");
+  if (!error.isTemporary) return statusMessage("warn", toSentence(error.message), error.hint, retryButton);
+  const countdown = h("p.quiet");
+  const element = statusMessage("warn", toSentence(error.message), error.hint, retryButton);
+  element.append(countdown);
+  let secondsLeft = Math.ceil(error.retryAfter);
   const tick = setInterval(() => {
     if (!element.isConnected) return clearInterval(tick);
-    left -= 1;
-    if (left > 0) return say();
+    secondsLeft -= 1;
+    if (secondsLeft > 0) return show();
     clearInterval(tick);
-    return again();
+    return retry();
   }, 1000);
-  const say = () => fill(told, `Trying again in ${left} s`);
-  say();
+  const show = () => fill(countdown, `Trying again in ${secondsLeft} s`);
+  show();
   return element;
 }
 
-/** With a capital letter, as a sentence begins. */
-export function sentence(text) {
+/** Capitalizes the first letter. */
+export function toSentence(text) {
   return text ? text[0].toUpperCase() + text.slice(1) : "";
 }

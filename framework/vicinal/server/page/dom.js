@@ -1,8 +1,8 @@
-// Making elements. Every string becomes a text node, so nothing that comes from the API is ever read as HTML.
+// Creating elements. Every string becomes a text node, so nothing from the API is ever parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** h("button.primary", {type: "button", onclick: f}, "Search"): an element; null and false children are left out. */
+/** Creates an element: h("button.primary", {type: "button", onclick: f}, "Search"). Skips null and false children. */
 export function h(selector, ...rest) {
   const [tag, ...classes] = selector.split(".");
   const element = document.createElement(tag || "div");
@@ -24,21 +24,21 @@ function setProp(element, name, value) {
   else element.setAttribute(name, value === true ? "" : value);
 }
 
-/** Adds children: nodes, strings, numbers, or lists of them. */
+/** Appends children: nodes, strings, numbers, or lists of them. */
 export function append(element, children) {
   for (const child of [children].flat(Infinity)) {
     if (child !== null && child !== undefined && child !== false) element.append(child);
   }
 }
 
-/** Puts these children in the place of what is there. */
+/** Replaces the children of an element. */
 export function fill(element, ...children) {
   element.replaceChildren();
   append(element, children);
   return element;
 }
 
-/** A picture of the sprite; it says nothing to a screen reader. */
+/** Creates an icon from the sprite, hidden from screen readers. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const use = document.createElementNS(SVG, "use");
@@ -49,18 +49,18 @@ export function icon(name) {
   return svg;
 }
 
-/** A button that is only a picture; `label` is its name. */
+/** Creates a button that shows only an icon; `label` is its accessible name. */
 export function iconButton(name, label, onclick, extra = {}) {
   return h("button.bare", { type: "button", title: label, "aria-label": label, onclick, ...extra }, icon(name));
 }
 
-/** Tells a screen reader what has changed. */
+/** Announces a change to screen readers. */
 export function announce(text) {
   document.getElementById("live").textContent = text;
 }
 
-/** Calls `work` once, `ms` after the last call; `cancel` forgets it. */
-export function debounced(work, ms) {
+/** Debounces `work`: it runs once, `ms` after the last call; `cancel` drops a pending run. */
+export function debounce(work, ms) {
   let timer = 0;
   const call = (...args) => {
     clearTimeout(timer);
@@ -72,7 +72,7 @@ export function debounced(work, ms) {
 
 let last = 0;
 
-/** An id that no other element has. */
+/** Returns an id that no other element has. */
 export function uniqueId(prefix) {
   last += 1;
   return `${prefix}-${last}`;

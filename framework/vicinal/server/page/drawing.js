@@ -1,20 +1,20 @@
-// Drawings of molecules, whose bonds are in the theme's ink.
+// SVG renderings, recolored for the theme. They are always shown by <img>, in which no script runs.
 
 import { h } from "/page/dom.js";
 import { isDark } from "/page/theme.js";
 
-/** The colour of bonds, as the API takes it. */
-export const ink = () => (isDark() ? "ffffff" : "1b2430");
+/** Returns the color that replaces `currentColor` in an SVG, as the API takes it. */
+export const inkColor = () => (isDark() ? "ffffff" : "1b2430");
 
-/** The drawing that the API has at `url`; it is drawn anew when the theme changes. */
-export function drawing(url, alt) {
-  const picture = h("img.drawn", { src: inked(url), alt, loading: "lazy" });
-  picture.dataset.url = url;
-  return picture;
+/** Creates the image of the SVG at `url`; it is reloaded when the theme changes. */
+export function svgImage(url, alt) {
+  const image = h("img.drawn", { src: withInk(url), alt, loading: "lazy" });
+  image.dataset.url = url;
+  return image;
 }
 
-const inked = (url) => `${url}?color=${ink()}`;
+const withInk = (url) => `${url}?color=${inkColor()}`;
 
 window.addEventListener("themed", () => {
-  for (const picture of document.querySelectorAll("img.drawn[data-url]")) picture.src = inked(picture.dataset.url);
+  for (const image of document.querySelectorAll("img.drawn[data-url]")) image.src = withInk(image.dataset.url);
 });

@@ -1,119 +1,119 @@
-// The filter: inputs made from the declared fields, and an expression for all that they cannot say.
-// A field's choice is a list of texts, as the address keeps it: values ("ab*": that begin so), or one "least..most".
+// The filter: inputs for the declared fields, and an expression for everything else.
+// The choice for a field is a list of texts, as the route keeps it: values ("ab*" for a prefix), or one "min..max".
 
 import * as api from "/page/api.js";
-import { sentence } from "/page/dialogs.js";
+import { toSentence } from "/page/dialogs.js";
 import { fill, h, uniqueId } from "/page/dom.js";
 
 const SAMPLE = 200;
-const MOST_CHIPS = 12;
+const MAX_CHIPS = 12;
 
 const isText = (field) => field.type.startsWith("varchar");
 const isFlag = (field) => field.type === "bool";
 
-/** The expression that the API takes, made of the fields' choices and of one written by hand. */
-export function expression(fields, where, written) {
-  const parts = fields.map((field) => clause(field, where[field.name] ?? [])).filter(Boolean);
+/** Builds the expression that the API takes from the fields' choices and one written by hand. */
+export function buildExpression(fields, where, written) {
+  const parts = fields.map((field) => buildClause(field, where[field.name] ?? [])).filter(Boolean);
   if (written.trim()) parts.push(parts.length ? `(${written.trim()})` : written.trim());
   return parts.join(" and ");
 }
 
-/** How many conditions there are. */
-export function conditions(where, written) {
+/** Counts the conditions. */
+export function countConditions(where, written) {
   return Object.values(where).filter((texts) => texts.length).length + (written.trim() ? 1 : 0);
 }
 
-function clause(field, texts) {
+function buildClause(field, texts) {
   if (!texts.length) return "";
-  if (isText(field)) return words(field.name, texts);
+  if (isText(field)) return buildTextClause(field.name, texts);
   if (isFlag(field)) return `${field.name} == ${texts[0] === "true"}`;
-  const [least = "", most = ""] = texts[0].split("..");
+  const [min = "", max = ""] = texts[0].split("..");
   const bounds = [];
-  if (isNumber(least)) bounds.push(`${field.name} >= ${Number(least)}`);
-  if (isNumber(most)) bounds.push(`${field.name} <= ${Number(most)}`);
+  if (isNumber(min)) bounds.push(`${field.name} >= ${Number(min)}`);
+  if (isNumber(max)) bounds.push(`${field.name} <= ${Number(max)}`);
   return bounds.join(" and ");
 }
 
-function words(name, texts) {
+function buildTextClause(name, texts) {
   const exact = texts.filter((text) => !text.endsWith("*"));
   const parts = texts
     .filter((text) => text.endsWith("*"))
-    .map((text) => `${name} like ${quoted(`${text.slice(0, -1)}%`)}`);
-  if (exact.length === 1) parts.unshift(`${name} == ${quoted(exact[0])}`);
-  if (exact.length > 1) parts.unshift(`${name} in [${exact.map(quoted).join(", ")}]`);
+    .map((text) => `${name} like ${quote(`${text.slice(0, -1)}%`)}`);
+  if (exact.length === 1) parts.unshift(`${name} == ${quote(exact[0])}`);
+  if (exact.length > 1) parts.unshift(`${name} in [${exact.map(quote).join(", ")}]`);
   return parts.length > 1 ? `(${parts.join(" or ")})` : parts[0];
 }
 
 const isNumber = (text) => text.trim() !== "" && Number.isFinite(Number(text));
-const quoted = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+const quote = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 
-/** The panel with the inputs. `onChange` is given the choices and the expression whenever either has changed. */
-export function filterPanel(solution, onChange) {
+/** Creates the panel with the inputs. `onChange(choices, expression)` is called when either has changed. */
+export function createFilterPanel(solution, onChange) {
   let where = {};
   const written = h("input.code", {
     type: "text",
     id: uniqueId("filter"),
     spellcheck: "false",
     autocomplete: "off",
-    placeholder: example(solution.fields),
-    onchange: () => changed(),
+    placeholder: exampleExpression(solution.fields),
+    onchange: () => emitChange(),
   });
   const problem = h("p.problem", { role: "alert" });
-  const inputs = solution.fields.map((field) => fieldInput(field, (texts) => changed(field.name, texts)));
+  const inputs = solution.fields.map((field) => createInput(field, (texts) => emitChange(field.name, texts)));
   const element = h(
     "div.filters",
     inputs.map((input) => input.element),
     h("div.field.wide", h("label", { for: written.id }, "Expression"), written, problem),
   );
 
-  function changed(name, texts) {
+  function emitChange(name, texts) {
     if (name) where = { ...where, [name]: texts };
     onChange(where, written.value.trim());
   }
 
-  let filled = false;
+  let hasSuggestions = false;
   return {
     element,
-    /** Shows what the address says. */
+    /** Shows the choices of a route. */
     show(route) {
       where = route.where;
       written.value = route.f;
-      solution.fields.forEach((field, at) => inputs[at].show(where[field.name] ?? []));
+      solution.fields.forEach((field, index) => inputs[index].show(where[field.name] ?? []));
     },
     fail(message, hint) {
-      fill(problem, sentence(message), message && hint && h("span.hint", ` ${sentence(hint)}`));
+      fill(problem, toSentence(message), message && hint && h("span.hint", ` ${toSentence(hint)}`));
       written.toggleAttribute("aria-invalid", Boolean(message));
     },
-    /** Looks at some items once, to offer the values that there are. */
+    /** Loads some items once, to offer the values that they have. */
     async suggest() {
-      if (filled || !solution.fields.some(isText)) return;
-      filled = true;
+      if (hasSuggestions || !solution.fields.some(isText)) return;
+      hasSuggestions = true;
       const { items, next } = await api
-        .items(solution.name, { limit: SAMPLE })
+        .listItems(solution.name, { limit: SAMPLE })
         .catch(() => ({ items: [], next: null }));
-      solution.fields.forEach((field, at) => {
+      solution.fields.forEach((field, index) => {
         if (!isText(field)) return;
         const values = new Set(items.map((item) => item.metadata[field.name]).filter((value) => value));
-        inputs[at].offer([...values].map(String).sort(), next === null);
+        inputs[index].offer([...values].map(String).sort(), next === null);
       });
     },
   };
 }
 
-function example(fields) {
+function exampleExpression(fields) {
   const [field] = fields;
   if (!field) return 'item == "key"';
   if (isText(field)) return `${field.name} == "…" or ${field.name} like "a%"`;
   return isFlag(field) ? `${field.name} == true` : `${field.name} > 2000`;
 }
 
-function fieldInput(field, onChange) {
-  if (isText(field)) return textInput(field, onChange);
-  return isFlag(field) ? flagInput(field, onChange) : rangeInput(field, onChange);
+function createInput(field, onChange) {
+  if (isText(field)) return createTextInput(field, onChange);
+  return isFlag(field) ? createFlagInput(field, onChange) : createRangeInput(field, onChange);
 }
 
-/** Values to click where there are few, else an input that proposes them. */
-function textInput(field, onChange) {
+/** Creates buttons for the values if there are few, else an input that suggests them. */
+function createTextInput(field, onChange) {
   const id = uniqueId("field");
   const list = h("datalist", { id: `${id}-list` });
   const input = h("input", {
@@ -121,34 +121,34 @@ function textInput(field, onChange) {
     id,
     list: list.id,
     autocomplete: "off",
-    placeholder: "any, or ab* for a beginning",
+    placeholder: "any, or ab* for a prefix",
     onchange: () => onChange(input.value.trim() ? [input.value.trim()] : []),
   });
   const chips = h("div.choices", { role: "group", "aria-labelledby": `${id}-name` });
   const body = h("div", input, list);
-  let shown = [];
+  let selected = [];
 
-  function press() {
-    for (const chip of chips.children) chip.setAttribute("aria-pressed", shown.includes(chip.value));
+  function markSelected() {
+    for (const chip of chips.children) chip.setAttribute("aria-pressed", selected.includes(chip.value));
   }
 
   function toggle(value) {
-    onChange(shown.includes(value) ? shown.filter((one) => one !== value) : [...shown, value]);
+    onChange(selected.includes(value) ? selected.filter((other) => other !== value) : [...selected, value]);
   }
 
   return {
     element: h("div.field", h("label", { for: id, id: `${id}-name` }, field.name), body),
     show(texts) {
-      shown = texts;
+      selected = texts;
       input.value = texts.join(" ");
-      press();
+      markSelected();
     },
-    offer(values, all) {
-      if (values.length && all && values.length <= MOST_CHIPS) {
-        const chip = (value) => h("button.chip", { type: "button", value, onclick: () => toggle(value) }, value);
-        fill(body, fill(chips, values.map(chip)));
+    offer(values, isComplete) {
+      if (values.length && isComplete && values.length <= MAX_CHIPS) {
+        const createChip = (value) => h("button.chip", { type: "button", value, onclick: () => toggle(value) }, value);
+        fill(body, fill(chips, values.map(createChip)));
         body.parentElement.classList.add("wide");
-        press();
+        markSelected();
       } else
         fill(
           list,
@@ -158,7 +158,7 @@ function textInput(field, onChange) {
   };
 }
 
-function flagInput(field, onChange) {
+function createFlagInput(field, onChange) {
   const id = uniqueId("field");
   const options = [
     ["", "any"],
@@ -178,17 +178,18 @@ function flagInput(field, onChange) {
   };
 }
 
-function rangeInput(field, onChange) {
+function createRangeInput(field, onChange) {
   const id = uniqueId("field");
   const step = field.type.startsWith("int") ? "1" : "any";
-  const changed = () => onChange(least.value || most.value ? [`${least.value}..${most.value}`] : []);
-  const bound = (placeholder, extra) => h("input", { type: "number", step, placeholder, onchange: changed, ...extra });
-  const least = bound("from", { id });
-  const most = bound("to", { "aria-label": `${field.name}, at most` });
+  const emitChange = () => onChange(min.value || max.value ? [`${min.value}..${max.value}`] : []);
+  const createBound = (placeholder, extra) =>
+    h("input", { type: "number", step, placeholder, onchange: emitChange, ...extra });
+  const min = createBound("from", { id });
+  const max = createBound("to", { "aria-label": `${field.name}, at most` });
   return {
-    element: h("div.field", h("label", { for: id }, field.name), h("div.range", least, h("span", "–"), most)),
+    element: h("div.field", h("label", { for: id }, field.name), h("div.range", min, h("span", "–"), max)),
     show([text = ""]) {
-      [least.value, most.value = ""] = text.split("..");
+      [min.value, max.value = ""] = text.split("..");
     },
   };
 }

@@ -1,13 +1,13 @@
-// Numbers, times and words as people read them.
+// Formatting of numbers, times and keys.
 
 const NUMBER = new Intl.NumberFormat("en");
 
-export const count = (number) => NUMBER.format(number);
+export const formatNumber = (number) => NUMBER.format(number);
 
-export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+export const formatCount = (number, one, many = `${one}s`) => `${formatNumber(number)} ${number === 1 ? one : many}`;
 
-/** Seconds as players show them: 0:05, 1:02:03. */
-export function clock(seconds) {
+/** Formats seconds as players do: 0:05, 1:02:03. */
+export function formatClock(seconds) {
   if (!Number.isFinite(seconds)) return "–:––";
   const whole = Math.max(0, Math.floor(seconds));
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
@@ -15,20 +15,20 @@ export function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** A duration in words: 40 ms, 1.2 s, 12 s, 3 min 20 s. */
-export function duration(seconds) {
-  if (seconds < 1) return milliseconds(seconds * 1000);
+/** Formats a duration: 40 ms, 1.2 s, 12 s, 3 min 20 s. */
+export function formatDuration(seconds) {
+  if (seconds < 1) return formatMilliseconds(seconds * 1000);
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
-export function milliseconds(value) {
+export function formatMilliseconds(value) {
   return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
 }
 
-export function bytes(size) {
+export function formatBytes(size) {
   const units = ["B", "kB", "MB", "GB"];
   let unit = 0;
   while (size >= 1000 && unit < units.length - 1) {
@@ -38,20 +38,20 @@ export function bytes(size) {
   return `${unit && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-/** A point in time as this reader's own clock and calendar show it. */
-export function when(text) {
+/** Formats a timestamp in the browser's time zone and language. */
+export function formatTimestamp(text) {
   const date = new Date(text);
   if (Number.isNaN(date.valueOf())) return "";
   return date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
-/** The last part of a key that is a path, and what stands before it. */
-export function pathParts(key) {
-  const cut = key.lastIndexOf("/") + 1;
-  return [key.slice(0, cut), key.slice(cut)];
+/** Splits a key that is a path into folder and name. */
+export function splitPath(key) {
+  const end = key.lastIndexOf("/") + 1;
+  return [key.slice(0, end), key.slice(end)];
 }
 
-/** A value of the metadata as text. */
-export function plain(value) {
+/** Converts a metadata value to text. */
+export function toText(value) {
   return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
 }

@@ -1,35 +1,35 @@
-// The view of the index itself: run over the source with live progress, what failed and why, and its numbers.
+// The index view: start a run and follow its progress, the items that failed and why, and the solution's statistics.
 
 import * as api from "/page/api.js";
-import { failed, sentence, toast } from "/page/dialogs.js";
+import { errorMessage, showToast, toSentence } from "/page/dialogs.js";
 import { announce, fill, h, icon, uniqueId } from "/page/dom.js";
-import { count, duration, plural, when } from "/page/format.js";
+import { formatCount, formatDuration, formatNumber, formatTimestamp } from "/page/format.js";
 
 const COUNTS = ["new", "updated", "unchanged", "removed", "failed"];
 const TITLES = {
   running: "Indexing",
-  cancelling: "Stopping after the batch in hand",
+  cancelling: "Stopping after the current batch",
   done: "Done",
   failed: "Stopped",
-  cancelled: "Cancelled; what was done is kept",
+  cancelled: "Cancelled; finished batches are kept",
 };
 
-/** Shows the view in `root`; returns {update(), close()}. */
-export function indexView(root, solution, { changed }) {
+/** Creates the view in `root`; returns {update(), open(), close()}. */
+export function createIndexView(root, solution, { onChanged }) {
   const id = uniqueId("prune");
   const prune = h("input", { type: "checkbox", id });
   const start = h(
     "button.primary",
-    { type: "button", onclick: () => begin(() => api.startIngest(solution.name, prune.checked)) },
+    { type: "button", onclick: () => startJob(() => api.startIngest(solution.name, prune.checked)) },
     icon("stack"),
     "Index now",
   );
-  const running = h("div.run", { hidden: true });
+  const jobPanel = h("div.run", { hidden: true });
   const problem = h("p.problem", { role: "alert" });
-  const numbers = h("section.panel.numbers", { "aria-label": "Numbers" });
+  const statistics = h("section.panel.statistics", { "aria-label": "Statistics" });
   const failures = h("section.failures", { "aria-label": "Failures" });
-  let stop = () => {};
-  let closed = false;
+  let stopFollowing = () => {};
+  let isClosed = false;
 
   fill(
     root,
@@ -42,40 +42,40 @@ export function indexView(root, solution, { changed }) {
         h("p.quiet", "Reads what is new or has changed; what is unchanged is skipped."),
         h("div.row", start, h("label.check", { for: id }, prune, "Remove items that are gone from the source")),
         problem,
-        running,
+        jobPanel,
       ),
-      numbers,
+      statistics,
     ),
     failures,
   );
 
-  async function begin(call) {
+  async function startJob(call) {
     fill(problem);
     start.disabled = true;
     try {
-      watch(await call());
+      follow(await call());
     } catch (error) {
       start.disabled = false;
-      fill(problem, sentence(error.message), error.hint && h("span.hint", ` ${error.hint}`));
+      fill(problem, toSentence(error.message), error.hint && h("span.hint", ` ${error.hint}`));
     }
   }
 
-  function watch(job) {
-    stop();
+  function follow(job) {
+    stopFollowing();
     start.disabled = true;
-    showRun(job, false);
-    stop = api.follow(solution.name, job.id, (news, ended) => {
-      if (closed) return;
-      showRun(news, ended);
-      if (ended) over(news);
+    showJob(job, false);
+    stopFollowing = api.followJob(solution.name, job.id, (update, hasEnded) => {
+      if (isClosed) return;
+      showJob(update, hasEnded);
+      if (hasEnded) finish(update);
     });
   }
 
-  function over(job) {
+  function finish(job) {
     start.disabled = false;
-    announce(`${TITLES[job.state]}: ${plural(job.seen, "item")}, ${count(job.failed)} failed`);
-    changed();
-    showNumbers();
+    announce(`${TITLES[job.state]}: ${formatCount(job.seen, "item")}, ${formatNumber(job.failed)} failed`);
+    onChanged();
+    showStatistics();
     showFailures();
   }
 
@@ -85,137 +85,137 @@ export function indexView(root, solution, { changed }) {
     h("span"),
   );
   const heading = h("h3");
-  const pace = h("p.quiet");
+  const speed = h("p.quiet");
   const tiles = h("dl.tiles");
   const cancel = h("button.secondary", { type: "button" }, "Cancel");
   const notes = h("div.notes");
-  fill(running, h("div.row", heading, h("span.grow"), cancel), bar, pace, tiles, notes);
+  fill(jobPanel, h("div.row", heading, h("span.grow"), cancel), bar, speed, tiles, notes);
 
-  function showRun(job, ended) {
-    running.hidden = false;
-    running.dataset.state = job.state;
+  function showJob(job, hasEnded) {
+    jobPanel.hidden = false;
+    jobPanel.dataset.state = job.state;
     const share = job.state === "done" ? 1 : job.total ? Math.min(1, job.seen / job.total) : null;
     fill(
       heading,
-      ended && icon(job.state === "done" ? "done" : "warn"),
+      hasEnded && icon(job.state === "done" ? "done" : "warn"),
       job.kind === "retry" && job.state === "running" ? "Trying failures again" : TITLES[job.state],
     );
-    bar.classList.toggle("unsure", share === null && !ended);
+    bar.classList.toggle("indeterminate", share === null && !hasEnded);
     bar.style.setProperty("--share", share ?? 0);
     if (share === null) bar.removeAttribute("aria-valuenow");
     else bar.setAttribute("aria-valuenow", Math.round(share * 100));
-    pace.textContent = paceOf(job, ended);
+    speed.textContent = formatProgress(job, hasEnded);
     fill(
       tiles,
       COUNTS.filter((name) => job[name] || name === "new" || name === "unchanged" || name === "failed").map((name) =>
-        tile(name, job[name]),
+        createTile(name, job[name]),
       ),
     );
-    cancel.hidden = ended;
+    cancel.hidden = hasEnded;
     cancel.disabled = job.state === "cancelling";
     cancel.onclick = () =>
-      api.cancel(solution.name, job.id).catch((error) => toast(sentence(error.message), { isBad: true }));
+      api.cancelJob(solution.name, job.id).catch((error) => showToast(toSentence(error.message), { isBad: true }));
     fill(
       notes,
-      job.error && h("p.problem", { role: "alert" }, sentence(job.error), job.hint && h("span.hint", ` ${job.hint}`)),
+      job.error && h("p.problem", { role: "alert" }, toSentence(job.error), job.hint && h("span.hint", ` ${job.hint}`)),
       job.warnings.map((line) => h("p.note", line)),
     );
   }
 
-  async function showNumbers() {
+  async function showStatistics() {
     try {
-      fill(numbers, numbersOf(await api.stats(solution.name)));
+      fill(statistics, renderStatistics(await api.getStats(solution.name)));
     } catch (error) {
-      fill(numbers, failed(error, showNumbers));
+      fill(statistics, errorMessage(error, showStatistics));
     }
   }
 
   async function showFailures() {
     try {
-      const page = await api.failures(solution.name);
+      const page = await api.listFailures(solution.name);
       const retry = h(
         "button.secondary",
-        { type: "button", onclick: () => begin(() => api.startRetry(solution.name)) },
+        { type: "button", onclick: () => startJob(() => api.startRetry(solution.name)) },
         icon("again"),
-        "Try them again",
+        "Retry them",
       );
       if (!page.total)
-        return fill(failures, solution.items > 0 && h("p.allgood", icon("done"), "Every item could be read."));
-      const list = h("ul.failed", page.failures.map(failureLine));
+        return fill(failures, solution.items > 0 && h("p.success", icon("done"), "Every item could be read."));
+      const list = h("ul.failed", page.failures.map(renderFailure));
       fill(
         failures,
         h(
           "div.heading",
-          h("h2", plural(page.total, "failure")),
-          h("span.quiet", "left out of the index, each for its reason"),
+          h("h2", formatCount(page.total, "failure")),
+          h("span.quiet", "not indexed, each for the reason given"),
           h("span.grow"),
           retry,
         ),
         list,
       );
-      return moreFailures(list, page.next);
+      return offerMoreFailures(list, page.next);
     } catch (error) {
-      return fill(failures, failed(error, showFailures));
+      return fill(failures, errorMessage(error, showFailures));
     }
   }
 
-  function moreFailures(list, next) {
+  function offerMoreFailures(list, next) {
     if (next === null) return;
     const button = h("button.secondary", { type: "button" }, "Show more");
     const row = h("div.row.center", button);
     button.addEventListener("click", async () => {
-      const page = await api.failures(solution.name, next);
+      const page = await api.listFailures(solution.name, next);
       row.remove();
-      list.append(...page.failures.map(failureLine));
-      moreFailures(list, page.next);
+      list.append(...page.failures.map(renderFailure));
+      offerMoreFailures(list, page.next);
     });
     failures.append(row);
   }
 
   async function open() {
-    showNumbers();
+    showStatistics();
     showFailures();
-    const job = solution.run && (await api.job(solution.name, solution.run).catch(() => null));
-    if (closed || !job) return;
-    if (job.ended === null) watch(job);
-    else showRun(job, true);
+    const job = solution.run && (await api.getJob(solution.name, solution.run).catch(() => null));
+    if (isClosed || !job) return;
+    if (job.ended === null) follow(job);
+    else showJob(job, true);
   }
 
   return {
     update: () => {},
     open,
     close() {
-      closed = true;
-      stop();
+      isClosed = true;
+      stopFollowing();
     },
   };
 }
 
-function paceOf(job, ended) {
-  const seen = job.total === null ? count(job.seen) : `${count(job.seen)} of ${count(job.total)}`;
-  const parts = [`${seen} items`, `${count(Math.round(job.items_per_second))} items/s`];
-  if (ended) parts.push(`in ${duration(job.seconds)}`, when(job.ended));
-  else if (job.eta_seconds !== null && job.eta_seconds > 0.5) parts.push(`${duration(job.eta_seconds)} left`);
+function formatProgress(job, hasEnded) {
+  const seen = job.total === null ? formatNumber(job.seen) : `${formatNumber(job.seen)} of ${formatNumber(job.total)}`;
+  const parts = [`${seen} items`, `${formatNumber(Math.round(job.items_per_second))} items/s`];
+  if (hasEnded) parts.push(`in ${formatDuration(job.seconds)}`, formatTimestamp(job.ended));
+  else if (job.eta_seconds !== null && job.eta_seconds > 0.5) parts.push(`${formatDuration(job.eta_seconds)} left`);
   return parts.filter(Boolean).join(" · ");
 }
 
-function tile(name, number) {
-  const element = h("div.tile", h("dt", name), h("dd", count(number)));
+function createTile(name, number) {
+  const element = h("div.tile", h("dt", name), h("dd", formatNumber(number)));
   if (name === "failed" && number) element.classList.add("bad");
   return element;
 }
 
-function failureLine({ key, stage, message, at }) {
+function renderFailure({ key, stage, message, at }) {
   return h(
     "li",
     icon("warn"),
     h("div", h("b", key), h("p", message)),
-    h("span.label", { title: "where it failed" }, stage),
-    h("time.quiet", { datetime: at }, when(at)),
+    h("span.label", { title: "the stage that failed" }, stage),
+    h("time.quiet", { datetime: at }, formatTimestamp(at)),
   );
 }
 
-function numbersOf(stats) {
+function renderStatistics(stats) {
   const { index, stores } = stats;
   const parameters =
     index &&
@@ -223,16 +223,16 @@ function numbersOf(stats) {
       .map(([name, value]) => `${name} ${value}`)
       .join(", ");
   const rows = [
-    ["items", count(stats.items)],
-    ["vectors", count(stats.rows)],
+    ["items", formatNumber(stats.items)],
+    ["vectors", formatNumber(stats.rows)],
     ["encoder", stats.encoder.type],
     ["index", index ? [index.type, index.metric, parameters].filter(Boolean).join(" · ") : "none yet"],
     ["vectors in", stores.milvus.engine],
     ["metadata in", `Redis ${stores.redis.version}`],
-    ["changed", stats.updated ? when(stats.updated) : "never"],
+    ["changed", stats.updated ? formatTimestamp(stats.updated) : "never"],
   ];
   return [
-    h("h2", "Numbers"),
+    h("h2", "Statistics"),
     h(
       "dl.facts",
       rows.map(([name, value]) => [h("dt", name), h("dd", value)]),

@@ -1,152 +1,155 @@
-// The view of what is indexed: page by page, with a way to add an item and to remove one.
+// The items view: what is indexed, page by page, with a panel to add items and a button to remove one.
 
 import * as api from "/page/api.js";
-import { addPanel } from "/page/adder.js";
-import { cards, extend, skeletons } from "/page/cards.js";
-import { failed, sentence, state, toast } from "/page/dialogs.js";
-import { debounced, fill, h, icon } from "/page/dom.js";
-import { count, plural } from "/page/format.js";
+import { createAddPanel } from "/page/adder.js";
+import { appendCards, createCards, createSkeletons } from "/page/cards.js";
+import { errorMessage, showToast, statusMessage, toSentence } from "/page/dialogs.js";
+import { debounce, fill, h, icon } from "/page/dom.js";
+import { formatCount, formatNumber } from "/page/format.js";
 import { installKeys } from "/page/keys.js";
-import { go } from "/page/route.js";
+import { navigate } from "/page/route.js";
 
-const PAGE = 24;
-const TYPE_MS = 250;
+const PAGE_SIZE = 24;
+const DEBOUNCE_MS = 250;
 
-/** Shows the view in `root`; returns {update(route), close()}. */
-export function itemsView(root, solution, { changed }) {
-  const waiting = new Set();
+/** Creates the view in `root`; returns {update(route), close()}. */
+export function createItemsView(root, solution, { onChanged }) {
+  const pendingRemovals = new Set();
   let route = null;
   let prefix = null;
-  let running = null;
+  let request = null;
 
-  const similar = (key) => go({ name: solution.name, q: `@${key}` });
-  const find = h("input", {
+  const searchSimilar = (key) => navigate({ name: solution.name, q: `@${key}` });
+  const prefixInput = h("input", {
     type: "search",
     placeholder: "Key begins with …",
     "aria-label": "Show items whose key begins with",
     autocomplete: "off",
     spellcheck: "false",
-    oninput: debounced(() => go({ name: solution.name, view: "items", p: find.value }, { replace: true }), TYPE_MS),
+    oninput: debounce(
+      () => navigate({ name: solution.name, view: "items", p: prefixInput.value }, { replace: true }),
+      DEBOUNCE_MS,
+    ),
   });
-  const told = h("span.quiet");
-  const add = addPanel(solution, added);
+  const total = h("span.quiet");
+  const panel = createAddPanel(solution, onAdded);
   const addButton = h(
     "button.secondary",
-    { type: "button", "aria-expanded": "false", onclick: toggleAdd },
+    { type: "button", "aria-expanded": "false", onclick: togglePanel },
     icon("plus"),
     "Add",
   );
   const listing = h("section.results", { "aria-label": "Items" });
-  add.element.hidden = true;
-  installKeys(listing, { similar, leave: () => find.focus() });
-  fill(root, h("div.toolbar", find, told, h("span.grow"), addButton), add.element, listing);
+  panel.element.hidden = true;
+  installKeys(listing, { searchSimilar, leave: () => prefixInput.focus() });
+  fill(root, h("div.toolbar", prefixInput, total, h("span.grow"), addButton), panel.element, listing);
 
-  function toggleAdd() {
-    add.element.hidden = !add.element.hidden;
-    addButton.setAttribute("aria-expanded", !add.element.hidden);
-    if (!add.element.hidden) add.focus();
+  function togglePanel() {
+    panel.element.hidden = !panel.element.hidden;
+    addButton.setAttribute("aria-expanded", !panel.element.hidden);
+    if (!panel.element.hidden) panel.focus();
   }
 
-  function added() {
-    changed();
+  function onAdded() {
+    onChanged();
     load();
   }
 
   async function load() {
-    running?.abort();
-    running = new AbortController();
-    fill(listing, skeletons(solution.query.kind, 8));
+    request?.abort();
+    request = new AbortController();
+    fill(listing, createSkeletons(solution.query.kind, 8));
     try {
-      await more("", null, running.signal);
+      await loadPage("", null, request.signal);
     } catch (error) {
-      if (error.name !== "AbortError") fill(listing, failed(error, load));
+      if (error.name !== "AbortError") fill(listing, errorMessage(error, load));
     }
   }
 
-  /** Reads a page and shows it; a page may be empty though more follow. */
-  async function more(cursor, list, signal) {
+  /** Loads a page and shows it; a page may be empty although more follow. */
+  async function loadPage(cursor, list, signal) {
     let [items, next] = [[], cursor];
     do {
-      const page = await api.items(solution.name, { limit: PAGE, cursor: next, prefix }, signal);
+      const page = await api.listItems(solution.name, { limit: PAGE_SIZE, cursor: next, prefix }, signal);
       items = [...items, ...page.items];
       next = page.next;
-      told.textContent = prefix ? `of ${plural(page.total, "item")}` : plural(page.total, "item");
-    } while (next !== null && items.length < PAGE);
-    if (list) extend(list, items, { similar, remove });
-    else if (!items.length) return fill(listing, none());
-    else list = cards(items, { similar, remove }, "Items");
-    const shown = list.things.length;
+      total.textContent = prefix ? `of ${formatCount(page.total, "item")}` : formatCount(page.total, "item");
+    } while (next !== null && items.length < PAGE_SIZE);
+    if (list) appendCards(list, items, { searchSimilar, remove });
+    else if (!items.length) return fill(listing, createEmptyMessage());
+    else list = createCards(items, { searchSimilar, remove }, "Items");
+    const shown = list.entries.length;
     const button =
       next !== null &&
       h(
         "button.secondary",
-        { type: "button", onclick: () => onward(next, list, button) },
-        `Show more (${count(shown)} so far)`,
+        { type: "button", onclick: () => loadMore(next, list, button) },
+        `Show more (${formatNumber(shown)} so far)`,
       );
     return fill(listing, list, button && h("div.row.center", button));
   }
 
-  async function onward(cursor, list, button) {
+  async function loadMore(cursor, list, button) {
     button.disabled = true;
-    const at = list.children.length;
+    const firstNew = list.children.length;
     try {
-      await more(cursor, list);
-      list.children[at]?.focus();
+      await loadPage(cursor, list);
+      list.children[firstNew]?.focus();
     } catch (error) {
       button.disabled = false;
-      toast(sentence(error.message), { isBad: true });
+      showToast(toSentence(error.message), { isBad: true });
     }
   }
 
-  function none() {
-    if (prefix) return state("search", "No such key", `No item has a key that begins with “${prefix}”.`);
+  function createEmptyMessage() {
+    if (prefix) return statusMessage("search", "No such key", `No item has a key that begins with “${prefix}”.`);
     const link = h(
       "a.button.primary",
       { href: `#/${encodeURIComponent(solution.name)}/index` },
       icon("stack"),
       "Index the source",
     );
-    return state("stack", "Nothing is indexed yet", "Index the source, or add an item by hand.", link);
+    return statusMessage("stack", "Nothing is indexed yet", "Index the source, or add an item by hand.", link);
   }
 
-  /** Takes the card away at once, and the item when it is too late to undo. */
+  /** Hides the card at once, and deletes the item once it is too late to undo. */
   function remove(key) {
     const card = [...listing.querySelectorAll(".card")].find((one) => one.dataset.key === key);
     if (!card || card.hidden) return;
     const next = card.nextElementSibling ?? card.previousElementSibling;
     card.hidden = true;
     next?.focus();
-    const back = () => {
-      waiting.delete(removal);
+    const undo = () => {
+      pendingRemovals.delete(removal);
       card.hidden = false;
       card.focus();
     };
     const done = async () => {
-      waiting.delete(removal);
+      pendingRemovals.delete(removal);
       try {
-        await api.remove(solution.name, key);
+        await api.deleteItem(solution.name, key);
         card.remove();
-        changed();
+        onChanged();
       } catch (error) {
         card.hidden = false;
-        toast(`${key} was not removed: ${error.message}`, { isBad: true });
+        showToast(`${key} was not removed: ${error.message}`, { isBad: true });
       }
     };
-    const removal = toast(`Removed ${key}`, { undo: back, done });
-    waiting.add(removal);
+    const removal = showToast(`Removed ${key}`, { undo, done });
+    pendingRemovals.add(removal);
   }
 
   return {
     update(next) {
       route = next;
-      if (document.activeElement !== find) find.value = route.p;
+      if (document.activeElement !== prefixInput) prefixInput.value = route.p;
       if (route.p === prefix) return;
       prefix = route.p;
       load();
     },
     close() {
-      running?.abort();
-      for (const removal of [...waiting]) removal.finish();
+      request?.abort();
+      for (const removal of [...pendingRemovals]) removal.finish();
     },
   };
 }

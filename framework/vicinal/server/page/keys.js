@@ -1,7 +1,7 @@
-// Going through cards without a mouse.
+// Keyboard navigation through cards.
 
-/** Lets the arrow keys go through the cards, Enter open one, and M look for more like it. */
-export function installKeys(root, { similar, leave }) {
+/** Makes the arrow keys move between cards, Enter open one, and M search for similar items. */
+export function installKeys(root, { searchSimilar, leave }) {
   root.addEventListener("keydown", (event) => {
     const card = event.target.closest?.(".card");
     if (
@@ -12,31 +12,31 @@ export function installKeys(root, { similar, leave }) {
       event.altKey
     )
       return;
-    const to = neighbour(card, event.key);
+    const to = neighbor(card, event.key);
     if (to) {
       event.preventDefault();
       to.focus();
     } else if (event.key === "ArrowUp") leave();
     else if (event.target !== card) return;
     else if (event.key === "Enter") card.querySelector(".frame:is(button), .play, .start, .jump, summary")?.click();
-    else if (event.key === "m" || event.key === "M") similar(card.dataset.key);
+    else if (event.key === "m" || event.key === "M") searchSimilar(card.dataset.key);
   });
 }
 
-/** The card to the left or right, or the nearest one in the row above or below. */
-function neighbour(card, key) {
+/** Returns the card to the left or right, or the nearest one in the row above or below. */
+function neighbor(card, key) {
   const all = [...card.parentElement.children];
-  const at = all.indexOf(card);
-  if (key === "ArrowRight") return all[at + 1];
-  if (key === "ArrowLeft") return all[at - 1];
+  const index = all.indexOf(card);
+  if (key === "ArrowRight") return all[index + 1];
+  if (key === "ArrowLeft") return all[index - 1];
   if (key !== "ArrowDown" && key !== "ArrowUp") return null;
-  const down = key === "ArrowDown";
+  const isDown = key === "ArrowDown";
   const here = card.getBoundingClientRect();
-  const beyond = (down ? all.slice(at + 1) : all.slice(0, at).reverse()).map((one) => [
+  const beyond = (isDown ? all.slice(index + 1) : all.slice(0, index).reverse()).map((one) => [
     one,
     one.getBoundingClientRect(),
   ]);
-  const row = beyond.find(([, box]) => (down ? box.top > here.top + 1 : box.top < here.top - 1))?.[1].top;
+  const row = beyond.find(([, box]) => (isDown ? box.top > here.top + 1 : box.top < here.top - 1))?.[1].top;
   const inRow = beyond.filter(([, box]) => row !== undefined && Math.abs(box.top - row) < 2);
   inRow.sort(([, one], [, other]) => Math.abs(one.left - here.left) - Math.abs(other.left - here.left));
   return inRow[0]?.[0];

@@ -1,30 +1,30 @@
-// What is searched for: a text, a SMILES drawn as it is typed, a file, or an item that is indexed.
+// The query box: a text, a SMILES that is drawn as it is typed, a file, or an indexed item.
 
 import * as api from "/page/api.js";
-import { debounced, fill, h, icon, iconButton, uniqueId } from "/page/dom.js";
-import { sentence } from "/page/dialogs.js";
-import { drawing, ink } from "/page/drawing.js";
-import { bytes } from "/page/format.js";
-import { player } from "/page/player.js";
+import { debounce, fill, h, icon, iconButton, uniqueId } from "/page/dom.js";
+import { toSentence } from "/page/dialogs.js";
+import { inkColor, svgImage } from "/page/drawing.js";
+import { formatBytes } from "/page/format.js";
+import { createPlayer } from "/page/player.js";
 
-const DRAW_AFTER_MS = 250;
-const WORDS = { image: "a picture", audio: "a sound", video: "a video" };
+const RENDER_DEBOUNCE_MS = 250;
+const FILE_NAMES = { image: "an image", audio: "an audio file", video: "a video" };
 const ICONS = { image: "image", audio: "audio", video: "video" };
 
 const uploads = new Map();
 
-/** Keeps a file while the page is open; the address holds its id. */
-export function keepUpload(file) {
+/** Keeps a file while the page is open; the route holds its id. */
+export function storeUpload(file) {
   const id = uniqueId("file");
   uploads.set(id, file);
   return id;
 }
 
-/** The file with this id; undefined after the page was loaded anew. */
-export const upload = (id) => uploads.get(id);
+/** Returns the file with this id; undefined after the page was reloaded. */
+export const getUpload = (id) => uploads.get(id);
 
-/** The box to ask with. `onText` is given what was typed, `onFile` a file; `onClear` means that both are taken back. */
-export function queryBox(solution, { onText, onFile, onClear }) {
+/** Creates the query box. `onText` receives the typed text, `onFile` a file; `onClear` is called when it is cleared. */
+export function createQueryBox(solution, { onText, onFile, onClear }) {
   const { query } = solution;
   const id = uniqueId("query");
   const problem = h("p.problem", { role: "alert", id: `${id}-problem` });
@@ -40,134 +40,133 @@ export function queryBox(solution, { onText, onFile, onClear }) {
     "aria-label": query.placeholder,
     "aria-describedby": problem.id,
     placeholder: query.placeholder,
-    oninput: typed,
+    oninput: onInput,
   });
-  const erase = iconButton("close", "Clear the search", cleared, { hidden: true });
+  const clearButton = iconButton("close", "Clear the search", clear, { hidden: true });
   const chooser = h("input.hidden", {
     type: "file",
     accept: query.accept.join(","),
     tabindex: "-1",
     "aria-label": "File to search with",
-    onchange: chosen,
+    onchange: onFileChosen,
   });
-  const choose = () => chooser.click();
-  const parts = query.text ? textLine() : query.file ? dropZone() : itemsOnly();
-  const element = h("form.ask", { role: "search", onsubmit: submitted }, parts, subject, problem, chooser);
-  const drawLater = debounced(drawNow, DRAW_AFTER_MS);
-  let running = null;
+  const chooseFile = () => chooser.click();
+  const input = query.text ? createTextInput() : query.file ? createDropZone() : createItemsHint();
+  const element = h("form.query-form", { role: "search", onsubmit: onSubmit }, input, subject, problem, chooser);
+  const renderSketchSoon = debounce(renderSketch, RENDER_DEBOUNCE_MS);
+  let request = null;
   let release = () => {};
 
-  function textLine() {
+  function createTextInput() {
     return h(
       "div.line",
       icon(query.kind === "smiles" ? "smiles" : "search"),
       field,
-      erase,
-      query.file && iconButton("upload", `Search with ${files()}`, choose),
+      clearButton,
+      query.file && iconButton("upload", `Search with ${describeFiles()}`, chooseFile),
       h("button.primary", { type: "submit" }, h("span", "Search"), icon("search")),
     );
   }
 
-  function dropZone() {
+  function createDropZone() {
     const kind = ICONS[query.kind] ?? "upload";
     return h(
       "div.zone",
       icon(kind),
-      h("p", h("b", `Drop ${files()} here`), h("span.quiet", " or paste it")),
-      h("button.primary", { type: "button", onclick: choose }, icon("upload"), h("span", "Choose a file")),
+      h("p", h("b", `Drop ${describeFiles()} here`), h("span.quiet", " or paste it")),
+      h("button.primary", { type: "button", onclick: chooseFile }, icon("upload"), h("span", "Choose a file")),
     );
   }
 
-  function itemsOnly() {
+  function createItemsHint() {
     return h(
       "div.zone",
       icon("near"),
-      h("p", h("b", "Pick one of the items below"), h("span.quiet", " to find what is near it")),
+      h("p", h("b", "Pick one of the items below"), h("span.quiet", " to find similar ones")),
     );
   }
 
-  function files() {
+  function describeFiles() {
     return query.kinds
-      .filter((kind) => WORDS[kind])
-      .map((kind) => WORDS[kind])
+      .filter((kind) => FILE_NAMES[kind])
+      .map((kind) => FILE_NAMES[kind])
       .join(" or ");
   }
 
-  function submitted(event) {
+  function onSubmit(event) {
     event.preventDefault();
     if (field.value.trim()) onText(field.value.trim());
     else field.focus();
   }
 
-  function typed() {
-    erase.hidden = !field.value;
+  function onInput() {
+    clearButton.hidden = !field.value;
     fail("");
-    if (query.kind === "smiles") drawLater();
+    if (query.kind === "smiles") renderSketchSoon();
   }
 
-  function cleared() {
+  function clear() {
     field.value = "";
-    typed();
+    onInput();
     hideSketch();
     onClear();
     field.focus();
   }
 
-  function chosen() {
+  function onFileChosen() {
     if (chooser.files.length) onFile(chooser.files[0]);
     chooser.value = "";
   }
 
-  // --- the molecule that is being typed
+  // --- the sketch of the molecule that is being typed
 
-  async function drawNow() {
+  async function renderSketch() {
     const text = field.value.trim();
-    running?.abort();
+    request?.abort();
     if (!text || text.startsWith("@")) return hideSketch();
-    running = new AbortController();
+    request = new AbortController();
     try {
-      const drawn = await api.draw(solution.name, text, ink(), running.signal);
-      showSketch(drawn);
+      showSketch(await api.renderQuery(solution.name, text, inkColor(), request.signal));
     } catch (error) {
       if (error.name === "AbortError") return null;
       sketch.classList.add("stale");
-      if (error.status === 422) fail(error.about("query") || error.message, "", true);
+      if (error.status === 422) fail(error.messageFor("query") || error.message, "", true);
     }
     return null;
   }
 
-  function showSketch(drawn) {
-    const url = URL.createObjectURL(drawn);
-    const picture = h("img.drawn", {
+  function showSketch(svg) {
+    const url = URL.createObjectURL(svg);
+    const image = h("img.drawn", {
       src: url,
-      alt: "The molecule as it is read",
+      alt: "The molecule as it is parsed",
       onload: () => URL.revokeObjectURL(url),
     });
-    fill(sketch, picture);
+    fill(sketch, image);
     sketch.hidden = false;
     sketch.classList.remove("stale");
     fail("");
   }
 
   function hideSketch() {
-    drawLater.cancel();
+    renderSketchSoon.cancel();
     sketch.hidden = true;
   }
 
   // --- the file or item that was chosen
 
-  function showSubject(about, media, label, note) {
+  function showSubject(caption, media, label, note) {
     release();
     release = () => {};
-    const back = () => {
+    const clearSubject = () => {
       fail("");
       onClear();
     };
     fill(
       subject,
       media && h("div.thumb", media),
-      h("div.what", h("span.quiet", about), h("b", { title: label }, label), note && h("span.quiet", note)),
-      iconButton("close", "Clear the search", back),
+      h("div.description", h("span.quiet", caption), h("b", { title: label }, label), note && h("span.quiet", note)),
+      iconButton("close", "Clear the search", clearSubject),
     );
     subject.hidden = false;
     element.classList.add("chosen");
@@ -176,17 +175,17 @@ export function queryBox(solution, { onText, onFile, onClear }) {
   function showFile(file) {
     const url = URL.createObjectURL(file);
     const kind = file.type.split("/")[0];
-    showSubject("Near this file", preview(kind, url, file.name, file), file.name, bytes(file.size));
+    showSubject("Similar to this file", createPreview(kind, url, file.name, file), file.name, formatBytes(file.size));
     release = () => URL.revokeObjectURL(url);
   }
 
   async function showItem(key) {
     showSubject("More like", null, key);
-    const item = await api.item(solution.name, key).catch(() => null);
+    const item = await api.getItem(solution.name, key).catch(() => null);
     if (!item || subject.hidden || shown !== `@${key}`) return;
     showSubject(
       "More like",
-      preview(item.kind, item.content_url, key),
+      createPreview(item.kind, item.content_url, key),
       item.kind === "text" && item.content ? item.content : key,
     );
   }
@@ -198,80 +197,80 @@ export function queryBox(solution, { onText, onFile, onClear }) {
     element.classList.remove("chosen");
   }
 
-  function fail(message, hint = "", gently = false) {
-    fill(problem, sentence(message), message && hint && h("span.hint", ` ${hint}`));
-    problem.classList.toggle("gentle", gently);
-    field.toggleAttribute("aria-invalid", Boolean(message) && !gently);
+  function fail(message, hint = "", isSoft = false) {
+    fill(problem, toSentence(message), message && hint && h("span.hint", ` ${hint}`));
+    problem.classList.toggle("soft", isSoft);
+    field.toggleAttribute("aria-invalid", Boolean(message) && !isSoft);
   }
 
   let shown = null;
 
-  const themed = () => {
-    if (!element.isConnected) window.removeEventListener("themed", themed);
-    else if (!sketch.hidden) drawNow();
+  const onThemed = () => {
+    if (!element.isConnected) window.removeEventListener("themed", onThemed);
+    else if (!sketch.hidden) renderSketch();
   };
-  window.addEventListener("themed", themed);
+  window.addEventListener("themed", onThemed);
 
   return {
     element,
     sketch,
     fail,
     focus: () => (query.text ? field : element.querySelector("button"))?.focus(),
-    /** Shows what the address asks for. */
+    /** Shows the query of a route. */
     show(route) {
-      const wanted = route.upload || route.q;
-      if (wanted === shown) return;
-      shown = wanted;
+      const requested = route.upload || route.q;
+      if (requested === shown) return;
+      shown = requested;
       const isItem = route.q.startsWith("@") && !route.upload;
       field.value = isItem || route.upload ? "" : route.q;
-      typed();
+      onInput();
       if (!field.value) hideSketch();
       if (isItem) showItem(route.q.slice(1));
-      else if (upload(route.upload)) showFile(upload(route.upload));
+      else if (getUpload(route.upload)) showFile(getUpload(route.upload));
       else hideSubject();
     },
   };
 }
 
-/** A file or an item, small. */
-function preview(kind, url, name, file) {
+/** Creates a small view of a file or an item; null if there is none for its kind. */
+function createPreview(kind, url, name, file) {
   if (kind === "image") return h("img", { src: url, alt: "" });
-  if (kind === "svg") return drawing(url, "");
-  if (kind === "audio") return player(url, { name, file });
+  if (kind === "svg") return svgImage(url, "");
+  if (kind === "audio") return createPlayer(url, { name, file });
   if (kind !== "video") return null;
   const video = h("video", { src: url, controls: true, preload: "metadata", playsinline: true });
   video.muted = true;
   return video;
 }
 
-/** Lets files be dropped anywhere on the page, and pasted; returns a function that ends it. */
-export function takeFiles(onFile) {
-  const veil = h("div.veil", { hidden: true }, h("div", icon("upload"), h("b", "Drop to search with it")));
+/** Accepts files that are dropped anywhere on the page, or pasted; returns a function that stops it. */
+export function acceptFiles(onFile) {
+  const overlay = h("div.overlay", { hidden: true }, h("div", icon("upload"), h("b", "Drop to search with it")));
   const stop = new AbortController();
-  const on = (name, work) => document.addEventListener(name, work, { signal: stop.signal });
+  const listen = (name, listener) => document.addEventListener(name, listener, { signal: stop.signal });
   const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   let depth = 0;
-  const over = (change) => {
+  const updateDepth = (change) => {
     depth = Math.max(0, depth + change);
-    veil.hidden = depth === 0;
+    overlay.hidden = depth === 0;
   };
-  on("dragenter", (event) => hasFile(event) && over(1));
-  on("dragleave", (event) => hasFile(event) && over(-1));
-  on("dragover", (event) => hasFile(event) && event.preventDefault());
-  on("drop", (event) => {
+  listen("dragenter", (event) => hasFile(event) && updateDepth(1));
+  listen("dragleave", (event) => hasFile(event) && updateDepth(-1));
+  listen("dragover", (event) => hasFile(event) && event.preventDefault());
+  listen("drop", (event) => {
     if (!hasFile(event)) return;
     event.preventDefault();
-    over(-depth);
+    updateDepth(-depth);
     if (event.dataTransfer.files.length) onFile(event.dataTransfer.files[0]);
   });
-  on("paste", (event) => {
+  listen("paste", (event) => {
     if (!event.clipboardData?.files.length) return;
     event.preventDefault();
     onFile(event.clipboardData.files[0]);
   });
-  document.body.append(veil);
+  document.body.append(overlay);
   return () => {
     stop.abort();
-    veil.remove();
+    overlay.remove();
   };
 }

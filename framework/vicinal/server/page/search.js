@@ -1,61 +1,61 @@
-// The view that searches: the box, the number of results, the filter, and what was found.
+// The search view: the query box, the number of results, the filter, and the hits.
 
 import * as api from "/page/api.js";
-import { cards, skeletons } from "/page/cards.js";
-import { failed, state, toast } from "/page/dialogs.js";
-import { announce, debounced, fill, h, icon, uniqueId } from "/page/dom.js";
-import { conditions, expression, filterPanel } from "/page/filters.js";
-import { milliseconds, plural } from "/page/format.js";
+import { createCards, createSkeletons } from "/page/cards.js";
+import { errorMessage, showToast, statusMessage } from "/page/dialogs.js";
+import { announce, debounce, fill, h, icon, uniqueId } from "/page/dom.js";
+import { buildExpression, countConditions, createFilterPanel } from "/page/filters.js";
+import { formatCount, formatMilliseconds } from "/page/format.js";
 import { installKeys } from "/page/keys.js";
-import { keepUpload, queryBox, takeFiles, upload } from "/page/query.js";
-import { go, MOST_K } from "/page/route.js";
+import { acceptFiles, createQueryBox, getUpload, storeUpload } from "/page/query.js";
+import { MAX_LIMIT, navigate } from "/page/route.js";
 
-const SLIDE_MS = 180;
-const SAMPLE = { image: 12, svg: 12, video: 9, audio: 8, text: 6 };
-const CHIPS = 5;
+const SLIDER_DEBOUNCE_MS = 180;
+const SAMPLE_SIZES = { image: 12, svg: 12, video: 9, audio: 8, text: 6 };
+const MAX_CHIPS = 5;
 
-/** Shows the view in `root`; returns {update(route), close()}. */
-export function searchView(root, solution) {
+/** Creates the view in `root`; returns {update(route), close()}. */
+export function createSearchView(root, solution) {
   let route = null;
-  let asked = "";
-  let running = null;
+  let lastSearch = "";
+  let request = null;
 
-  const go_ = (change, options) => go({ ...route, ...change }, options);
-  const similar = (key) => {
-    go_({ q: `@${key}`, upload: "" });
+  const change = (changes, options) => navigate({ ...route, ...changes }, options);
+  const searchSimilar = (key) => {
+    change({ q: `@${key}`, upload: "" });
     scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   };
-  const byFile = (file) => go_({ q: "", upload: keepUpload(file) });
-  const box = queryBox(solution, {
-    onText: (q) => (q === route.q ? run(true) : go_({ q, upload: "" })),
-    onFile: byFile,
-    onClear: () => (route.q || route.upload) && go_({ q: "", upload: "" }),
+  const searchByFile = (file) => change({ q: "", upload: storeUpload(file) });
+  const box = createQueryBox(solution, {
+    onText: (q) => (q === route.q ? run(true) : change({ q, upload: "" })),
+    onFile: searchByFile,
+    onClear: () => (route.q || route.upload) && change({ q: "", upload: "" }),
   });
-  const filters = filterPanel(solution, (where, f) => go_({ where, f }, { replace: true }));
-  const slider = limitSlider((k) => go_({ k }, { replace: true }));
+  const filters = createFilterPanel(solution, (where, f) => change({ where, f }, { replace: true }));
+  const slider = createLimitSlider((k) => change({ k }, { replace: true }));
   const filterButton = h("button.chip.toggle", {
     type: "button",
     "aria-expanded": "false",
     onclick: () => openFilters(),
   });
-  const share = h(
+  const shareButton = h(
     "button.chip.quiet",
-    { type: "button", title: "Copy the address of this search", onclick: copyLink },
+    { type: "button", title: "Copy the link to this search", onclick: copyLink },
     icon("link"),
     h("span", "Copy link"),
   );
   const results = h("section.results", { "aria-label": "Results" });
-  const stopFiles = solution.query.file ? takeFiles(byFile) : () => {};
+  const stopAccepting = solution.query.file ? acceptFiles(searchByFile) : () => {};
 
   filters.element.hidden = true;
-  installKeys(results, { similar, leave: () => box.focus() });
+  installKeys(results, { searchSimilar, leave: () => box.focus() });
   fill(
     root,
     h(
-      "div.panel.asking",
+      "div.panel.query-panel",
       box.element,
       box.sketch,
-      h("div.controls", slider.element, filterButton, h("span.grow"), share),
+      h("div.controls", slider.element, filterButton, h("span.grow"), shareButton),
       filters.element,
     ),
     results,
@@ -67,67 +67,69 @@ export function searchView(root, solution) {
     box.show(route);
     slider.show(route.k);
     filters.show(route);
-    const number = conditions(route.where, route.f);
-    fill(filterButton, icon("filter"), h("span", "Filter"), number > 0 && h("span.badge", number));
-    if (number && filters.element.hidden && asked === "") openFilters(true);
-    share.hidden = !route.q;
+    const conditionCount = countConditions(route.where, route.f);
+    fill(filterButton, icon("filter"), h("span", "Filter"), conditionCount > 0 && h("span.badge", conditionCount));
+    if (conditionCount && filters.element.hidden && lastSearch === "") openFilters(true);
+    shareButton.hidden = !route.q;
     run();
   }
 
-  function openFilters(open = filters.element.hidden) {
-    filters.element.hidden = !open;
-    filterButton.setAttribute("aria-expanded", open);
-    if (open) filters.suggest();
+  function openFilters(isOpen = filters.element.hidden) {
+    filters.element.hidden = !isOpen;
+    filterButton.setAttribute("aria-expanded", isOpen);
+    if (isOpen) filters.suggest();
   }
 
-  async function run(again = false) {
-    const wish = {
+  async function run(force = false) {
+    const search = {
       query: route.q,
-      file: upload(route.upload),
+      file: getUpload(route.upload),
       limit: route.k,
-      filter: expression(solution.fields, route.where, route.f),
+      filter: buildExpression(solution.fields, route.where, route.f),
     };
-    const mark = JSON.stringify([wish.query, route.upload, wish.limit, wish.filter]);
-    if (mark === asked && !again) return;
-    asked = mark;
-    running?.abort();
+    const serialized = JSON.stringify([search.query, route.upload, search.limit, search.filter]);
+    if (serialized === lastSearch && !force) return;
+    lastSearch = serialized;
+    request?.abort();
     box.fail("");
     filters.fail("");
-    if (!wish.query && !wish.file) return land(results, solution, route, { similar, onText: (q) => go_({ q }) });
-    running = new AbortController();
-    const { signal } = running;
-    busy();
+    if (!search.query && !search.file)
+      return showSample(results, solution, route, { searchSimilar, onText: (q) => change({ q }) });
+    request = new AbortController();
+    const { signal } = request;
+    showBusy();
     try {
-      show(await api.search(solution.name, wish, signal));
+      showHits(await api.search(solution.name, search, signal));
     } catch (error) {
       if (error.name !== "AbortError") fail(error);
     }
   }
 
-  function busy() {
+  function showBusy() {
     results.setAttribute("aria-busy", "true");
-    if (!results.querySelector(".cards.found")) fill(results, skeletons(solution.query.kind, Math.min(route.k, 8)));
+    if (!results.querySelector(".cards.found"))
+      fill(results, createSkeletons(solution.query.kind, Math.min(route.k, 8)));
   }
 
-  function show({ hits, timings_ms: timings }) {
+  function showHits({ hits, timings_ms: timings }) {
     results.removeAttribute("aria-busy");
-    announce(plural(hits.length, "result"));
+    announce(formatCount(hits.length, "result"));
     if (!hits.length) {
-      const clear = () => go_({ where: {}, f: "" });
-      const filtered = conditions(route.where, route.f) > 0;
-      const action = filtered && h("button.secondary", { type: "button", onclick: clear }, "Remove the filter");
-      fill(results, state("search", "Nothing found", filtered ? "No item passes the filter." : "", action));
+      const clear = () => change({ where: {}, f: "" });
+      const isFiltered = countConditions(route.where, route.f) > 0;
+      const action = isFiltered && h("button.secondary", { type: "button", onclick: clear }, "Remove the filter");
+      fill(results, statusMessage("search", "Nothing found", isFiltered ? "No item passes the filter." : "", action));
       return;
     }
-    const list = cards(hits, { similar }, `${plural(hits.length, "result")}, nearest first`);
+    const list = createCards(hits, { searchSimilar }, `${formatCount(hits.length, "result")}, most similar first`);
     list.classList.add("found");
-    fill(results, h("div.heading", h("h2", plural(hits.length, "result")), timed(timings)), list);
+    fill(results, h("div.heading", h("h2", formatCount(hits.length, "result")), renderTimings(timings)), list);
   }
 
   function fail(error) {
     results.removeAttribute("aria-busy");
-    const [query, filter] = [error.about("query", "file"), error.about("filter")];
-    if (error.status === 409 && !solution.items) return fill(results, nothingIndexed(solution));
+    const [query, filter] = [error.messageFor("query", "file"), error.messageFor("filter")];
+    if (error.status === 409 && !solution.items) return fill(results, createEmptyMessage(solution));
     if (query && error.status === 422) box.fail(query, error.hint);
     else if (filter) {
       openFilters(true);
@@ -135,21 +137,21 @@ export function searchView(root, solution) {
     } else
       return fill(
         results,
-        failed(error, () => run(true)),
+        errorMessage(error, () => run(true)),
       );
     return fill(results);
   }
 
   async function copyLink() {
     await navigator.clipboard?.writeText(location.href).then(
-      () => toast("The address is copied"),
-      () => toast("It cannot be copied here; the address bar has it"),
+      () => showToast("The link is copied"),
+      () => showToast("The browser does not allow copying; copy the address from its bar"),
     );
   }
 
   function onKey(event) {
-    const typing = event.target.closest?.("input, textarea, select, dialog");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
+    const isTyping = event.target.closest?.("input, textarea, select, dialog");
+    if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       box.focus();
     } else if (event.key === "ArrowDown" && event.target.matches?.(".query")) {
@@ -164,25 +166,25 @@ export function searchView(root, solution) {
   return {
     update,
     close() {
-      running?.abort();
-      stopFiles();
+      request?.abort();
+      stopAccepting();
       document.removeEventListener("keydown", onKey);
     },
   };
 }
 
-function limitSlider(onChange) {
+function createLimitSlider(onChange) {
   const id = uniqueId("limit");
   const output = h("output", { for: id });
-  const input = h("input", { type: "range", id, min: 1, max: MOST_K, step: 1, oninput: moved });
-  const later = debounced(() => onChange(Number(input.value)), SLIDE_MS);
-  function moved() {
+  const input = h("input", { type: "range", id, min: 1, max: MAX_LIMIT, step: 1, oninput: onInput });
+  const emitSoon = debounce(() => onChange(Number(input.value)), SLIDER_DEBOUNCE_MS);
+  function onInput() {
     paint();
-    later();
+    emitSoon();
   }
   function paint() {
     output.textContent = input.value;
-    input.style.setProperty("--at", (input.value - 1) / (MOST_K - 1));
+    input.style.setProperty("--at", (input.value - 1) / (MAX_LIMIT - 1));
   }
   return {
     element: h("div.limit", h("label", { for: id }, "Results"), input, output),
@@ -193,70 +195,75 @@ function limitSlider(onChange) {
   };
 }
 
-/** How long it took, part by part. */
-function timed(timings) {
+/** Renders how long the search and each of its parts took. */
+function renderTimings(timings) {
   const parts = Object.entries(timings).filter(([name]) => name !== "total");
   return h(
     "span.timings",
-    { title: parts.map(([name, value]) => `${name} ${milliseconds(value)}`).join(" · ") },
-    h("b", milliseconds(timings.total)),
-    parts.map(([name, value]) => h("span", `${name} ${milliseconds(value)}`)),
+    { title: parts.map(([name, value]) => `${name} ${formatMilliseconds(value)}`).join(" · ") },
+    h("b", formatMilliseconds(timings.total)),
+    parts.map(([name, value]) => h("span", `${name} ${formatMilliseconds(value)}`)),
   );
 }
 
-function nothingIndexed(solution) {
+function createEmptyMessage(solution) {
   const link = h(
     "a.button.primary",
     { href: `#/${encodeURIComponent(solution.name)}/index` },
     icon("stack"),
     "Index the source",
   );
-  return state("stack", "Nothing is indexed yet", "Read the source once, and its items can be found here.", link);
+  return statusMessage(
+    "stack",
+    "Nothing is indexed yet",
+    "Index the source, and its items can be searched here.",
+    link,
+  );
 }
 
-/** What is shown before anything was asked: a few of the items, to begin with. */
-async function land(results, solution, route, { similar, onText }) {
-  if (!solution.items) return fill(results, nothingIndexed(solution));
+/** Shows a few of the items before anything is searched for. */
+async function showSample(results, solution, route, { searchSimilar, onText }) {
+  if (!solution.items) return fill(results, createEmptyMessage(solution));
   const kind = solution.query.kind;
-  const number = SAMPLE[kind === "smiles" ? "svg" : kind] ?? 6;
-  const lost =
-    route.upload && !upload(route.upload) && h("p.note", "The file of this search is not kept. Choose it again.");
-  fill(results, lost, skeletons(kind, number));
+  const number = SAMPLE_SIZES[kind === "smiles" ? "svg" : kind] ?? 6;
+  const lostFile =
+    route.upload &&
+    !getUpload(route.upload) &&
+    h("p.note", "The file of this search is no longer available. Choose it again.");
+  fill(results, lostFile, createSkeletons(kind, number));
   try {
-    const { items } = await api.items(solution.name, { limit: number + 3 * CHIPS });
+    const { items } = await api.listItems(solution.name, { limit: number + 3 * MAX_CHIPS });
     if (!results.querySelector(".loading")) return null;
-    const chips = solution.query.text ? shortest(items.length > number + CHIPS ? items.slice(number) : items) : [];
+    const chips = solution.query.text
+      ? selectShortest(items.length > number + MAX_CHIPS ? items.slice(number) : items)
+      : [];
     return fill(
       results,
-      lost,
+      lostFile,
       chips.length > 0 &&
         h(
           "div.chips",
           h("span.quiet", "Try"),
-          chips.map((item) => chip(item, kind, onText)),
+          chips.map((item) => createChip(item, kind, onText)),
         ),
-      h(
-        "div.heading",
-        h("h2", "From the index"),
-        h("span.quiet", "a few of what is there; pick one to find its neighbours"),
-      ),
-      cards(items.slice(0, number), { similar }, "Some indexed items"),
+      h("div.heading", h("h2", "From the index"), h("span.quiet", "some of the items; pick one to find similar ones")),
+      createCards(items.slice(0, number), { searchSimilar }, "Some indexed items"),
     );
   } catch (error) {
     return fill(
       results,
-      failed(error, () => land(results, solution, route, { similar, onText })),
+      errorMessage(error, () => showSample(results, solution, route, { searchSimilar, onText })),
     );
   }
 }
 
-/** Contents to begin with: those that are quickly read. */
-function shortest(items) {
-  const texts = items.filter((item) => item.content);
-  return texts.sort((one, other) => one.content.length - other.content.length).slice(0, CHIPS);
+/** Returns the items with the shortest contents, as examples. */
+function selectShortest(items) {
+  const withContent = items.filter((item) => item.content);
+  return withContent.sort((one, other) => one.content.length - other.content.length).slice(0, MAX_CHIPS);
 }
 
-function chip(item, kind, onText) {
+function createChip(item, kind, onText) {
   const name = kind === "smiles" ? item.key : item.content;
   return h("button.chip", { type: "button", title: item.content, onclick: () => onText(item.content) }, name);
 }

@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it.
+// The theme: light, dark, or as the system has it.
 
 import { fill, icon } from "/page/dom.js";
 
@@ -6,44 +6,44 @@ const ORDER = ["auto", "light", "dark"];
 const ICONS = { auto: "auto", light: "sun", dark: "moon" };
 const system = matchMedia("(prefers-color-scheme: dark)");
 
-let chosen = remembered();
+let theme = loadTheme();
 
-/** Whether the page is dark now. */
+/** Returns whether the page is dark now. */
 export function isDark() {
-  return chosen === "dark" || (chosen === "auto" && system.matches);
+  return theme === "dark" || (theme === "auto" && system.matches);
 }
 
-/** Sets up the button that goes from one theme to the next. Whoever draws listens to "themed" on the window. */
+/** Sets up the button that switches themes. Every change dispatches "themed" on the window. */
 export function installTheme(button) {
   const show = () => {
     document.documentElement.dataset.theme = isDark() ? "dark" : "light";
-    fill(button, icon(ICONS[chosen]));
-    button.title = `Colours: ${chosen === "auto" ? "as the system" : chosen}`;
+    fill(button, icon(ICONS[theme]));
+    button.title = `Colors: ${theme === "auto" ? "as the system" : theme}`;
     button.setAttribute("aria-label", `${button.title}. Change`);
     window.dispatchEvent(new Event("themed"));
   };
   button.addEventListener("click", () => {
-    chosen = ORDER[(ORDER.indexOf(chosen) + 1) % ORDER.length];
-    remember(chosen);
+    theme = ORDER[(ORDER.indexOf(theme) + 1) % ORDER.length];
+    saveTheme(theme);
     show();
   });
   system.addEventListener("change", show);
   show();
 }
 
-function remembered() {
+function loadTheme() {
   try {
-    const kept = localStorage.getItem("vicinal-theme");
-    return ORDER.includes(kept) ? kept : "auto";
+    const saved = localStorage.getItem("vicinal-theme");
+    return ORDER.includes(saved) ? saved : "auto";
   } catch {
-    return "auto"; // storage can be switched off
+    return "auto"; // storage may be disabled
   }
 }
 
-function remember(theme) {
+function saveTheme(theme) {
   try {
     localStorage.setItem("vicinal-theme", theme);
   } catch {
-    // storage can be switched off
+    // storage may be disabled
   }
 }

@@ -1,1 +1,1 @@
-"""The HTTP routes, one module a group; each parses a request, calls a service, and builds the response."""
+"""The HTTP routes, one module a group; each parses a request, calls a service, and creates the response."""

@@ -1,4 +1,4 @@
-"""The routes for runs: begin one, see how far it is, call it off; and what could not be indexed."""
+"""The routes for jobs: start one, follow it, cancel it; and the items that could not be indexed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from vicinal.server import schemas
-from vicinal.server.api_errors import ApiError, unprocessable
+from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.jobs import Job
-from vicinal.server.openapi import body
-from vicinal.server.request_body import json_of
+from vicinal.server.openapi import describe_body
+from vicinal.server.request_body import parse_json
+from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
-from vicinal.server.state import AppState, host_of, served_of
+from vicinal.server.state import AppState, get_service, get_state
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/{name}", tags=["ingest"])
 
-_NEWS_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 _JOB = {"model": schemas.Job}
 _EVENT = {
     "type": "object",
@@ -40,46 +41,46 @@ _EVENT = {
     status_code=202,
     summary="Index what is new or changed in the source, in the background",
     responses={202: _JOB},
-    openapi_extra=body(schemas.IngestRequest, required=False),
+    openapi_extra=describe_body(schemas.IngestRequest, required=False),
 )
-async def ingest(request: Request, name: str) -> Response:
-    served = served_of(request, name)
-    asked = await json_of(request, schemas.IngestRequest, empty=True)
-    if asked.prune and asked.limit is not None:
-        raise unprocessable("limit", "prune and limit exclude each other: a limited run does not see every item")
-    return _begun(served, served.jobs.start("ingest", prune=asked.prune, limit=asked.limit))
+async def start_ingest(request: Request, name: str) -> Response:
+    service = get_service(request, name)
+    options = await parse_json(request, schemas.IngestRequest, allow_empty=True)
+    if options.prune and options.limit is not None:
+        raise invalid_value("limit", "prune and limit exclude each other: a limited run does not see every item")
+    return _job_response(service, service.jobs.start("ingest", prune=options.prune, limit=options.limit))
 
 
 @router.post("/failures/retry", status_code=202, summary="Try the failed items again", responses={202: _JOB})
-async def retry(request: Request, name: str) -> Response:
-    served = served_of(request, name)
-    return _begun(served, served.jobs.start("retry"))
+async def start_retry(request: Request, name: str) -> Response:
+    service = get_service(request, name)
+    return _job_response(service, service.jobs.start("retry"))
 
 
-def _begun(served: SolutionService, job: Job) -> Response:
-    where = {"Location": f"/api/{served.name}/ingest/{job.id}"}
-    return Response(orjson.dumps(job.to_dict()), 202, where, "application/json")
+def _job_response(service: SolutionService, job: Job) -> Response:
+    headers = {"Location": f"/api/{service.name}/ingest/{job.id}"}
+    return json_response(job.to_dict(), 202, headers)
 
 
 @router.get("/ingest", summary="The run that goes on, or the last one", responses={200: _JOB})
-async def current(request: Request, name: str) -> Response:
-    job = served_of(request, name).jobs.last
+async def get_latest_job(request: Request, name: str) -> Response:
+    job = get_service(request, name).jobs.latest
     if job is None:
         raise ApiError(404, "there was no run since the server started", hint=f"POST /api/{name}/ingest begins one")
-    return _json(job.to_dict())
+    return json_response(job.to_dict())
 
 
 @router.get("/ingest/{id}", summary="One of the last runs", responses={200: _JOB})
-async def one(request: Request, name: str, id: str) -> Response:
-    return _json(served_of(request, name).jobs.get(id).to_dict())
+async def get_job(request: Request, name: str, id: str) -> Response:
+    return json_response(get_service(request, name).jobs.get(id).to_dict())
 
 
 @router.delete("/ingest/{id}", status_code=202, summary="Call a run off; what is done is kept", responses={202: _JOB})
-async def cancel(request: Request, name: str, id: str) -> Response:
-    jobs = served_of(request, name).jobs
+async def cancel_job(request: Request, name: str, id: str) -> Response:
+    jobs = get_service(request, name).jobs
     job = jobs.get(id)
     jobs.cancel(job)
-    return _json(job.to_dict(), 202)
+    return json_response(job.to_dict(), 202)
 
 
 @router.get(
@@ -88,73 +89,69 @@ async def cancel(request: Request, name: str, id: str) -> Response:
     description="Events `progress` and, last, `end`, each with the run as JSON.",
     responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}},
 )
-async def events(request: Request, name: str, id: str) -> Response:
-    job, host = served_of(request, name).jobs.get(id), host_of(request)
-    if host.streams >= host.settings.max_streams:
+async def stream_events(request: Request, name: str, id: str) -> Response:
+    job, state = get_service(request, name).jobs.get(id), get_state(request)
+    if state.open_streams >= state.settings.max_streams:
         raise ApiError(
             429,
-            f"{host.streams} event streams are open already",
+            f"{state.open_streams} event streams are open already",
             hint=f"poll /api/{name}/ingest/{id} instead",
             headers={"Connection": "close"},
         )
-    host.streams += 1
-    host.metrics.streams.set(host.streams)
-    return _Events(_stream(request, job, host), host)
+    state.open_streams += 1
+    state.metrics.streams.set(state.open_streams)
+    return _EventStream(_iter_events(job, state), state)
 
 
-class _Events(StreamingResponse):
-    """A stream that is counted until it ends, however it ends."""
+class _EventStream(StreamingResponse):
+    """A stream that is counted until it ends, whatever ends it."""
 
-    def __init__(self, content: AsyncIterator[bytes], host: AppState) -> None:
+    def __init__(self, content: AsyncIterator[bytes], state: AppState) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(content, headers=headers, media_type="text/event-stream")
-        self._host = host
+        self._state = state
 
     async def __call__(self, *asgi: Any) -> None:
         try:
             await super().__call__(*asgi)
         finally:
-            self._host.streams -= 1
-            self._host.metrics.streams.set(self._host.streams)
+            self._state.open_streams -= 1
+            self._state.metrics.streams.set(self._state.open_streams)
 
 
-async def _stream(request: Request, job: Job, host: AppState) -> AsyncIterator[bytes]:
-    told, at = -1, time.monotonic()
+async def _iter_events(job: Job, state: AppState) -> AsyncIterator[bytes]:
+    last_revision, last_sent = -1, time.monotonic()
     while True:
-        live, changed = job.live and not host.closing, job.changed
-        if not live:
-            yield _event("end", job)
+        is_active, revision = job.is_active and not state.is_closing, job.revision
+        if not is_active:
+            yield _format_event("end", job)
             return
-        if changed != told:
-            told, at = changed, time.monotonic()
-            yield _event("progress", job)
-        elif time.monotonic() - at > host.settings.heartbeat_seconds:
-            at = time.monotonic()
+        if revision != last_revision:
+            last_revision, last_sent = revision, time.monotonic()
+            yield _format_event("progress", job)
+        elif time.monotonic() - last_sent > state.settings.heartbeat_seconds:
+            last_sent = time.monotonic()
             yield b": still here\n\n"
-        await asyncio.sleep(_NEWS_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
-def _event(name: str, job: Job) -> bytes:
+def _format_event(name: str, job: Job) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(job.to_dict()))
 
 
-@router.get("/failures", summary="What could not be indexed, and why", responses={200: {"model": schemas.Failures}})
-async def failures(
+@router.get("/failures", summary="What could not be indexed, and why", responses={200: {"model": schemas.FailurePage}})
+async def list_failures(
     request: Request,
     name: str,
     limit: Annotated[int, Query(ge=1)] = 50,
     cursor: Annotated[str, Query(max_length=4096)] = "",
 ) -> Response:
-    served = served_of(request, name)
-    if limit > served.settings.max_limit:
-        raise unprocessable("limit", f"at most {served.settings.max_limit:,}")
-    return _json(await served.call(_failures, served, limit, cursor))
+    service = get_service(request, name)
+    if limit > service.settings.max_limit:
+        raise invalid_value("limit", f"at most {service.settings.max_limit:,}")
+    return json_response(await service.run_blocking(_failure_page, service, limit, cursor))
 
 
-def _failures(served: SolutionService, limit: int, cursor: str) -> dict[str, Any]:
-    found, following, total = served.solution.metadata.failure_page(limit, cursor)
-    return {"failures": [asdict(failure) for failure in found], "next": following, "total": total}
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value, default=str), status, media_type="application/json")
+def _failure_page(service: SolutionService, limit: int, cursor: str) -> dict[str, Any]:
+    failures, next_cursor, total = service.solution.metadata.failure_page(limit, cursor)
+    return {"failures": [asdict(failure) for failure in failures], "next": next_cursor, "total": total}

@@ -1,4 +1,4 @@
-"""The routes for items: listing, adding, replacing, removing, and showing what they are."""
+"""The routes for items: list, add, replace, delete, and show."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from vicinal.errors import ItemError
-from vicinal.server import media, schemas
-from vicinal.server.api_errors import ApiError, unprocessable
-from vicinal.server.openapi import body, multipart
-from vicinal.server.request_body import is_form, json_of, read_form
-from vicinal.server.routes.search import text_query
+from vicinal.server import schemas
+from vicinal.server.api_errors import ApiError, invalid_value
+from vicinal.server.media import content_response, svg_response
+from vicinal.server.openapi import describe_body, describe_form
+from vicinal.server.request_body import is_multipart, parse_form, parse_json
+from vicinal.server.responses import json_response
+from vicinal.server.routes.search import to_encoder_query
 from vicinal.server.service import SolutionService
-from vicinal.server.state import host_of, served_of
+from vicinal.server.state import get_service
 from vicinal.stores.records import Record
 from vicinal.types import Item, item_id
 
@@ -25,7 +26,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/{name}", tags=["items"])
 
 _CURSOR = re.compile(r"[0-9]{1,19}")
-_FORM = multipart(
+_FORM = describe_form(
     {
         "file": {"type": "string", "format": "binary"},
         "key": {"type": "string", "description": "by default the file's name"},
@@ -33,48 +34,49 @@ _FORM = multipart(
     },
     ["file"],
 )
+_BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 
 
-@router.get("/items", summary="List items, page by page", responses={200: {"model": schemas.Items}})
-async def items(
+@router.get("/items", summary="List items, page by page", responses={200: {"model": schemas.ItemPage}})
+async def list_items(
     request: Request,
     name: str,
     limit: Annotated[int, Query(ge=1)] = 50,
     cursor: str = "",
     prefix: Annotated[str, Query(max_length=1024)] = "",
 ) -> Response:
-    served = served_of(request, name)
-    if limit > host_of(request).settings.max_limit:
-        raise unprocessable("limit", f"at most {host_of(request).settings.max_limit:,}")
-    return _json(await served.call(_page, served, limit, _after(cursor), prefix))
+    service = get_service(request, name)
+    if limit > service.settings.max_limit:
+        raise invalid_value("limit", f"at most {service.settings.max_limit:,}")
+    return json_response(await service.run_blocking(_item_page, service, limit, _parse_cursor(cursor), prefix))
 
 
-def _after(cursor: str) -> int:
+def _parse_cursor(cursor: str) -> int:
     if not cursor:
         return -1
     if not _CURSOR.fullmatch(cursor) or int(cursor) >= 2**63:
-        raise unprocessable("cursor", "is none that this server gave", "take it from `next` of the page before")
+        raise invalid_value("cursor", "is none that this server gave", "take it from `next` of the page before")
     return int(cursor)
 
 
-def _page(served: SolutionService, limit: int, after: int, prefix: str) -> dict[str, Any]:
-    store = served.solution.metadata
-    records, following = store.page(limit, after, prefix)
-    added = store.are_manual([item_id(record.key) for record in records])
+def _item_page(service: SolutionService, limit: int, cursor: int, prefix: str) -> dict[str, Any]:
+    store = service.solution.metadata
+    records, next_cursor = store.page(limit, cursor, prefix)
+    manual = store.are_manual([item_id(record.key) for record in records])
     return {
-        "items": [_item(served, record, own) for record, own in zip(records, added, strict=True)],
-        "next": None if following is None else str(following),
+        "items": [_to_json(service, record, added) for record, added in zip(records, manual, strict=True)],
+        "next": None if next_cursor is None else str(next_cursor),
         "total": int(store.state().get("items", 0)),
     }
 
 
-def _item(served: SolutionService, record: Record, added: bool) -> dict[str, Any]:
+def _to_json(service: SolutionService, record: Record, added: bool) -> dict[str, Any]:
     return {
         "key": record.key,
         "uri": record.uri,
         "content": record.content,
         "metadata": record.metadata,
-        **served.face(record.key, record.uri),
+        **service.display_info(record.key, record.uri),
         "added": added,
     }
 
@@ -82,79 +84,82 @@ def _item(served: SolutionService, record: Record, added: bool) -> dict[str, Any
 @router.post(
     "/items",
     summary="Add an item, or replace the one that has its key",
-    responses={200: {"model": schemas.Added}, 201: {"model": schemas.Added}},
-    openapi_extra=body(schemas.NewItem, _FORM),
+    responses={200: {"model": schemas.AddResponse}, 201: {"model": schemas.AddResponse}},
+    openapi_extra=describe_body(schemas.AddRequest, _FORM),
 )
-async def add(request: Request, name: str) -> Response:
-    served = served_of(request, name)
-    if is_form(request):
-        async with read_form(request, "file", "key", "metadata") as form:
-            upload = form.file("file")
-            key = form.text("key", PurePosixPath((upload.filename or "").replace("\\", "/")).name)
-            if served.medium in ("text", "smiles"):
-                raise unprocessable(
-                    "file", f"items of {served.name!r} are no files", "send JSON: key, content, metadata"
+async def add_item(request: Request, name: str) -> Response:
+    service = get_service(request, name)
+    if is_multipart(request):
+        async with parse_form(request, "file", "key", "metadata") as form:
+            upload = form.get_file("file")
+            key = form.get_text("key", PurePosixPath((upload.filename or "").replace("\\", "/")).name)
+            if service.item_modality in ("text", "smiles"):
+                raise invalid_value(
+                    "file", f"items of {service.name!r} are no files", "send JSON: key, content, metadata"
                 )
-            metadata = form.mapping("metadata")
-            status = await served.call(_add_file, served, upload.file, upload.filename or "", key, metadata)
+            metadata = form.get_json_object("metadata")
+            status = await service.run_blocking(_add_file, service, upload.file, upload.filename or "", key, metadata)
     else:
-        new = await json_of(request, schemas.NewItem)
+        new = await parse_json(request, schemas.AddRequest)
         key = new.key
-        if served.medium not in ("text", "smiles") or not served.kinds:
-            raise unprocessable("content", f"items of {served.name!r} are files", "send multipart/form-data: file, key")
-        status = await served.call(_add, served, Item(key, new.content, metadata=new.metadata))
-    return _json({"key": key, "status": status}, 201 if status == "new" else 200)
+        if service.item_modality not in ("text", "smiles") or not service.modalities:
+            raise invalid_value(
+                "content", f"items of {service.name!r} are files", "send multipart/form-data: file, key"
+            )
+        status = await service.run_blocking(_add, service, Item(key, new.content, metadata=new.metadata))
+    return json_response({"key": key, "status": status}, 201 if status == "new" else 200)
 
 
-def _add(served: SolutionService, item: Item) -> str:
+def _add(service: SolutionService, item: Item) -> str:
     try:
-        return served.solution.add(item)
+        return service.solution.add(item)
     except ItemError as error:
-        raise _refused(item, error) from error
+        raise _to_api_error(item, error) from error
 
 
-def _add_file(served: SolutionService, file: BinaryIO, name: str, key: str, metadata: dict[str, Any]) -> str:
+def _add_file(service: SolutionService, file: BinaryIO, name: str, key: str, metadata: dict[str, Any]) -> str:
     try:
         key.encode()
     except UnicodeEncodeError:
-        raise unprocessable("key", "is not valid Unicode") from None
-    item, is_new = served.uploads.keep(file, name, key, metadata)
+        raise invalid_value("key", "is not valid Unicode") from None
+    item, is_new = service.uploads.save(file, name, key, metadata)
     try:
-        status = _add(served, item)
+        status = _add(service, item)
     except BaseException:
         if is_new:
-            served.uploads.discard(item)
+            service.uploads.discard(item)
         raise
-    served.uploads.forget(key, but=item.content)
+    service.uploads.delete(key, except_=item.content)
     return status
 
 
-def _refused(item: Item, error: ItemError) -> ApiError:
+def _to_api_error(item: Item, error: ItemError) -> ApiError:
+    """Name the parameter that an item was refused for, and no path of the server."""
     message = str(error)
     if isinstance(item.content, Path):
         message = message.replace(str(item.content), "the file").replace(item.content.name, "the file")
-    where = next((where for where in ("key", "field") if where in message.split("'")[0]), "content")
-    if where == "field":
-        return unprocessable("metadata", message, error.hint or 'say it in `metadata`, as {"label": "cat"}')
-    return unprocessable(where, message, error.hint)
+    location = next((name for name in ("key", "field") if name in message.split("'")[0]), "content")
+    if location == "field":
+        return invalid_value("metadata", message, error.hint or 'say it in `metadata`, as {"label": "cat"}')
+    return invalid_value(location, message, error.hint)
 
 
 @router.delete(
     "/items",
     summary="Remove several items",
-    responses={200: {"model": schemas.Removed}},
-    openapi_extra=body(schemas.Keys),
+    responses={200: {"model": schemas.DeleteResponse}},
+    openapi_extra=describe_body(schemas.DeleteRequest),
 )
-async def remove_many(request: Request, name: str) -> Response:
-    served = served_of(request, name)
-    keys = (await json_of(request, schemas.Keys)).keys
-    return _json({"removed": await served.call(_remove, served, keys)})
+async def delete_items(request: Request, name: str) -> Response:
+    service = get_service(request, name)
+    keys = (await parse_json(request, schemas.DeleteRequest)).keys
+    return json_response({"removed": await service.run_blocking(_delete, service, keys)})
 
 
-def _remove(served: SolutionService, keys: list[str]) -> int:
-    removed = served.solution.remove(keys)
+def _delete(service: SolutionService, keys: list[str]) -> int:
+    removed = service.solution.remove(keys)
     for key in keys:
-        served.uploads.forget(key)
+        service.uploads.delete(key)
     return removed
 
 
@@ -162,67 +167,65 @@ def _remove(served: SolutionService, keys: list[str]) -> int:
     "/items/{key:path}/content",
     summary="What an item is: a picture, sound or video (in ranges), a drawing, a text",
     responses={
-        200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
-        206: {"description": "A range of it", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {"content": _BINARY},
+        206: {"description": "A range of it", "content": _BINARY},
         304: {"description": "Unchanged"},
     },
 )
-async def content(
+async def get_content(
     request: Request, name: str, key: str, color: Annotated[str | None, Query(pattern="^[0-9a-fA-F]{6}$")] = None
 ) -> Response:
-    served = served_of(request, name)
+    service = get_service(request, name)
     if not request.scope.get("raw_path", b"/content").partition(b"?")[0].endswith(b"/content"):
-        return _json(await served.call(_one, served, f"{key}/content"))  # a key that ends so, its slash encoded
-    return await served.call(_content, request, served, key, color)
+        # the key itself ends in /content, its slash percent-encoded
+        return json_response(await service.run_blocking(_get_item, service, f"{key}/content"))
+    return await service.run_blocking(_get_content, request, service, key, color)
 
 
-def _content(request: Request, served: SolutionService, key: str, color: str | None) -> Response:
-    rendering = served.solution.encoder.render(served.item_of(served.record(key)))
-    return media.content(request, key, rendering, color)
+def _get_content(request: Request, service: SolutionService, key: str, color: str | None) -> Response:
+    rendering = service.solution.encoder.render(service.to_item(service.get_record(key)))
+    return content_response(request, key, rendering, color)
 
 
-@router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.ItemBody}})
-async def item(request: Request, name: str, key: str) -> Response:
-    served = served_of(request, name)
-    return _json(await served.call(_one, served, key))
+@router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.Item}})
+async def get_item(request: Request, name: str, key: str) -> Response:
+    service = get_service(request, name)
+    return json_response(await service.run_blocking(_get_item, service, key))
 
 
-def _one(served: SolutionService, key: str) -> dict[str, Any]:
-    record = served.record(key)
-    return _item(served, record, served.solution.metadata.are_manual([item_id(key)])[0])
+def _get_item(service: SolutionService, key: str) -> dict[str, Any]:
+    record = service.get_record(key)
+    return _to_json(service, record, service.solution.metadata.are_manual([item_id(key)])[0])
 
 
-@router.delete("/items/{key:path}", summary="Remove an item", responses={200: {"model": schemas.Removed}})
-async def remove(request: Request, name: str, key: str) -> Response:
-    served = served_of(request, name)
-    return _json({"removed": await served.call(_remove, served, [key])})
+@router.delete("/items/{key:path}", summary="Remove an item", responses={200: {"model": schemas.DeleteResponse}})
+async def delete_item(request: Request, name: str, key: str) -> Response:
+    service = get_service(request, name)
+    return json_response({"removed": await service.run_blocking(_delete, service, [key])})
 
 
 @router.post(
     "/render",
     summary="Draw a molecule as it would be read",
     responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
-    openapi_extra=body(schemas.RenderRequest),
+    openapi_extra=describe_body(schemas.RenderRequest),
 )
-async def render(request: Request, name: str) -> Response:
-    served = served_of(request, name)
-    asked = await json_of(request, schemas.RenderRequest)
-    if served.medium != "smiles":
-        raise unprocessable("query", f"{served.name!r} draws nothing")
-    return media.drawing(await served.call(_draw, served, text_query(served, asked.query, "query")), asked.color)
+async def render_query(request: Request, name: str) -> Response:
+    service = get_service(request, name)
+    body = await parse_json(request, schemas.RenderRequest)
+    if service.item_modality != "smiles":
+        raise invalid_value("query", f"{service.name!r} draws nothing")
+    query = to_encoder_query(service, body.query, "query")
+    return svg_response(await service.run_blocking(_render_svg, service, query), body.color)
 
 
-def _draw(served: SolutionService, query: str) -> str:
-    encoder = served.solution.encoder
+def _render_svg(service: SolutionService, query: str) -> str:
+    encoder = service.solution.encoder
     try:
         encoder.decode_query(query)
     except ItemError as error:
-        raise unprocessable("query", str(error), error.hint) from error
+        raise invalid_value("query", str(error), error.hint) from error
     rendering = encoder.render(Item("query", query))
     if rendering.kind != "svg":
-        raise unprocessable("query", "it cannot be drawn")
+        raise invalid_value("query", "it cannot be drawn")
     return rendering.value
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value, default=str), status, media_type="application/json")

@@ -1,146 +1,149 @@
-"""The route that answers what is near."""
+"""The route that searches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-import orjson
 from fastapi import APIRouter, Request, Response
 
-from vicinal.errors import ItemError, VicinalError
+from vicinal.errors import FilterError, ItemError, VicinalError
 from vicinal.server import schemas
-from vicinal.server.api_errors import ApiError, problem, unprocessable
-from vicinal.server.openapi import body, multipart
-from vicinal.server.request_body import Form, is_form, json_of, read_form
+from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value
+from vicinal.server.openapi import describe_body, describe_form
+from vicinal.server.request_body import Form, is_multipart, parse_form, parse_json
+from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
-from vicinal.server.state import served_of
+from vicinal.server.state import get_service
 from vicinal.types import Hit, SearchRequest, SearchResult, Segment
 
-__all__ = ["router"]
+__all__ = ["router", "to_encoder_query"]
 
 router = APIRouter(prefix="/api/{name}", tags=["search"])
 
-_FIELDS = {"limit": {"type": "integer", "minimum": 1, "default": 10}, "filter": {"type": "string", "default": ""}}
+_FORM_FIELDS = {
+    "limit": {"type": "integer", "minimum": 1, "default": 10},
+    "filter": {"type": "string", "default": ""},
+}
+_FORM = describe_form({"file": {"type": "string", "format": "binary"}, **_FORM_FIELDS}, ["file"])
 
 
 @router.post(
     "/search",
     summary="Find what is near a text, a SMILES, an indexed item or an uploaded file",
-    responses={200: {"model": schemas.OneAnswer | schemas.ManyAnswers}},
-    openapi_extra=body(
-        schemas.SearchRequest, multipart({"file": {"type": "string", "format": "binary"}, **_FIELDS}, ["file"])
-    ),
+    responses={200: {"model": schemas.SearchResponse | schemas.MultiSearchResponse}},
+    openapi_extra=describe_body(schemas.SearchRequest, _FORM),
 )
 async def search(request: Request, name: str) -> Response:
-    served = served_of(request, name)
-    if is_form(request):
-        async with read_form(request, "file", *_FIELDS) as form:
-            return _one(served, await _by_file(served, form))
-    asked = await json_of(request, schemas.SearchRequest)
-    _check(served, asked.limit, asked.filter)
-    if asked.query is not None:
-        ask = SearchRequest(text_query(served, asked.query, "query"), asked.limit, asked.filter)
-        return _one(served, (await served.ask([ask]))[0])
-    queries = asked.queries or []
-    if not 1 <= len(queries) <= served.settings.max_queries:
-        raise unprocessable("queries", f"1 to {served.settings.max_queries} can be asked in one call")
-    texts = [text_query(served, query, f"queries.{number}") for number, query in enumerate(queries)]
-    return _many(served, await served.ask([SearchRequest(text, asked.limit, asked.filter) for text in texts]))
+    service = get_service(request, name)
+    if is_multipart(request):
+        async with parse_form(request, "file", *_FORM_FIELDS) as form:
+            return _single_response(service, await _search_by_file(service, form))
+    body = await parse_json(request, schemas.SearchRequest)
+    _check_limits(service, body.limit, body.filter)
+    if body.query is not None:
+        query = to_encoder_query(service, body.query, "query")
+        return _single_response(service, (await service.search([SearchRequest(query, body.limit, body.filter)]))[0])
+    queries = body.queries or []
+    if not 1 <= len(queries) <= service.settings.max_queries:
+        raise invalid_value("queries", f"1 to {service.settings.max_queries} can be asked in one call")
+    texts = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(queries)]
+    results = await service.search([SearchRequest(text, body.limit, body.filter) for text in texts])
+    return _multi_response(service, results)
 
 
-async def _by_file(served: SolutionService, form: Form) -> SearchResult | Exception:
-    limit, filter = form.integer("limit", 10), form.text("filter", "")
-    _check(served, limit, filter)
-    upload = form.file("file")
-    if not any(kind not in ("text", "smiles") for kind in served.kinds):
-        raise unprocessable("file", f"{served.name!r} is not searched by files", _how(served))
-    segments = await served.call(_decode, served, upload.file, upload.filename or "")
-    return (await served.ask([SearchRequest("", limit, filter, segments)]))[0]
+async def _search_by_file(service: SolutionService, form: Form) -> SearchResult | Exception:
+    limit, filter = form.get_int("limit", 10), form.get_text("filter", "")
+    _check_limits(service, limit, filter)
+    upload = form.get_file("file")
+    if not any(modality not in ("text", "smiles") for modality in service.modalities):
+        raise invalid_value("file", f"{service.name!r} is not searched by files", _search_hint(service))
+    segments = await service.run_blocking(_decode_upload, service, upload.file, upload.filename or "")
+    return (await service.search([SearchRequest("", limit, filter, segments)]))[0]
 
 
-def _decode(served: SolutionService, file: BinaryIO, name: str) -> Sequence[Segment]:
-    with served.uploads.borrowed(file, name) as path:
+def _decode_upload(service: SolutionService, file: BinaryIO, name: str) -> Sequence[Segment]:
+    with service.uploads.temporary_file(file, name) as path:
         try:
-            return served.solution.encoder.decode_query(path)
+            return service.solution.encoder.decode_query(path)
         except VicinalError as error:
             if isinstance(error, ItemError):
                 message = str(error).replace(str(path), "the file").replace(path.name, "the file")
-                raise unprocessable("file", message, error.hint) from error
+                raise invalid_value("file", message, error.hint) from error
             raise
-        except Exception as error:  # whatever a file does to a decoder is the file's fault
-            raise unprocessable("file", f"it cannot be read: {type(error).__name__}") from error
+        except Exception as error:  # whatever a file does to a decoder, it is the file's fault
+            raise invalid_value("file", f"it cannot be read: {type(error).__name__}") from error
 
 
-def text_query(served: SolutionService, query: str, where: str) -> str:
-    """A query as the encoder may be given it: a text or ``@key``, and never what it could take for a path.
+def to_encoder_query(service: SolutionService, query: str, location: str) -> str:
+    """Return a query in the form that is safe to pass to the encoder: a text or ``@key``, never a path.
 
     Raises:
-        Problem: 422, it is too long, or the solution is not searched by texts.
+        ApiError: 422, it is too long, or the solution cannot be searched by text.
     """
-    if len(query) > served.settings.max_query_chars:
-        raise unprocessable(where, f"longer than {served.settings.max_query_chars:,} characters")
+    if len(query) > service.settings.max_query_chars:
+        raise invalid_value(location, f"longer than {service.settings.max_query_chars:,} characters")
     if query.startswith("@"):
         return query
-    kinds = served.kinds
-    if "text" not in kinds and "smiles" not in kinds:
-        raise unprocessable(where, f"{served.name!r} is not searched by texts", _how(served))
-    if any(kind not in ("text", "smiles") for kind in kinds):
+    modalities = service.modalities
+    if "text" not in modalities and "smiles" not in modalities:
+        raise invalid_value(location, f"{service.name!r} is not searched by texts", _search_hint(service))
+    if any(modality not in ("text", "smiles") for modality in modalities):
         return f"text:{query.removeprefix(chr(92)) if query.startswith(chr(92) + '@') else query}"
     return query
 
 
-def _how(served: SolutionService) -> str:
-    ways = {"text": "a text", "smiles": "a SMILES"}
-    named = [ways.get(kind, f"a file ({kind})") for kind in served.kinds]
-    return f"search by {', '.join([*named, '@key of an indexed item'])}"
+def _search_hint(service: SolutionService) -> str:
+    names = {"text": "a text", "smiles": "a SMILES"}
+    ways = [names.get(modality, f"a file ({modality})") for modality in service.modalities]
+    return f"search by {', '.join([*ways, '@key of an indexed item'])}"
 
 
-def _check(served: SolutionService, limit: int, filter: str) -> None:
-    if not 1 <= limit <= served.settings.max_limit:
-        raise unprocessable("limit", f"1 to {served.settings.max_limit:,} hits can be asked for")
-    if len(filter) > served.settings.max_query_chars:
-        raise unprocessable("filter", f"longer than {served.settings.max_query_chars:,} characters")
+def _check_limits(service: SolutionService, limit: int, filter: str) -> None:
+    if not 1 <= limit <= service.settings.max_limit:
+        raise invalid_value("limit", f"1 to {service.settings.max_limit:,} hits can be asked for")
+    if len(filter) > service.settings.max_query_chars:
+        raise invalid_value("filter", f"longer than {service.settings.max_query_chars:,} characters")
 
 
-# --- answers
+# --- responses
 
 
-def _one(served: SolutionService, answer: SearchResult | Exception) -> Response:
-    if isinstance(answer, Exception):
-        raise _blame(answer, "query")
-    return _json({"solution": served.name, **_timed(served, answer)})
+def _single_response(service: SolutionService, result: SearchResult | Exception) -> Response:
+    if isinstance(result, Exception):
+        raise _error_for(result, "query")
+    return json_response({"solution": service.name, **_result_to_json(service, result)})
 
 
-def _many(served: SolutionService, answers: Sequence[SearchResult | Exception]) -> Response:
-    wrong = [(number, answer) for number, answer in enumerate(answers) if isinstance(answer, Exception)]
-    if wrong:
-        first = _blame(wrong[0][1], f"queries.{wrong[0][0]}")
+def _multi_response(service: SolutionService, results: Sequence[SearchResult | Exception]) -> Response:
+    failed = [(number, result) for number, result in enumerate(results) if isinstance(result, Exception)]
+    if failed:
+        first = _error_for(failed[0][1], f"queries.{failed[0][0]}")
         if isinstance(first, ApiError):
-            first.errors = [line for n, error in wrong for line in _lines(_blame(error, f"queries.{n}"))]
+            first.errors = [line for n, error in failed for line in _error_lines(_error_for(error, f"queries.{n}"))]
         raise first
-    return _json({"solution": served.name, "results": [_timed(served, one) for one in answers]})
+    return json_response({"solution": service.name, "results": [_result_to_json(service, one) for one in results]})
 
 
-def _lines(error: Exception) -> list[str]:
+def _error_lines(error: Exception) -> list[str]:
     return list(error.errors) if isinstance(error, ApiError) else [str(error)]
 
 
-def _blame(error: Exception, where: str) -> Exception:
-    """An error of a query, told where it lies; a defect stays one."""
+def _error_for(error: Exception, location: str) -> Exception:
+    """Locate the error of a query; an unexpected one is returned as it is."""
     if not isinstance(error, VicinalError):
         return error
-    return problem(error, "filter" if type(error).__name__ == "FilterError" else where)
+    return from_vicinal_error(error, "filter" if isinstance(error, FilterError) else location)
 
 
-def _timed(served: SolutionService, result: Any) -> dict[str, Any]:
+def _result_to_json(service: SolutionService, result: Any) -> dict[str, Any]:
     return {
-        "hits": [_hit(served, hit) for hit in result.hits],
+        "hits": [_hit_to_json(service, hit) for hit in result.hits],
         "timings_ms": {name: round(value, 3) for name, value in result.timings_ms.items()},
     }
 
 
-def _hit(served: SolutionService, hit: Hit) -> dict[str, Any]:
+def _hit_to_json(service: SolutionService, hit: Hit) -> dict[str, Any]:
     return {
         "key": hit.key,
         "rank": hit.rank,
@@ -150,9 +153,5 @@ def _hit(served: SolutionService, hit: Hit) -> dict[str, Any]:
         "metadata": hit.metadata,
         "content": hit.content,
         "segment": hit.segment,
-        **served.face(hit.key, hit.uri),
+        **service.display_info(hit.key, hit.uri),
     }
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from browser_server import NAMES, SAMPLES, Server, chromium, copy_samples
+from browser_server import NAMES, SAMPLES, SampleServer, copy_samples, find_browser
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -42,55 +42,55 @@ def server(tmp_path_factory):
     lines = (f"line {number} of many, each of them other words\n" for number in range(6000))
     (folder / "pile.txt").write_text("".join(lines))
     (folder / "pile.yaml").write_text(PILE)
-    made = Server(folder, *SAMPLES, "shelf", "pile")
+    server = SampleServer(folder, *SAMPLES, "shelf", "pile")
     try:
-        made.ingest(*NAMES)
-        yield made
+        server.ingest(*NAMES)
+        yield server
     finally:
-        made.close()
+        server.close()
 
 
 @pytest.fixture(scope="session")
-def locked(tmp_path_factory):
-    """A server that wants a key."""
-    made = Server(copy_samples(tmp_path_factory.mktemp("locked")), "molecule", VICINAL_API_KEYS="open-sesame")
+def locked_server(tmp_path_factory):
+    """A server that requires an API key."""
+    server = SampleServer(copy_samples(tmp_path_factory.mktemp("locked")), "molecule", VICINAL_API_KEYS="open-sesame")
     try:
-        made.client.headers["X-API-Key"] = "open-sesame"
-        made.ingest("molecules")
-        yield made
+        server.client.headers["X-API-Key"] = "open-sesame"
+        server.ingest("molecules")
+        yield server
     finally:
-        made.close()
+        server.close()
 
 
 @pytest.fixture(scope="module")
 def browser():
     """A browser for one module: while it is open, asyncio cannot be used in this thread."""
-    if (path := chromium()) is None:
+    if (path := find_browser()) is None:
         reason = "no browser: apt-get install chromium"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield made
-        made.close()
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
-class Reader:
-    """Someone at the page. Whatever the browser complains about is an error, but for what a test expects."""
+class BrowserTab:
+    """A tab of the browser. Its errors and warnings fail the test, unless ``expected`` names a part of their text."""
 
     def __init__(self, browser, url, **options):
         options = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
         self.context = browser.new_context(base_url=url, **options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(15_000)
-        self.complaints = []
+        self.messages = []
         self.expected = ()
-        self.page.on("console", lambda message: message.type in ("error", "warning") and self._hear(message.text))
-        self.page.on("pageerror", lambda error: self._hear(str(error)))
+        self.page.on("console", lambda message: message.type in ("error", "warning") and self._record(message.text))
+        self.page.on("pageerror", lambda error: self._record(str(error)))
 
-    def _hear(self, text):
-        self.complaints.append(text)
+    def _record(self, text):
+        self.messages.append(text)
 
     def open(self, route=""):
         self.page.goto(f"/#/{route}")
@@ -98,26 +98,26 @@ class Reader:
 
     def close(self):
         self.context.close()
-        left = [text for text in self.complaints if not any(part in text for part in self.expected)]
-        assert left == []
+        unexpected = [text for text in self.messages if not any(part in text for part in self.expected)]
+        assert unexpected == []
 
 
 @pytest.fixture
-def reader(browser, server):
-    made = Reader(browser, server.url)
-    yield made
-    made.close()
+def tab(browser, server):
+    tab = BrowserTab(browser, server.url)
+    yield tab
+    tab.close()
 
 
 @pytest.fixture
-def visit(browser, server):
-    """Makes readers with other screens."""
-    made = []
+def open_tab(browser, server):
+    """Opens tabs with other screens, or of other servers."""
+    tabs = []
 
-    def make(url=server.url, **options):
-        made.append(Reader(browser, url, **options))
-        return made[-1]
+    def open_tab(url=server.url, **options):
+        tabs.append(BrowserTab(browser, url, **options))
+        return tabs[-1]
 
-    yield make
-    for one in made:
-        one.close()
+    yield open_tab
+    for tab in tabs:
+        tab.close()

@@ -1,4 +1,4 @@
-"""How the page looks: on a phone, in light and dark, to whoever uses no mouse and sees little."""
+"""Layout and accessibility: on a phone, in light and dark, with a keyboard, and with low vision."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ROUTES = [
 ]
 CONTRAST = """() => {
   const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgb = (colour) => {
+  const rgb = (color) => {
     pen.clearRect(0, 0, 1, 1);
-    pen.fillStyle = colour;
+    pen.fillStyle = color;
     pen.fillRect(0, 0, 1, 1);
     return [...pen.getImageData(0, 0, 1, 1).data];
   };
@@ -32,8 +32,8 @@ CONTRAST = """() => {
   };
   const ground = (element) => {
     for (let at = element; at; at = at.parentElement) {
-      const colour = rgb(getComputedStyle(at).backgroundColor);
-      if (colour[3] > 200) return colour;
+      const color = rgb(getComputedStyle(at).backgroundColor);
+      if (color[3] > 200) return color;
     }
     return [255, 255, 255];
   };
@@ -53,17 +53,17 @@ NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, can
 }).map((element) => element.outerHTML)"""
 
 
-def settled(page):
+def wait_until_settled(page):
     expect(page.locator("h1")).to_be_visible()
     expect(page.locator(".loading, [aria-busy]")).to_have_count(0)
-    expect(page.locator(".card, .numbers .facts").first).to_be_visible()
+    expect(page.locator(".card, .statistics .facts").first).to_be_visible()
     page.wait_for_load_state("networkidle")
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_phone_shows_everything_without_scrolling_sideways(visit, route):
-    page = visit(**PHONE).open(route)
-    settled(page)
+def test_phone_layout_does_not_scroll_sideways(open_tab, route):
+    page = open_tab(**PHONE).open(route)
+    wait_until_settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     outside = page.evaluate(
         """() => [...document.querySelectorAll("main *")].filter((element) => {
@@ -76,16 +76,16 @@ def test_a_phone_shows_everything_without_scrolling_sideways(visit, route):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_text_can_be_read_and_every_control_has_a_name(visit, route, scheme):
-    page = visit(color_scheme=scheme).open(route)
-    settled(page)
+def test_texts_have_contrast_and_controls_have_names(open_tab, route, scheme):
+    page = open_tab(color_scheme=scheme).open(route)
+    wait_until_settled(page)
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(NAMELESS) == []
 
 
-def test_the_theme_is_the_systems_until_it_is_chosen(visit):
-    page = visit(color_scheme="dark").open("molecules?q=CCO")
-    settled(page)
+def test_theme_follows_the_system_until_one_is_chosen(open_tab):
+    page = open_tab(color_scheme="dark").open("molecules?q=CCO")
+    wait_until_settled(page)
     ground = "getComputedStyle(document.body).backgroundColor"
     picture = page.locator(".card img").first
     dark = page.evaluate(ground)
@@ -94,27 +94,27 @@ def test_the_theme_is_the_systems_until_it_is_chosen(visit):
     expect(picture).to_have_attribute("src", re.compile("color=1b2430"))
     assert page.evaluate(ground) != dark
     for _ in range(2):
-        page.get_by_role("button", name=re.compile("^Colours")).click()
+        page.get_by_role("button", name=re.compile("^Colors")).click()
     assert page.evaluate(ground) == dark
     page.reload()
-    settled(page)
-    expect(page.get_by_role("button", name="Colours: dark. Change")).to_be_visible()
+    wait_until_settled(page)
+    expect(page.get_by_role("button", name="Colors: dark. Change")).to_be_visible()
     assert page.evaluate(ground) == dark
 
 
-def test_whoever_wants_no_motion_gets_none(visit):
+def test_reduced_motion_disables_animations(open_tab):
     moving = "document.getAnimations().length"
-    page = visit(reduced_motion="reduce").open("qa/items")
-    settled(page)
+    page = open_tab(reduced_motion="reduce").open("qa/items")
+    wait_until_settled(page)
     page.get_by_role("button", name=re.compile("^Remove")).first.click()
     expect(page.locator(".toast")).to_be_visible()
     assert page.evaluate(moving) == 0
     page.get_by_role("button", name="Undo").click()
 
 
-def test_what_has_focus_shows_it(reader):
-    page = reader.open("qa?q=index")
-    settled(page)
+def test_focused_elements_have_a_visible_outline(tab):
+    page = tab.open("qa?q=index")
+    wait_until_settled(page)
     for _ in range(12):
         page.keyboard.press("Tab")
         shown = page.evaluate(
@@ -127,11 +127,11 @@ def test_what_has_focus_shows_it(reader):
         assert shown, page.evaluate("document.activeElement.outerHTML")
 
 
-def test_the_page_needs_nothing_from_elsewhere(reader, server):
-    page = reader.page
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    reader.open("images-offline")
-    settled(page)
-    assert asked
-    assert [url for url in asked if not url.startswith(server.url)] == []
+def test_page_requests_nothing_from_other_origins(tab, server):
+    page = tab.page
+    requested = []
+    page.on("request", lambda request: requested.append(request.url))
+    tab.open("images-offline")
+    wait_until_settled(page)
+    assert requested
+    assert [url for url in requested if not url.startswith(server.url)] == []

@@ -13,19 +13,19 @@ from servers import ROOT
 IMAGES = ROOT / "configs" / "data" / "images"
 
 
-def tile(page, name):
+def count_tile(page, name):
     return page.locator(".tile").filter(has=page.get_by_text(name, exact=True)).locator("dd")
 
 
-def test_a_run_shows_its_progress_to_the_end_its_failures_and_their_reasons(reader, server):
-    page = reader.open("shelf")
+def test_ingest_shows_progress_failures_and_their_reasons(tab, server):
+    page = tab.open("shelf")
     page.get_by_role("link", name="Index the source").click()
     page.evaluate(
         """() => {
-          window.told = [];
+          window.progress = [];
           const look = () => {
             const bar = document.querySelector("[role=progressbar]");
-            if (bar.hasAttribute("aria-valuenow")) window.told.push(Number(bar.getAttribute("aria-valuenow")));
+            if (bar.hasAttribute("aria-valuenow")) window.progress.push(Number(bar.getAttribute("aria-valuenow")));
           };
           const bar = document.querySelector("[role=progressbar]");
           new MutationObserver(look).observe(bar, { attributes: true, attributeFilter: ["aria-valuenow"] });
@@ -34,11 +34,11 @@ def test_a_run_shows_its_progress_to_the_end_its_failures_and_their_reasons(read
     page.get_by_role("button", name="Index now").click()
     expect(page.get_by_role("heading", name="Indexing")).to_be_visible()
     expect(page.get_by_role("heading", name="Done")).to_be_visible(timeout=60_000)
-    told = page.evaluate("window.told")
-    assert told == sorted(told)
-    assert told[-1] == 100
-    expect(tile(page, "new")).to_have_text("40")
-    expect(tile(page, "failed")).to_have_text("3")
+    progress = page.evaluate("window.progress")
+    assert progress == sorted(progress)
+    assert progress[-1] == 100
+    expect(count_tile(page, "new")).to_have_text("40")
+    expect(count_tile(page, "failed")).to_have_text("3")
     expect(page.locator(".run")).to_contain_text(re.compile(r"43 of 43 items · [\d,]+ items/s"))
     expect(page.get_by_role("heading", name="3 failures")).to_be_visible()
     for key, reason in [("half.jpg", "truncated"), ("empty.jpg", "empty"), ("letter.jpg", "no image: it is a text")]:
@@ -46,28 +46,28 @@ def test_a_run_shows_its_progress_to_the_end_its_failures_and_their_reasons(read
     expect(page.get_by_role("navigation", name="Solutions")).to_contain_text("Shelf40")
 
     shutil.copy(IMAGES / "fish" / "fish-1.jpg", server.folder / "shelf" / "half.jpg")
-    page.get_by_role("button", name="Try them again").click()
+    page.get_by_role("button", name="Retry them").click()
     expect(page.get_by_role("heading", name="2 failures")).to_be_visible(timeout=60_000)
-    expect(tile(page, "new")).to_have_text("1")
+    expect(count_tile(page, "new")).to_have_text("1")
     page.reload()
     expect(page.get_by_role("heading", name="Done")).to_be_visible()
-    expect(page.locator(".numbers")).to_contain_text("items41")
+    expect(page.locator(".statistics")).to_contain_text("items41")
 
 
-def test_a_run_can_be_called_off_and_keeps_what_is_done(reader, server):
-    page = reader.open("pile/index")
+def test_cancelled_ingest_keeps_finished_batches(tab, server):
+    page = tab.open("pile/index")
     page.get_by_role("button", name="Index now").click()
-    expect(tile(page, "new")).to_have_text(re.compile("[1-9]"), timeout=60_000)
+    expect(count_tile(page, "new")).to_have_text(re.compile("[1-9]"), timeout=60_000)
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("heading", name="Cancelled; what was done is kept")).to_be_visible(timeout=60_000)
-    done = int(tile(page, "new").inner_text().replace(",", ""))
+    expect(page.get_by_role("heading", name="Cancelled; finished batches are kept")).to_be_visible(timeout=60_000)
+    done = int(count_tile(page, "new").inner_text().replace(",", ""))
     assert 0 < done < 6000
     assert server.client.get("/api/pile/stats").json()["items"] == done
     expect(page.get_by_role("button", name="Index now")).to_be_enabled()
 
 
-def test_items_are_listed_page_by_page_and_by_the_beginning_of_their_key(reader):
-    page = reader.open("molecules/items")
+def test_items_are_paged_and_filtered_by_key_prefix(tab):
+    page = tab.open("molecules/items")
     cards = page.locator(".cards:not(.loading) > .card")
     expect(cards).to_have_count(24)
     page.get_by_role("button", name="Show more").click()
@@ -82,17 +82,17 @@ def test_items_are_listed_page_by_page_and_by_the_beginning_of_their_key(reader)
     expect(page.locator(".cards.found .card").first).to_have_attribute("data-key", "salicylic acid")
 
 
-def test_an_item_is_added_replaced_refused_and_removed(reader, server):
-    reader.expected = ("422",)
-    page = reader.open("molecules/items")
+def test_item_is_added_replaced_refused_and_removed(tab, server):
+    tab.expected = ("422",)
+    page = tab.open("molecules/items")
     page.get_by_role("button", name="Add").click()
     form = page.locator(".adder")
-    for smiles, told in [("CCO", "added"), ("OCC=C", "replaced"), ("OCC=C", "there already, unchanged")]:
+    for smiles, status in [("CCO", "added"), ("OCC=C", "replaced"), ("OCC=C", "already there, unchanged")]:
         form.get_by_label("Key").fill("mine")
         form.get_by_label("SMILES").fill(smiles)
         form.get_by_label("use", exact=True).fill("test")
         form.get_by_role("button", name="Add").click()
-        expect(form.get_by_role("status")).to_have_text(f"mine: {told}")
+        expect(form.get_by_role("status")).to_have_text(f"mine: {status}")
     form.get_by_label("Key").fill("wrong")
     form.get_by_label("SMILES").fill("C1CC")
     form.get_by_role("button", name="Add").click()
@@ -107,18 +107,18 @@ def test_an_item_is_added_replaced_refused_and_removed(reader, server):
     expect(card).to_be_visible()
     assert server.client.get("/api/molecules/items/mine").status_code == 200
     card.get_by_role("button", name="Remove mine").click()
-    with page.expect_response(lambda answer: answer.request.method == "DELETE") as removed:
-        page.get_by_role("link", name="Search", exact=True).click()  # whoever leaves does not undo any more
+    with page.expect_response(lambda response: response.request.method == "DELETE") as removed:
+        page.get_by_role("link", name="Search", exact=True).click()  # leaving the view makes the removal final
     assert removed.value.json() == {"removed": 1}
     assert server.client.get("/api/molecules/items/mine").status_code == 404
 
 
-def test_files_are_added_and_one_that_cannot_be_read_says_why(reader, server, tmp_path):
-    reader.expected = ("422",)
+def test_files_are_added_and_an_unreadable_one_says_why(tab, server, tmp_path):
+    tab.expected = ("422",)
     good, bad = tmp_path / "added.jpg", tmp_path / "broken.jpg"
     shutil.copy(IMAGES / "city" / "city-2.jpg", good)
     bad.write_bytes(good.read_bytes()[:2000])
-    page = reader.open("images-offline/items")
+    page = tab.open("images-offline/items")
     page.get_by_role("button", name="Add").click()
     page.get_by_label("folder").fill("uploads")
     page.locator(".adder input[type=file]").set_input_files([bad, good])
@@ -137,18 +137,18 @@ def test_files_are_added_and_one_that_cannot_be_read_says_why(reader, server, tm
 
 
 @pytest.fixture
-def stranger(visit, locked):
-    reader = visit(locked.url)
-    reader.expected = ("401",)
-    return reader
+def locked_tab(open_tab, locked_server):
+    tab = open_tab(locked_server.url)
+    tab.expected = ("401",)
+    return tab
 
 
-def test_a_key_is_asked_for_once(stranger):
-    page = stranger.open("molecules?q=CCO")
-    dialog = page.get_by_role("dialog", name="An API key, please")
+def test_api_key_is_asked_for_once(locked_tab):
+    page = locked_tab.open("molecules?q=CCO")
+    dialog = page.get_by_role("dialog", name="API key required")
     dialog.get_by_label("API key").fill("guess")
     page.keyboard.press("Enter")
-    expect(dialog.get_by_role("alert")).to_have_text("The server does not know this key.")
+    expect(dialog.get_by_role("alert")).to_have_text("This key is not valid.")
     dialog.get_by_label("API key").fill("open-sesame")
     page.keyboard.press("Enter")
     picture = page.locator(".cards.found .card img").first
@@ -159,9 +159,9 @@ def test_a_key_is_asked_for_once(stranger):
     assert page.evaluate("[document.cookie, localStorage.length, sessionStorage.length]") == ["", 0, 0]
 
 
-def test_without_a_key_nothing_is_shown(stranger):
-    page = stranger.open("molecules")
+def test_nothing_is_shown_without_an_api_key(locked_tab):
+    page = locked_tab.open("molecules")
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()
     expect(page.get_by_role("heading", name="An API key is needed")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("dialog", name="An API key, please")).to_be_visible()
+    expect(page.get_by_role("dialog", name="API key required")).to_be_visible()
