@@ -1,0 +1,118 @@
+"""Every example of the page on plugins and of the README: typed, searchable over HTTP, and what it says it is."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from inprocess_server import serving
+from servers import ROOT
+from vicinal import Solution, create_manager
+
+PAGE = ROOT / "docs" / "writing-a-plugin.md"
+BLOCK = re.compile(r"^```python\n# (?P<path>\S+)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+HOOKS = """
+from vicinal import Reranker, Source
+
+
+@hookimpl
+def register_sources(sources: Registrar[Source]) -> None:
+    sources.add("notes", "my_package.notes:Notes")
+
+
+@hookimpl
+def register_rerankers(rerankers: Registrar[Reranker]) -> None:
+    rerankers.add("shared", "my_package.shared:SharedWords")
+"""
+MORE_ENCODERS = """
+    encoders.add("kmers", "my_package.dna:Kmers")
+    encoders.add("tfidf", "my_package.tfidf:TfIdf")
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The page's examples as files, and the README's; what the page says to register with other hooks is registered."""
+    folder = tmp_path_factory.mktemp("page")
+    for block in BLOCK.finditer(PAGE.read_text(encoding="utf-8")):
+        path = folder / block["path"]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(block["code"])
+    init = folder / "my_package" / "__init__.py"
+    init.write_text(init.read_text().rstrip("\n") + MORE_ENCODERS + HOOKS)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "register_encoders" in code]
+    (folder / "my_plugin.py").write_text(code)
+    return folder
+
+
+@pytest.fixture
+def manager(written, monkeypatch):
+    monkeypatch.syspath_prepend(written)
+    manager = create_manager()
+    for name in ("my_package", "my_plugin"):
+        row = manager.register(importlib.import_module(name), name)
+        assert row.status == "ok", row.reason
+    yield manager
+    for name in [name for name in sys.modules if name.split(".")[0] in ("my_package", "my_plugin")]:
+        del sys.modules[name]
+
+
+def test_every_python_block_of_the_page_is_a_file():
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.count("```python\n") == len(BLOCK.findall(text)) == 8
+
+
+def test_every_example_is_typed(written):
+    files = sorted(str(path.relative_to(written)) for path in written.rglob("*.py"))
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, *files]
+    done = subprocess.run(command, cwd=written, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_tests_of_the_page_pass(written):
+    environment = {**os.environ, "PYTHONPATH": str(written)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "tests"]
+    done = subprocess.run(command, cwd=written, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b1\d\d passed", done.stdout), done.stdout
+
+
+def solution(folder, manager, encoder, lines, more=""):
+    (folder / "notes").mkdir(exist_ok=True)
+    for number, line in enumerate(lines):
+        (folder / "notes" / f"{number}.txt").write_text(line)
+    file = folder / f"{encoder}.yaml"
+    file.write_text(f"name: {encoder}\nsource: {{type: notes, path: notes}}\nencoder: {{type: {encoder}}}\n{more}")
+    return Solution.from_yaml(file, manager=manager)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "lines", "query", "found"),
+    [
+        ("lengths", ["one two six", "seventeen letters"], "ten and two", "0.txt"),
+        ("kmers", ["GATTACA" * 9, "ACGTTGCA" * 99], "ATTACAGATTACA", "0.txt"),
+        ("tfidf", ["the cat sat", "the dog barked"], "a dog", "1.txt"),
+        ("letters", ["listen", "hello"], "silent", "0.txt"),
+    ],
+)
+def test_every_encoder_is_searchable_over_http(tmp_path, manager, encoder, lines, query, found):
+    made = solution(tmp_path, manager, encoder, lines)
+    made.ingest()
+    with serving(made) as site:
+        answer = site.search(query, encoder)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["hits"][0]["key"] == found
+
+
+def test_the_reranker_gives_hits_a_score_and_a_note(tmp_path, manager):
+    with solution(tmp_path, manager, "letters", ["top pot", "pot of tea"], "rerank: {type: shared}") as made:
+        made.ingest()
+        first, second = made.search("tea pot", limit=2)
+    assert (first.key, first.score, first.note) == ("1.txt", 1.0, "pot, tea")
+    assert (second.key, second.score, second.note) == ("0.txt", 0.5, "pot")
