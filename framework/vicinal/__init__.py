@@ -14,40 +14,72 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vicinal.errors import ItemError, VicinalError
+    from vicinal.errors import DependencyError, ItemError, PluginError, SourceError, VicinalError
+    from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
     from vicinal.plugin.hookspecs import hookimpl
-    from vicinal.plugin.manager import EncoderBlock, create_manager
+    from vicinal.plugin.manager import create_manager
     from vicinal.plugin.params import LocalPath, Params
+    from vicinal.plugin.registry import Registrar, SettingsRegistrar
     from vicinal.plugin.reranker import Reranker
     from vicinal.plugin.source import Source
+    from vicinal.plugin.suggestion import Suggestion
     from vicinal.solution.solution import Solution
-    from vicinal.types import Failure, Hit, IngestReport, Item, Rendering, Segment, Space
+    from vicinal.types import (
+        AUDIO,
+        IMAGE,
+        TEXT,
+        VIDEO,
+        Failure,
+        Hit,
+        IngestReport,
+        Item,
+        Modality,
+        Rendering,
+        Segment,
+        Space,
+    )
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ItemError": "errors",
+    "AUDIO": "types",
+    "DependencyError": "errors",
     "Encoder": "plugin.encoder",
-    "EncoderBlock": "plugin.manager",
+    "EncoderBlock": "plugin.block",
     "Failure": "types",
     "Hit": "types",
+    "IMAGE": "types",
     "IngestReport": "types",
     "Item": "types",
+    "ItemError": "errors",
     "LocalPath": "plugin.params",
+    "Modality": "types",
     "Params": "plugin.params",
+    "PluginError": "errors",
+    "Registrar": "plugin.registry",
     "Rendering": "types",
     "Reranker": "plugin.reranker",
     "Segment": "types",
+    "SettingsRegistrar": "plugin.registry",
     "Solution": "solution.solution",
     "Source": "plugin.source",
+    "SourceError": "errors",
     "Space": "types",
+    "Suggestion": "plugin.suggestion",
+    "TEXT": "types",
+    "VIDEO": "types",
     "VicinalError": "errors",
     "create_manager": "plugin.manager",
     "hookimpl": "plugin.hookspecs",
 }
 
 __all__ = [
+    "AUDIO",
+    "IMAGE",
+    "TEXT",
+    "VIDEO",
+    "DependencyError",
     "Encoder",
     "EncoderBlock",
     "Failure",
@@ -56,13 +88,19 @@ __all__ = [
     "Item",
     "ItemError",
     "LocalPath",
+    "Modality",
     "Params",
+    "PluginError",
+    "Registrar",
     "Rendering",
     "Reranker",
     "Segment",
+    "SettingsRegistrar",
     "Solution",
     "Source",
+    "SourceError",
     "Space",
+    "Suggestion",
     "VicinalError",
     "__version__",
     "create_manager",

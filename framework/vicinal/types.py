@@ -1,7 +1,8 @@
-"""The nouns of vicinal: what is read, what is encoded, what is found, what failed.
+"""The core data types: Item, Segment, Modality, Hit, Failure, SearchResult, IngestReport.
 
 An *item* is one thing a user indexes. An encoder turns it into *segments*, parts with a vector of their own (a whole
-text, a frame at 12.0 s). A search finds *hits*. An item that could not be read is a *failure* with its reason.
+text, a frame at 12.0 s). A search finds *hits*. An item that cannot be read is a *failure* with its reason. A
+*modality* says what users search with, and how items of it are shown.
 """
 
 from __future__ import annotations
@@ -10,21 +11,27 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, overload
+from urllib.parse import unquote, urlsplit
 
 from vicinal.errors import ItemError
 
 __all__ = [
+    "AUDIO",
+    "IMAGE",
+    "TEXT",
+    "VIDEO",
     "Failure",
     "Hit",
     "IngestReport",
     "Item",
     "Metric",
     "Modality",
+    "RenderKind",
     "Rendering",
     "SearchRequest",
     "SearchResult",
@@ -33,10 +40,26 @@ __all__ = [
     "TextQuery",
     "is_blank",
     "item_id",
+    "path_from_file_uri",
+    "shorten_text",
 ]
 
 Metric = Literal["COSINE", "IP", "L2", "JACCARD"]
-Modality = Literal["text", "smiles", "image", "audio", "video"]
+MAX_EXCERPT_CHARS = 2_000
+RenderKind = Literal["text", "svg", "image", "audio", "video"]
+
+
+def shorten_text(text: str, max_chars: int = MAX_EXCERPT_CHARS) -> str:
+    """The beginning of a text, with … where something was left out."""
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1].rstrip()}…"
+
+
+def path_from_file_uri(uri: str) -> Path | None:
+    """The file that a ``file:`` URI names; None for any other, and for a part of a file."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc or parts.fragment or parts.query:
+        return None
+    return Path(unquote(parts.path))
 
 
 def item_id(key: str, segment: int = 0) -> int:
@@ -66,11 +89,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of an item with a vector of its own: ``sample`` goes to ``Encoder.encode``; times are in seconds."""
+    """A part of an item with a vector of its own: ``sample`` goes to ``Encoder.encode``.
+
+    Where it lies in the item is told by ``start`` and ``end`` in seconds or, by an encoder whose segments are
+    ``labelled``, by a ``label`` for people, as ``bases 200 to 500``, of 256 characters at most. An ``excerpt`` is what
+    they see of it in place of the whole item, of 2,000 characters at most.
+    """
 
     sample: Any
     start: float | None = None
     end: float | None = None
+    label: str = ""
+    excerpt: str = ""
 
 
 _BLANK_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"))
@@ -121,6 +151,40 @@ class TextQuery(str):
 
 
 @dataclass(frozen=True, slots=True)
+class Modality:
+    """A kind of thing that users search with, declared by an encoder.
+
+    Terminal, server and page act on ``input`` and ``renders`` alone, never on ``name``: a plugin may bring its own::
+
+        DNA = Modality("dna", label="DNA", placeholder="As GATTACA", example="GATTACAGATTACA", renders="svg")
+    """
+
+    name: str
+    """What the JSON of the API calls it; lower-case letters, digits and hyphens."""
+    input: Literal["text", "file"] = "text"
+    """Whether users type it or choose a file."""
+    label: str = ""
+    """What people call it, ``SMILES`` say; by default the name."""
+    placeholder: str = ""
+    """What an empty input field says."""
+    example: str = ""
+    """Something to search for that is sure to be read; for files none is needed."""
+    renders: RenderKind = "text"
+    """What ``Encoder.render`` makes of an item of this modality."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
+            raise ValueError(f"modality {self.name!r}: a name has lower-case letters, digits and hyphens")
+        object.__setattr__(self, "label", self.label or self.name)
+
+
+TEXT = Modality("text", label="text", placeholder="Ask, or describe what you look for", example="how do I begin")
+IMAGE = Modality("image", "file", placeholder="Drop a picture", renders="image")
+AUDIO = Modality("audio", "file", label="sound", placeholder="Drop a sound", renders="audio")
+VIDEO = Modality("video", "file", placeholder="Drop a video", renders="video")
+
+
+@dataclass(frozen=True, slots=True)
 class Space:
     """Where an encoder's vectors live: dimension (in bits for ``binary``), kind, and the metric that suits them."""
 
@@ -142,9 +206,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How a face shows an item: ``kind`` is what ``value`` holds, a text, SVG source, or the path of a media file."""
+    """How an item is shown: ``kind`` is what ``value`` holds, a text, SVG source, or the path of a media file."""
 
-    kind: Literal["text", "svg", "image", "audio", "video"]
+    kind: RenderKind
     value: str
 
 
@@ -154,7 +218,8 @@ class Hit:
 
     ``distance`` is what the metric says; ``similarity`` rises with nearness and is 1 for the same thing: cosine,
     Tanimoto, inner product as it is, 1 / (1 + distance) for L2. ``segment`` tells which part of the item was nearest
-    (its number, and its start and end in seconds), or is None for items that are not cut into segments.
+    (its number, its start and end in seconds or, of a labelled one, its label and excerpt), or is None for items that
+    are not cut into segments. ``score`` and ``note`` are what a reranker says of it.
     """
 
     key: str
@@ -165,10 +230,22 @@ class Hit:
     metadata: Mapping[str, Any]
     content: str | None = None
     segment: Mapping[str, Any] | None = None
+    score: float | None = None
+    note: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """The hit as the JSON object that every face prints."""
-        return asdict(self)
+    def with_score(self, score: float, note: str | None = None) -> Self:
+        """The same hit with a reranker's score, which rises with relevance, and what it says to people."""
+        return replace(self, score=score, note=note)
+
+    @property
+    def excerpt(self) -> str | None:
+        """What people read of it: the found segment's excerpt, else the beginning of its content; None for a file."""
+        own = (self.segment or {}).get("excerpt")
+        return own or (None if self.content is None else shorten_text(self.content))
+
+    def to_dict(self, *, whole: bool = False) -> dict[str, Any]:
+        """The hit as the JSON object that every client gets; ``content`` is its excerpt, unless ``whole``."""
+        return {**asdict(self), "content": self.content if whole else self.excerpt}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +278,11 @@ class SearchResult(Sequence[Hit]):
     def __repr__(self) -> str:
         return f"SearchResult({self.hits!r})"
 
-    def to_dict(self, solution: str) -> dict[str, Any]:
-        """The result as the JSON object that ``search --json`` prints."""
+    def to_dict(self, solution: str, *, whole: bool = False) -> dict[str, Any]:
+        """The result as the JSON object that ``search --json`` prints; with ``whole`` contents, however long."""
         return {
             "solution": solution,
-            "hits": [hit.to_dict() for hit in self.hits],
+            "hits": [hit.to_dict(whole=whole) for hit in self.hits],
             "timings_ms": {name: round(value, 3) for name, value in self.timings_ms.items()},
         }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from vicinal import Encoder, Item, ItemError, Rendering, Segment
+from vicinal import AUDIO, Encoder, Item, ItemError, Rendering, Segment
 from vicinal.types import Modality
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["AudioEncoderBase", "require_path"]
 
 
-class AudioEncoderBase(Encoder):
+class AudioEncoderBase(Encoder["AudioEncoderBase.Params"]):
     """Encodes sounds; content and query are paths of files. Of a video the audio track is encoded."""
 
-    query_modalities: tuple[Modality, ...] = ("audio",)
+    query_modalities: tuple[Modality, ...] = (AUDIO,)
 
     class Params(Encoder.Params):
         renamed_keys: ClassVar[Mapping[str, str]] = {"longest": "max_seconds"}
@@ -47,9 +47,9 @@ class AudioEncoderBase(Encoder):
     min_seconds: ClassVar[float] = 1.0
     """A shorter sound is repeated until it has this length."""
 
-    def __init__(self, params: Any = None) -> None:
-        super().__init__(params)
-        self.segmented = self.params.window is not None  # type: ignore[misc]
+    @property
+    def segmented(self) -> bool:
+        return self.params.window is not None
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from vicinal import Item, Segment, Space
+from vicinal import AUDIO, TEXT, Item, Segment, Space
 from vicinal.plugin.params import ModelName
 from vicinal.toolkit.torch_runtime import locked_cached_property
 from vicinal.types import TextQuery
@@ -38,7 +38,7 @@ class Clap(AudioEncoderBase):
     vector is the mean of theirs; of a sound with more than 16 chunks, 9 to 16 evenly spaced ones are encoded.
     """
 
-    query_modalities = ("audio", "text")
+    query_modalities = (AUDIO, TEXT)
     encode_is_thread_safe = True
     min_seconds: ClassVar[float] = 0.0
 
@@ -52,6 +52,8 @@ class Clap(AudioEncoderBase):
         """``auto``: bfloat16 where the processor supports it and the vectors match those of float32; else float32."""
         device: Literal["auto", "cpu", "cuda"] = "auto"
         """``auto`` is a GPU where torch finds one."""
+
+    params: Params
 
     @property
     def space(self) -> Space:

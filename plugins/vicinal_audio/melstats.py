@@ -31,6 +31,8 @@ class MelStats(AudioEncoderBase):
         sample_rate: int = Field(default=22_050, ge=16_000, le=48_000)
         """Samples per second to which every sound is resampled; frequencies above half of it are lost."""
 
+    params: Params
+
     @property
     def space(self) -> Space:
         return Space(DIMENSION, "float", "COSINE")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import click
 
     from vicinal import Source
-    from vicinal.plugin.manager import Registrar
+    from vicinal.plugin.registry import Registrar
 
 
 @hookimpl

@@ -26,7 +26,7 @@ MAX_COUNT = 100_000
 Glob = Annotated[str, AfterValidator(validate_glob)]
 
 
-class Folder(Source):
+class Folder(Source["Folder.Params"]):
     """The files below a folder, each an item whose key is its relative path and whose version is its size and mtime.
 
     Names that begin with a dot are skipped. Links to folders are followed, except back to a folder that contains them.

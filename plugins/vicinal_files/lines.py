@@ -20,7 +20,7 @@ from vicinal_files.text import (
 __all__ = ["Lines"]
 
 
-class Lines(Source):
+class Lines(Source["Lines.Params"]):
     """The lines of a text file. The key of a line is its number, from 1.
 
     Empty lines are items, too. A line ends with a line feed, with or without a carriage return before it.

@@ -39,7 +39,7 @@ def _validate_path(path: Path) -> Path:
     return path
 
 
-class Table(Source):
+class Table(Source["Table.Params"]):
     """The rows of a table: an item's key is the row's ``key`` column, its content the ``content`` column.
 
     Cells of csv and tsv are texts; values of jsonl and parquet keep their JSON types.

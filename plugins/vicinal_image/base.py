@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from vicinal import Encoder, Item, Rendering, Segment
+from vicinal import IMAGE, Encoder, Item, Rendering, Segment
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
 from vicinal.types import Modality
 from vicinal_image.decode import MAX_PIXELS
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["ImageEncoder", "l2_normalize"]
 
 
-class ImageEncoder(Encoder):
+class ImageEncoder(Encoder["ImageEncoder.Params"]):
     """Encodes images; content is the path of a file, its bytes, or an image of Pillow (a video frame, say)."""
 
-    query_modalities: tuple[Modality, ...] = ("image",)
+    query_modalities: tuple[Modality, ...] = (IMAGE,)
     encode_is_thread_safe = True
 
     class Params(Encoder.Params):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from vicinal import Item, Segment, Space
+from vicinal import IMAGE, TEXT, Item, Segment, Space
 from vicinal.plugin.params import ModelName
 from vicinal.toolkit.torch_runtime import locked_cached_property
 from vicinal.types import TextQuery
@@ -34,7 +34,7 @@ _SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", 
 class Clip(ImageEncoder):
     """Encodes images; a query is an image or a sentence."""
 
-    query_modalities = ("image", "text")
+    query_modalities = (IMAGE, TEXT)
 
     class Params(ImageEncoder.Params):
         model: ModelName
@@ -42,6 +42,8 @@ class Clip(ImageEncoder):
         # With 16 images a wide layer of ViT-L/14 takes more than 32 MB, which glibc gives back to the system each time.
         batch_size: int = Field(default=8, ge=1, le=4096)
         """Images computed together. 8 are best on a CPU, 64 to 256 on a GPU."""
+
+    params: Params
 
     @property
     def space(self) -> Space:

@@ -47,6 +47,8 @@ class EfficientNetLite0(ImageEncoder):
         batch_size: int = Field(default=8, ge=1, le=4096)
         """Images computed together. 8 are best on a CPU, 64 to 256 on a GPU."""
 
+    params: Params
+
     @property
     def space(self) -> Space:
         return Space(1280, "float", "COSINE")

@@ -73,6 +73,8 @@ class ResNet(ImageEncoder):
             path: Path = _PATH.validate_python(weights, context=info.context)
             return str(path)
 
+    params: Params
+
     @property
     def architecture(self) -> ResNetConfig:
         """The network's layers and its pretrained weights."""

@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from vicinal import hookimpl
+from pydantic import Field
+
+from vicinal import Params, hookimpl
 from vicinal.types import Failure, IngestReport
+
+if TYPE_CHECKING:
+    from vicinal import SettingsRegistrar
 
 logger = logging.getLogger("vicinal")
 logger.addHandler(logging.NullHandler())  # else Python prints warnings to stderr where logging is not configured
+
+
+class LogSettings(Params):
+    """What ``plugins: {log: {…}}`` of a YAML may say."""
+
+    max_failures: int = Field(default=1_000, ge=0)
+    """Failures of one batch that are written one by one; of the others only their number is."""
+    slow_search_ms: float | None = Field(default=None, ge=0)
+    """A search that takes longer, in milliseconds, is a warning; all others have the level DEBUG."""
+
+
+_settings: dict[str, LogSettings] = {}
+
+
+def _settings_of(solution: str) -> LogSettings:
+    return _settings.get(solution) or LogSettings()
+
+
+@hookimpl
+def register_settings(settings: SettingsRegistrar) -> None:
+    settings.set(LogSettings)
+
+
+@hookimpl
+def configure(solution: str, settings: LogSettings) -> None:
+    _settings[solution] = settings
 
 
 @hookimpl
@@ -19,8 +51,11 @@ def ingest_started(solution: str, total: int | None) -> None:
 
 @hookimpl
 def item_failed(solution: str, failures: Sequence[Failure]) -> None:
-    for failure in failures:
+    limit = _settings_of(solution).max_failures
+    for failure in failures[:limit]:
         logger.warning("%s: %s failed to %s: %s", solution, failure.key, failure.stage, failure.message)
+    if len(failures) > limit:
+        logger.warning("%s: %d more items failed", solution, len(failures) - limit)
 
 
 @hookimpl
@@ -30,4 +65,6 @@ def ingest_finished(solution: str, report: IngestReport) -> None:
 
 @hookimpl
 def search_finished(solution: str, queries: int, hits: int, milliseconds: float) -> None:
-    logger.debug("%s: %d queries, %d hits, %.1f ms", solution, queries, hits, milliseconds)
+    limit = _settings_of(solution).slow_search_ms
+    level = logging.WARNING if limit is not None and milliseconds > limit else logging.DEBUG
+    logger.log(level, "%s: %d queries, %d hits, %.1f ms", solution, queries, hits, milliseconds)

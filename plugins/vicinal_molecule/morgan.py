@@ -13,25 +13,33 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
+from vicinal import Encoder, Item, ItemError, Modality, Rendering, Segment, Space
 from vicinal_molecule.fingerprints import RDKIT_LOG_LOCK, Fingerprints, WorkerPool
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Morgan"]
+__all__ = ["SMILES", "Morgan"]
 
 MAX_CHARS = 5_000
 """The longest SMILES; RDKit's time and stack grow with it, and small molecules need a few hundred at most."""
 
+SMILES = Modality(
+    "smiles",
+    label="SMILES",
+    placeholder="A SMILES, as CC(=O)Oc1ccccc1C(=O)O",
+    example="CC(=O)Oc1ccccc1C(=O)O",
+    renders="svg",
+)
+
 _WIDTH, _HEIGHT = 300, 200
 
 
-class Morgan(Encoder):
+class Morgan(Encoder["Morgan.Params"]):
     """Encodes molecules; content and query are SMILES."""
 
     decode_batch_size = 1_024
-    query_modalities = ("smiles",)
+    query_modalities = (SMILES,)
     encode_is_thread_safe = True
 
     class Params(Encoder.Params):
@@ -82,7 +90,7 @@ class Morgan(Encoder):
         smiles = [item.content.strip() if valid else "" for item, valid in zip(items, is_valid, strict=True)]
         fingerprints = self._workers.compute(smiles) or self._fingerprints.compute(smiles)
         return [
-            [Segment(bits)] if bits is not None and "\0" not in text else self._decoded(item)
+            [Segment(bits)] if bits is not None and "\0" not in text else self._decode_or_error(item)
             for item, text, bits in zip(items, smiles, fingerprints, strict=True)
         ]
 

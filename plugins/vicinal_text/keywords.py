@@ -24,7 +24,7 @@ _WORD = re.compile(r"[\u3040-\u9fff]|(?:(?![\u3040-\u9fff])\w)+")
 _K1, _B = 1.2, 0.75
 
 
-class KeywordReranker(Reranker):
+class KeywordReranker(Reranker["KeywordReranker.Params"]):
     """Raises candidates that share rare words with the query. Words are compared whole and without case."""
 
     class Params(Reranker.Params):

@@ -42,7 +42,7 @@ class QuerySample(str):
     __slots__ = ()
 
 
-class SentenceEncoder(Encoder):
+class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
     """Encodes texts; content and query are strings."""
 
     samples_are_text = True

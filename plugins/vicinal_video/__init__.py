@@ -8,7 +8,7 @@ from vicinal import hookimpl
 
 if TYPE_CHECKING:
     from vicinal import Encoder
-    from vicinal.plugin.manager import Registrar
+    from vicinal.plugin.registry import Registrar
 
 
 @hookimpl

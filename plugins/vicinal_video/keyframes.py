@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from vicinal import Encoder, EncoderBlock, Item, ItemError, Rendering, Segment, Space
+from vicinal import IMAGE, TEXT, VIDEO, Encoder, EncoderBlock, Item, ItemError, Rendering, Segment, Space
 from vicinal.errors import PluginError
 from vicinal.types import Modality, TextQuery
 
@@ -41,7 +41,7 @@ class EncodedFrame(NamedTuple):
     vector: np.ndarray
 
 
-class Keyframes(Encoder):
+class Keyframes(Encoder["Keyframes.Params"]):
     """Encodes videos; content is the path of a file, a query that or whatever the image encoder takes."""
 
     segmented = True
@@ -83,7 +83,7 @@ class Keyframes(Encoder):
             DependencyError: what it needs is not installed.
         """
         encoder: Encoder = self.params.image.build()
-        if encoder.segmented or encoder.samples_are_text or encoder.query_modalities[:1] not in ((), ("image",)):
+        if encoder.segmented or encoder.samples_are_text or encoder.query_modalities[:1] not in ((), (IMAGE,)):
             raise PluginError(
                 f"image: {self.params.image.type} is no encoder of images", hint="one is efficientnet_lite0"
             )
@@ -107,7 +107,7 @@ class Keyframes(Encoder):
     @property
     def query_modalities(self) -> tuple[Modality, ...]:
         """Video, and the query modalities of the image encoder."""
-        return ("video", *self.image.query_modalities)
+        return (VIDEO, *self.image.query_modalities)
 
     @property
     def encode_is_thread_safe(self) -> bool:
@@ -138,7 +138,7 @@ class Keyframes(Encoder):
         """
         if not self._is_video(query):
             return list(self.image.decode_query(query))
-        if "text" in self.query_modalities and not os.path.isfile(query):  # noqa: PTH113
+        if TEXT in self.query_modalities and not os.path.isfile(query):  # noqa: PTH113
             raise ItemError(f"there is no file {query}; write {TextQuery.PREFIX}{query} if that is a sentence")
         segments = self.decode(Item("query", query))
         return segments[:: -(-len(segments) // MAX_QUERY_FRAMES)]
@@ -161,7 +161,7 @@ class Keyframes(Encoder):
         from vicinal_video.video import is_video
 
         name = str(query)
-        if "text" in self.query_modalities and name.startswith(TextQuery.PREFIX):
+        if TEXT in self.query_modalities and name.startswith(TextQuery.PREFIX):
             return False
         return name.lower().endswith(_SUFFIXES) or is_video(query)
 

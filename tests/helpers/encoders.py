@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -16,7 +17,7 @@ def _numbers(text, count):
     return np.random.default_rng(seed).standard_normal(count).astype(np.float32)
 
 
-class Hashed(Encoder):
+class Hashed(Encoder["Hashed.Params"]):
     """A random direction for each text; two texts are near only if they are the same."""
 
     samples_are_text = True
@@ -113,7 +114,7 @@ class Letters(Encoder):
         return np.packbits(bits, axis=1)
 
 
-class Bits(Encoder):
+class Bits(Encoder["Bits.Params"]):
     """Fingerprints as they are: the content is their bits, packed, in hexadecimal."""
 
     class Params(Encoder.Params):
@@ -135,10 +136,55 @@ class Bits(Encoder):
         return np.stack(samples) if samples else np.zeros((0, self.params.bits // 8), np.uint8)
 
 
+class Learner(Encoder):
+    """Counts the words that the items hold, the rare ones most."""
+
+    space = Space(64)
+    signature = "learner/1"
+    samples_are_text = True
+
+    def fit(self, items):
+        counts = Counter(word for item in items for word in set(str(item.content).split()))
+        if not counts:
+            raise ItemError("there are no words")
+        words = sorted(counts)
+        return {"words": np.array(words), "weights": np.array([1 / counts[word] for word in words], np.float32)}
+
+    def decode(self, item):
+        return [Segment(str(item.content))]
+
+    def encode(self, samples):
+        weights = dict(zip(self.state["words"].tolist(), self.state["weights"].tolist(), strict=True))
+        vectors = np.full((len(samples), 64), 1e-6, np.float32)
+        for vector, sample in zip(vectors, samples, strict=True):
+            for word in sample.split():
+                vector[blake2b(word.encode(), digest_size=1).digest()[0] % 64] += weights.get(word, 0.0)
+        return vectors
+
+
+class Labelled(Encoder):
+    """A segment for each word of a text, which says the how many-th it is."""
+
+    space = Space(16)
+    signature = "labelled"
+    segmented = True
+    labelled = True
+    samples_are_text = True
+
+    def decode(self, item):
+        words = str(item.content).split()
+        return [Segment(word, label=f"word {number}", excerpt=word) for number, word in enumerate(words, 1)]
+
+    def encode(self, samples):
+        return np.stack([_numbers(sample, 16) for sample in samples]) if samples else np.zeros((0, 16), np.float32)
+
+
 @hookimpl
 def register_encoders(encoders):
     encoders.add("bits", "encoders:Bits", summary="for tests")
     encoders.add("hashed", "encoders:Hashed", summary="for tests")
     encoders.add("words", "encoders:Words", summary="for tests")
     encoders.add("lengths", "encoders:Lengths", summary="for tests")
+    encoders.add("labelled", "encoders:Labelled", summary="for tests")
+    encoders.add("learner", "encoders:Learner", summary="for tests")
     encoders.add("letters", "encoders:Letters", summary="for tests")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vicinal import Encoder, ItemError, Rendering, Segment, Space, hookimpl
+from vicinal import IMAGE, TEXT, Encoder, ItemError, Rendering, Segment, Space, hookimpl
 
 
 class ByteHistogram(Encoder):
     """Reads any file, and refuses one that begins with ``bad``."""
 
-    query_modalities = ("image",)
+    query_modalities = (IMAGE,)
 
     @property
     def space(self):
@@ -45,7 +45,7 @@ class ByteHistogram(Encoder):
 class FileOrText(ByteHistogram):
     """Takes files and texts; a query that is the path of a file is that file, as the contract allows."""
 
-    query_modalities = ("image", "text")
+    query_modalities = (IMAGE, TEXT)
     opened_paths: list = []  # noqa: RUF012
 
     def decode_query(self, query):

@@ -10,7 +10,7 @@ def features(text: str, dimension: int) -> np.ndarray:
     return np.bincount([ord(character) % dimension for character in text], minlength=dimension).astype(np.float32)
 
 
-class Tiny(Encoder):
+class Tiny(Encoder["Tiny.Params"]):
     """Counts characters: float vectors."""
 
     class Params(Params):
@@ -57,3 +57,25 @@ class TinyWords(Tiny):
     def decode(self, item):
         words = super().decode(item)[0].sample.split()
         return [Segment(word, float(number), number + 1.0) for number, word in enumerate(words)]
+
+
+class TinyLabels(Tiny):
+    """A segment for each word, with its number as a label."""
+
+    segmented = True
+    labelled = True
+
+    def decode(self, item):
+        words = super().decode(item)[0].sample.split()
+        return [Segment(word, label=f"word {number}", excerpt=word) for number, word in enumerate(words, 1)]
+
+
+class TinyLearner(Tiny):
+    """Counts characters, those less that many items have."""
+
+    def fit(self, items):
+        rows = [features(item.content, self.params.dimension) > 0 for item in items if item.content]
+        return {"weights": (1.0 / (1.0 + np.sum(rows, axis=0))).astype(np.float32)}
+
+    def encode(self, samples):
+        return super().encode(samples) * self.state["weights"]

@@ -3,12 +3,13 @@
 import sys
 import time
 import weakref
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
-from tiny_encoders import Tiny
-from vicinal import Item, ItemError, Rendering, Segment, Space
+from tiny_encoders import Tiny, TinyLearner
+from vicinal import IMAGE, TEXT, Item, ItemError, Modality, Rendering, Segment, Space
 
 
 class ParamsThatChange(Tiny):
@@ -52,7 +53,9 @@ class SignatureWithoutParams(Tiny):
 
 class NoSegment(Tiny):
     def decode(self, item):
-        return [SimpleNamespace(sample=segment.sample, start=None, end=None) for segment in super().decode(item)]
+        return [
+            SimpleNamespace(sample=segment.sample, start=None, end=None, label="") for segment in super().decode(item)
+        ]
 
 
 class Shuffled(Tiny):
@@ -193,23 +196,36 @@ class AnyQuery(Tiny):
 
 class BareText(Tiny):
     def render(self, item):
-        return str(item.content)
+        return str(item.content) if item.content else super().render(item)
 
 
 class QueriesInAList(Tiny):
-    query_modalities = ["text"]  # noqa: RUF012
-
-
-class UnknownQueries(Tiny):
-    query_modalities = ("text", "smell")
+    query_modalities = [TEXT]  # noqa: RUF012
 
 
 class QueriesTwice(Tiny):
-    query_modalities = ("text", "text")
+    query_modalities = (TEXT, TEXT)
+
+
+class WithoutPlaceholder(Tiny):
+    query_modalities = (Modality("letters", example="abc"),)
+
+
+class WithoutExample(Tiny):
+    query_modalities = (Modality("letters", placeholder="letters"),)
+
+
+class ExampleThatIsRefused(Tiny):
+    query_modalities = (Modality("letters", placeholder="letters", example="???"),)
+
+    def decode_query(self, query):
+        if "???" in query:
+            raise ItemError("no letters")
+        return super().decode_query(query)
 
 
 class ShortTextsOnly(Tiny):
-    query_modalities = ("text",)
+    query_modalities = (TEXT,)
 
     def decode_query(self, query):
         if len(query) > 20:
@@ -217,20 +233,15 @@ class ShortTextsOnly(Tiny):
         return super().decode_query(query)
 
 
-class TextsByDefault(ShortTextsOnly):
-    query_modalities = ()
-    samples_are_text = True
-
-
 class NoSegmentForTexts(Tiny):
-    query_modalities = ("text",)
+    query_modalities = (TEXT,)
 
     def decode_query(self, query):
         return super().decode_query(query) if len(query) < 20 else []
 
 
 class OpensTexts(Tiny):
-    query_modalities = ("image", "text")
+    query_modalities = (IMAGE, TEXT)
 
     def decode_query(self, query):
         return super().decode_query(str(query).removeprefix("text:"))
@@ -240,7 +251,50 @@ class OpensTexts(Tiny):
 
 
 class PicturesAsTexts(Tiny):
-    query_modalities = ("image",)
+    query_modalities = (IMAGE,)
+
+
+class DrawsWhatIsBad(Tiny):
+    def render(self, item):
+        return Rendering("text" if item.content else "svg", str(item.content))
+
+
+class ReusesItsBuffer(Tiny):
+    def encode(self, samples):
+        vectors = super().encode(samples)
+        if "buffer" not in vars(self) or len(self.buffer) < len(vectors):
+            self.buffer = np.empty((256, vectors.shape[1]), np.float32)
+        self.buffer[: len(vectors)] = vectors
+        return self.buffer[: len(vectors)]
+
+
+class LabelsUnsaid(Tiny):
+    def decode(self, item):
+        return [replace(segment, label="all of it") for segment in super().decode(item)]
+
+
+class LabelledWithoutLabels(Tiny):
+    segmented = True
+    labelled = True
+
+
+class LearnsObjects(TinyLearner):
+    def fit(self, items):
+        return {**super().fit(items), "names": np.array(["a", 1], object)}
+
+
+class KeepsToItself(TinyLearner):
+    def fit(self, items):
+        self.weights = super().fit(items)["weights"]
+        return {"nothing": np.zeros(1)}
+
+    def encode(self, samples):
+        return Tiny.encode(self, samples) * self.weights
+
+
+class LearnsByChance(TinyLearner):
+    def fit(self, items):
+        return {**super().fit(items), "chance": np.random.default_rng().random(3)}
 
 
 class FailsElsewhere(Tiny):
@@ -262,10 +316,10 @@ WRONG = {
     "test_signature_tells_parameters_apart": [SignatureWithoutParams],
     "test_decode_gives_segments": [NoSegment],
     "test_an_item_has_one_segment_unless_segmented": [TwoSegments],
-    "test_samples_are_strings_where_texts_is_set": [TextsInTuples],
+    "test_samples_are_strings_where_samples_are_text": [TextsInTuples],
     "test_decode_is_thread_safe": [SharedBuffer],
     "test_decode_many_equals_decode": [Shuffled],
-    "test_bad_input_raises_bad_item": [ForeignError, WordlessError, AcceptsNumbers],
+    "test_bad_input_raises_item_error": [ForeignError, WordlessError, AcceptsNumbers],
     "test_shape_and_dtype": [Doubles, ByColumns],
     "test_values_are_finite": [NotANumber],
     "test_vectors_have_a_direction": [Nought],
@@ -274,14 +328,20 @@ WRONG = {
     "test_the_order_of_a_batch_does_not_matter": [SortsAndForgets],
     "test_encode_is_deterministic": [FirstOneWins],
     "test_vectors_are_stable_across_processes": [HashedVectors],
-    "test_encode_is_thread_safe_where_concurrent_says_so": [SharedRows],
+    "test_encode_is_thread_safe_where_it_says_so": [SharedRows],
     "test_an_empty_batch_gives_no_rows": [NoEmptyBatch],
-    "test_a_batch_larger_than_the_window": [FixedBuffer],
+    "test_a_batch_larger_than_encode_batch_size": [FixedBuffer],
     "test_a_query_equals_its_item": [OtherQuery],
-    "test_a_bad_query_raises_bad_item": [AnyQuery],
-    "test_queries_are_known_media": [QueriesInAList, UnknownQueries, QueriesTwice],
-    "test_a_text_is_a_query_where_queries_say_so": [ShortTextsOnly, TextsByDefault, NoSegmentForTexts, OpensTexts],
-    "test_items_are_shown_as_what_queries_say_they_are": [PicturesAsTexts],
+    "test_a_bad_query_raises_item_error": [AnyQuery],
+    "test_query_modalities_are_declared": [QueriesInAList, QueriesTwice],
+    "test_a_typed_modality_has_an_example_that_is_read": [WithoutPlaceholder, WithoutExample, ExampleThatIsRefused],
+    "test_any_text_is_a_query_where_text_is_a_modality": [ShortTextsOnly, NoSegmentForTexts, OpensTexts],
+    "test_items_are_rendered_as_their_modality_says": [PicturesAsTexts],
+    "test_what_cannot_be_drawn_is_rendered_as_text": [DrawsWhatIsBad],
+    "test_encode_returns_vectors_of_its_own": [ReusesItsBuffer],
+    "test_segments_are_labelled_where_it_says_so": [LabelsUnsaid, LabelledWithoutLabels],
+    "test_what_is_learnt_is_kept_as_arrays": [LearnsObjects, KeepsToItself],
+    "test_fit_learns_the_same_from_the_same_items": [LearnsByChance],
     "test_render_shows_an_item": [BareText],
 }
 """The tests of the contract, each with the encoders on which that test fails and no other."""

@@ -23,6 +23,7 @@ _COMMANDS = {
     "plugin": ("plugins:plugin", "Write a plugin of your own."),
     "doctor": ("doctor:doctor", "Check what is installed, reachable and loadable."),
     "ingest": ("ingest:ingest", "Index what is new or changed in the source."),
+    "fit": ("fit:fit", "Have an encoder that learns do so anew."),
     "failures": ("ingest:failures", "List what could not be indexed and why, or retry it."),
     "search": ("search:search", "Find items similar to a text, a file or an indexed @key."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
@@ -80,18 +81,21 @@ class LazyGroup(click.Group):
             from vicinal.plugin.manager import create_manager
 
             type(self)._has_plugin_commands = True
-            create_manager().register_commands(self)
+            create_manager().register_commands(self, reserved=_COMMANDS)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vicinal")
 @click.option("-v", "--verbose", count=True, help="Log ingest progress to stderr; -vv also logs searches.")
-def app(verbose: int) -> None:
+@click.option("--no-plugin", "disabled", multiple=True, metavar="NAME", help="Switch a plugin off; may be repeated.")
+def app(verbose: int, disabled: tuple[str, ...]) -> None:
     """Turn one YAML file into a working similarity search on Milvus and Redis.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 bad config, 4 plugin or dependency missing, 5 store unreachable,
     130 interrupted.
     """
+    if disabled:
+        os.environ["VICINAL_NO_PLUGINS"] = ",".join([os.environ.get("VICINAL_NO_PLUGINS", ""), *disabled])
     if verbose:
         # Other packages log, as errors with tracebacks, what vicinal handles.
         logging.basicConfig(format="%(asctime)s %(message)s", level=logging.CRITICAL)

@@ -45,12 +45,15 @@ def plugin() -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="The folder to write it in; default: here."
 )
+@click.option("--source", "parts", flag_value="source", multiple=True, help="With a source of its own.")
+@click.option("--reranker", "parts", flag_value="reranker", multiple=True, help="With a reranker.")
+@click.option("--command", "parts", flag_value="command", multiple=True, help="With a command.")
 @json_option
-def new(name: str, output: Path, as_json: bool) -> None:
+def new(name: str, output: Path, parts: tuple[str, ...], as_json: bool) -> None:
     """Write an installable plugin NAME with an encoder, its tests and an example solution."""
-    from vicinal.plugin.scaffold import new_plugin
+    from vicinal.plugin.scaffold import write_plugin
 
-    folder = new_plugin(name, output)
+    folder = write_plugin(name, output, parts)
     if as_json:
         print_json({"plugin": name, "path": str(folder)})
         return

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ValidationError
 from vicinal.config.document import Document, Loc
 from vicinal.config.models import Block, SolutionConfig
 from vicinal.errors import ConfigError, PluginError
-from vicinal.plugin.manager import Manager, Registry
+from vicinal.plugin.manager import Manager
 from vicinal.plugin.params import Params
+from vicinal.plugin.registry import Registry
 
 __all__ = ["check_config", "load_config"]
 
@@ -68,6 +69,7 @@ class _Checker:
         self._document = document
         self._base = base
         self._context = {"base": base, "encoders": manager.encoders}
+        self._settings = manager.settings
         self._registries: dict[str, Registry[Any]] = {
             "source": manager.sources,
             "encoder": manager.encoders,
@@ -86,11 +88,12 @@ class _Checker:
         if isinstance(data.get("index"), str):
             data["index"] = {"type": data["index"]}
         self._check_secrets(data.get("stores"))
+        settings = self._validate_settings(data.pop("plugins", None))
         without_blocks = {**data, **{key: {"type": "", "params": None} for key in blocks}}
         config = self._validate_model(SolutionConfig, without_blocks, ())
         if config is None or self._document.problems:
             return None
-        config = self._resolve_stores(config.model_copy(update=blocks))
+        config = self._resolve_stores(config.model_copy(update={**blocks, "plugins": settings}))
         return None if self._document.problems else config
 
     def _check_block(self, key: str, data: Any) -> Block | None:
@@ -113,6 +116,24 @@ class _Checker:
             return None
         params = self._validate_model(cls.Params, {k: v for k, v in data.items() if k != "type"}, (key,))
         return None if params is None else Block(type=name, params=params)
+
+    def _validate_settings(self, data: Any) -> dict[str, Params]:
+        """What ``plugins`` says for each plugin that has settings."""
+        if not isinstance(data, dict):
+            if data is not None:
+                self._document.add_problem(("plugins",), "needs a mapping of plugins' names to their settings")
+            return {}
+        settings: dict[str, Params] = {}
+        for name, block in data.items():
+            loc = ("plugins", name)
+            if name not in self._settings:
+                known = ", ".join(sorted(self._settings)) or "none"
+                self._document.add_problem(loc, f"no plugin of this name has settings; those that have: {known}")
+            elif not isinstance(block, dict):
+                self._document.add_problem(loc, "needs a mapping of settings")
+            elif (found := self._validate_model(self._settings[name], block, loc)) is not None:
+                settings[name] = found
+        return settings
 
     def _validate_model(self, model: type[BaseModel], data: dict[str, Any], prefix: Loc) -> Any:
         try:

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+)
 
 from vicinal.config.indexes import IndexType, check_parameters
 from vicinal.plugin.params import Params
@@ -269,6 +277,8 @@ class SolutionConfig(Params):
     """Where vectors and metadata are stored."""
     ingest: IngestConfig = IngestConfig()
     """How an ingest run handles failures and uses the machine."""
+    plugins: dict[str, SerializeAsAny[Params]] = Field(default_factory=dict)
+    """Settings of plugins by their name, as `log: {max_failures: 10}`."""
 
     @property
     def field_specs(self) -> dict[str, FieldSpec]:

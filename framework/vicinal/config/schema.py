@@ -7,7 +7,8 @@ from typing import Any
 from vicinal.config.indexes import INDEXES, parameters_of
 from vicinal.config.models import SolutionConfig
 from vicinal.errors import PluginError
-from vicinal.plugin.manager import Manager, Registry
+from vicinal.plugin.manager import Manager
+from vicinal.plugin.registry import Registry
 
 __all__ = ["json_schema"]
 
@@ -23,6 +24,8 @@ def json_schema(manager: Manager) -> dict[str, Any]:
     properties["rerank"] = _plugin_union(manager.rerankers, definitions) | _description_of(properties["rerank"])
     properties["index"] = _index_schema(definitions) | _description_of(properties["index"])
     properties["fields"]["additionalProperties"] = False
+    definitions.pop("Params", None)
+    properties["plugins"] = _plugin_settings(manager, definitions) | _description_of(properties["plugins"])
     for key in ("stores", "ingest"):
         properties[key].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
@@ -47,6 +50,14 @@ def _if_type_then_parameters(name: str, definitions: dict[str, Any]) -> dict[str
 
 def _description_of(property_: dict[str, Any]) -> dict[str, Any]:
     return {"description": property_["description"]} if "description" in property_ else {}
+
+
+def _plugin_settings(manager: Manager, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The settings of each plugin that has some."""
+    for name, params in manager.settings.items():
+        definitions[f"plugin.{name}"] = params.model_json_schema(ref_template=f"#/$defs/plugin.{name}.{{model}}")
+    known = {name: {"$ref": f"#/$defs/plugin.{name}"} for name in sorted(manager.settings)}
+    return {"type": "object", "properties": known, "additionalProperties": False}
 
 
 def _plugin_union(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:

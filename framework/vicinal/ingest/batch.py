@@ -10,7 +10,7 @@ import numpy as np
 
 from vicinal.ingest.changes import Change
 from vicinal.stores.milvus import VectorStore
-from vicinal.types import Segment, item_id
+from vicinal.types import Segment, item_id, shorten_text
 
 __all__ = ["Batch", "DecodedItem"]
 
@@ -48,7 +48,9 @@ class Batch:
             key = item.change.item.key
             for number, segment in enumerate(item.segments):
                 row = {"id": item_id(key, number), "item": key, "segment": number, **item.fields, **next(columns)}
-                if store.schema.segmented:
+                if store.schema.labelled:
+                    row |= {"label": shorten_text(segment.label, 256), "excerpt": shorten_text(segment.excerpt)}
+                elif store.schema.segmented:
                     row |= {"start": segment.start or 0.0, "end": segment.end or segment.start or 0.0}
                 if store.schema.hybrid:
                     row["text"] = str(segment.sample).encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")

@@ -12,7 +12,7 @@ from vicinal.stores.redis import MetadataStore
 from vicinal.types import Failure, IngestReport
 
 if TYPE_CHECKING:
-    from pluggy import HookRelay
+    from vicinal.plugin.observers import Observers
 
 __all__ = ["RunCounter"]
 
@@ -24,11 +24,11 @@ class RunCounter:
     """The counts of one run, shared by its threads."""
 
     def __init__(
-        self, metadata: MetadataStore, hook: HookRelay, max_failures: int | str | None, workers: WorkerGroup
+        self, metadata: MetadataStore, observers: Observers, max_failures: int | str | None, workers: WorkerGroup
     ) -> None:
         self.report = IngestReport(metadata.name)
         self._metadata = metadata
-        self._hook = hook
+        self._observers = observers
         self._max_failures = max_failures
         self._workers = workers
         self._lock = threading.Lock()
@@ -52,14 +52,14 @@ class RunCounter:
             self.report.seen += seen
             self.report.unchanged += unchanged
         if unchanged:
-            self._hook.batch_written(solution=self._metadata.name, new=0, updated=0, unchanged=unchanged)
+            self._observers.batch_written(solution=self._metadata.name, new=0, updated=0, unchanged=unchanged)
 
     def count_written(self, new: int, updated: int) -> None:
         """Count the items of a batch that is committed."""
         with self._lock:
             self.report.new += new
             self.report.updated += updated
-        self._hook.batch_written(solution=self._metadata.name, new=new, updated=updated, unchanged=0)
+        self._observers.batch_written(solution=self._metadata.name, new=new, updated=updated, unchanged=0)
 
     def record_failures(self, failures: list[Failure]) -> None:
         """Store failures in Redis and count them; too many of them end the run."""
@@ -69,7 +69,7 @@ class RunCounter:
         with self._lock:
             self.report.failed += len(failures)
             self._old_failures.difference_update(failure.key for failure in failures)
-        self._hook.item_failed(solution=self._metadata.name, failures=failures)
+        self._observers.item_failed(solution=self._metadata.name, failures=failures)
         if (self.report.seen >= _MIN_ITEMS_FOR_SHARE or not isinstance(self._max_failures, str)) and (
             error := self._budget_error()
         ):

@@ -35,7 +35,7 @@ from vicinal.toolkit.torch_runtime import low_priority
 from vicinal.types import IngestReport, Item, Metric
 
 if TYPE_CHECKING:
-    from pluggy import HookRelay
+    from vicinal.plugin.observers import Observers
 
 __all__ = ["IngestRun"]
 
@@ -57,7 +57,7 @@ class IngestRun:
     config: IngestConfig
     fields: dict[str, FieldSpec]
     metric: Metric
-    hook: HookRelay
+    observers: Observers
     limit: int | None = None
     only: Collection[str] | None = None
     lock: WriterLock | None = None
@@ -77,7 +77,7 @@ class IngestRun:
 
     def __post_init__(self) -> None:
         self._stage = EncodeStage(self.encoder, self.fields, self.metric, self.encoder_lock)
-        self._counter = RunCounter(self.metadata, self.hook, self.config.max_failures, self._workers)
+        self._counter = RunCounter(self.metadata, self.observers, self.config.max_failures, self._workers)
         self._writer = BatchWriter(self.vectors, self.metadata, self.lock, self._counter, self._workers)
 
     @property

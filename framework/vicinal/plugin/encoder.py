@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from vicinal.errors import ItemError, VicinalError
-from vicinal.plugin import params
-from vicinal.types import Item, Modality, Rendering, Segment, Space
+from vicinal.errors import ItemError, PluginError, VicinalError
+from vicinal.plugin.params import Configurable, P
+from vicinal.plugin.state import State, hash_state
+from vicinal.types import TEXT, Item, Modality, Rendering, Segment, Space
 
 if TYPE_CHECKING:
     import numpy as np
 
+
 __all__ = ["Encoder"]
 
 
-class Encoder(ABC):
+class Encoder(Configurable[P], ABC):
     """Turns items into vectors of one space.
 
     Making one is cheap: it loads no model and imports no heavy package. The model is loaded by the first ``encode``.
     ``decode`` runs on several threads at once; so does ``encode`` where ``encode_is_thread_safe``, and otherwise one
-    thread at a time calls it.
+    thread at a time calls it. Every property may be set as an attribute of the class instead.
     """
 
-    class Params(params.Params):
-        """The keys that the encoder's YAML block accepts beside ``type``."""
+    _state: State | None = None
+    _state_hash: str = ""
 
-    segmented: ClassVar[bool] = False
-    """Whether an item may have several segments; then hits carry the segment with its times."""
-    samples_are_text: ClassVar[bool] = False
-    """Whether samples are strings, so that ``hybrid: true`` can index their words beside their vectors."""
-
-    decode_batch_size: ClassVar[int] = 16
-    """How many items one call of ``decode_many`` is given at most."""
-
-    def __init__(self, params: Any = None) -> None:
-        self.params: Any = type(self).Params() if params is None else params
+    # --- what it is
 
     @property
     @abstractmethod
@@ -53,30 +46,52 @@ class Encoder(ABC):
         """
 
     @property
+    def query_modalities(self) -> tuple[Modality, ...]:
+        """What users search with; the first is what items are themselves.
+
+        By default text where ``samples_are_text``, and nothing otherwise, which only the command line and Python can
+        search: a server must not hand a stranger's text to an encoder that reads paths. An encoder that reads both
+        files and text takes ``text:…`` for text, though a file may have that name.
+        """
+        return (TEXT,) if self.samples_are_text else ()
+
+    @property
+    def segmented(self) -> bool:
+        """Whether an item may have several segments; then hits carry the segment that was found."""
+        return False
+
+    @property
+    def labelled(self) -> bool:
+        """Whether segments carry a label and an excerpt in place of times; it needs ``segmented``."""
+        return False
+
+    @property
+    def samples_are_text(self) -> bool:
+        """Whether samples are strings, so that ``hybrid: true`` can index their words beside their vectors."""
+        return False
+
+    # --- how it works
+
+    @property
+    def decode_batch_size(self) -> int:
+        """The most items that one call of ``decode_many`` is given."""
+        return 16
+
+    @property
     def encode_batch_size(self) -> int:
-        """How many samples one call of ``encode`` is given at most; more lets an encoder sort and batch them better."""
+        """The most samples that one call of ``encode`` is given; more lets an encoder sort and batch them better."""
         return 256
 
     @property
     def encode_is_thread_safe(self) -> bool:
-        """Whether ``encode`` may be called by several threads at once; a class may set it as an attribute.
+        """Whether several threads may call ``encode`` at once.
 
-        A search then need not wait until a run has encoded a whole window of samples, a run has two windows in hand, so
-        that no core waits for the end of one, and a server's run needs no model of its own. Load the model in a
+        A search then need not wait until a run has encoded a whole batch, a run has two batches in flight, so that no
+        core waits for the end of one, and a server's run needs no model of its own. Load the model in a
         ``locked_cached_property`` and compute batches with ``parallel_map``, both of ``vicinal.toolkit.torch_runtime``:
         calls that each use all of torch's threads are slower at once than one after another.
         """
         return False
-
-    @property
-    def query_modalities(self) -> tuple[Modality, ...]:
-        """What a user may search with; first what items are themselves. Faces ask for a text or a file by this.
-
-        A class may set it as an attribute. Without it, that is texts where ``texts`` is set, and nothing otherwise: a
-        server must not hand a stranger's text to an encoder that reads paths. One that reads both takes ``text:…`` for
-        a text, though a file may have that name.
-        """
-        return ()
 
     @abstractmethod
     def decode(self, item: Item) -> Sequence[Segment]:
@@ -84,7 +99,7 @@ class Encoder(ABC):
 
         Raises:
             ItemError: the item cannot be read; the reason is recorded and the run goes on.
-            PluginError: none can be read (``DependencyError``: a model is not there, say); the run ends with it.
+            PluginError: no item can be read (``DependencyError``: a model is missing, say); the run ends with it.
         """
 
     def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
@@ -92,9 +107,9 @@ class Encoder(ABC):
 
         Override it, and ``decode_batch_size``, where a library reads many at once in less time. Thread-safe.
         """
-        return [self._decoded(item) for item in items]
+        return [self._decode_or_error(item) for item in items]
 
-    def _decoded(self, item: Item) -> Sequence[Segment] | ItemError:
+    def _decode_or_error(self, item: Item) -> Sequence[Segment] | ItemError:
         try:
             return self.decode(item) or ItemError("it has no segment to encode")
         except ItemError as error:
@@ -117,5 +132,51 @@ class Encoder(ABC):
         return self.decode(Item(key="query", content=query))
 
     def render(self, item: Item) -> Rendering:
-        """How a face shows an item; by default its content as text."""
+        """How an item is shown, in the terminal, on the page and in a notebook; by default its content as text."""
         return Rendering("text", str(item.content))
+
+    # --- learning from the items
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has to learn from a solution's items before it can encode: it does where it has a ``fit``."""
+        return type(self).fit is not Encoder.fit
+
+    def fit(self, items: Iterable[Item]) -> State:
+        """Learn from a solution's items, which may be read more than once; return what was learnt, arrays by name.
+
+        The first ingest calls it, and ``vicinal fit``. The state is kept with the solution, so that every process that
+        opens it has the same; ``decode`` and ``encode`` read it as ``self.state``. Its hash becomes part of what tells
+        one encoder's vectors from another's.
+
+        Raises:
+            ItemError: nothing can be learnt from these items; with the reason.
+        """
+        raise NotImplementedError
+
+    @property
+    def state(self) -> State:
+        """What ``fit`` returned, here or in another process.
+
+        Raises:
+            PluginError: it was not fitted yet.
+        """
+        if self._state is None:
+            raise PluginError(
+                f"{type(self).__name__} has not learnt yet", "run `vicinal ingest` or `vicinal fit` first"
+            )
+        return self._state
+
+    def restore(self, state: State) -> None:
+        """Take over what an encoder like this one learnt. Override it where something is derived from the state."""
+        self._state, self._state_hash = dict(state), hash_state(state)
+
+    @property
+    def state_hash(self) -> str:
+        """The hash of what it learnt; empty before."""
+        return self._state_hash
+
+    @property
+    def fitted_signature(self) -> str:
+        """What tells the vectors of a collection from others: the signature, and the hash of what was learnt."""
+        return f"{self.signature}/fit={self._state_hash}" if self.learns else self.signature

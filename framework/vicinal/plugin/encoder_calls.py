@@ -42,7 +42,7 @@ def require_space(encoder: Encoder) -> Space:
 
 
 def require_signature(encoder: Encoder) -> str:
-    """The encoder's signature.
+    """The signature of what the encoder makes, with the hash of what it learnt.
 
     Raises:
         PluginError: it is not a text, or empty.
@@ -53,7 +53,7 @@ def require_signature(encoder: Encoder) -> str:
             f"{_name(encoder)}: signature is {signature!r}, not a text",
             hint="a signature names the model, the hash of its weights, preprocessing and parameters",
         )
-    return signature
+    return encoder.fitted_signature
 
 
 def decode_items(encoder: Encoder, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:

@@ -1,12 +1,15 @@
 """All hooks of vicinal. A plugin implements the ones it needs, marked with ``vicinal.hookimpl``.
 
-The ``register_*`` hooks are called once, when the plugins are gathered: add names, import nothing heavy. The others
-observe: they are called once per batch or per run, in the thread that does the work, and their results are ignored.
+The ``register_*`` hooks are called once, when the plugins are collected: add names, import nothing heavy. ``configure``
+and ``suggest_solution`` are called when a solution is opened or written. The others observe: they are called once a
+batch, a run or a search, in the thread that does the work; what they return is ignored, and one that raises is logged
+and not called again in that run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -15,9 +18,11 @@ if TYPE_CHECKING:
     import click
 
     from vicinal.plugin.encoder import Encoder
-    from vicinal.plugin.manager import Registrar
+    from vicinal.plugin.params import Params
+    from vicinal.plugin.registry import Registrar, SettingsRegistrar
     from vicinal.plugin.reranker import Reranker
     from vicinal.plugin.source import Source
+    from vicinal.plugin.suggestion import Suggestion
     from vicinal.types import Failure, IngestReport
 
 hookspec = pluggy.HookspecMarker("vicinal")
@@ -45,13 +50,31 @@ def register_commands(group: click.Group) -> None:
 
 
 @hookspec
+def register_settings(settings: SettingsRegistrar) -> None:
+    """Say what ``plugins: {NAME: {…}}`` of a YAML may hold for this plugin: ``settings.set(LogSettings)``, a Params."""
+
+
+@hookspec
+def configure(solution: str, settings: Params) -> None:
+    """A solution is opened: what its YAML says for this plugin, or the defaults. Only with ``register_settings``."""
+
+
+@hookspec
+def suggest_solution(path: Path) -> Suggestion | None:
+    """``vicinal init PATH`` asks for the source and the encoder that suit a file or a folder; None if it is not yours.
+
+    Plugins of others are asked before the built-in ones, and the first suggestion is written.
+    """
+
+
+@hookspec
 def ingest_started(solution: str, total: int | None) -> None:
     """A run begins; ``total`` is about how many items its source has, or None."""
 
 
 @hookspec
 def batch_written(solution: str, new: int, updated: int, unchanged: int) -> None:
-    """A batch is committed, or a stretch of unchanged items was passed over: how many items of each kind."""
+    """A batch is committed, or a number of unchanged items was skipped: how many items of each kind."""
 
 
 @hookspec
@@ -61,7 +84,7 @@ def item_failed(solution: str, failures: Sequence[Failure]) -> None:
 
 @hookspec
 def ingest_finished(solution: str, report: IngestReport) -> None:
-    """A run ended; it is searchable now."""
+    """A run ended; what it wrote is searchable."""
 
 
 @hookspec

@@ -2,66 +2,42 @@
 
 There is no global manager: ``create_manager()`` makes a fresh one. A plugin is an entry point of the group ``vicinal``
 that names a module with hook implementations. One that cannot be loaded is a row with its reason, not a crash.
+vicinal's own plugins are registered first, so that no other one can take their names.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
+import os
+import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
 from vicinal.errors import PluginError
 from vicinal.plugin import hookspecs
 from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.registry import Registrar, Registration, Registry, describe_error
+from vicinal.plugin.observers import Observers
+from vicinal.plugin.params import Params
+from vicinal.plugin.registry import Registrar, Registration, Registry, SettingsRegistrar, describe_error
 from vicinal.plugin.reranker import Reranker
 from vicinal.plugin.source import Source
+from vicinal.plugin.suggestion import Suggestion
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["EncoderBlock", "Manager", "PluginInfo", "Registrar", "Registration", "Registry", "create_manager"]
+__all__ = ["Manager", "PluginInfo", "create_manager", "disabled_plugins"]
 
 GROUP = "vicinal"
-
-
-class EncoderBlock(BaseModel):
-    """An encoder within another's parameters, as ``image: {type: resnet18}``; ``build`` makes it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    type: str
-    """The encoder's name; its parameters stand beside it."""
-    _registry: Registry[Encoder] = PrivateAttr()
-    _params: Any = PrivateAttr()
-
-    @model_validator(mode="after")
-    def _check(self, info: ValidationInfo) -> EncoderBlock:
-        self._registry = (info.context or {}).get("encoders") or create_manager().encoders
-        try:
-            kind = self._registry.load(self.type).Params
-            self._params = kind.model_validate(self.model_extra or {}, context=info.context)
-        except PluginError as error:
-            raise ValueError(f"{error}; {error.hint}") from error
-        except ValidationError as error:
-            details = [".".join(map(str, detail["loc"])) + f": {detail['msg']}" for detail in error.errors()]
-            raise ValueError(f"encoder {self.type!r}: {', '.join(details)}") from error
-        return self
-
-    def build(self) -> Encoder:
-        """Make the encoder.
-
-        Raises:
-            DependencyError: what it needs is not installed.
-        """
-        return self._registry.build(self.type, self._params)
+DISABLED_VARIABLE = "VICINAL_NO_PLUGINS"
 
 
 @dataclass(slots=True)
@@ -74,6 +50,7 @@ class PluginInfo:
     sources: list[str] = field(default_factory=list)
     encoders: list[str] = field(default_factory=list)
     rerankers: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
     hooks: list[str] = field(default_factory=list)
     status: str = "ok"
     reason: str = ""
@@ -85,7 +62,7 @@ class PluginInfo:
     def mark_broken(self, error: BaseException) -> None:
         """Say why nothing of this plugin is registered."""
         self.status, self.reason, self.hint = "broken", describe_error(error), getattr(error, "hint", "")
-        self.sources, self.encoders, self.rerankers, self.hooks = [], [], [], []
+        self.sources, self.encoders, self.rerankers, self.commands, self.hooks = [], [], [], [], []
 
 
 class Manager:
@@ -98,39 +75,96 @@ class Manager:
         self.sources = Registry[Source]("source", Source)  # type: ignore[type-abstract]
         self.encoders = Registry[Encoder]("encoder", Encoder)  # type: ignore[type-abstract]
         self.rerankers = Registry[Reranker]("reranker", Reranker)  # type: ignore[type-abstract]
+        self.settings: dict[str, type[Params]] = {}
+        """What a YAML's ``plugins`` may say, by plugin."""
+        self.observers = Observers(self._pluggy)
+        """The hooks that observe, to be called with keyword arguments."""
         self.rows: list[PluginInfo] = []
-        self._admitted: dict[str, PluginInfo] = {}
+        self._registered: dict[str, PluginInfo] = {}
 
-    @property
-    def hook(self) -> pluggy.HookRelay:
-        """The hooks, to be called with keyword arguments."""
-        return self._pluggy.hook
+    # --- registering
 
     def register(self, plugin: object, name: str, distribution: str = "", version: str = "") -> PluginInfo:
         """Register a plugin; what goes wrong with it is written in its row, and nothing of it stays registered."""
         row = PluginInfo(name, distribution, version)
         self.rows.append(row)
         try:
-            self._admit(plugin, row)
+            with contextlib.redirect_stdout(sys.stderr):  # stdout is for what a command prints, JSON for instance
+                self._register(plugin, row)
         except (Exception, SystemExit) as error:
             row.mark_broken(error)
         return row
 
     def unregister(self, plugin: object) -> None:
         """Take a plugin out again, with its row and all that it registered."""
-        forgotten = self._forget(plugin)
-        self.rows = [row for row in self.rows if row is not forgotten]
+        removed = self._unregister(plugin)
+        self.rows = [row for row in self.rows if row is not removed]
 
     def load_entry_point(self, entry_point: EntryPoint, distribution: str, version: str) -> None:
         """Import one entry point's module and register it."""
         try:
-            plugin = entry_point.load()
+            with contextlib.redirect_stdout(sys.stderr):
+                plugin = entry_point.load()
         except (Exception, SystemExit) as error:  # a plugin may fail in any way; its row says how
             row = PluginInfo(entry_point.name, distribution, version)
             self.rows.append(row)
             row.mark_broken(error)
         else:
             self.register(plugin, entry_point.name, distribution, version)
+
+    def list_disabled(self, name: str, distribution: str, version: str) -> None:
+        """Add the row of a plugin that is installed and switched off."""
+        reason = f"switched off by --no-plugin or {DISABLED_VARIABLE}"
+        self.rows.append(PluginInfo(name, distribution, version, status="off", reason=reason))
+
+    # --- asking the plugins
+
+    def register_commands(self, group: click.Group, reserved: Collection[str] = ()) -> None:
+        """Let plugins add commands to the command line; one that fails, or takes a name that exists, is broken."""
+        import click
+
+        for implementation in self._pluggy.hook.register_commands.get_hookimpls():
+            row, own = self._registered[implementation.plugin_name], click.Group()
+            try:
+                implementation.function(own)
+                if taken := sorted({*own.commands} & {*reserved, *group.commands}):
+                    raise PluginError(f"command {taken[0]!r} exists already", "give it another name")
+            except (Exception, SystemExit) as error:
+                row.status, row.reason, row.hint = "broken", describe_error(error), getattr(error, "hint", "")
+                continue
+            row.commands = sorted(own.commands)
+            for name, command in own.commands.items():
+                group.add_command(command, name)
+
+    def configure(self, solution: str, settings: Mapping[str, Params]) -> None:
+        """Give each plugin that has settings those of a solution, or the defaults.
+
+        Raises:
+            PluginError: a plugin refuses them.
+        """
+        for implementation in self._pluggy.hook.configure.get_hookimpls():
+            if (name := implementation.plugin_name) not in self.settings:
+                continue
+            given = settings.get(name) or self.settings[name]()
+            event = {"solution": solution, "settings": given}
+            try:
+                implementation.function(**{argument: event[argument] for argument in implementation.argnames})
+            except Exception as error:
+                raise PluginError(f"plugin {name!r} refuses its settings: {describe_error(error)}") from error
+
+    def suggest_solution(self, path: Path) -> Suggestion | None:
+        """What the first plugin that knows such data suggests; those of others are asked before vicinal's own."""
+        for implementation in reversed(self._pluggy.hook.suggest_solution.get_hookimpls()):
+            try:
+                found: Any = implementation.function(path=path)
+            except Exception as error:
+                error.add_note(f"raised by plugin {implementation.plugin_name!r} in hook 'suggest_solution'")
+                raise
+            if isinstance(found, Suggestion):
+                return found
+        return None
+
+    # --- how it works
 
     def _name_culprit(
         self, outcome: pluggy.Result[Any], name: str, implementations: Sequence[pluggy.HookImpl], _: Any
@@ -148,31 +182,20 @@ class Manager:
                     f"raised by plugin {implementation.plugin_name!r} ({''.join(versions)}) in hook {name!r}"
                 )
 
-    def register_commands(self, group: click.Group) -> None:
-        """Let plugins add commands to the command line; one that fails to is marked broken."""
-        for implementation in self.hook.register_commands.get_hookimpls():
-            try:
-                implementation.function(group)
-            except Exception as error:
-                row = self._admitted[implementation.plugin_name]
-                row.status, row.reason = "broken", describe_error(error)
-
-    def _admit(self, plugin: object, row: PluginInfo) -> None:
+    def _register(self, plugin: object, row: PluginInfo) -> None:
         if plugin is None or isinstance(plugin, type):
             what = "it is None" if plugin is None else f"{plugin.__name__} is a class"
             raise PluginError(f"{what}; a plugin is a module or an instance")
-        if (taken := self._admitted.get(row.name)) is not None:
+        if (taken := self._registered.get(row.name)) is not None:
             owners = " and of ".join(found.distribution or "this program" for found in (taken, row))
-            raise PluginError(
-                f"two plugins are named {row.name!r}, of {owners}", hint="uninstall one of the two plugins"
-            )
+            raise PluginError(f"two plugins are named {row.name!r}, of {owners}", "uninstall one of the two plugins")
         self._pluggy.register(plugin, row.name)
-        self._admitted[row.name] = row
+        self._registered[row.name] = row
         try:
             self._check_hooks(plugin, row)
-            self._gather(plugin, row)
+            self._collect(plugin, row)
         except BaseException:
-            self._forget(plugin)
+            self._unregister(plugin)
             raise
 
     def _check_hooks(self, plugin: object, row: PluginInfo) -> None:
@@ -185,47 +208,67 @@ class Manager:
             raise PluginError("it implements no hook; mark its functions with @vicinal.hookimpl")
         row.hooks = sorted(caller.name for caller in callers)
 
-    def _gather(self, plugin: object, row: PluginInfo) -> None:
-        short: list[Registration[Any]] = []
+    def _collect(self, plugin: object, row: PluginInfo) -> None:
+        """Have a plugin register its sources, encoders, rerankers and settings."""
+        incomplete: list[Registration[Any]] = []
         for kind, registry in self._registries().items():
-            for implementation in getattr(self.hook, f"register_{kind}").get_hookimpls():
-                if implementation.plugin is plugin:
-                    implementation.function(Registrar(registry, row.name))
+            self._call(plugin, f"register_{kind}", Registrar(registry, row.name))
             added = [entry for entry in registry if entry.plugin == row.name]
             setattr(row, kind, [entry.name for entry in added])
-            short += [entry for entry in added if entry.missing()]
-        if short:
+            incomplete += [entry for entry in added if entry.missing()]
+        self._call(plugin, "register_settings", SettingsRegistrar(self.settings, row.name))
+        if incomplete:
             row.status = "incomplete"
-            row.reason = "; ".join(f"{entry.name} needs {', '.join(entry.missing())}" for entry in short)
-            row.hint = "; ".join(dict.fromkeys(entry.install_command() for entry in short))
+            row.reason = "; ".join(f"{entry.name} needs {', '.join(entry.missing())}" for entry in incomplete)
+            row.hint = "; ".join(dict.fromkeys(entry.install_command() for entry in incomplete))
+
+    def _call(self, plugin: object, hook: str, registrar: object) -> None:
+        for implementation in getattr(self._pluggy.hook, hook).get_hookimpls():
+            if implementation.plugin is plugin:
+                implementation.function(*[registrar] * len(implementation.argnames))
 
     def _registries(self) -> dict[str, Registry[Any]]:
         return {"sources": self.sources, "encoders": self.encoders, "rerankers": self.rerankers}
 
-    def _forget(self, plugin: object) -> PluginInfo:
-        row = self._admitted.pop(str(self._pluggy.get_name(plugin)))
+    def _unregister(self, plugin: object) -> PluginInfo:
+        row = self._registered.pop(str(self._pluggy.get_name(plugin)))
         self._pluggy.unregister(plugin)
+        self.settings.pop(row.name, None)
         for registry in self._registries().values():
-            registry.forget(row.name)
+            registry.remove_plugin(row.name)
         return row
 
 
 @functools.cache
 def _entry_points() -> list[tuple[EntryPoint, str, str]]:
-    found: dict[tuple[str, str], tuple[EntryPoint, str, str]] = {}
+    """Every installed plugin with its distribution and version, vicinal's own first."""
+    found: dict[tuple[bool, str, str], tuple[EntryPoint, str, str]] = {}
     for distribution in distributions():
         text = distribution.read_text("entry_points.txt")
         if text and f"[{GROUP}]" in text:
             name = distribution.metadata["Name"]
             for entry_point in distribution.entry_points.select(group=GROUP):
-                found.setdefault((entry_point.name, name), (entry_point, name, distribution.version))
+                key = (name != GROUP, entry_point.name, name)
+                found.setdefault(key, (entry_point, name, distribution.version))
     return [found[key] for key in sorted(found)]
 
 
+def disabled_plugins() -> set[str]:
+    """The names that the environment switches off, separated by commas."""
+    return {name for name in map(str.strip, os.environ.get(DISABLED_VARIABLE, "").split(",")) if name}
+
+
 def create_manager(*, entry_points: bool = True) -> Manager:
-    """A fresh manager with every installed plugin, or with none."""
+    """A fresh manager with every installed plugin that is not switched off, or with none.
+
+    Tests that need a plugin without installing it make an empty one and register it:
+    ``create_manager(entry_points=False).register(my_plugin, "mine")``.
+    """
     manager = Manager()
-    if entry_points:
-        for entry_point, distribution, version in _entry_points():
+    disabled = disabled_plugins()
+    for entry_point, distribution, version in _entry_points() if entry_points else ():
+        if entry_point.name in disabled:
+            manager.list_disabled(entry_point.name, distribution, version)
+        else:
             manager.load_entry_point(entry_point, distribution, version)
     return manager

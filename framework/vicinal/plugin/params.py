@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Generic, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from typing_extensions import TypeVar
 
-__all__ = ["LocalPath", "ModelName", "Params", "folder_or_name"]
+__all__ = ["Configurable", "LocalPath", "ModelName", "Params", "folder_or_name"]
 
 
 class Params(BaseModel):
@@ -18,6 +19,29 @@ class Params(BaseModel):
 
     renamed_keys: ClassVar[Mapping[str, str]] = {}
     """Former names of keys, each with the present one, which the error for an old YAML names."""
+
+
+P = TypeVar("P", bound=Params, default=Params, covariant=True)
+
+
+class Configurable(Generic[P]):
+    """What is built from a block of the YAML: ``Params`` is the block's class, ``params`` the block itself.
+
+    The class in brackets gives ``params`` its type, so that mypy sees a misspelt parameter. It stands before,
+    ``Encoder[LettersParams]``, or within the class and is named by a string, ``Encoder["Letters.Params"]``.
+    """
+
+    class Params(Params):
+        """The keys that the YAML block accepts beside ``type``."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        given = [argument for base in cls.__dict__.get("__orig_bases__", ()) for argument in get_args(base)]
+        if given and "Params" not in cls.__dict__ and isinstance(given[0], type) and issubclass(given[0], BaseModel):
+            cls.Params = given[0]  # type: ignore[assignment, misc]
+
+    def __init__(self, params: P | None = None) -> None:
+        self.params: P = type(self).Params() if params is None else params  # type: ignore[assignment]
 
 
 def _beside_the_config(path: Path, info: ValidationInfo) -> Path:

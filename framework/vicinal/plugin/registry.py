@@ -11,10 +11,11 @@ from typing import Any, Generic, TypeVar
 
 from vicinal.errors import DependencyError, PluginError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.params import Params
 from vicinal.plugin.reranker import Reranker
 from vicinal.plugin.source import Source
 
-__all__ = ["Registrar", "Registration", "Registry", "describe_error"]
+__all__ = ["Registrar", "Registration", "Registry", "SettingsRegistrar", "describe_error"]
 
 Kind = TypeVar("Kind", bound=Source | Encoder | Reranker)
 
@@ -75,7 +76,7 @@ class Registry(Generic[Kind]):
             )
         return entry
 
-    def forget(self, plugin: str) -> None:
+    def remove_plugin(self, plugin: str) -> None:
         """Take out all that a plugin registered."""
         self._entries = {name: entry for name, entry in self._entries.items() if entry.plugin != plugin}
 
@@ -130,6 +131,22 @@ class Registrar(Generic[Kind]):
         if isinstance(requires, str):  # a string is a sequence, too: of its letters
             raise PluginError(f"plugin {self._plugin!r} registers {name!r} with requires={requires!r}; write a list")
         self._registry.add(Registration(name, target, summary, self._plugin, tuple(requires), install))
+
+
+class SettingsRegistrar:
+    """What ``register_settings`` is given: it says on behalf of one plugin what a YAML may set for it."""
+
+    def __init__(self, known: dict[str, type[Params]], plugin: str) -> None:
+        self._known = known
+        self._plugin = plugin
+
+    def set(self, params: type[Params]) -> None:
+        """The class of ``plugins: {NAME: {…}}``; all of its keys need defaults."""
+        if not (isinstance(params, type) and issubclass(params, Params)):
+            raise PluginError(f"plugin {self._plugin!r} has settings {params!r}; derive a class from vicinal.Params")
+        if required := [name for name, key in params.model_fields.items() if key.is_required()]:
+            raise PluginError(f"plugin {self._plugin!r}: setting {required[0]!r} needs a default")
+        self._known[self._plugin] = params
 
 
 def describe_error(error: BaseException) -> str:

@@ -6,20 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from vicinal.plugin import params
+from vicinal.plugin.params import Configurable, P
 from vicinal.types import Hit
 
 __all__ = ["Reranker"]
 
 
-class Reranker(ABC):
-    """Reorders the candidates of one query. ``rank`` is set anew after it; distance and similarity stay as found."""
+class Reranker(Configurable[P], ABC):
+    """Reorders the candidates of one query.
 
-    class Params(params.Params):
-        """The keys that the reranker's YAML block accepts beside ``type``."""
-
-    def __init__(self, params: Any = None) -> None:
-        self.params: Any = type(self).Params() if params is None else params
+    Distance and similarity stay as found, and ``rank`` is set anew after it. A reranker that computes a score gives it
+    to the hits with ``hit.with_score(score, note)``; people see both beside the similarity.
+    """
 
     @property
     def candidates(self) -> int:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any
 
-from vicinal.plugin import params
+from vicinal.plugin.params import Configurable, P
 from vicinal.types import Failure, Item
 
 __all__ = ["Source"]
 
 
-class Source(ABC):
+class Source(Configurable[P], ABC):
     """Yields items in a stable order, in bounded memory. Making one reads nothing."""
-
-    class Params(params.Params):
-        """The keys that the source's YAML block accepts beside ``type``."""
-
-    def __init__(self, params: Any = None) -> None:
-        self.params: Any = type(self).Params() if params is None else params
 
     @abstractmethod
     def __iter__(self) -> Iterator[Item | Failure]:

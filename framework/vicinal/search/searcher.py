@@ -22,7 +22,7 @@ from vicinal.stores.redis import MetadataStore
 from vicinal.types import Hit, SearchRequest, SearchResult, item_id
 
 if TYPE_CHECKING:
-    from pluggy import HookRelay
+    from vicinal.plugin.observers import Observers
 
 __all__ = ["Searcher"]
 
@@ -36,7 +36,7 @@ class Searcher:
     metadata: MetadataStore
     index: Index
     rows: int
-    hook: HookRelay
+    observers: Observers
     hybrid: bool = False
     reranker: Reranker | None = None
     encoder_lock: AbstractContextManager[Any] = field(default_factory=nullcontext)
@@ -96,7 +96,7 @@ class Searcher:
         timings = timer.to_timings()
         answered = [result for result in results if not isinstance(result, Exception)]
         if answered:
-            self.hook.search_finished(
+            self.observers.search_finished(
                 solution=self.metadata.name,
                 queries=len(answered),
                 hits=sum(map(len, answered)),
@@ -128,8 +128,10 @@ class Searcher:
 
     def _to_hit(self, candidate: Candidate, record: Record | None, rank: int) -> Hit:
         distance, similarity = to_distance_and_similarity(candidate.distance, self.index.metric)
-        segment = None
-        if self.encoder.segmented:
+        segment: dict[str, Any] | None = None
+        if self.encoder.labelled:
+            segment = {"number": candidate.segment, "label": candidate.label, "excerpt": candidate.excerpt}
+        elif self.encoder.segmented:
             segment = {"number": candidate.segment, "start": candidate.start, "end": candidate.end}
         uri, metadata, content = (record.uri, record.metadata, record.content) if record else ("", {}, None)
         return Hit(candidate.item, rank, distance, similarity, uri, metadata, content, segment)

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vicinal.types import Modality
-
 __all__ = [
     "AddRequest",
     "AddResponse",
@@ -238,8 +236,8 @@ class EncoderInfo(BaseModel):
 
 
 class QueryInfo(BaseModel):
-    kind: Modality
-    kinds: list[Modality]
+    kind: str
+    kinds: list[str]
     text: bool
     file: bool
     accept: list[str]

@@ -19,7 +19,7 @@ from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
-from vicinal.types import Item, Modality, SearchRequest, SearchResult, item_id
+from vicinal.types import Item, SearchRequest, SearchResult, item_id
 
 __all__ = ["SolutionService"]
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _WORKER_THREADS = 8
 _REFRESH_SECONDS = 1.0
-_PLACEHOLDERS: dict[Modality, str] = {
+_PLACEHOLDERS: dict[str, str] = {
     "text": "Ask, or describe what you look for",
     "smiles": "A SMILES, as CC(=O)Oc1ccccc1C(=O)O",
     "image": "Drop a picture",
@@ -212,13 +212,12 @@ class SolutionService:
         return Item(record.key, content, record.uri, record.metadata)
 
     @property
-    def modalities(self) -> tuple[Modality, ...]:
+    def modalities(self) -> tuple[str, ...]:
         """What the solution can be searched with; the first is what its items are."""
-        encoder = self.solution.encoder
-        return encoder.query_modalities or (("text",) if encoder.samples_are_text else ())
+        return tuple(modality.name for modality in self.solution.encoder.query_modalities)
 
     @property
-    def item_modality(self) -> Modality:
+    def item_modality(self) -> str:
         """What items are."""
         return self.modalities[0] if self.modalities else "text"
 

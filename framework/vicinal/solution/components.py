@@ -11,6 +11,7 @@ from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.encoder_calls import require_space
 from vicinal.plugin.manager import Manager, create_manager
 from vicinal.plugin.source import Source
+from vicinal.solution.learning import restore_state
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import Metric
@@ -28,6 +29,7 @@ class Components:
         self.config = config
         self.folder = Path(folder or ".").resolve()
         self.manager = manager or create_manager()
+        self.manager.configure(config.name, config.plugins)
 
     @classmethod
     def from_yaml(cls, path: str | Path, *, manager: Manager | None = None) -> Self:
@@ -67,7 +69,10 @@ class Components:
 
         One that is ``encode_is_thread_safe`` needs no other.
         """
-        return self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
+        made = self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
+        if made.learns:
+            restore_state(made, self.metadata)
+        return made
 
     @property
     def metric(self) -> Metric:
@@ -88,7 +93,6 @@ class Components:
     def vectors(self) -> VectorStore:
         """The vectors, in Milvus."""
         stores = self.config.stores
-        schema = Schema(
-            require_space(self.encoder), self.encoder.segmented, self.config.field_specs, self.config.hybrid
-        )
+        encoder, config = self.encoder, self.config
+        schema = Schema(require_space(encoder), encoder.segmented, config.field_specs, config.hybrid, encoder.labelled)
         return VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)

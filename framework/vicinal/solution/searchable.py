@@ -19,6 +19,7 @@ from vicinal.search.timer import Timer
 from vicinal.solution.cached import InvalidatableCache
 from vicinal.solution.collection import CollectionManager
 from vicinal.solution.components import Components
+from vicinal.solution.learning import restore_state
 from vicinal.types import SearchRequest, SearchResult
 
 __all__ = ["SearchableSolution"]
@@ -143,6 +144,7 @@ class SearchableSolution(Components):
         rows = int(self.metadata.state().get("rows", 0))
         if not rows:
             raise NothingIndexedError(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
+        restore_state(self.encoder, self.metadata)
         self._collection.ensure()
         if self._collection.current_index() is None:
             if self._active_run is not None:
@@ -161,7 +163,7 @@ class SearchableSolution(Components):
             self.metadata,
             index,
             rows,
-            self.manager.hook,
+            self.manager.observers,
             self.config.hybrid,
             self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
             self._encoder_lock_if_needed,

@@ -8,15 +8,16 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
-from vicinal.errors import UnknownItemError, VicinalError
+from vicinal.errors import StoreMismatchError, UnknownItemError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
 from vicinal.solution import maintenance
+from vicinal.solution.learning import adopt_state, fit_encoder, restore_state
 from vicinal.solution.searchable import SearchableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus_engine import Index
-from vicinal.types import Failure, IngestReport, Item, item_id
+from vicinal.types import Failure, Hit, IngestReport, Item, Rendering, item_id, path_from_file_uri
 
 __all__ = ["Solution"]
 
@@ -54,6 +55,30 @@ class Solution(SearchableSolution):
         """Try again the items that failed, and only them."""
         return self._run(only={failure.key for failure in self.metadata.failures()}, encoder=encoder)
 
+    def fit(self) -> dict[str, Any]:
+        """Have an encoder that learns do so anew, from all items of the source.
+
+        Returns:
+            ``{"solution", "items", "hash", "seconds"}``; ``hash`` changes with what was learnt.
+
+        Raises:
+            VicinalError: the encoder does not learn, or nothing can be learnt from the source.
+            StoreMismatchError: items are indexed by what it learnt before.
+        """
+        started = time.perf_counter()
+        if not self.encoder.learns:
+            raise VicinalError(f"encoder {self.config.encoder.type!r} does not learn", "ingest needs no fit then")
+        with WriterLock(self.metadata):
+            if items := self.metadata.state().get("items"):
+                raise StoreMismatchError(
+                    f"{self.name!r} holds {items:,} items, indexed by what its encoder learnt before",
+                    "`vicinal drop`, then fit and ingest again",
+                )
+            self._drop()
+            count = fit_encoder(self.encoder, self.source, self.metadata)
+        seconds = round(time.perf_counter() - started, 3)
+        return {"solution": self.name, "items": count, "hash": self.encoder.state_hash, "seconds": seconds}
+
     def interrupt(self) -> bool:
         """End the run of another thread after its current batch; it raises KeyboardInterrupt there.
 
@@ -90,7 +115,7 @@ class Solution(SearchableSolution):
             self.config.ingest,
             self.config.field_specs,
             self.metric,
-            self.manager.hook,
+            self.manager.observers,
             encoder_lock=nullcontext() if encoder else self._encoder_lock_if_needed,
             **options,
         )
@@ -105,10 +130,12 @@ class Solution(SearchableSolution):
     ) -> IngestReport:
         started = time.perf_counter()
         with self._open_for_writing() as lock:
+            if encoder is not None:
+                restore_state(encoder, self.metadata)
             self._active_run = run = self._new_run(encoder, limit=limit, only=only, lock=lock)
             try:
                 total = len(only) if only is not None else self.source.count()
-                self.manager.hook.ingest_started(
+                self.manager.observers.ingest_started(
                     solution=self.name, total=min(total, limit) if total is not None and limit is not None else total
                 )
                 report = run.run()
@@ -124,7 +151,7 @@ class Solution(SearchableSolution):
                     f"Milvus holds {report.rows} rows, the ledger {ledger_rows}; `vicinal check` tells more"
                 )
         report.took(time.perf_counter() - started)
-        self.manager.hook.ingest_finished(solution=self.name, report=report)
+        self.manager.observers.ingest_finished(solution=self.name, report=report)
         return report
 
     def _prune(self, run: IngestRun) -> None:
@@ -150,6 +177,8 @@ class Solution(SearchableSolution):
         """Hold the writer's lock on a collection that exists and fits the config."""
         with WriterLock(self.metadata) as lock:
             self.refresh()
+            if not restore_state(self.encoder, self.metadata):
+                fit_encoder(self.encoder, self.source, self.metadata)
             self._collection.ensure()
             try:
                 yield lock
@@ -157,6 +186,20 @@ class Solution(SearchableSolution):
                 self.refresh()
 
     # --- maintenance
+
+    def render(self, found: Hit | Item) -> Rendering:
+        """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
+
+        Of a hit in a labelled segment it is the segment's excerpt, where there is one.
+        """
+        if isinstance(found, Hit) and (found.segment or {}).get("excerpt"):
+            return Rendering("text", str(found.excerpt))
+        content = found.content if found.content is not None else path_from_file_uri(found.uri) or ""
+        item = Item(found.key, content, found.uri, found.metadata)
+        try:
+            return self.encoder.render(item)
+        except Exception:  # a plugin may fail in any way, and the text is still worth showing
+            return Rendering("text", str(content))
 
     def failures(self) -> list[Failure]:
         """The items that could not be indexed, and why."""
@@ -211,7 +254,11 @@ class Solution(SearchableSolution):
 
     def drop(self) -> int:
         """Remove the collection and everything of it in Redis; returns how many items there were."""
-        with WriterLock(self.metadata), self._searcher.exclusive():
+        with WriterLock(self.metadata):
+            return self._drop()
+
+    def _drop(self) -> int:
+        with self._searcher.exclusive():
             state = self.metadata.state()
             self.vectors.drop_collection()
             if state:
@@ -234,9 +281,11 @@ class Solution(SearchableSolution):
 
     def import_(self, path: str | Path) -> IngestReport:
         """Read a file that ``export`` wrote, without encoding anything."""
-        from vicinal.solution.transfer import import_items
+        from vicinal.solution.transfer import import_items, read_fitted_state
 
         started = time.perf_counter()
+        if self.encoder.learns and not self.metadata.state().get("items"):
+            adopt_state(self.encoder, read_fitted_state(Path(path)), self.metadata)
         with self._open_for_writing() as lock:
             batches = import_items(Path(path), self.encoder, self.config.field_specs, self.metadata)
             report = self._new_run(lock=lock).write_batches(batches)

@@ -36,7 +36,7 @@ def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: M
     """Write every indexed item to a parquet file; returns how many there are."""
     import pyarrow.parquet as pq
 
-    schema = _parquet_schema(encoder, metadata.name)
+    schema = _parquet_schema(encoder, metadata)
     written = 0
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: M
     return written
 
 
-def _parquet_schema(encoder: Encoder, name: str) -> pa.Schema:
+def _parquet_schema(encoder: Encoder, metadata: MetadataStore) -> pa.Schema:
     import pyarrow as pa
 
     vector = pa.list_(pa.float32()) if encoder.space.kind == "float" else pa.binary()
@@ -71,9 +71,17 @@ def _parquet_schema(encoder: Encoder, name: str) -> pa.Schema:
         ("segment", pa.int32()),
         ("start", pa.float64()),
         ("end", pa.float64()),
+        ("label", pa.string()),
+        ("excerpt", pa.string()),
         ("vector", vector),
     ]
-    file_metadata = {"vicinal": "1", "vicinal.solution": name, "vicinal.signature": encoder.signature}
+    file_metadata: dict[str, str | bytes] = {
+        "vicinal": "1",
+        "vicinal.solution": metadata.name,
+        "vicinal.signature": encoder.fitted_signature,
+    }
+    if encoder.learns:
+        file_metadata["vicinal.fit"] = metadata.fitted_state.load()
     return pa.schema(fields, metadata=file_metadata)
 
 
@@ -109,6 +117,8 @@ def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: V
                 "segment": number,
                 "start": stored[id_].get("start"),
                 "end": stored[id_].get("end"),
+                "label": stored[id_].get("label"),
+                "excerpt": stored[id_].get("excerpt"),
                 "vector": _to_column(stored[id_]["vector"], encoder),
             }
 
@@ -121,6 +131,17 @@ def _to_column(vector: Any, encoder: Encoder) -> Any:
         bits[list(vector)] = 1
         return np.packbits(bits).tobytes()
     return bytes(vector)
+
+
+def read_fitted_state(path: Path) -> bytes:
+    """What the encoder of an export had learnt, for a solution in which nothing is indexed yet; else empty."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return bytes((pq.read_schema(path).metadata or {}).get(b"vicinal.fit", b""))
+    except (OSError, pa.ArrowInvalid):
+        return b""  # import_items says what is wrong with it
 
 
 def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata: MetadataStore) -> Iterator[Batch]:
@@ -141,9 +162,9 @@ def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata:
     if b"vicinal.signature" not in file_metadata:
         raise SourceError(f"{path} was not written by `vicinal export`")
     signature = file_metadata[b"vicinal.signature"].decode()
-    if signature != encoder.signature:
+    if signature != encoder.fitted_signature:
         raise StoreMismatchError(
-            f"the vectors in {path} were made by encoder {signature}, not by {encoder.signature}",
+            f"the vectors in {path} were made by encoder {signature}, not by {encoder.fitted_signature}",
             hint="import it with the YAML file that it was exported with",
         )
     rows = (row for batch in file.iter_batches(_BATCH_SIZE) for row in batch.to_pylist())
@@ -163,7 +184,10 @@ def _import_item(
     """An item, and the vectors of its segments."""
     first = rows[0]
     item = Item(key, first["content"], first["uri"], orjson.loads(first["metadata"]))
-    segments = [Segment(first["content"], row["start"], row["end"]) for row in rows]
+    segments = [
+        Segment(first["content"], row["start"], row["end"], row.get("label") or "", row.get("excerpt") or "")
+        for row in rows
+    ]
     if encoder.space.kind == "float":
         vectors = np.array([row["vector"] for row in rows], np.float32)
     else:

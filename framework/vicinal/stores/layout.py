@@ -18,6 +18,8 @@ __all__ = ["Candidate", "RowFormat", "Schema", "candidate_from_hit", "split_by_b
 
 MAX_KEY_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
+MAX_LABEL_BYTES = 1_024
+MAX_EXCERPT_BYTES = 8_192
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
@@ -29,6 +31,8 @@ class Schema:
     segmented: bool
     fields: Mapping[str, FieldSpec]
     hybrid: bool = False
+    labelled: bool = False
+    """Whether segments have a label and an excerpt in place of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Candidate:
     distance: float
     start: float | None = None
     end: float | None = None
+    label: str = ""
+    excerpt: str = ""
     popcount: int = 0
 
 
@@ -63,7 +69,10 @@ class RowFormat:
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("item", DataType.VARCHAR, max_length=MAX_KEY_BYTES)
         schema.add_field("segment", DataType.INT32)
-        if self.schema.segmented:
+        if self.schema.labelled:
+            schema.add_field("label", DataType.VARCHAR, max_length=MAX_LABEL_BYTES)
+            schema.add_field("excerpt", DataType.VARCHAR, max_length=MAX_EXCERPT_BYTES)
+        elif self.schema.segmented:
             schema.add_field("start", DataType.DOUBLE)
             schema.add_field("end", DataType.DOUBLE)
         for name, spec in self.schema.fields.items():
@@ -104,14 +113,16 @@ class RowFormat:
         return texts + 64 + self.schema.space.dimension * bits // 8
 
     @property
-    def time_columns(self) -> tuple[str, ...]:
-        """The columns with a segment's start and end, in seconds; none if items are not segmented."""
+    def segment_columns(self) -> tuple[str, ...]:
+        """The columns with a segment's start and end, in seconds, or with its label and excerpt."""
+        if self.schema.labelled:
+            return ("label", "excerpt")
         return ("start", "end") if self.schema.segmented else ()
 
     @property
     def output_fields(self) -> list[str]:
         """The columns that a search returns, for ``candidate_from_hit``."""
-        return ["item", "segment", *self.time_columns, *(["ones"] if self.uses_sparse_bits else [])]
+        return ["item", "segment", *self.segment_columns, *(["ones"] if self.uses_sparse_bits else [])]
 
 
 def candidate_from_hit(hit: Any) -> Candidate:
@@ -123,6 +134,8 @@ def candidate_from_hit(hit: Any) -> Candidate:
         hit["distance"],
         entity.get("start"),
         entity.get("end"),
+        entity.get("label", ""),
+        entity.get("excerpt", ""),
         entity.get("ones", 0),
     )
 

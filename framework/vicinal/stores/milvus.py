@@ -252,7 +252,7 @@ class VectorStore:
         """The rows with these ids: ``id``, ``vector``, ``start`` and ``end`` if segmented. Unknown ids are left out."""
         if not ids:
             return []
-        fields = ["id", "vector", *self._row_format.time_columns]
+        fields = ["id", "vector", *self._row_format.segment_columns]
         with self._wrap_errors():
             rows = self._client.get(self.alias, ids=list(ids), output_fields=fields, consistency_level="Strong")
         return [{**row, "vector": to_query_vector(row["vector"])} for row in rows]

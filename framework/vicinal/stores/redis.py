@@ -4,6 +4,7 @@
     vicinal:{name}:ledger:{bucket}   hash: item id -> what is indexed of the item, see ``Entry``
     vicinal:{name}:added             set: ids of items that were added by hand, not by the source
     vicinal:{name}:failures, failed  items that could not be indexed, see ``stores.failures``
+    vicinal:{name}:fit               what an encoder that learns has learnt, see ``stores.fitted_state``
     vicinal:{name}:state             hash: physical collection, encoder, index, counts
     vicinal:{name}:writer            the process that writes now; expires unless renewed
 
@@ -21,6 +22,7 @@ import orjson
 import redis
 
 from vicinal.stores.failures import Failures
+from vicinal.stores.fitted_state import FittedState
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis_connection import RedisConnection
 from vicinal.types import Failure
@@ -71,6 +73,7 @@ class MetadataStore(RedisConnection):
         self.name = name
         self._prefix = f"vicinal:{name}:"
         self._failures = Failures(self, self._prefix)
+        self.fitted_state = FittedState(self, self._prefix)
 
     def ledger_entries(self, ids: Sequence[int]) -> list[Entry | None]:
         """Fetch the ledger entries of these items, in few round trips; None for an item without one."""
@@ -206,7 +209,7 @@ class MetadataStore(RedisConnection):
             for kind in ("ledger", "meta"):
                 for bucket in self._find_buckets(kind):
                     pipe.unlink(bucket)
-            pipe.unlink(self._prefix + "added", *self._failures.keys, self._prefix + "state")
+            pipe.unlink(self._prefix + "added", *self._failures.keys, *self.fitted_state.keys, self._prefix + "state")
 
     def _key_of(self, kind: str, id_: int) -> str:
         return self._bucket_key(kind, id_ >> (63 - _BUCKET_BITS))

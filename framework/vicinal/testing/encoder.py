@@ -16,18 +16,17 @@ import numpy as np
 
 from vicinal.errors import ItemError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.state import hash_state, pack_state, unpack_state
 from vicinal.testing.checks import assert_described, assert_frozen, assert_refused, assert_same, assert_strict
 from vicinal.testing.process import Answer, ask
-from vicinal.types import Item, Modality, Rendering, Segment, Space
+from vicinal.types import TEXT, Item, Modality, Rendering, Segment, Space
 
 __all__ = ["EncoderContract"]
 
 THREADS = 8
 FLOAT_METRICS = ("COSINE", "IP", "L2")
 KINDS = get_args(get_type_hints(Rendering)["kind"])
-MEDIA = get_args(Modality)
-FILES = {"image", "audio", "video"}
-SHOWN = {"text": {"text"}, "smiles": {"svg", "text"}, "image": {"image"}, "audio": {"audio"}, "video": {"video"}}
+MAX_LABEL_CHARS = 256
 SENTENCE = "Which of them is like this one: green, 3 cm long, and naïve?"
 
 
@@ -109,13 +108,21 @@ class EncoderContract:
         if not self.encoder.segmented:
             assert [len(self.encoder.decode(item)) for item in self.items] == [1] * len(self.items)
 
-    def test_samples_are_strings_where_texts_is_set(self) -> None:
+    def test_segments_are_labelled_where_it_says_so(self) -> None:
+        labels = [segment.label for item in self.items for segment in self.encoder.decode(item)]
+        if not self.encoder.labelled:
+            assert not any(labels), "set labelled, or the labels are lost"
+            return
+        assert self.encoder.segmented, "labelled needs segmented"
+        assert all(0 < len(label) <= MAX_LABEL_CHARS for label in labels), f"a label has 1 to {MAX_LABEL_CHARS} letters"
+
+    def test_samples_are_strings_where_samples_are_text(self) -> None:
         if self.encoder.samples_are_text:
             assert all(isinstance(sample, str) for sample in self._samples())
 
     def test_decode_is_thread_safe(self) -> None:
         expected = [self._face(self.encoder, item) for item in self.items]
-        encoder, start = self.make_encoder(), Barrier(THREADS)
+        encoder, start = self._make_fitted(), Barrier(THREADS)
         with ThreadPoolExecutor(THREADS) as pool, _frequent_switches():
             calls = [pool.submit(_decode_all, encoder, self.items, turn, start) for turn in range(THREADS)]
         for call in calls:
@@ -123,7 +130,7 @@ class EncoderContract:
                 assert [(segment.start, segment.end) for segment in segments] == times, f"{item}"
                 self._assert_same(self._encode(segments), vectors, f"{item} decoded on one of {THREADS} threads")
 
-    def test_bad_input_raises_bad_item(self) -> None:
+    def test_bad_input_raises_item_error(self) -> None:
         assert self.bad, "give contents that must be refused, as `bad`"
         for item in _items(self.bad):
             assert_refused(self.encoder.decode, item)
@@ -162,43 +169,50 @@ class EncoderContract:
         assert len(np.unique(self._vectors(), axis=0)) > 1
 
     def test_a_batch_equals_single_samples(self) -> None:
-        singles = [self.encoder.encode([sample]) for sample in self._samples()]
+        singles = [_encode(self.encoder, [sample]) for sample in self._samples()]
         self._assert_same(self._vectors(), np.concatenate(singles), "a sample by itself and in a batch")
 
     def test_the_order_of_a_batch_does_not_matter(self) -> None:
-        backwards = self.encoder.encode(self._samples()[::-1])
+        backwards = _encode(self.encoder, self._samples()[::-1])
         self._assert_same(self._vectors(), backwards[::-1], "a batch and its reverse")
 
     def test_encode_is_deterministic(self) -> None:
         first, tolerance = self._vectors(), min(self.tolerance, 1e-6)
         assert_same(self.encoder.space, first, self._vectors(), tolerance, "the same call twice")
-        fresh = self._vectors(self.make_encoder())
+        fresh = self._vectors(self._make_fitted())
         assert_same(self.encoder.space, first, fresh, tolerance, "a freshly made encoder")
 
     def test_vectors_are_stable_across_processes(self) -> None:
         answer = self._ask(_embed, self.items)
         self._assert_same(self._vectors(), answer.value, "another process with other string hashes")
 
-    def test_encode_is_thread_safe_where_concurrent_says_so(self) -> None:
+    def test_encode_is_thread_safe_where_it_says_so(self) -> None:
         if not self.encoder.encode_is_thread_safe:
             return
         samples, expected = self._samples(), self._vectors()
-        encoder, start = self.make_encoder(), Barrier(THREADS)
+        encoder, start = self._make_fitted(), Barrier(THREADS)
         with ThreadPoolExecutor(THREADS) as pool, _frequent_switches():
             calls = [pool.submit(_encode_turned, encoder, samples, turn, start) for turn in range(THREADS)]
         for turn, call in enumerate(calls):
             turned = np.roll(expected, -turn, axis=0)
             self._assert_same(call.result(), turned, f"the samples encoded on {THREADS} threads at once")
 
+    def test_encode_returns_vectors_of_its_own(self) -> None:
+        samples = self._samples()
+        first = self.encoder.encode(samples[:1])
+        before = np.array(first)
+        self.encoder.encode(samples[1:])
+        assert np.array_equal(first, before), "encode returns a buffer that its next call fills again; return a copy"
+
     def test_an_empty_batch_gives_no_rows(self) -> None:
         space = self.encoder.space
         width = space.dimension // 8 if space.kind == "binary" else space.dimension
-        assert self.encoder.encode([]).shape == (0, width)
+        assert _encode(self.encoder, []).shape == (0, width)
 
-    def test_a_batch_larger_than_the_window(self) -> None:
+    def test_a_batch_larger_than_encode_batch_size(self) -> None:
         samples, many = self._samples(), self.encoder.encode_batch_size + 1
         rows = np.arange(many) % len(samples)
-        vectors = self.encoder.encode([samples[row] for row in rows])
+        vectors = _encode(self.encoder, [samples[row] for row in rows])
         self._assert_same(vectors, self._vectors()[rows], f"{many} samples in one batch")
 
     # Faces
@@ -212,23 +226,32 @@ class EncoderContract:
                 item = Item("query", query)
                 self._assert_same(vectors, self._encode(self.encoder.decode(item)), f"{item} as a query")
 
-    def test_a_bad_query_raises_bad_item(self) -> None:
+    def test_a_bad_query_raises_item_error(self) -> None:
         if not self.query_differs:
             for query in self._queries(self.bad):
                 assert_refused(self.encoder.decode_query, query)
 
-    def test_queries_are_known_media(self) -> None:
-        queries = self.encoder.query_modalities
-        assert isinstance(queries, tuple)
-        assert set(queries) <= set(MEDIA), f"{queries} are not all among {MEDIA}"
-        assert len(set(queries)) == len(queries), f"{queries} names one twice"
+    def test_query_modalities_are_declared(self) -> None:
+        modalities = self.encoder.query_modalities
+        assert isinstance(modalities, tuple), "write a tuple, as (TEXT,)"
+        assert all(isinstance(modality, Modality) for modality in modalities), f"{modalities} are not all a Modality"
+        names = [modality.name for modality in modalities]
+        assert len(set(names)) == len(names), f"{names} has one twice"
 
-    def test_a_text_is_a_query_where_queries_say_so(self) -> None:
+    def test_a_typed_modality_has_an_example_that_is_read(self) -> None:
+        """A placeholder and an example are what a stranger sees first."""
+        for modality in self.encoder.query_modalities:
+            if modality.input == "text":
+                assert modality.placeholder, f"give {modality.name} a placeholder"
+                assert modality.example, f"give {modality.name} an example"
+                assert self.encoder.decode_query(modality.example), f"the example {modality.example!r} is not read"
+
+    def test_any_text_is_a_query_where_text_is_a_modality(self) -> None:
         """Any sentence; where files are queries too, what stands behind ``text:`` is never opened as one."""
-        kinds = self.encoder.query_modalities or (("text",) if self.encoder.samples_are_text else ())
-        if "text" not in kinds:
+        modalities = self.encoder.query_modalities
+        if TEXT not in modalities:
             return
-        mark = "text:" if FILES & set(kinds) else ""
+        mark = "text:" if any(modality.input == "file" for modality in modalities) else ""
         space, vectors = self.encoder.space, self._encode(self.encoder.decode_query(mark + SENTENCE))
         width = space.dimension // 8 if space.kind == "binary" else space.dimension
         assert vectors.shape[1:] == (width,)
@@ -238,12 +261,17 @@ class EncoderContract:
             item = self._encode(self.encoder.decode(Item("query", query)))
             assert not np.array_equal(text, item), f"{mark}{query} is a text, and was read as a file"
 
-    def test_items_are_shown_as_what_queries_say_they_are(self) -> None:
-        for medium in self.encoder.query_modalities[:1]:
+    def test_items_are_rendered_as_their_modality_says(self) -> None:
+        for modality in self.encoder.query_modalities[:1]:
             for item in self.items:
                 kind = self.encoder.render(item).kind
                 if isinstance(item.content, str | Path):
-                    assert kind in SHOWN.get(medium, KINDS), f"{item} is of {medium}, and is shown as {kind}"
+                    assert kind == modality.renders, f"{item} renders as {kind}, its modality as {modality.renders}"
+
+    def test_what_cannot_be_drawn_is_rendered_as_text(self) -> None:
+        for item in _items(self.bad):
+            if isinstance(item.content, str):
+                assert self.encoder.render(item).kind in ("text", *_renders(self.encoder)), f"{item} cannot be shown"
 
     def test_render_shows_an_item(self) -> None:
         for item in self.items:
@@ -251,6 +279,21 @@ class EncoderContract:
             assert isinstance(rendering, Rendering)
             assert rendering.kind in KINDS
             assert isinstance(rendering.value, str)
+
+    # Learning
+
+    def test_what_is_learnt_is_kept_as_arrays(self) -> None:
+        """Another process is given nothing but the state that ``fit`` returned."""
+        if self.encoder.learns:
+            kept, other = unpack_state(pack_state(self.encoder.state)), self.make_encoder()
+            assert hash_state(kept) == self.encoder.state_hash
+            other.restore(kept)
+            self._assert_same(self._vectors(), self._vectors(other), "an encoder with the restored state")
+
+    def test_fit_learns_the_same_from_the_same_items(self) -> None:
+        if self.encoder.learns:
+            first, second = self._make_fitted().state_hash, self._make_fitted().state_hash
+            assert first == second, "fit twice gives two states; seed what is random"
 
     # What the tests share
 
@@ -265,8 +308,11 @@ class EncoderContract:
         """An encoder for all tests that need no fresh one, so that a model is loaded once for the class."""
         key = repr((self.params, sorted(vars(self).items())))
         if "_made" not in vars(type(self)) or self._made[0] != key:
-            type(self)._made = (key, self.make_encoder())
+            type(self)._made = (key, self._make_fitted())
         return self._made[1]
+
+    def _make_fitted(self) -> Encoder:
+        return _fit(self.make_encoder(), self.items)
 
     def _samples(self) -> list[Any]:
         return [segment.sample for item in self.items for segment in self.encoder.decode(item)]
@@ -275,7 +321,7 @@ class EncoderContract:
         return _embed(lambda: encoder or self.encoder, self.items)
 
     def _encode(self, segments: Sequence[Segment]) -> np.ndarray:
-        return self.encoder.encode([segment.sample for segment in segments])
+        return _encode(self.encoder, [segment.sample for segment in segments])
 
     def _face(self, encoder: Encoder, item: Item) -> tuple[list[tuple[float | None, float | None]], np.ndarray]:
         segments = encoder.decode(item)
@@ -295,6 +341,18 @@ class EncoderContract:
         return ask(partial(question, make, *arguments), self.encoder_class)
 
 
+def _encode(encoder: Encoder, samples: Sequence[Any]) -> np.ndarray:
+    """Vectors that a later call cannot change; one test alone is about that."""
+    return np.array(encoder.encode(samples))
+
+
+def _fit(encoder: Encoder, items: Sequence[Item]) -> Encoder:
+    """Have an encoder that learns do so."""
+    if encoder.learns:
+        encoder.restore(encoder.fit(items))
+    return encoder
+
+
 def _items(contents: Sequence[Any]) -> list[Item]:
     return [
         content if isinstance(content, Item) else Item(f"item-{number}", content)
@@ -306,6 +364,10 @@ def _build(encoder_class: type[Encoder], params: Mapping[str, Any]) -> Encoder:
     return encoder_class(encoder_class.Params.model_validate(params))
 
 
+def _renders(encoder: Encoder) -> list[str]:
+    return [modality.renders for modality in encoder.query_modalities[:1]]
+
+
 def _describe(make: Callable[[], Encoder]) -> tuple[Space, str]:
     encoder = make()
     return encoder.space, encoder.signature
@@ -313,7 +375,9 @@ def _describe(make: Callable[[], Encoder]) -> tuple[Space, str]:
 
 def _embed(make: Callable[[], Encoder], items: Sequence[Item]) -> np.ndarray:
     encoder = make()
-    return encoder.encode([segment.sample for item in items for segment in encoder.decode(item)])
+    if not encoder.state_hash:
+        _fit(encoder, items)
+    return _encode(encoder, [segment.sample for item in items for segment in encoder.decode(item)])
 
 
 def _decode_all(encoder: Encoder, items: Sequence[Item], turn: int, start: Barrier) -> list[Sequence[Segment]]:
@@ -328,7 +392,7 @@ def _encode_turned(encoder: Encoder, samples: Sequence[Any], turn: int, start: B
     """Encode the samples beginning at another one on each thread; the first to come loads the model."""
     turn %= len(samples)
     start.wait()
-    return encoder.encode([*samples[turn:], *samples[:turn]])
+    return _encode(encoder, [*samples[turn:], *samples[:turn]])
 
 
 @contextmanager

@@ -63,7 +63,14 @@ class RerankerContract:
         before = {hit.key: hit for hit in self.hits}
         for hit in self._reranked():
             if hit.key in before:
-                assert replace(hit, rank=0) == replace(before[hit.key], rank=0), "similarity and distance stay as found"
+                as_found = replace(hit, rank=before[hit.key].rank, score=None, note=None)
+                assert as_found == before[hit.key], "similarity and distance stay as found"
+
+    def test_scores_rise_with_relevance(self) -> None:
+        scores = [hit.score for hit in self._reranked()]
+        if any(score is not None for score in scores):
+            assert None not in scores, "give every hit a score, or none"
+            assert scores == sorted(scores, key=lambda score: -(score or 0.0)), f"best first, but {scores}"
 
     def test_it_leaves_the_given_list_as_it_is(self) -> None:
         given = list(self.hits)

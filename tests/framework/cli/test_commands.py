@@ -91,6 +91,8 @@ class TestSearch:
             "metadata": {"use": "NSAID"},
             "content": ASPIRIN,
             "segment": None,
+            "score": None,
+            "note": None,
         }
         assert done.stderr == ""
 

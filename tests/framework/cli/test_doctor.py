@@ -101,8 +101,8 @@ def test_plugins(cli):
     assert found["files"]["sources"] == ["folder", "lines", "table"]
     assert found["molecule"] == {
         "name": "molecule", "distribution": "vicinal", "version": found["files"]["version"], "sources": [],
-        "encoders": ["morgan"], "rerankers": [], "hooks": ["register_encoders"], "status": "ok", "reason": "",
-        "hint": "",
+        "encoders": ["morgan"], "rerankers": [], "commands": [], "hooks": ["register_encoders"], "status": "ok",
+        "reason": "", "hint": "",
     }  # fmt: skip
     printed = cli("plugins")
     assert re.search(r"molecule +vicinal +\S+ +morgan +ok", printed)

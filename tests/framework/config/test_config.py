@@ -100,7 +100,8 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
         ("indx: auto", "a.yaml:4:1: indx: unknown key, did you mean 'index'?"),
         (
             "zzz: 1",
-            "a.yaml:4:1: zzz: unknown key; known: encoder, fields, hybrid, index, ingest, name, rerank, source, stores",
+            "a.yaml:4:1: zzz: unknown key; known: encoder, fields, hybrid, index, ingest, name, plugins, rerank,"
+            " source, stores",
         ),
         ("name: again", "a.yaml:4:1: name: given twice, first on line 1"),
         ("hybrid: yes", "a.yaml:4:1: hybrid: input should be a valid boolean, not 'yes'"),
@@ -285,3 +286,31 @@ def test_any_value_of_any_key_is_a_config_or_has_problems(tmp_path, plugins, key
     config, problems = check_config(file, plugins)
     assert (config is None) == bool(problems)
     assert all(line.startswith(f"{file}:1:") and "\n" not in line for line in problems)
+
+
+# Settings of plugins
+
+
+def test_settings_of_plugins_are_checked_by_their_own_classes(config):
+    found = config(MINIMAL_YAML + "plugins: {log: {max_failures: 3}}\n")
+    assert found.plugins["log"].max_failures == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("plugins: 3", "a.yaml:4:1: plugins: needs a mapping of plugins' names to their settings"),
+        ("plugins: {log: 3}", "a.yaml:4:11: plugins.log: needs a mapping of settings"),
+        ("plugins: {text: {}}", "a.yaml:4:11: plugins.text: no plugin of this name has settings; those that have: log"),
+        (
+            "plugins: {log: {max_failure: 3}}",
+            "a.yaml:4:17: plugins.log.max_failure: unknown key, did you mean 'max_failures'?",
+        ),
+        (
+            "plugins: {log: {max_failures: -1}}",
+            "a.yaml:4:17: plugins.log.max_failures: input should be greater than or equal to 0, not -1",
+        ),
+    ],
+)
+def test_a_mistake_in_settings_is_located(problems, more, problem):
+    assert problems(MINIMAL_YAML + more + "\n") == [problem]

@@ -85,9 +85,9 @@ def test_a_broken_plugin_is_a_row_and_nothing_of_it_stays(manager, what):
     row = manager.register(plugin, "broken", "vicinal-broken", "0.1")
     assert (row.name, row.distribution, row.version) == ("broken", "vicinal-broken", "0.1")
     assert (row.status, row.reason) == ("broken", reason)
-    assert row.sources == row.encoders == row.rerankers == row.hooks == []
+    assert row.sources == row.encoders == row.rerankers == row.commands == row.hooks == []
     assert names(manager.sources) == names(manager.encoders) == []
-    assert manager.hook.register_encoders.get_hookimpls() == []
+    assert manager._pluggy.hook.register_encoders.get_hookimpls() == []
     assert manager.register(Working(), "working").status == "ok"
     assert names(manager.encoders) == ["working"]
 
@@ -96,7 +96,7 @@ def test_an_argument_that_the_hook_does_not_have_is_broken(manager):
     row = manager.register(WrongArgument(), "broken")
     assert row.status == "broken"
     assert "registry" in row.reason
-    assert manager.hook.register_encoders.get_hookimpls() == []
+    assert manager._pluggy.hook.register_encoders.get_hookimpls() == []
 
 
 @pytest.mark.parametrize(
@@ -144,13 +144,32 @@ def test_commands_that_cannot_be_added_mark_their_plugin_and_the_others_are_adde
         manager.register(Commands(name), name)
     group = click.Group()
     manager.register_commands(group)
-    manager.register_commands(group)
     assert sorted(group.commands) == ["fine", "good"]
     assert {row.name: (row.status, row.reason) for row in manager.rows} == {
         "good": ("ok", ""),
         "bad": ("broken", "ValueError: no command"),
         "fine": ("ok", ""),
     }
+
+
+@pytest.mark.parametrize(("name", "taken"), [("ingest", "vicinal's own"), ("good", "another plugin's")])
+def test_a_command_whose_name_exists_is_not_added_and_its_plugin_is_broken(manager, name, taken):
+    class Commands:
+        def __init__(self, name):
+            self.name = name
+
+        @hookimpl
+        def register_commands(self, group):
+            group.add_command(click.Command(self.name, help=f"of {self.name}"))
+
+    manager.register(Commands("good"), "first")
+    row = manager.register(Commands(name), "second")
+    group = click.Group()
+    manager._pluggy.hook.register_commands.get_hookimpls().reverse()
+    manager.register_commands(group, reserved=("ingest", "search"))
+    broken = row if name == "ingest" else next(found for found in manager.rows if found.status == "broken")
+    assert (broken.status, broken.reason) == ("broken", f"command {name!r} exists already"), taken
+    assert sorted(group.commands) == ["good"]
 
 
 # Installed plugins, in a process of their own
@@ -206,15 +225,38 @@ def test_strangers_plugins_are_listed_beside_the_built_in_ones(tmp_path):
     assert rows["molecule"]["encoders"] == ["morgan"]
 
 
-class Failing:
-    @hookimpl
-    def ingest_started(self, solution):
-        raise ValueError("the observer's own defect")
+def test_a_stranger_cannot_take_the_names_of_built_in_plugins(tmp_path):
+    """Whatever comes first in the alphabet: vicinal's own plugins are registered first."""
+    good = "from vicinal import hookimpl\n@hookimpl\ndef register_encoders(encoders): encoders.add('NAME', 'a:B')\n"
+    install(tmp_path, "aardvark", good.replace("NAME", "sentence"))
+    install(tmp_path, "impostor", good.replace("NAME", "mine"))
+    info = tmp_path / "vicinal_impostor-1.0.dist-info" / "entry_points.txt"
+    info.write_text("[vicinal]\ntext = vicinal_impostor\n")
+    rows = {(row["name"], row["distribution"]): row for row in listing(tmp_path)["rows"]}
+    assert (rows["text", "vicinal"]["status"], rows["text", "vicinal"]["encoders"]) == ("ok", ["sentence"])
+    assert rows["aardvark", "vicinal-aardvark"]["reason"] == (
+        "encoder 'sentence' is registered by both 'text' and 'aardvark'"
+    )
+    assert (
+        rows["text", "vicinal-impostor"]["reason"] == "two plugins are named 'text', of vicinal and of vicinal-impostor"
+    )
 
 
-def test_an_exception_from_a_hook_names_its_plugin(manager):
-    manager.register(Working(), "innocent")
-    manager.register(Failing(), "failing", "vicinal-failing", "1.2")
-    with pytest.raises(ValueError, match="own defect") as caught:
-        manager.hook.ingest_started(solution="things", total=None)
-    assert caught.value.__notes__ == ["raised by plugin 'failing' (vicinal-failing 1.2) in hook 'ingest_started'"]
+def test_a_plugin_that_is_switched_off_is_a_row_and_not_imported(tmp_path, monkeypatch):
+    install(tmp_path, "crashing", "raise RuntimeError('no GPU')")
+    monkeypatch.setenv("VICINAL_NO_PLUGINS", "crashing, molecule")
+    rows = {row["name"]: row for row in listing(tmp_path)["rows"]}
+    for name in ("crashing", "molecule"):
+        assert (rows[name]["status"], rows[name]["encoders"]) == ("off", [])
+        assert rows[name]["reason"] == "switched off by --no-plugin or VICINAL_NO_PLUGINS"
+    assert rows["text"]["status"] == "ok"
+
+
+def test_what_a_plugin_prints_while_it_is_loaded_is_not_on_stdout(tmp_path):
+    printing = (
+        "print('hello from an import')\nfrom vicinal import hookimpl\n@hookimpl\ndef register_encoders(encoders):\n"
+        "    print('hello from a hook')\n    encoders.add('mine', 'a:B')\n"
+    )
+    install(tmp_path, "printing", printing)
+    rows = {row["name"]: row for row in listing(tmp_path)["rows"]}  # which reads stdout as JSON
+    assert rows["printing"]["encoders"] == ["mine"]

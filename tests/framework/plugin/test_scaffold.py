@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vicinal.errors import VicinalError
-from vicinal.plugin.scaffold import new_plugin
+from vicinal.plugin.scaffold import PARTS, write_plugin
 
 
 def run(*command, cwd, path=()) -> str:
@@ -24,7 +24,7 @@ def run(*command, cwd, path=()) -> str:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Path:
-    return new_plugin("City-Names", tmp_path_factory.mktemp("new"))
+    return write_plugin("City-Names", tmp_path_factory.mktemp("new"))
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,7 @@ def test_it_writes_a_distribution_named_after_the_plugin(written):
         "pyproject.toml",
         "src/vicinal_city_names/__init__.py",
         "src/vicinal_city_names/encoder.py",
+        "src/vicinal_city_names/py.typed",
         "tests/test_encoder.py",
     ]
 
@@ -58,8 +59,8 @@ def test_no_placeholder_is_left(written):
 def test_what_it_writes_is_typed_and_tidy(written):
     run("-m", "mypy", "--strict", "--cache-dir", os.devnull, "src", cwd=written)
     rules = "E,F,W,I,B,UP,SIM,RET,N,T20,ANN001"
-    run("-m", "ruff", "check", "--no-cache", "--line-length", 120, "--select", rules, ".", cwd=written)
-    run("-m", "ruff", "format", "--no-cache", "--line-length", 120, "--check", ".", cwd=written)
+    run("-m", "ruff", "check", "--no-cache", "--line-length", 120, "--select", rules, "src", "tests", cwd=written)
+    run("-m", "ruff", "format", "--no-cache", "--line-length", 120, "--check", "src", "tests", cwd=written)
 
 
 def test_it_is_installed_and_listed_as_a_plugin(installed, tmp_path):
@@ -72,6 +73,7 @@ def test_it_is_installed_and_listed_as_a_plugin(installed, tmp_path):
         "sources": [],
         "encoders": ["city-names"],
         "rerankers": [],
+        "commands": [],
         "hooks": ["register_encoders"],
         "status": "ok",
         "reason": "",
@@ -94,20 +96,49 @@ with Solution.from_yaml("city-names.yaml") as cities:
     assert run("-c", code, cwd=written, path=[installed]) == "24 0 Edinburgh\n"
 
 
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory) -> Path:
+    """A plugin with everything, installed beside its source."""
+    written = write_plugin("bird-songs", tmp_path_factory.mktemp("complete"), PARTS)
+    options = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+    run("-m", "pip", "install", *options, "--target", written.parent / "site", written, cwd=written)
+    return written
+
+
+def test_a_plugin_may_have_a_source_a_reranker_and_a_command_too(complete):
+    test_no_placeholder_is_left(complete)
+    code = "import json; from vicinal import create_manager as m; print(json.dumps([r.to_dict() for r in m().rows]))"
+    rows = {row["name"]: row for row in json.loads(run("-c", code, cwd=complete, path=[complete.parent / "site"]))}
+    row = rows["bird-songs"]
+    assert (row["status"], row["sources"], row["rerankers"]) == (
+        "ok",
+        ["bird-songs-paragraphs"],
+        ["bird-songs-beginnings"],
+    )
+    said = run("-m", "vicinal", "bird-songs-compare", "robin", "robin", cwd=complete, path=[complete.parent / "site"])
+    assert said == "1.000\n"
+
+
+def test_every_part_is_typed_tidy_and_passes_its_own_tests(complete):
+    test_what_it_writes_is_typed_and_tidy(complete)
+    said = run("-m", "pytest", "-p", "no:cacheprovider", "tests", cwd=complete, path=[complete.parent / "site"])
+    assert re.search(r"\b5\d passed", said), said
+
+
 @pytest.mark.parametrize(
     "name", ["", "3d", "bird songs", "bird_songs", "bird--songs", "-bird", "bird-", "vögel", "../x"]
 )
 def test_a_name_that_cannot_be_used_is_refused(tmp_path, name):
     with pytest.raises(VicinalError, match=f"^{re.escape(repr(name))} cannot name a plugin$") as caught:
-        new_plugin(name, tmp_path)
+        write_plugin(name, tmp_path)
     assert caught.value.hint.startswith("use letters, digits and single hyphens")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_has_the_length_that_a_solution_may_have(tmp_path):
-    assert new_plugin("a" * 63, tmp_path).is_dir()
+    assert write_plugin("a" * 63, tmp_path).is_dir()
     with pytest.raises(VicinalError, match="cannot name a plugin"):
-        new_plugin("a" * 64, tmp_path)
+        write_plugin("a" * 64, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +150,7 @@ def test_a_name_has_the_length_that_a_solution_may_have(tmp_path):
 )
 def test_a_name_that_is_taken_is_refused(tmp_path, name, reason):
     with pytest.raises(VicinalError, match=f"^{reason}$") as caught:
-        new_plugin(name, tmp_path)
+        write_plugin(name, tmp_path)
     assert caught.value.hint == "choose another name"
     assert list(tmp_path.iterdir()) == []
 
@@ -129,21 +160,21 @@ def test_a_folder_with_something_in_it_is_left_as_it_is(tmp_path):
     target.mkdir()
     (target / "notes.txt").write_text("mine")
     with pytest.raises(VicinalError, match="vicinal-birds exists and is not empty") as caught:
-        new_plugin("birds", tmp_path)
+        write_plugin("birds", tmp_path)
     assert caught.value.hint
     assert [path.name for path in target.iterdir()] == ["notes.txt"]
 
 
 def test_an_empty_folder_and_one_that_is_not_there_are_both_fine(tmp_path):
     (tmp_path / "vicinal-birds").mkdir()
-    assert new_plugin("birds", tmp_path) == tmp_path / "vicinal-birds"
-    assert (new_plugin("birds", tmp_path / "deep" / "down") / "birds.yaml").is_file()
+    assert write_plugin("birds", tmp_path) == tmp_path / "vicinal-birds"
+    assert (write_plugin("birds", tmp_path / "deep" / "down") / "birds.yaml").is_file()
 
 
 def test_a_file_in_the_way_is_a_user_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(VicinalError, match="cannot be written"):
-        new_plugin("birds", tmp_path / "file")
+        write_plugin("birds", tmp_path / "file")
     (tmp_path / "vicinal-birds").write_text("")
     with pytest.raises(VicinalError, match="exists and is not empty"):
-        new_plugin("birds", tmp_path)
+        write_plugin("birds", tmp_path)

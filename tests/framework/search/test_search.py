@@ -45,7 +45,7 @@ def test_a_search_answers_what_comparing_with_everything_answers(things):
     assert all(0 <= value <= result.timings_ms["total"] for value in result.timings_ms.values())
     assert result.to_dict("things")["hits"][0] == {
         "key": "k7", "rank": 1, "distance": first.distance, "similarity": first.similarity, "uri": first.uri,
-        "metadata": {"year": 2007}, "content": "text 7", "segment": None,
+        "metadata": {"year": 2007}, "content": "text 7", "segment": None, "score": None, "note": None,
     }  # fmt: skip
     assert (len(result), result[:2], repr(result).startswith("SearchResult([Hit(key='k7'")) == (
         5,
@@ -211,19 +211,16 @@ def test_a_search_before_anything_is_indexed_says_so(lite):
 
 
 def test_a_search_after_an_interrupted_first_ingest_builds_the_index(workshop):
-    class InterruptedByTestError(Exception):
-        pass
-
     class Interrupting:
         @hookimpl
         def batch_written(self, new):
-            raise InterruptedByTestError
+            raise KeyboardInterrupt
 
     workshop.write(ROWS)
     interrupting = Interrupting()
     workshop.manager.register(interrupting, "interrupting")
     things = workshop.solution("interrupted")
-    with pytest.raises(InterruptedByTestError):
+    with pytest.raises(KeyboardInterrupt):
         things.ingest()
     state = things.metadata.state()
     assert ("index" in state) != things.vectors.embedded  # a server has its exact index before the rows

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 
-from tiny_encoders import Tiny, TinyBits, TinyWords
+from tiny_encoders import Tiny, TinyBits, TinyLabels, TinyLearner, TinyWords
 from vicinal import Item
 from vicinal.testing import EncoderContract
 from wrong_encoders import ACROSS, WRONG, FailsElsewhere, OtherQuery
@@ -26,6 +26,14 @@ class TestTinyBits(TestTiny):
 
 class TestTinyWords(TestTiny):
     encoder_class = TinyWords
+
+
+class TestTinyLabels(TestTiny):
+    encoder_class = TinyLabels
+
+
+class TestTinyLearner(TestTiny):
+    encoder_class = TinyLearner
 
 
 class TestTinyMadeByHand(TestTiny):
@@ -74,7 +82,7 @@ def test_a_missing_promise_fails():
     with pytest.raises(AssertionError, match="three or more contents"):
         Few().test_decode_gives_segments()
     with pytest.raises(AssertionError, match="must be refused"):
-        Few().test_bad_input_raises_bad_item()
+        Few().test_bad_input_raises_item_error()
 
 
 def test_a_query_may_differ_where_it_is_meant_to():

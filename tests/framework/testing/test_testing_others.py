@@ -63,6 +63,17 @@ class Rescores(ByWords):
         return [replace(hit, similarity=1.0) for hit in super().rerank(query, hits)]
 
 
+class ScoresBackwards(ByWords):
+    def rerank(self, query, hits):
+        return [hit.with_score(float(rank)) for rank, hit in enumerate(super().rerank(query, hits))]
+
+
+class ScoresSome(ByWords):
+    def rerank(self, query, hits):
+        first, *others = super().rerank(query, hits) or [None]
+        return [first.with_score(1.0), *others] if first else []
+
+
 class SortsInPlace(ByWords):
     def rerank(self, query, hits):
         hits.reverse()
@@ -88,6 +99,7 @@ WRONG_RERANKERS = {
     "test_it_asks_for_candidates": [NoCandidates],
     "test_it_adds_no_hit": [Repeats, Invents],
     "test_it_changes_no_hit": [Rescores],
+    "test_scores_rise_with_relevance": [ScoresBackwards, ScoresSome],
     "test_it_leaves_the_given_list_as_it_is": [SortsInPlace],
     "test_the_order_is_deterministic": [Alternates],
     "test_no_hits_stay_no_hits": [NeedsHits],

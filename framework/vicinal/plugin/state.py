@@ -1,0 +1,56 @@
+"""What an encoder has learnt, as bytes: numpy's npz, which holds arrays alone and runs nothing when it is read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING, TypeAlias
+
+from vicinal.errors import PluginError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["State", "hash_state", "pack_state", "unpack_state"]
+
+State: TypeAlias = "Mapping[str, np.ndarray]"
+
+
+def pack_state(state: State) -> bytes:
+    """A state as compressed npz.
+
+    Raises:
+        PluginError: it is not a mapping of names to arrays of numbers, booleans or texts.
+    """
+    import numpy as np
+
+    for name, array in state.items():
+        if not isinstance(array, np.ndarray) or array.dtype.hasobject:
+            kind = f"{array.dtype} array" if isinstance(array, np.ndarray) else type(array).__name__
+            raise PluginError(
+                f"fit returned {name!r} as {kind}", "return numpy arrays of numbers, booleans or texts (dtype U)"
+            )
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **state)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpack_state(data: bytes) -> dict[str, np.ndarray]:
+    """The state that ``pack_state`` made bytes of."""
+    import numpy as np
+
+    with np.load(io.BytesIO(data), allow_pickle=False) as found:
+        return {name: found[name] for name in found.files}
+
+
+def hash_state(state: State) -> str:
+    """Sixteen hexadecimal digits that change when an array does, whatever its compression."""
+    import numpy as np
+
+    digest = blake2b(digest_size=8)
+    for name in sorted(state):
+        array = np.ascontiguousarray(state[name])
+        digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
