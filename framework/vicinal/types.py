@@ -93,7 +93,8 @@ class Segment:
 
     Where it lies in the item is told by ``start`` and ``end`` in seconds or, by an encoder whose segments are
     ``labelled``, by a ``label`` for people, as ``bases 200 to 500``, of 256 characters at most. An ``excerpt`` is what
-    they see of it in place of the whole item, of 2,000 characters at most.
+    they see of it in place of the whole item, of 2,000 characters at most. ``truncated`` says that the encoder reads
+    only the beginning of what the segment stands for; reports count such items.
     """
 
     sample: Any
@@ -101,6 +102,7 @@ class Segment:
     end: float | None = None
     label: str = ""
     excerpt: str = ""
+    truncated: bool = False
 
 
 _BLANK_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"))
@@ -289,7 +291,10 @@ class SearchResult(Sequence[Hit]):
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a run did, in items; ``rows`` is the number of vectors that the collection holds after it."""
+    """What a run did, in items; ``rows`` is the number of vectors that the collection holds after it.
+
+    ``truncated`` counts those of the new and updated items that the encoder reads only in part.
+    """
 
     solution: str
     seen: int = 0
@@ -298,6 +303,7 @@ class IngestReport:
     unchanged: int = 0
     removed: int = 0
     failed: int = 0
+    truncated: int = 0
     rows: int = 0
     seconds: float = 0.0
     items_per_second: float = 0.0

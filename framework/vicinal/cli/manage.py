@@ -29,6 +29,7 @@ def status(file: Path, as_json: bool) -> None:
     rows = [
         ("items", f"{found['items']:,}"),
         ("rows", f"{found['rows']:,}"),
+        ("truncated", f"{found['truncated']:,}"),
         ("failures", f"{found['failures']:,}"),
         ("encoder", f"{found['encoder']['type']} ({found['encoder']['signature'] or 'nothing indexed yet'})"),
         ("index", f"{index.get('type', '-')} {index.get('metric', '')} {index.get('params') or ''}".strip()),

@@ -25,6 +25,11 @@ class DecodedItem:
     fields: dict[str, Any]
     segments: Sequence[Segment]
 
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the encoder reads only a part of the item."""
+        return any(segment.truncated for segment in self.segments)
+
 
 @dataclass(slots=True)
 class Batch:

@@ -42,9 +42,9 @@ class Change:
         """Whether the item differs from what is indexed of it."""
         return self.previous is None or self.previous.fingerprint != self.fingerprint
 
-    def to_entry(self, segments: int) -> Entry:
-        """The ledger entry of the item once it is indexed with this many segments."""
-        return Entry(Entry.checksum(self.item.key), self.fingerprint, segments, segments)
+    def to_entry(self, segments: int, *, truncated: bool = False) -> Entry:
+        """The ledger entry of the item once it is indexed with this many segments; ``truncated`` as in ``Segment``."""
+        return Entry(Entry.checksum(self.item.key), self.fingerprint, segments, segments, truncated)
 
     def to_record(self, fields: Mapping[str, Any] | None = None) -> Record:
         """Return what Redis keeps of the item: a file's URI in place of its content, and fields with their types."""

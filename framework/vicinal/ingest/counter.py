@@ -54,11 +54,12 @@ class RunCounter:
         if unchanged:
             self._observers.batch_written(solution=self._metadata.name, new=0, updated=0, unchanged=unchanged)
 
-    def count_written(self, new: int, updated: int) -> None:
-        """Count the items of a batch that is committed."""
+    def count_written(self, new: int, updated: int, truncated: int) -> None:
+        """Count the items of a batch that is committed, and how many of them the encoder reads only in part."""
         with self._lock:
             self.report.new += new
             self.report.updated += updated
+            self.report.truncated += truncated
         self._observers.batch_written(solution=self._metadata.name, new=new, updated=updated, unchanged=0)
 
     def record_failures(self, failures: list[Failure]) -> None:

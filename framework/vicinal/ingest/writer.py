@@ -35,7 +35,10 @@ class BatchWriter:
             self._lock.check()
         changes = [item.change for item in batch.items]
         records = {item.change.id: item.change.to_record(item.fields) for item in batch.items}
-        entries = {item.change.id: item.change.to_entry(len(item.segments)) for item in batch.items}
+        entries = {
+            item.change.id: item.change.to_entry(len(item.segments), truncated=item.is_truncated)
+            for item in batch.items
+        }
         pending = {change.id: entries[change.id].as_pending(change.previous) for change in changes}
         resolved = self._counter.resolved_failures([change.item.key for change in changes])
         self._workers.call_with_retry(self._metadata.begin, records, pending)
@@ -43,4 +46,5 @@ class BatchWriter:
         self._workers.call_with_retry(self._vectors.delete_rows, batch.stale_row_ids())
         self._workers.call_with_retry(self._metadata.commit, entries, resolved)
         new = sum(change.is_new for change in changes)
-        self._counter.count_written(new, len(changes) - new)
+        truncated = sum(entry.counted_truncated for entry in entries.values())
+        self._counter.count_written(new, len(changes) - new, truncated)

@@ -83,6 +83,14 @@ class Encoder(Configurable[P], ABC):
         return 256
 
     @property
+    def truncation_note(self) -> str:
+        """How much the encoder reads of an item, and what to do about longer ones, whose segments are ``truncated``.
+
+        Reports say it after their number, as "the model reads 256 tokens; …".
+        """
+        return ""
+
+    @property
     def encode_is_thread_safe(self) -> bool:
         """Whether several threads may call ``encode`` at once.
 

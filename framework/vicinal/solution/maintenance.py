@@ -115,6 +115,7 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     counts = {
         "items": sum(entry.counted_segments > 0 for entry in ledger.values()),
         "rows": sum(entry.counted_segments for entry in ledger.values()),
+        "truncated": sum(entry.counted_truncated for entry in ledger.values()),
     }
     state = metadata.state()
     report.orphan_vectors, report.orphan_metadata = len(orphans), len(strays)

@@ -146,6 +146,7 @@ class Solution(SearchableSolution):
             if run.interrupted:
                 raise KeyboardInterrupt
             report.rows = self._collection.make_searchable(report.new + report.updated + report.removed)
+            self._warn_of_truncation(report)
             if report.rows != (ledger_rows := int(self.metadata.state()["rows"])):
                 report.warnings.append(
                     f"Milvus holds {report.rows} rows, the ledger {ledger_rows}; `vicinal check` tells more"
@@ -153,6 +154,15 @@ class Solution(SearchableSolution):
         report.took(time.perf_counter() - started)
         self.manager.observers.ingest_finished(solution=self.name, report=report)
         return report
+
+    def _warn_of_truncation(self, report: IngestReport) -> None:
+        """Say how many items the encoder reads only in part, and what it advises."""
+        if report.truncated:
+            items, their = (
+                ("1 item is", "its") if report.truncated == 1 else (f"{report.truncated:,} items are", "their")
+            )
+            message = f"{items} longer than the encoder reads; only {their} beginning is searched"
+            report.warnings.append(": ".join(filter(None, [message, self.encoder.truncation_note])))
 
     def _prune(self, run: IngestRun) -> None:
         """Remove the items that the source no longer has, without those that ``add`` indexed.
@@ -212,6 +222,7 @@ class Solution(SearchableSolution):
             "solution": self.name,
             "items": state.get("items", 0),
             "rows": state.get("rows", 0),
+            "truncated": state.get("truncated", 0),
             "failures": self.metadata.failure_count(),
             "encoder": {"type": self.config.encoder.type, "signature": state.get("signature")},
             "index": state.get("index"),
@@ -290,5 +301,6 @@ class Solution(SearchableSolution):
             batches = import_items(Path(path), self.encoder, self.config.field_specs, self.metadata)
             report = self._new_run(lock=lock).write_batches(batches)
             report.rows = self._collection.make_searchable(report.new + report.updated)
+            self._warn_of_truncation(report)
         report.took(time.perf_counter() - started)
         return report

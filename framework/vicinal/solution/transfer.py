@@ -1,7 +1,8 @@
 """Exports a solution's items and vectors to one parquet file, and imports them, in bounded memory.
 
 Columns: ``key``, ``uri``, ``content``, ``metadata`` (JSON), ``fingerprint`` (what the ledger compares), ``segment``,
-``start`` and ``end`` (seconds), and ``vector`` (a list of float32, or packed bits). The rows of an item are adjacent.
+``start`` and ``end`` (seconds), ``label``, ``excerpt``, ``truncated`` (whether the encoder reads only a part of the
+item), and ``vector`` (a list of float32, or packed bits). The rows of an item are adjacent.
 The file's metadata hold the encoder's signature, so that vectors of another encoder are never mixed in.
 """
 
@@ -73,6 +74,7 @@ def _parquet_schema(encoder: Encoder, metadata: MetadataStore) -> pa.Schema:
         ("end", pa.float64()),
         ("label", pa.string()),
         ("excerpt", pa.string()),
+        ("truncated", pa.bool_()),
         ("vector", vector),
     ]
     file_metadata: dict[str, str | bytes] = {
@@ -119,6 +121,7 @@ def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: V
                 "end": stored[id_].get("end"),
                 "label": stored[id_].get("label"),
                 "excerpt": stored[id_].get("excerpt"),
+                "truncated": entry.counted_truncated,
                 "vector": _to_column(stored[id_]["vector"], encoder),
             }
 
@@ -185,7 +188,14 @@ def _import_item(
     first = rows[0]
     item = Item(key, first["content"], first["uri"], orjson.loads(first["metadata"]))
     segments = [
-        Segment(first["content"], row["start"], row["end"], row.get("label") or "", row.get("excerpt") or "")
+        Segment(
+            first["content"],
+            row["start"],
+            row["end"],
+            row.get("label") or "",
+            row.get("excerpt") or "",
+            bool(row.get("truncated")),
+        )
         for row in rows
     ]
     if encoder.space.kind == "float":

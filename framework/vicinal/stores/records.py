@@ -14,6 +14,8 @@ __all__ = ["Entry", "Record"]
 
 _ENTRY = struct.Struct(">4s12sII")
 _PENDING = bytes(12)
+_TRUNCATED = 1 << 31
+"""The bit of the packed ``counted_segments`` that is ``counted_truncated``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,15 @@ class Entry:
     """An item's entry in the ledger: a checksum of its key, a fingerprint of what is indexed, its number of segments.
 
     A fingerprint of zeros marks a pending write: it began and was not seen to end, and the next run indexes the item
-    again. ``segments`` is then how many Milvus may hold, and ``counted_segments`` how many the state's counts include.
+    again. ``segments`` is then how many Milvus may hold, and ``counted_segments`` how many the state's counts include;
+    ``counted_truncated`` tells whether they include the item as one that the encoder reads only in part.
     """
 
     key_checksum: bytes
     fingerprint: bytes
     segments: int
     counted_segments: int
+    counted_truncated: bool = False
 
     @property
     def is_committed(self) -> bool:
@@ -35,16 +39,20 @@ class Entry:
         return self.fingerprint != _PENDING
 
     def pack(self) -> bytes:
-        return _ENTRY.pack(self.key_checksum, self.fingerprint, self.segments, self.counted_segments)
+        counted = self.counted_segments | (_TRUNCATED if self.counted_truncated else 0)
+        return _ENTRY.pack(self.key_checksum, self.fingerprint, self.segments, counted)
 
     def as_pending(self, previous: Entry | None) -> Entry:
         """Return the item's entry for the time of its write, given the one before."""
-        segments, counted = (previous.segments, previous.counted_segments) if previous else (0, 0)
-        return Entry(self.key_checksum, _PENDING, max(self.segments, segments), counted)
+        if previous is None:
+            return Entry(self.key_checksum, _PENDING, self.segments, 0)
+        segments = max(self.segments, previous.segments)
+        return Entry(self.key_checksum, _PENDING, segments, previous.counted_segments, previous.counted_truncated)
 
     @classmethod
     def unpack(cls, data: bytes) -> Entry:
-        return cls(*_ENTRY.unpack(data))
+        checksum, fingerprint, segments, counted = _ENTRY.unpack(data)
+        return cls(checksum, fingerprint, segments, counted & ~_TRUNCATED, bool(counted & _TRUNCATED))
 
     def matches_key(self, key: str) -> bool:
         """Tell whether this is the entry of the key, not of another key whose id collides with its own."""

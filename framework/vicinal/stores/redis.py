@@ -34,23 +34,29 @@ _BUCKET_BITS = 16
 # Writes entries to the ledger, or deletes them where the new one is empty, and changes the counts by the difference to
 # the previous entries. It is idempotent, so a call whose response was lost may be sent again.
 _COMMIT_SCRIPT = """
-local items, rows = 0, 0
+local function counted(entry)
+  local segments = struct.unpack('>I4', entry, 21)
+  return segments % 2147483648, math.floor(segments / 2147483648)
+end
+local items, rows, truncated = 0, 0, 0
 for i = 2, #KEYS do
   local field, new = ARGV[2 * i - 3], ARGV[2 * i - 2]
   local old = redis.call('hget', KEYS[i], field)
-  local had = old and struct.unpack('>I4', old, 21) or 0
-  local has = 0
+  local had, had_truncated, has, has_truncated = 0, 0, 0, 0
+  if old then had, had_truncated = counted(old) end
   if new == '' then
     redis.call('hdel', KEYS[i], field)
   else
-    has = struct.unpack('>I4', new, 21)
+    has, has_truncated = counted(new)
     redis.call('hset', KEYS[i], field, new)
   end
   rows = rows + has - had
+  truncated = truncated + has_truncated - had_truncated
   items = items + (has > 0 and 1 or 0) - (had > 0 and 1 or 0)
 end
 redis.call('hincrby', KEYS[1], 'items', items)
 redis.call('hincrby', KEYS[1], 'rows', rows)
+redis.call('hincrby', KEYS[1], 'truncated', truncated)
 """
 
 

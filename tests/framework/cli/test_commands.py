@@ -16,7 +16,8 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 REPORT = [
-    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "rows", "seconds", "items_per_second",
+    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows", "seconds",
+    "items_per_second",
     "warnings",
 ]  # fmt: skip
 
@@ -26,10 +27,10 @@ class TestIngest:
         done = vicinal("ingest", things, "--json")
         report = json.loads(done.stdout)
         assert list(report) == REPORT
-        counts = {name: report[name] for name in REPORT[:8]}
+        counts = {name: report[name] for name in REPORT[:9]}
         assert counts == {
             "solution": "things", "seen": 5, "new": 3, "updated": 0, "unchanged": 0, "removed": 0, "failed": 2,
-            "rows": 3,
+            "truncated": 0, "rows": 3,
         }  # fmt: skip
         assert report["seconds"] > 0
         assert report["items_per_second"] > 0
@@ -147,7 +148,7 @@ class TestLookingAfterIt:
     def test_status(self, cli, molecules, rows):
         found = cli.json("status", molecules)
         assert list(found) == [
-            "solution", "items", "rows", "failures", "encoder", "index", "created", "updated", "stores",
+            "solution", "items", "rows", "truncated", "failures", "encoder", "index", "created", "updated", "stores",
         ]  # fmt: skip
         assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)
         assert found["encoder"]["type"] == "morgan"
