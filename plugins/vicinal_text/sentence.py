@@ -50,7 +50,9 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
 
     class Params(Encoder.Params):
         model: Annotated[str, Field(min_length=1), AfterValidator(_resolve_relative_folder)] = MINILM
-        """``minilm`` (comes in a package), a folder, or a sentence-transformers model on the Hugging Face hub."""
+        """``minilm`` (comes in a package), a folder, or a sentence-transformers model on the Hugging Face hub. A model
+        reads the beginning of a text, ``minilm`` 256 tokens, some 200 words of English; reports and ``status`` count
+        longer ones. To search all of a text, let the source yield its parts."""
         batch_size: int = Field(default=32, ge=1, le=4096)
         """Texts computed together, fewer where they are long. 32 is best on a CPU, 256 and more on a GPU."""
         precision: Precision = "auto"
@@ -83,19 +85,28 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
     def encode_batch_size(self) -> int:
         return 512
 
+    @property
+    def truncation_note(self) -> str:
+        return (
+            f"the model reads {self._model_dir.max_tokens} tokens of a text; split longer ones in the source, a row for"
+            " each part"
+        )
+
     def decode(self, item: Item) -> list[Segment]:
-        """Validate a text: one segment, the text itself without NUL characters.
+        """Validate and tokenize a text: one segment, the text itself without NUL characters.
+
+        It is marked as truncated where it has more tokens than the model reads.
 
         Raises:
             ItemError: it is not a string, has no visible character, or is larger than 1 MiB.
         """
-        return [Segment(text) for text in self._tokenize([_require_text(item.content)])]
+        return self._to_segments([_require_text(item.content)])
 
     def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
         """Validate several texts, and tokenize them in one call."""
         contents = [_text_or_error(item.content) for item in items]
-        texts = iter(self._tokenize([content for content in contents if isinstance(content, str)]))
-        return [[Segment(next(texts))] if isinstance(content, str) else content for content in contents]
+        segments = iter(self._to_segments([content for content in contents if isinstance(content, str)]))
+        return [[next(segments)] if isinstance(content, str) else content for content in contents]
 
     def decode_query(self, query: str | Path) -> list[Segment]:
         return [Segment(QuerySample(_require_text(query)))]
@@ -121,9 +132,11 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
         vectors = self._backend.encode(list(numbers), prompt)
         return vectors[[numbers[text] for text in texts]]
 
-    def _tokenize(self, texts: Sequence[str]) -> Sequence[str]:
-        """The texts, with their tokens where the model has a ``tokenizer.json``."""
-        return texts if self._tokenizer is None else self._tokenizer.tokenize(texts, self._prompts[0])
+    def _to_segments(self, texts: Sequence[str]) -> list[Segment]:
+        """A segment for each text, marked if it is truncated, where the model has a ``tokenizer.json``."""
+        if self._tokenizer is None:
+            return [Segment(text) for text in texts]
+        return self._tokenizer.to_segments(texts, self._prompts[0])
 
     def render(self, item: Item) -> Rendering:
         return Rendering("text", str(item.content))

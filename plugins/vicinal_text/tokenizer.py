@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vicinal import Segment
 from vicinal.errors import PluginError
 
 __all__ = ["TextTokenizer", "TokenizedText"]
@@ -33,6 +34,7 @@ class TextTokenizer:
             self._tokenizer: Any = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises Exception itself
             raise PluginError(f"{path} is not a tokenizer: {error}", hint="download the model again") from error
+        self._max_tokens = max_tokens
         self._tokenizer.no_padding()
         if max_tokens is None:
             self._tokenizer.no_truncation()
@@ -41,9 +43,20 @@ class TextTokenizer:
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text's tokens, truncated. Computed without the interpreter's lock."""
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        return [encoding.ids for encoding in self._encode(texts)]
 
-    def tokenize(self, texts: Sequence[str], prompt: str = "") -> list[TokenizedText]:
-        """The texts with the ids of their tokens, those of the prompt before them included."""
-        token_ids = self.token_ids([prompt + text for text in texts])
-        return [TokenizedText(text, ids) for text, ids in zip(texts, token_ids, strict=True)]
+    def to_segments(self, texts: Sequence[str], prompt: str = "") -> list[Segment]:
+        """A segment for each text, its sample a ``TokenizedText``; tokens of the prompt come first."""
+        encodings = self._encode([prompt + text for text in texts])
+        return [
+            Segment(TokenizedText(text, encoding.ids), truncated=self._is_truncated(encoding))
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
+
+    def _encode(self, texts: Sequence[str]) -> list[Any]:
+        encodings: list[Any] = self._tokenizer.encode_batch_fast(list(texts))
+        return encodings
+
+    def _is_truncated(self, encoding: Any) -> bool:
+        """Whether a text has more tokens than the model reads; the rest of them is copied only where it may have."""
+        return len(encoding) == self._max_tokens and bool(encoding.overflowing)

@@ -223,6 +223,35 @@ def test_texts_that_are_tokenized_while_they_are_decoded_have_the_same_vectors()
     assert np.allclose(encoder.encode([*samples[:2], *texts[2:]]), encoder.encode(texts), atol=1e-6)
 
 
+def test_a_text_is_truncated_where_it_has_more_tokens_than_the_model_reads(tiny):
+    path = tiny("bert", "mean")  # it reads 32 tokens, [CLS] and [SEP] included
+    for prompt, words in (("", 30), ("one two three ", 27)):
+        encoder = make_encoder(model=str(path), prompt=prompt)
+        for count in (1, words - 1, words, words + 1, 4 * words):
+            [segment] = encoder.decode(Item("t", " ".join(["word"] * count)))
+            assert segment.truncated is (count > words)
+            assert len(segment.sample.token_ids) == min(count + 32 - words, 32)
+
+
+def test_a_model_without_a_limit_truncates_nothing(static):
+    [segment] = make_encoder(model=str(static)).decode(Item("t", LONG))
+    assert (segment.truncated, segment.sample) == (False, LONG)
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert"])
+def test_truncated_texts_are_counted_and_the_warning_says_what_to_do(lite, tiny, kind):
+    model = tiny(kind, "mean")
+    lite.write([("short", "a few words", 1), ("long", LONG, 2), ("longer", f"more {LONG}", 3)])
+    solution = lite.solution(encoder=f"{{type: sentence, model: '{model}'}}")
+    report = solution.ingest()
+    assert (report.new, report.truncated) == (3, 2)
+    assert report.warnings == [
+        "2 items are longer than the encoder reads; only their beginning is searched: the model reads 32 tokens of a"
+        " text; split longer ones in the source, a row for each part"
+    ]
+    assert solution.status()["truncated"] == 2
+
+
 def test_decoding_several_texts_is_decoding_each():
     encoder = make_encoder()
     first, second, third = encoder.decode_many([Item("a", "apples"), Item("b", " "), Item("c", "pears")])
