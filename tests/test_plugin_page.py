@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from inprocess_server import serving
+from inprocess_server import run_server
 from servers import ROOT
 from vicinal import Solution, create_manager
 
@@ -104,10 +104,10 @@ def solution(folder, manager, encoder, lines, more=""):
 def test_every_encoder_is_searchable_over_http(tmp_path, manager, encoder, lines, query, found):
     made = solution(tmp_path, manager, encoder, lines)
     made.ingest()
-    with serving(made) as site:
-        answer = site.search(query, encoder)
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["hits"][0]["key"] == found
+    with run_server(made) as client:
+        response = client.search(query, encoder)
+        assert response.status_code == 200, response.text
+        assert response.json()["hits"][0]["key"] == found
 
 
 def test_the_reranker_gives_hits_a_score_and_a_note(tmp_path, manager):

@@ -8,7 +8,7 @@ import pytest
 from vicinal import Item, VicinalError
 from vicinal.errors import StoreMismatchError, TooManyFailuresError, UnknownItemError
 from vicinal.ingest import changes, reader
-from vicinal.ingest.changes import fingerprint
+from vicinal.ingest.changes import compute_fingerprint
 from vicinal.search import candidates, query_encoder, searcher
 from vicinal.solution import maintenance, solution
 from vicinal.types import item_id
@@ -229,7 +229,9 @@ def test_a_field_has_its_type_in_a_hit_and_leaves_the_fingerprint(workshop):
         "yr": str, "year": int, "seen": bool, "price": float, "code": str, "start": str, "starts": float, "stars": int
     }  # fmt: skip
     assert things.ingest().unchanged == 1
-    assert things.metadata.ledger_entries([item_id("a")])[0].fingerprint == fingerprint(Item("a", "text a", "", given))
+    assert things.metadata.ledger_entries([item_id("a")])[0].fingerprint == compute_fingerprint(
+        Item("a", "text a", "", given)
+    )
 
 
 # --- segments
