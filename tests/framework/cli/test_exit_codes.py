@@ -177,7 +177,7 @@ def test_what_the_system_says_of_a_file_is_no_traceback(cli, molecules, things):
     for arguments, message in [
         (("export", molecules, "blocked/x.parquet"), "blocked: File exists"),
         (("export", molecules, "/proc/x.parquet"), "cannot write /proc/x.parquet: No such file or directory"),
-        (("init", "things.csv", "--into", "blocked/x.yaml"), "blocked: File exists"),
+        (("init", "things.csv", "--output", "blocked/x.yaml"), "blocked: File exists"),
         (("demo", "blocked/demo"), "blocked/demo: Not a directory"),
     ]:
         assert cli(*arguments, code=1) == ""
