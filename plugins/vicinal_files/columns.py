@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,13 +18,20 @@ from vicinal_files.text import MAX_TEXT_BYTES, format_megabytes
 
 __all__ = ["Columns", "Row", "make_row_failure", "shorten"]
 
+MAX_KEY_CHARS = 1024
+"""No key is longer; a failure is not named by more of it."""
+_ASCII_BLANKS = "".join(map(chr, range(33))) + "\x7f"
+_BLANK_CATEGORIES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+_BLANK_LETTERS = {*"\u034f\u115f\u1160\u2800\u3164\uffa0", *map(chr, range(0xFE00, 0xFE10))}
+"""The grapheme joiner, fillers of Hangul, the empty Braille pattern, and variation selectors."""
+
 Row = tuple[int, dict[str, Any]] | Failure
 """What a file format yields: a row's number, from 1, and its cells by column; or why it cannot be read."""
 
 
 def make_row_failure(number: int, message: str, key: str = "") -> Failure:
     """Return the failure of a row, under its key or, where that is unknown, its number."""
-    return Failure(key or f"row {number}", "read", f"row {number}: {message}")
+    return Failure(key[:MAX_KEY_CHARS] or f"row {number}", "read", f"row {number}: {message}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Columns:
 
     def _to_item(self, number: int, cells: dict[str, Any]) -> Item | Failure:
         key, content = cells.get(self.key), cells.get(self.content)
-        if type(key) is not str or type(content) is not str or not key.strip() or len(content) > MAX_TEXT_BYTES // 4:
+        if type(key) is not str or type(content) is not str or is_blank(key) or len(content) > MAX_TEXT_BYTES // 4:
             if problem := self._find_problem(number, cells):
                 return problem
             key, content = str(key), content if isinstance(content, (list, dict)) else str(content)
@@ -85,7 +93,7 @@ class Columns:
                 number, f"its key in column {self.key!r} is a {type(key).__name__}, not a text or number"
             )
         name = "" if key is None else str(key)
-        if not name.strip():
+        if is_blank(name):
             return make_row_failure(number, f"its key in column {self.key!r} is empty")
         if self.content not in cells:
             suggestion = _suggest_name(self.content, tuple(cells))
@@ -100,6 +108,13 @@ class Columns:
 
     def _named_parameters(self) -> list[tuple[str, str]]:
         return [("key", self.key), ("content", self.content), *(("metadata", name) for name in self.metadata or ())]
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: no characters, or spaces, controls and zero-width characters alone."""
+    if text.isascii():
+        return not text.strip(_ASCII_BLANKS)
+    return all(unicodedata.category(char) in _BLANK_CATEGORIES or char in _BLANK_LETTERS for char in text)
 
 
 @lru_cache(maxsize=64)

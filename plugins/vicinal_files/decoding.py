@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from vicinal.errors import SourceError
+from vicinal.toolkit.file_kinds import advise_conversion
 from vicinal.toolkit.text_encoding import detect_byte_order_mark, guess_encoding, guess_legacy_encoding, is_utf8
 
 __all__ = ["Encoding", "InvalidLine", "LineDecoder", "choose_encoding", "convert_to_utf8"]
@@ -61,7 +62,7 @@ def choose_encoding(path: Path, head: bytes, declared: str | None) -> str:
     shown = mark or (guess_encoding(head) if has_nul else "")
     is_wide = declared is not None and codecs.lookup(declared).name.startswith(("utf-16", "utf-32"))
     if has_nul and not shown and not is_wide:
-        raise SourceError(f"{path} is not a text file (it holds NUL bytes)", hint="is `path` the right file?")
+        raise _not_a_text_error(path)
     if shown and not mark and declared is None:
         raise SourceError(f"{path} seems to be {_display(shown)}, not UTF-8", hint=_encoding_hint(shown))
     if shown and declared and _decode(head, shown) != _decode(head, declared):
@@ -140,6 +141,13 @@ def _replace_invalid(error: UnicodeError) -> tuple[str, int]:
 
 _MARK_INVALID = "vicinal.mark-invalid"
 codecs.register_error(_MARK_INVALID, _replace_invalid)
+
+
+def _not_a_text_error(path: Path) -> SourceError:
+    advice = advise_conversion(path)
+    if advice is None:
+        return SourceError(f"{path} is not a text file: it has NUL bytes", hint="is `path` the right file?")
+    return SourceError(f"{path} is {advice.kind}, not a text file", hint=advice.hint)
 
 
 def _decode(head: bytes, encoding: str) -> str:

@@ -23,22 +23,46 @@ __all__ = ["Folder"]
 MAX_COUNT = 100_000
 """``count`` gives up above this many files, since walking a larger folder twice takes too long."""
 
+SYSTEM_NAMES = frozenset(
+    {
+        *("@eadir", "#recycle", "#snapshot", "@tmp", "@sharebin", "@recycle", "@recently-snapshot", "~snapshot"),
+        *(
+            "$recycle.bin",
+            "recycler",
+            "system volume information",
+            "thumbs.db",
+            "ehthumbs.db",
+            "desktop.ini",
+            "found.000",
+        ),
+        *("lost+found", "__macosx", "network trash folder", "temporary items"),
+    }
+)
+"""What a NAS (Synology, QNAP, NetApp), Windows, Linux and macOS put into folders for themselves, in lower case."""
+
 Glob = Annotated[str, AfterValidator(validate_glob)]
 
 
 class Folder(Source["Folder.Params"]):
     """The files below a folder, each an item whose key is its relative path and whose version is its size and mtime.
 
-    Names that begin with a dot are skipped. Links to folders are followed, except back to a folder that contains them.
+    Names that begin with a dot, and those of the system, are skipped. Links to folders are followed, except back to a
+    folder that contains them.
     """
 
     class Params(Source.Params):
         path: LocalPath
-        """The folder; all folders below it are read, too."""
+        """The folder; all folders below it are read, too. A file's size and time of change (mtime) tell whether it
+        changed: one with other content but the same size and time counts as unchanged, until it is touched."""
         include: list[Glob] = Field(default=["**/*"], min_length=1)
-        """Globs of the files to take, relative to the folder: ``**/*.jpg``, ``train/*.{jpg,png}``."""
+        """Globs of the files to take, relative to the folder: ``**/*.jpg``, ``train/*.{jpg,png}``. Suffixes match in
+        any case: ``*.jpg`` takes ``IMG_1.JPG``, too."""
         exclude: list[Glob] = Field(default=[])
         """Globs of files and folders to skip, even where ``include`` matches."""
+        system_files: bool = False
+        """Whether to read what systems keep for themselves in folders: ``@eaDir``, ``#recycle`` and their kin of a NAS,
+        ``$RECYCLE.BIN``, ``System Volume Information``, ``Thumbs.db``, ``desktop.ini``, ``lost+found``, ``__MACOSX``.
+        Names that begin with a dot are never read."""
 
     def __iter__(self) -> Iterator[Item | Failure]:
         root: Path = self.params.path.absolute()
@@ -55,7 +79,12 @@ class Folder(Source["Folder.Params"]):
 
     def _walk_keys(self, root: Path) -> Iterator[str | Failure]:
         included, excluded = compile_globs(self.params.include), compile_globs(self.params.exclude)
-        return walk_files(root, lambda key: included(key) and not excluded(key), lambda folder: not excluded(folder))
+        skipped = frozenset() if self.params.system_files else SYSTEM_NAMES
+
+        def is_wanted(key: str) -> bool:
+            return key.rpartition("/")[2].lower() not in skipped and not excluded(key)
+
+        return walk_files(root, lambda key: included(key) and is_wanted(key), is_wanted)
 
 
 def walk_files(root: Path, take: Callable[[str], bool], enter: Callable[[str], bool]) -> Iterator[str | Failure]:

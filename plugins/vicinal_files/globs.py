@@ -2,7 +2,8 @@
 
 ``*`` and ``?`` match within a name, ``**`` matches any number of directories (none, too), ``[a-z]`` and ``[!a-z]``
 match one character, ``{jpg,png}`` matches either text. A pattern describes the whole path, so ``*.jpg`` means the top
-folder only. Upper and lower case differ.
+folder only. Case matters but in suffixes, which begin at the name's first dot: ``*.jpg`` matches ``IMG_1.JPG``, as
+cameras and Windows write it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _path_to_regex(pattern: str) -> str:
     for index, name in enumerate(names):
         is_last = index == len(names) - 1
         if name != "**":
-            regex.append(_name_to_regex(name) + ("" if is_last else "/"))
+            regex.append(_name_to_regex(name, is_last=is_last) + ("" if is_last else "/"))
         elif is_last:
             regex.append(".+")
         elif names[index + 1] != "**":
@@ -61,8 +62,11 @@ def _path_to_regex(pattern: str) -> str:
     return "".join(regex)
 
 
-def _name_to_regex(pattern: str) -> str:
-    return "".join(_token_to_regex(token) for token in _TOKEN.findall(pattern))
+def _name_to_regex(pattern: str, *, is_last: bool) -> str:
+    tokens = _TOKEN.findall(pattern)
+    suffix = tokens.index(".", 1) if is_last and "." in tokens[1:] else len(tokens)
+    stem, rest = ("".join(map(_token_to_regex, part)) for part in (tokens[:suffix], tokens[suffix:]))
+    return f"{stem}(?i:{rest})" if rest else stem
 
 
 def _token_to_regex(token: str) -> str:

@@ -56,11 +56,16 @@ def count_rows(path: Path) -> int | None:
 
 
 def to_json_value(value: Any) -> Any:
-    """Convert to JSON types: times to ISO 8601, decimals to numbers, NaN to null, bytes to text or else base64."""
+    """Convert to JSON types: times to ISO 8601, decimals to numbers, NaN to null, bytes to text or else base64.
+
+    A decimal whose digits do not fit into a number becomes a text, since keys of many digits would collide.
+    """
     if value is None or isinstance(value, (str, bool, int)):
         return value
-    if isinstance(value, (float, Decimal)):
-        return float(value) if math.isfinite(value) else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return _decimal_to_json(value)
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -74,6 +79,15 @@ def to_json_value(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return to_json_value(value.tolist())
     return str(value)
+
+
+def _decimal_to_json(value: Decimal) -> int | float | str | None:
+    if not value.is_finite():
+        return None
+    if value.as_tuple().exponent == 0:
+        return int(value) if -(2**63) <= value < 2**64 else str(value)
+    number = float(value)
+    return number if Decimal(repr(number)) == value else str(value)
 
 
 class _UnreadableValue(str):

@@ -13,6 +13,7 @@ from vicinal.errors import SourceError
 from vicinal.plugin.params import LocalPath
 from vicinal.plugin.source import Source
 from vicinal.toolkit.csv_dialect import guess_delimiter, parse_sep_line
+from vicinal.toolkit.file_kinds import advise_conversion
 from vicinal.types import Failure, Item
 from vicinal_files.columns import Columns, Row, shorten
 from vicinal_files.csvfile import Dialect, read_csv_rows
@@ -35,7 +36,11 @@ def _detect_format(path: Path) -> str | None:
 
 def _validate_path(path: Path) -> Path:
     if _detect_format(path) is None:
-        raise ValueError("a table is a .csv, .tsv, .jsonl, .ndjson or .parquet file, or one of the first four and .gz")
+        advice = advise_conversion(path)
+        hint = f"; {path.name} is {advice.kind}: {advice.hint}" if advice else ""
+        raise ValueError(
+            f"a table is a .csv, .tsv, .jsonl, .ndjson or .parquet file, or one of the first four and .gz{hint}"
+        )
     return path
 
 

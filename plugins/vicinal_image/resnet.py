@@ -146,12 +146,16 @@ class ResNet18(ResNet):
     class Params(ResNet.Params):
         name = "resnet18"
 
+    params: Params
+
 
 class ResNet34(ResNet):
     """torchvision's ``resnet34``."""
 
     class Params(ResNet.Params):
         name = "resnet34"
+
+    params: Params
 
 
 class ResNet50(ResNet):
@@ -160,12 +164,16 @@ class ResNet50(ResNet):
     class Params(ResNet.Params):
         name = "resnet50"
 
+    params: Params
+
 
 class ResNet101(ResNet):
     """torchvision's ``resnet101``."""
 
     class Params(ResNet.Params):
         name = "resnet101"
+
+    params: Params
 
 
 class ResNet152(ResNet):
@@ -174,12 +182,16 @@ class ResNet152(ResNet):
     class Params(ResNet.Params):
         name = "resnet152"
 
+    params: Params
+
 
 class ResNeXt50(ResNet):
     """torchvision's ``resnext50_32x4d``."""
 
     class Params(ResNet.Params):
         name = "resnext50_32x4d"
+
+    params: Params
 
 
 class ResNeXt101(ResNet):
@@ -188,12 +200,16 @@ class ResNeXt101(ResNet):
     class Params(ResNet.Params):
         name = "resnext101_32x8d"
 
+    params: Params
+
 
 class ResNeXt101Wide(ResNet):
     """torchvision's ``resnext101_64x4d``."""
 
     class Params(ResNet.Params):
         name = "resnext101_64x4d"
+
+    params: Params
 
 
 class WideResNet50(ResNet):
@@ -202,9 +218,13 @@ class WideResNet50(ResNet):
     class Params(ResNet.Params):
         name = "wide_resnet50_2"
 
+    params: Params
+
 
 class WideResNet101(ResNet):
     """torchvision's ``wide_resnet101_2``."""
 
     class Params(ResNet.Params):
         name = "wide_resnet101_2"
+
+    params: Params

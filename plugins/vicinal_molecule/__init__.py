@@ -16,7 +16,7 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
     encoders.add(
         "morgan",
         "vicinal_molecule.morgan:Morgan",
-        summary="Morgan fingerprints of molecules written as SMILES (RDKit)",
+        summary="Morgan fingerprints of molecules written as SMILES or InChI (RDKit)",
         requires=["rdkit"],
         install="vicinal[molecule]",
     )

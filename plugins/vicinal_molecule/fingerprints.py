@@ -1,4 +1,4 @@
-"""Computes Morgan fingerprints from SMILES, in this process and in worker processes.
+"""Computes Morgan fingerprints from SMILES and InChI, in this process and in worker processes.
 
 RDKit's parser holds the GIL, even in its multithreaded reader, and so blocks every other thread of a run. A run over
 many molecules therefore parses them in worker processes, while this one reads, compares and writes. A worker is this
@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import select
 import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import cycle
 from typing import IO, Any
 
-__all__ = ["RDKIT_LOG_LOCK", "Fingerprints", "WorkerPool"]
+__all__ = ["Fingerprints", "WorkerPool", "is_inchi", "parse_molecule", "rdkit_log"]
 
-RDKIT_LOG_LOCK = threading.Lock()
-"""Held while RDKit's log, which is one for all threads, is blocked. It costs no speed: the parser holds the GIL."""
+_RDKIT_LOG_LOCK = threading.Lock()
+_INCHI = re.compile(r"InChI=|(?=1S?/)", re.IGNORECASE)
 
 _START_AFTER = 1_000
 """SMILES after which workers pay: they start in the time that about twice as many take to parse."""
@@ -35,6 +36,38 @@ _IDLE_SECONDS = 60.0
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
+@contextmanager
+def rdkit_log() -> Iterator[Any]:
+    """Keep RDKit from writing to stderr, and collect its errors in the ``messages`` of what is yielded.
+
+    Whatever calls RDKit does so within it. RDKit's log is one for all threads, hence the lock; it costs no speed, since
+    the parser holds the GIL. Errors are captured inside the block, as capturing alone lets warnings through.
+    """
+    from rdkit import rdBase
+
+    with _RDKIT_LOG_LOCK, rdBase.BlockLogs(), rdBase.CaptureErrorLog() as log:
+        yield log
+
+
+def is_inchi(text: str) -> bool:
+    """Whether a text is meant as an InChI, with or without ``InChI=``."""
+    return _INCHI.match(text) is not None
+
+
+def parse_molecule(text: str, *, sanitize: bool = True) -> Any:
+    """Parse a SMILES, or an InChI; a name after it is left out. None where RDKit refuses it.
+
+    Raises:
+        Exception: RDKit's own, where an InChI is not a possible molecule or a text is not Unicode.
+    """
+    from rdkit.Chem import MolFromSmiles, rdinchi
+
+    if not is_inchi(text):
+        return MolFromSmiles(text, sanitize=sanitize)
+    inchi = "InChI=" + _INCHI.sub("", text.split()[0], count=1)
+    return rdinchi.InchiToMol(inchi, sanitize, sanitize)[0]
+
+
 class Fingerprints:
     """Morgan fingerprints as bytes, the first bit being the highest of the first byte."""
 
@@ -42,18 +75,15 @@ class Fingerprints:
         self.options = (bits, radius, chirality)
 
     def compute(self, smiles: Sequence[str]) -> list[bytes | None]:
-        """Return each SMILES' fingerprint; None where RDKit refuses it or it has no atoms. Writes nothing to stderr."""
-        from rdkit import rdBase
-
-        with RDKIT_LOG_LOCK, rdBase.BlockLogs():
+        """Return each molecule's fingerprint; None where RDKit refuses it or it has no atoms."""
+        with rdkit_log():
             return [*map(self._compute_one, smiles)]
 
     def _compute_one(self, smiles: str) -> bytes | None:
-        from rdkit.Chem import MolFromSmiles
         from rdkit.DataStructs import BitVectToBinaryText
 
         try:
-            molecule = MolFromSmiles(smiles)
+            molecule = parse_molecule(smiles)
         except Exception:  # such as a lone surrogate, which has no UTF-8 form for C++
             return None
         if molecule is None or not molecule.GetNumAtoms():

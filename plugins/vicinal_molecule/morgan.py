@@ -1,7 +1,8 @@
 """Morgan fingerprints of molecules (circular fingerprints, ECFP: Rogers and Hahn 2010, doi:10.1021/ci100050t) by RDKit.
 
-A molecule is written as SMILES. Its fingerprint has one bit for each environment of an atom up to a radius, folded to a
-fixed number of bits; two molecules are compared by Tanimoto similarity, the share of set bits that both have.
+A molecule is written as SMILES or InChI. Its fingerprint has one bit for each environment of an atom up to a radius,
+folded to a fixed number of bits; two molecules are compared by Tanimoto similarity, the share of set bits that both
+have.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from vicinal import Encoder, Item, ItemError, Modality, Rendering, Segment, Space
-from vicinal_molecule.fingerprints import RDKIT_LOG_LOCK, Fingerprints, WorkerPool
+from vicinal_molecule.fingerprints import Fingerprints, WorkerPool, is_inchi, parse_molecule, rdkit_log
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ _WIDTH, _HEIGHT = 300, 200
 
 
 class Morgan(Encoder["Morgan.Params"]):
-    """Encodes molecules; content and query are SMILES."""
+    """Encodes molecules; content and query are SMILES, CXSMILES or InChI, and a name after it is left out."""
 
     decode_batch_size = 1_024
     query_modalities = (SMILES,)
@@ -73,15 +74,15 @@ class Morgan(Encoder["Morgan.Params"]):
         return 2048
 
     def decode(self, item: Item) -> list[Segment]:
-        """Parse a SMILES: one segment, whose sample is its fingerprint, ``bits / 8`` bytes.
+        """Parse a SMILES or an InChI: one segment, whose sample is its fingerprint, ``bits / 8`` bytes.
 
         Raises:
-            ItemError: it is not a SMILES, or not a possible molecule; with RDKit's reason.
+            ItemError: it is neither, or not a possible molecule; with RDKit's reason.
         """
-        smiles = _require_smiles(item.content)
-        bits = self._fingerprints.compute([smiles])[0]
+        text = _require_molecule_text(item.content)
+        bits = self._fingerprints.compute([text])[0]
         if bits is None:
-            raise ItemError(_explain_refusal(smiles))
+            raise ItemError(_explain_refusal(text))
         return [Segment(bits)]
 
     def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
@@ -103,62 +104,94 @@ class Morgan(Encoder["Morgan.Params"]):
     def render(self, item: Item) -> Rendering:
         """Draw the structure as an SVG with a transparent background and bonds in the surrounding text's colour."""
         with suppress(ItemError):
-            if svg := _draw_svg(_require_smiles(item.content)):
+            if svg := _draw_svg(_require_molecule_text(item.content)):
                 return Rendering("svg", svg)
         return Rendering("text", str(item.content))
 
 
-def _require_smiles(content: Any) -> str:
+def _require_molecule_text(content: Any) -> str:
     if not isinstance(content, str):
         raise ItemError(f"a SMILES is a text, not {type(content).__name__}")
-    smiles = content.strip()
-    if not smiles:
+    text = content.strip()
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ItemError("the SMILES is not valid Unicode")
+    if not any(char.isprintable() and not char.isspace() for char in text):
         raise ItemError("the SMILES is empty")
-    if len(smiles) > MAX_CHARS:
-        raise ItemError(f"the SMILES has {len(smiles):,} characters, more than {MAX_CHARS:,}")
-    if "\0" in smiles:
+    if len(text) > MAX_CHARS:
+        raise ItemError(f"the SMILES has {len(text):,} characters, more than {MAX_CHARS:,}")
+    if "\0" in text:
         raise ItemError("the SMILES has a NUL character, at which RDKit would truncate it")
-    return smiles
+    return text
 
 
-def _explain_refusal(smiles: str) -> str:
-    """Say why RDKit refuses a SMILES, in its own words: an error of the notation, or of the chemistry."""
-    from rdkit import Chem, rdBase
+def _explain_refusal(text: str) -> str:
+    """Say why RDKit refuses a SMILES or an InChI: an error of the notation, in RDKit's words, or of the chemistry."""
+    from rdkit import Chem
 
-    shown = smiles if len(smiles) <= 80 else f"{smiles[:77]}…"
-    with RDKIT_LOG_LOCK, rdBase.BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles, sanitize=False)
-        problems = [] if molecule is None else [problem.Message() for problem in Chem.DetectChemistryProblems(molecule)]
-    if molecule is not None and not molecule.GetNumAtoms():
-        return "the molecule has no atoms"
-    if molecule is not None:
-        return f"not a possible molecule: {'; '.join(problems) or 'RDKit cannot sanitize it'}, in {shown!r}"
-    with RDKIT_LOG_LOCK, rdBase.CaptureErrorLog() as log:
-        Chem.MolFromSmiles(smiles, sanitize=False)
-    return f"not a SMILES: {_find_syntax_error(log.messages)}in {shown!r}"
+    shown = repr(text if len(text) <= 80 else f"{text[:77]}…")
+    with rdkit_log() as log:
+        molecule = parse_molecule(text, sanitize=False)
+        if molecule is None:
+            return f"{_explain_notation(text, log.messages)} in {shown}"
+        problems = "; ".join(problem.Message() for problem in Chem.DetectChemistryProblems(molecule))
+        if not molecule.GetNumAtoms():
+            return "the molecule has no atoms"
+    return f"not a possible molecule: {problems or 'RDKit cannot sanitize it'}, in {shown}"
+
+
+def _explain_notation(text: str, log: str) -> str:
+    """Say what a text that RDKit cannot read has in place of a SMILES, or where its error is."""
+    for pattern, kind in _OTHER_NOTATIONS.items():
+        if re.search(pattern, text):
+            return f"{kind}, not a SMILES,"
+    if is_inchi(text):
+        return "not a valid InChI,"
+    core, bar, _ = text.partition(" |")
+    if bar and _is_smiles(core):
+        return f"its CXSMILES extension {_shorten(text[len(core) + 1 :])} is broken,"
+    first = re.split(r"[,;|]", text, maxsplit=1)[0]
+    if first != text and _is_smiles(first):
+        return f"not a SMILES alone; separate {_shorten(first)} from what follows it,"
+    return f"not a SMILES: {_find_syntax_error(log)}"
+
+
+_OTHER_NOTATIONS = {
+    r"^(?i:InChIKey=)?[A-Z]{14}-[A-Z]{10}-[A-Z]$": "an InChIKey, which does not contain the structure",
+    r"\bV[23]000\b|^M  END": "a molfile, as SDF consists of",
+    r">.*>": "a reaction",
+}
+
+
+def _is_smiles(text: str) -> bool:
+    molecule = parse_molecule(text, sanitize=False)
+    return molecule is not None and molecule.GetNumAtoms() > 0
+
+
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:37]}…")
 
 
 def _find_syntax_error(log: str) -> str:
     """Extract from RDKit's log its error about the notation, without its echo of the SMILES."""
     error = re.search(r"SMILES Parse Error: (.+?)(?: while parsing: | for input: |\n)", log)
     position = re.search(r"check for mistakes around position (\d+)", log)
-    what = error[1] if error else ""
-    return f"{what} at character {position[1]}, " if what and position else f"{what}, " if what else ""
+    what = error[1] if error else "RDKit cannot parse it"
+    return f"{what} at character {position[1]}," if error and position else f"{what},"
 
 
-def _draw_svg(smiles: str) -> str:
-    """Draw a molecule as SVG; empty where RDKit refuses the SMILES."""
-    from rdkit import Chem, rdBase
+def _draw_svg(text: str) -> str:
+    """Draw a molecule as SVG; empty where RDKit refuses to read or to draw it."""
     from rdkit.Chem.Draw import rdMolDraw2D
 
-    with RDKIT_LOG_LOCK, rdBase.BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles)
-    if molecule is None:
-        return ""
-    drawer = rdMolDraw2D.MolDraw2DSVG(_WIDTH, _HEIGHT)
-    options: Any = drawer.drawOptions()
-    options.clearBackground = False
-    rdMolDraw2D.PrepareAndDrawMolecule(drawer, molecule)
-    drawer.FinishDrawing()
-    svg: str = drawer.GetDrawingText()
-    return svg[svg.index("<svg") :].replace("#000000", "currentColor").strip()
+    with suppress(RuntimeError, ValueError), rdkit_log():
+        molecule = parse_molecule(text)
+        if molecule is None:
+            return ""
+        drawer = rdMolDraw2D.MolDraw2DSVG(_WIDTH, _HEIGHT)
+        options: Any = drawer.drawOptions()
+        options.clearBackground = False
+        rdMolDraw2D.PrepareAndDrawMolecule(drawer, molecule)
+        drawer.FinishDrawing()
+        svg: str = drawer.GetDrawingText()
+        return svg[svg.index("<svg") :].replace("#000000", "currentColor").strip()
+    return ""

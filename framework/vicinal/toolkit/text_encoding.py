@@ -18,7 +18,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _WESTERN = (
-    *("äöüß", "àâæçéèêëîïôœùûüÿ", "áéíñóúüªº", "àáâãçéêíóôõúü", "àèéìíîòóùú", "åäöé", "æøåéèêóòâôü"),
+    *("äöüßé", "àâæçéèêëîïôœùûüÿ", "áéíñóúüªº", "àáâãçéêíóôõúü", "àèéìíîòóùú", "åäöé", "æøåéèêóòâôü"),
     *("áðéíóúýþæö", "éëïóöüèáíú", "àçèéíïòóúü"),
 )
 _CENTRAL_EUROPEAN = ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž")
@@ -50,18 +50,28 @@ def detect_byte_order_mark(head: bytes) -> str:
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if head.startswith(mark)), "")
 
 
-def guess_encoding(head: bytes) -> str:
-    """Return the likely encoding of a file that begins with ``head``, as Python names it; empty where none fits."""
+def guess_encoding(head: bytes, *, is_whole: bool = False) -> str:
+    """Return the likely encoding of a file that begins with ``head``, as Python names it; empty where none fits.
+
+    Only a head that is the whole file cannot end within a character.
+    """
     if mark := detect_byte_order_mark(head):
         return mark
     if b"\0" in head:
         return _guess_utf16_or_utf32(head[:_SAMPLE_BYTES])
-    return "utf-8" if is_utf8(head) else guess_legacy_encoding(head)
+    has_utf8 = is_utf8(head + b"\n" if is_whole else head) or _is_mostly_utf8(head)
+    return "utf-8" if has_utf8 else guess_legacy_encoding(head)
 
 
 def is_utf8(head: bytes) -> bool:
     """Whether a file's first bytes are UTF-8; the last character may be incomplete."""
     return _decode_head(head, "utf-8") is not None
+
+
+def _is_mostly_utf8(head: bytes) -> bool:
+    """Whether most lines beyond ASCII are UTF-8, so that the others are damaged; legacy encodings hardly look so."""
+    valid = [is_utf8(line + b"\n") for line in head.splitlines() if not line.isascii()]
+    return sum(valid) > len(valid) / 2
 
 
 def _decode_head(head: bytes, encoding: str) -> str | None:
@@ -107,7 +117,7 @@ def guess_legacy_encoding(head: bytes) -> str:
 def _language_share(sample: bytes, encoding: str) -> float:
     """Return which share of the characters beyond ASCII an encoding's best fitting language has.
 
-    A mixture of its languages counts a little less, and only where no such letter stands beside another.
+    A mixture of its languages counts a little less, and only letters that do not stand between two others.
     """
     text = _decode_head(sample, encoding)
     if text is None:
@@ -120,10 +130,10 @@ def _language_share(sample: bytes, encoding: str) -> float:
 
 
 def _fold(text: str, place: int) -> tuple[str, bool]:
-    """Return a letter's lower case, or whether a character is plausible there; and whether it is alone beyond ASCII."""
+    """Return a letter's lower case, or whether a character is plausible there; and whether one of its sides is free."""
     char, before, after = text[place], text[place - 1 : place], text[place + 1 : place + 2]
     beside = [other for other in (before, after) if other.isalpha()]
-    is_alone = all(other.isascii() for other in beside)
+    is_alone = len(beside) < 2 or any(other.isascii() for other in beside)
     is_latin = ord(char) < 0x0370
     is_final_inside = char in _HEBREW_FINALS and after.isalpha()
     if char.isalpha() and not is_final_inside and (is_latin or not any(other.isascii() for other in beside)):

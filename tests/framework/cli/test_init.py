@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
 
@@ -59,6 +60,70 @@ def test_a_table(cli, tmp_path, data, write, source, encoder):
     block = f'{{type: table, path: "{data}", {source}}}'
     assert Path(f"{name}.yaml").read_text() == TEMPLATE.format(name=name, source=block, encoder=encoder)
     assert cli("validate", f"{name}.yaml") == f"{name}.yaml: ok\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "content", "options", "key", "text"),
+    [
+        ("semi.csv", "id;text;year\n1;one;2020\n2;two, three;2021\n", 'delimiter: ";"', "id", "text"),
+        ("tabs.csv", "id\ttext\n1\tone\n", r'delimiter: "\t"', "id", "text"),
+        ("pipes.tsv", "text|id\none|1\n", 'delimiter: "|"', "id", "text"),
+        ("commas.tsv", "id,body\n1,one\n", 'delimiter: ","', "id", "body"),
+        ("excel.csv", "sep=;\r\nid;text\r\n1;one\r\n", 'delimiter: ";"', "id", "text"),
+        ("wide.csv", "id,text\n1,größe\n".encode("utf-16"), "", "id", "text"),
+        ("bare.csv", "id;text\n1;größe\n".encode("utf-16-le"), 'encoding: "utf-16-le", delimiter: ";"', "id", "text"),
+        ("ansi.csv", "id,größe\n1,schön\n".encode("cp1252"), 'encoding: "cp1252"', "id", "größe"),
+        ("ansi.jsonl", '{"größe": "é", "id": 1}\n'.encode("cp1252"), 'encoding: "cp1252"', "id", "größe"),
+        ("damaged.csv", "id,größe\n1,schön\n".encode() + b"2,sch\xf6n\n", "", "id", "größe"),
+        ("unnamed.csv", ",text,\n0,one,\n", "", "column 1", "text"),
+    ],
+)
+def test_a_table_of_any_dialect(cli, tmp_path, data, content, options, key, text):
+    """The YAML reads what was guessed: the first item has the first row's key and content."""
+    (tmp_path / data).write_bytes(content if isinstance(content, bytes) else content.encode())
+    cli("init", data, "--output", "a.yaml")
+    options = f", {options}" if options else ""
+    source = f'{{type: table, path: "{data}"{options}, key: "{key}", content: "{text}"}}'
+    assert f"source: {source}\n" in Path("a.yaml").read_text()
+    assert cli("validate", "a.yaml") == "a.yaml: ok\n"
+    first = json.loads(cli("peek", "a.yaml", "--json").splitlines()[0])
+    assert first["key"] in ("0", "1")
+    assert first["content"] in ("one", "größe", "schön", "é")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32-le", "cp1252"])
+def test_lines_of_any_encoding(cli, tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("größe\nmaß\n".encode(encoding))
+    cli("init", "a.txt")
+    option = "" if encoding == "utf-16" else f', encoding: "{encoding}"'
+    assert f'source: {{type: lines, path: "a.txt"{option}}}\n' in Path("a.yaml").read_text()
+    assert json.loads(cli("peek", "a.yaml", "--json").splitlines()[0])["content"] == "größe"
+
+
+@pytest.mark.parametrize(
+    ("data", "content", "kind", "hint"),
+    [
+        ("a.json", b'[{"id": 1}]', "a JSON array", "make a table of it: python -c .* < a.json > a.jsonl"),
+        ("a.jsonl", b'[{"id": 1}]', "a JSON array, not an object a line", "make a table of it: .* > a-converted.jsonl"),
+        ("a.xlsx", b"PK\x03\x04", "a spreadsheet", "save it as CSV UTF-8 in the spreadsheet, or: .*"),
+        ("a.csv", b"PK\x03\x04\0\0", "a zip archive", "unpack it, and name what is in it"),
+        ("a.sdf", b"", "a file of molecules", "make a table of it: .*rdkit.* < a.sdf > a.csv"),
+        ("a.smi", b"CCO ethanol\n", "a list of SMILES with their names", "make a table of it: .* < a.smi > a.csv"),
+        ("a.jpg", b"\xff\xd8\xff", "a picture", "name the folder that holds it, which is read as a whole"),
+        ("a", bytes(9), "a binary file", "convert it to csv, tsv, jsonl or parquet"),
+    ],
+)
+def test_files_that_no_source_reads_are_refused(cli, tmp_path, data, content, kind, hint):
+    (tmp_path / data).write_bytes(content)
+    assert cli("init", data, code=1) == ""
+    assert re.fullmatch(f"error: {data} is {kind}\nhint: {hint}\n", cli.err)
+    assert not Path("a.yaml").exists()
+
+
+def test_the_former_name_of_the_option_names_the_new_one(cli, tmp_path):
+    (tmp_path / "a.txt").write_text("one\n")
+    assert cli("init", "a.txt", "--into", "b.yaml", code=2) == ""
+    assert "--into is now -o, --output" in cli.err
 
 
 @pytest.mark.parametrize("text", ["one\ntwo\n", ""])

@@ -84,3 +84,7 @@ def test_what_is_not_a_text_has_no_encoding(data):
 def test_a_head_may_end_within_a_character_of_utf8():
     assert is_utf8("é".encode()[:1])
     assert not is_utf8(b"\xe9t\xe9")
+    assert [guess_encoding("caf\xe9".encode("cp1252"), is_whole=whole) for whole in (False, True)] == [
+        "utf-8",
+        "cp1252",
+    ]

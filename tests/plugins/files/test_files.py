@@ -51,7 +51,16 @@ class TestGlobs:
         [
             ("**/*", ["a", "a/b", "a/b/c.d"], []),
             ("**", ["a", "a/b"], []),
-            ("*.jpg", ["a.jpg", ".jpg"], ["a/b.jpg", "a.jpgx", "ajpg", "a.JPG"]),
+            ("*.jpg", ["a.jpg", ".jpg"], ["a/b.jpg", "a.jpgx", "ajpg"]),
+            ("**/*.jpg", ["IMG_1.JPG", "a/b.Jpg"], ["a.JPGX"]),
+            ("*.{jpg,JPEG}", ["a.JPG", "a.jpeg"], ["a.png"]),
+            ("*.tar.gz", ["A.TAR.GZ"], []),
+            ("Img.jpg", ["Img.JPG"], ["img.jpg"]),
+            ("*.jp*g", ["a.JPEG", "a.jpg"], []),
+            ("*.[jp]*", ["a.JPG", "a.Png"], ["a.GIF"]),
+            ("train.x/a", ["train.x/a"], ["train.X/a", "train.x/A"]),
+            (".Hidden", [".Hidden"], [".hidden"]),
+            ("A*", ["Ab.txt"], ["ab.txt"]),
             ("**/*.jpg", ["a.jpg", "a/b.jpg", "a/b/c.jpg"], ["a.png"]),
             ("train/**", ["train/a", "train/a/b"], ["train", "retrain/a"]),
             ("train/**/a.txt", ["train/a.txt", "train/x/y/a.txt"], ["train/xa.txt", "a.txt"]),
@@ -123,6 +132,51 @@ class TestFolder:
         assert before.content == root / "a.txt"
         os.utime(root / "a.txt", ns=(1, 1))
         assert next(iter(self.folder("root"))).version != before.version
+
+    def test_suffixes_match_without_case(self, root):
+        write_file(root / "IMG_1.JPG", "")
+        write_file(root / "a/Img_2.Jpg", "")
+        assert list(read_contents(self.folder(root, include=["**/*.jpg"]))) == [
+            "IMG_1.JPG",
+            "a/Img_2.Jpg",
+            "a/deep/x.jpg",
+        ]
+        assert "IMG_1.JPG" not in read_contents(self.folder(root, exclude=["**/*.jpg"]))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "~snapshot"),
+            *("$RECYCLE.BIN", "RECYCLER", "System Volume Information", "lost+found", "__MACOSX", "@tmp"),
+        ],
+    )
+    def test_folders_of_the_system_are_skipped_unless_wanted(self, root, name):
+        before = list(read_contents(self.folder(root)))
+        write_file(root / name / "a.jpg", "")
+        write_file(root / "a" / name.lower() / "b/c.jpg", "")
+        assert list(read_contents(self.folder(root))) == before
+        assert self.folder(root).count() == len(before)
+        wanted = self.folder(root, system_files=True)
+        assert {f"{name}/a.jpg", f"a/{name.lower()}/b/c.jpg"} <= set(read_contents(wanted))
+
+    @pytest.mark.parametrize("name", ["Thumbs.db", "thumbs.DB", "ehthumbs.db", "desktop.ini", "Desktop.ini"])
+    def test_files_of_the_system_are_skipped_unless_wanted(self, root, name):
+        write_file(root / "a" / name, "")
+        assert f"a/{name}" not in read_contents(self.folder(root, include=["**/*", f"a/{name}"]))
+        assert f"a/{name}" in read_contents(self.folder(root, system_files=True))
+
+    def test_the_folder_itself_may_have_such_a_name(self, root):
+        write_file(root / "lost+found/a.txt", "")
+        assert list(read_contents(self.folder(root / "lost+found"))) == ["a.txt"]
+
+    def test_size_and_time_alone_tell_a_change(self, root):
+        before = next(iter(self.folder(root))).version
+        status = (root / "a.txt").stat()
+        write_file(root / "a.txt", "B.TXT")
+        os.utime(root / "a.txt", ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert next(iter(self.folder(root))).version == before
+        (root / "a.txt").touch()
+        assert next(iter(self.folder(root))).version != before
 
     def test_include_and_exclude(self, root):
         assert list(read_contents(self.folder(root, include=["**/*.txt"], exclude=["a/2*"]))) == [

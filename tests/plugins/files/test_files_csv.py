@@ -122,7 +122,7 @@ class TestCsv:
             ("id,text,id\n", "two columns named 'id'"),
             ('id,"text\n1,a\n', "header of .* cannot be read: a quote opens in line 1"),
             (b"id,t\xffxt\n", "header of .* cannot be read: not UTF-8"),
-            (b"PK\x03\x04\0\0\0", "is not a text file"),
+            (b"PK\x03\x04\0\0\0", "is a zip archive, not a text file"),
         ],
     )
     def test_a_file_without_a_usable_header_is_an_error(self, tmp_path, data, message):
@@ -144,6 +144,18 @@ class TestCsv:
         }
         assert [x.metadata for x in source if x.key in ("5", "7")] == [{}, {"n": "1"}]
         assert list(read_failures(make_table(tmp_path / "b.csv", "text,id\na\n"))) == ["row 1"]
+
+    @pytest.mark.parametrize("key", ["\u200b", "\ufeff", "\u2800\u00a0", "\x01\x7f", "\u3164", "\u200d\ufe0f"])
+    def test_a_key_that_shows_nothing_is_empty(self, tmp_path, key):
+        found = read_failures(make_table(tmp_path / "a.csv", f"text,id\na,{key}\nb,é\n"))
+        assert found == {"row 1": "row 1: its key in column 'id' is empty"}
+
+    def test_messages_stay_short(self, tmp_path):
+        (failure,) = make_table(tmp_path / "a.csv", f"id,text\n{'k' * 5000}\n")
+        assert failure.key == "k" * 1024
+        with pytest.raises(SourceError) as caught:
+            list(make_table(tmp_path / "b.csv", f"{'x' * 5000},text\n"))
+        assert len(str(caught.value)) < 400
 
     def test_a_row_that_is_not_utf8_costs_only_itself(self, tmp_path):
         rows = b'id,text\n1,a\n2,caf\xe9\n3,c\n4,"x\ny\xff\nz"\n5,\xc3\xa9\n'

@@ -98,7 +98,10 @@ class TestDeclared:
 
     def test_a_declaration_makes_no_text_of_another_file(self, tmp_path):
         source = make_lines(tmp_path / "a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", encoding="cp1252")
-        assert read_error(source) == ("a.txt is not a text file (it holds NUL bytes)", "is `path` the right file?")
+        assert read_error(source) == (
+            "a.txt is a binary file, not a text file",
+            "convert it to csv, tsv, jsonl or parquet",
+        )
 
 
 class TestUndeclared:

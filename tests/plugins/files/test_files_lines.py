@@ -62,7 +62,7 @@ class TestLines:
         assert peak < 3 * MAX_LINE_BYTES
 
     def test_what_is_not_a_text_is_refused_as_a_whole(self, tmp_path):
-        with pytest.raises(SourceError, match="is not a text file"):
+        with pytest.raises(SourceError, match="is a binary file, not a text file"):
             list(make_lines(tmp_path / "b.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"))
         with pytest.raises(SourceError, match="is a folder"):
             list(Lines(Lines.Params(path=tmp_path)))

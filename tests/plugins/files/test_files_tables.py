@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -46,6 +47,28 @@ class TestJsonl:
         assert found["row 2"] == "row 2: line 2, column 9: not JSON, trailing comma is not allowed"
         assert found["row 3"] == "row 3: line 3, column 1: a JSON list, not an object"
         assert found["6"] == "row 6: it has no content column 'text' (did you mean 'txt'?)"
+
+    def test_numbers_beyond_64_bits_keep_their_digits(self, tmp_path):
+        keys = ["18446744073709551616", "18446744073709551617", "-9223372036854775809", "1" * 300]
+        rows = [f'{{"id": {key}, "text": {key}, "n": {key}, "deep": [{{"n": {key}}}], "f": 0.5}}' for key in keys]
+        found = list(make_table(tmp_path / "a.jsonl", "\n".join(rows)))
+        assert found == [Item(key, key, "", {"n": key, "deep": [{"n": key}], "f": 0.5}) for key in keys]
+        assert json.loads(orjson.dumps(found[0].metadata)) == found[0].metadata
+
+    @pytest.mark.parametrize("number", [2**64 - 1, 2**63, -(2**63), 0, 1e300, -1.5e20, 0.1])
+    def test_other_numbers_stay_numbers(self, tmp_path, number):
+        line = json.dumps({"id": 10**20, "text": "a", "n": number, "more": [number]})
+        (item,) = make_table(tmp_path / "a.jsonl", line)
+        assert item == Item("1" + "0" * 20, "a", "", {"n": number, "more": [number]})
+        assert type(item.metadata["n"]) is type(number)
+        (item,) = make_table(tmp_path / "a.jsonl", json.dumps({"id": number, "text": "a"}))
+        assert item.key == str(number)
+
+    @pytest.mark.parametrize("text", ['[{"id": 1, "text": "a"}]', '[\n{"id": 1}\n]', '{\n"rows": [{"id": 1}]\n}'])
+    def test_one_document_in_place_of_lines_is_refused(self, tmp_path, text):
+        with pytest.raises(SourceError, match="not an object on each line") as caught:
+            list(make_table(tmp_path / "a.jsonl", text))
+        assert "a-converted.jsonl" in caught.value.hint
 
     def test_not_utf8_too_long_and_empty(self, tmp_path):
         good = b'{"id": "x", "text": "a"}\n'
@@ -108,6 +131,21 @@ class TestParquet:
             "none": None,
         }
 
+    def test_decimals_keep_their_digits(self, tmp_path):
+        keys = [Decimal("12345678901234567890123456789012345678"), Decimal("12345678901234567890123456789012345679")]
+        columns = {
+            "id": keys,
+            "text": ["a", "b"],
+            "n": [Decimal(7), Decimal(-(2**63) - 1)],
+            "price": [Decimal("0.50"), Decimal("0.10")],
+        }
+        assert list(make_table(self.write_parquet(tmp_path / "a.parquet", columns))) == [
+            Item(str(keys[0]), "a", "", {"n": 7, "price": 0.5}),
+            Item(str(keys[1]), "b", "", {"n": "-9223372036854775809", "price": 0.1}),
+        ]
+        assert to_json_value(Decimal("0.12345678901234567890")) == "0.12345678901234567890"
+        assert [to_json_value(Decimal(text)) for text in ("NaN", "Infinity", "1E+5")] == [None, None, 100000.0]
+
     def test_other_values_become_json_too(self):
         value = {1: np.float32(0.5), "a": np.arange(2), "t": (timedelta(minutes=1), Decimal("NaN")), "p": Path("x")}
         assert to_json_value(value) == {"1": 0.5, "a": [0, 1], "t": [60.0, None], "p": "x"}
@@ -164,6 +202,15 @@ class TestParquet:
         before = pyarrow.total_allocated_bytes()
         peak = max(pyarrow.total_allocated_bytes() - before for _ in make_table(path))
         assert peak < 15 * MIB
+
+
+def test_a_table_of_another_kind_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(
+        ValidationError, match=r"a\.xlsx is a spreadsheet: save it as CSV UTF-8 in the spreadsheet, or: "
+    ):
+        make_table(tmp_path / "a.xlsx")
+    with pytest.raises(ValidationError, match=r"b\.json is a JSON array: make a table of it: "):
+        make_table(tmp_path / "b.json", "[]")
 
 
 def test_a_table_of_another_kind_is_refused_by_its_parameters(tmp_path):

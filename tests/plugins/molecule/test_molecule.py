@@ -86,6 +86,31 @@ def test_one_molecule_in_two_notations_has_one_fingerprint():
     assert np.array_equal(first, second)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3",
+        "InChI=1/C2H6O/c1-2-3/h3H,2H2,1H3",
+        "inchi=1S/C2H6O/c1-2-3/h3H,2H2,1H3",
+        "1S/C2H6O/c1-2-3/h3H,2H2,1H3",
+        "  InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3 ethanol\n",
+        "CCO ethanol",
+        "CCO\tethanol, pure\t46.07",
+        "CCO |$a;;$|",
+    ],
+)
+def test_inchi_and_names_after_it_are_read(text):
+    assert np.array_equal(encode_smiles([text]), encode_smiles(["CCO"]))
+    assert make_morgan().render(Item("m", text)).kind == "svg"
+
+
+def test_bits_of_an_inchi_are_those_of_rdkit(molecules):
+    inchis = [Chem.MolToInchi(Chem.MolFromSmiles(text)) for text in molecules[:200]]
+    generator = GetMorganGenerator(radius=2, fpSize=2048)
+    expected = np.array([list(generator.GetFingerprint(Chem.MolFromInchi(inchi))) for inchi in inchis], np.uint8)
+    assert np.array_equal(np.unpackbits(encode_smiles(inchis), axis=1), expected)
+
+
 def test_mirror_images_differ_only_with_chirality():
     same, apart = encode_smiles([L_ALANINE, D_ALANINE]), encode_smiles([L_ALANINE, D_ALANINE], chirality=True)
     assert np.array_equal(*same)
@@ -106,6 +131,27 @@ def test_mirror_images_differ_only_with_chirality():
         ),
         ("c1cccc1", "not a possible molecule: Can't kekulize mol.  Unkekulized atoms: 0 1 2 3 4, in 'c1cccc1'"),
         ("C" * 5_001, "the SMILES has 5,001 characters, more than 5,000"),
+        ("\u200b\ufeff", "the SMILES is empty"),
+        ("C\ud800", "the SMILES is not valid Unicode"),
+        ("[C@SP9]", "not a SMILES: Invalid chiral specification on atom 0, in '[C@SP9]'"),
+        ("CCO |$a;;", "its CXSMILES extension '|$a;;' is broken, in 'CCO |$a;;'"),
+        ("CCO |SgD:1:a:b:c|", "its CXSMILES extension '|SgD:1:a:b:c|' is broken, in 'CCO |SgD:1:a:b:c|'"),
+        ("InChI=1S/xx", "not a valid InChI, in 'InChI=1S/xx'"),
+        (
+            "InChI=1S/CH5/h1H5",
+            "not a possible molecule: Explicit valence for atom # 0 C, 5, is greater than permitted,"
+            " in 'InChI=1S/CH5/h1H5'",
+        ),
+        (
+            "LFQSCWFLJHTTHZ-UHFFFAOYSA-N",
+            "an InChIKey, which does not contain the structure, not a SMILES, in 'LFQSCWFLJHTTHZ-UHFFFAOYSA-N'",
+        ),
+        ("CCO>>CC=O", "a reaction, not a SMILES, in 'CCO>>CC=O'"),
+        ("CCO,ethanol", "not a SMILES alone; separate 'CCO' from what follows it, in 'CCO,ethanol'"),
+        (
+            "x\n  RDKit  2D\n\n  1  0 V2000\nM  END",
+            "a molfile, as SDF consists of, not a SMILES, in 'x\\n  RDKit  2D\\n\\n  1  0 V2000\\nM  END'",
+        ),
         (["C"], "a SMILES is a text, not list"),
     ],
 )
@@ -115,12 +161,20 @@ def test_a_refusal_says_why(smiles, reason):
     assert str(caught.value) == reason
 
 
+BROKEN = (
+    *("CO)C", "C(C)(C)(C)(C)C", "[C@SP9]", "[C@OH99]", "InChI=1S/xx", "InChI=1S/CH5/h1H5", "InChI="),
+    *("CCO |$a;;", "CCO |", "CCO |foo|", "CCO |SgD:1:a:b:c|", "CCO |SgD:|", "CCO |LN:0:1.3|", "CCO |H:1|", "C |(1,2|"),
+)
+
+
 def test_rdkit_writes_nothing_to_stderr_and_keeps_its_log(capfd):
     make_morgan().decode(Item("m", "[HH]"))  # of which RDKit warns
-    for text in ("CO)C", "C(C)(C)(C)(C)C"):
-        with pytest.raises(ItemError):
+    for text in BROKEN:
+        with pytest.raises(ItemError, match=r"(not|broken).*, in '"):
             make_morgan().decode(Item("m", text))
-    assert capfd.readouterr().err == ""
+        assert make_morgan().render(Item("m", text)).kind == "text"
+        assert isinstance(make_morgan().decode_many([Item("m", text)])[0], ItemError)
+    assert capfd.readouterr() == ("", "")
     Chem.MolFromSmiles("CO)C")
     assert "SMILES Parse Error" in capfd.readouterr().err
 
