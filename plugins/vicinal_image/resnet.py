@@ -146,16 +146,12 @@ class ResNet18(ResNet):
     class Params(ResNet.Params):
         name = "resnet18"
 
-    params: Params
-
 
 class ResNet34(ResNet):
     """torchvision's ``resnet34``."""
 
     class Params(ResNet.Params):
         name = "resnet34"
-
-    params: Params
 
 
 class ResNet50(ResNet):
@@ -164,16 +160,12 @@ class ResNet50(ResNet):
     class Params(ResNet.Params):
         name = "resnet50"
 
-    params: Params
-
 
 class ResNet101(ResNet):
     """torchvision's ``resnet101``."""
 
     class Params(ResNet.Params):
         name = "resnet101"
-
-    params: Params
 
 
 class ResNet152(ResNet):
@@ -182,16 +174,12 @@ class ResNet152(ResNet):
     class Params(ResNet.Params):
         name = "resnet152"
 
-    params: Params
-
 
 class ResNeXt50(ResNet):
     """torchvision's ``resnext50_32x4d``."""
 
     class Params(ResNet.Params):
         name = "resnext50_32x4d"
-
-    params: Params
 
 
 class ResNeXt101(ResNet):
@@ -200,16 +188,12 @@ class ResNeXt101(ResNet):
     class Params(ResNet.Params):
         name = "resnext101_32x8d"
 
-    params: Params
-
 
 class ResNeXt101Wide(ResNet):
     """torchvision's ``resnext101_64x4d``."""
 
     class Params(ResNet.Params):
         name = "resnext101_64x4d"
-
-    params: Params
 
 
 class WideResNet50(ResNet):
@@ -218,13 +202,9 @@ class WideResNet50(ResNet):
     class Params(ResNet.Params):
         name = "wide_resnet50_2"
 
-    params: Params
-
 
 class WideResNet101(ResNet):
     """torchvision's ``wide_resnet101_2``."""
 
     class Params(ResNet.Params):
         name = "wide_resnet101_2"
-
-    params: Params
