@@ -75,7 +75,7 @@ def item_id(key: str, segment: int = 0) -> int:
 class Item:
     """One thing that a user indexes.
 
-    ``key`` names it within its source, for good. ``content`` is what the encoder decodes: a text, a SMILES, or the path
+    ``key`` names it within its source, for good. ``content`` is what the encoder decodes: a text, or the path
     of a file. ``metadata`` is kept in Redis and given back with a hit. ``version`` tells a changed item from an
     unchanged one without reading it (a file's size and time, say); without it content and metadata are compared.
     """

@@ -51,7 +51,7 @@ class SearchRequest(_Request):
     )
 
     query: str | None = None
-    """A text, a SMILES, or ``@key`` of an indexed item; write a text that begins with @ as ``\\@…``."""
+    """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @."""
     queries: list[str] | None = None
     """Several queries."""
     limit: Annotated[int, Field(ge=1)] = 10
@@ -67,7 +67,7 @@ class SearchRequest(_Request):
 
 
 class AddRequest(_Request):
-    """An item that is a text or a SMILES; send a file as multipart/form-data."""
+    """An item that is typed; send a file as multipart/form-data."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -235,9 +235,18 @@ class EncoderInfo(BaseModel):
     summary: str
 
 
+class ModalityInfo(BaseModel):
+    name: str
+    input: Literal["text", "file"]
+    label: str
+    placeholder: str
+    example: str
+    renders: DisplayKind
+
+
 class QueryInfo(BaseModel):
-    kind: str
-    kinds: list[str]
+    modalities: list[ModalityInfo]
+    renders: DisplayKind
     text: bool
     file: bool
     accept: list[str]

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
-from vicinal.types import Item, SearchRequest, SearchResult, item_id
+from vicinal.types import TEXT, Item, Modality, SearchRequest, SearchResult, item_id
 
 __all__ = ["SolutionService"]
 
@@ -27,13 +28,7 @@ T = TypeVar("T")
 
 _WORKER_THREADS = 8
 _REFRESH_SECONDS = 1.0
-_PLACEHOLDERS: dict[str, str] = {
-    "text": "Ask, or describe what you look for",
-    "smiles": "A SMILES, as CC(=O)Oc1ccccc1C(=O)O",
-    "image": "Drop a picture",
-    "audio": "Drop a sound",
-    "video": "Drop a video",
-}
+_MEDIA_KINDS = ("image", "audio", "video")
 
 
 class SolutionService:
@@ -212,39 +207,49 @@ class SolutionService:
         return Item(record.key, content, record.uri, record.metadata)
 
     @property
-    def modalities(self) -> tuple[str, ...]:
+    def modalities(self) -> tuple[Modality, ...]:
         """What the solution can be searched with; the first is what its items are."""
-        return tuple(modality.name for modality in self.solution.encoder.query_modalities)
+        return self.solution.encoder.query_modalities
 
     @property
-    def item_modality(self) -> str:
+    def typed_modality(self) -> Modality | None:
+        """What users type to search; None where they choose a file only."""
+        return next((modality for modality in self.modalities if modality.input == "text"), None)
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether the solution can be searched with a file."""
+        return any(modality.input == "file" for modality in self.modalities)
+
+    @property
+    def item_modality(self) -> Modality:
         """What items are."""
-        return self.modalities[0] if self.modalities else "text"
+        return self.modalities[0] if self.modalities else TEXT
 
     def display_info(self, key: str, uri: str) -> dict[str, str]:
         """Return how a client shows an item, and the path of its content."""
-        kind: str = self.item_modality
-        kind = "svg" if kind == "smiles" else kind
+        kind = self.item_modality.renders
         if kind == "video" and uri.lower().endswith((".gif", ".webp", ".apng")):
             kind = "image"  # browsers play these as images
-        return {"kind": kind, "content_url": f"/api/{self.name}/items/{quote(key, safe='')}/content"}
+        url = f"/api/{self.name}/items/{quote(key, safe='')}/content"
+        return {"kind": kind, "content_label": self.item_modality.label, "content_url": url}
 
     def describe(self) -> dict[str, Any]:
         """Return what a client has to know of the solution, as JSON."""
         config, modalities = self.solution.config, self.modalities
-        files = [modality for modality in modalities if modality not in ("text", "smiles")]
+        files = [modality for modality in modalities if modality.input == "file"]
         return {
             "name": self.name,
             "title": _to_title(self.name),
             "encoder": {"type": config.encoder.type, "summary": self._encoder_summary()},
             **self._counts,
             "query": {
-                "kind": self.item_modality,
-                "kinds": list(modalities),
-                "text": len(files) < len(modalities),
-                "file": bool(files),
-                "accept": [f"{modality}/*" for modality in files],
-                "placeholder": _PLACEHOLDERS["text" if "text" in modalities else self.item_modality],
+                "modalities": [asdict(modality) for modality in modalities],
+                "renders": self.item_modality.renders,
+                "text": self.typed_modality is not None,
+                "file": self.takes_files,
+                "accept": [f"{modality.renders}/*" for modality in files if modality.renders in _MEDIA_KINDS],
+                "placeholder": (self.typed_modality or self.item_modality).placeholder,
             },
             "fields": [{"name": name, "type": spec.type} for name, spec in config.field_specs.items()],
             "segmented": self.solution.encoder.segmented,

@@ -70,7 +70,7 @@ class SearchableSolution(Components):
         """Find the nearest items: one result for one query, a list of them for a list of queries.
 
         Args:
-            query: what the encoder reads (a text, a SMILES, the path of a file), or ``@key`` of an indexed item, which
+            query: what the encoder reads (a text, the path of a file), or ``@key`` of an indexed item, which
                 finds others like it.
             limit: how many items, 1 to 16,384.
             filter: a Milvus expression over the declared fields, as ``year > 2000 and label == "cat"``.

@@ -10,7 +10,7 @@ from inprocess_server import ROWS, check_error, run_server
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
 
-ITEM = {"key", "uri", "content", "metadata", "kind", "content_url", "added"}
+ITEM = {"key", "uri", "content", "metadata", "kind", "content_label", "content_url", "added"}
 
 
 def list_all_items(client, **params):
@@ -47,6 +47,7 @@ def test_get_one_item(text_client):
         "content": "text 7",
         "metadata": {"year": 2007},
         "kind": "text",
+        "content_label": "text",
         "content_url": "/api/things/items/k7/content",
         "added": False,
     }

@@ -29,8 +29,17 @@ def test_solutions_are_described_for_clients(text_client):
                 "rows": 60,
                 "failures": 0,
                 "query": {
-                    "kind": "text",
-                    "kinds": ["text"],
+                    "modalities": [
+                        {
+                            "name": "text",
+                            "input": "text",
+                            "label": "text",
+                            "placeholder": "Ask, or describe what you look for",
+                            "example": "how do I begin",
+                            "renders": "text",
+                        }
+                    ],
+                    "renders": "text",
                     "text": True,
                     "file": False,
                     "accept": [],
@@ -56,7 +65,8 @@ def test_title_is_made_of_the_name(name, title):
 
 def test_solution_of_files_names_the_accepted_types(file_client):
     query = file_client.get("/api/solutions").json()["solutions"][0]["query"]
-    assert (query["kinds"], query["text"], query["file"], query["accept"]) == (["image"], False, True, ["image/*"])
+    assert [modality["name"] for modality in query["modalities"]] == ["image"]
+    assert (query["text"], query["file"], query["accept"]) == (False, True, ["image/*"])
 
 
 def test_stats_are_those_of_the_status_command(client):

@@ -1,24 +1,26 @@
-// The panel for adding items by hand: one text or SMILES, or files.
+// The panel for adding items by hand: one that is typed, or files.
 
 import * as api from "/page/api.js";
 import { toSentence } from "/page/dialogs.js";
+import { capitalize } from "/page/format.js";
 import { fill, h, icon, uniqueId } from "/page/dom.js";
 
 const STATUS_TEXT = { new: "added", updated: "replaced", unchanged: "already there, unchanged" };
 
 /** Creates the panel; `onAdded` is called when an item has changed. */
 export function createAddPanel(solution, onAdded) {
-  return solution.query.kind === "text" || solution.query.kind === "smiles"
-    ? createTextPanel(solution, onAdded)
-    : createFilePanel(solution, onAdded);
+  return solution.query.modalities[0]?.input === "file"
+    ? createFilePanel(solution, onAdded)
+    : createTextPanel(solution, onAdded);
 }
 
 function createTextPanel(solution, onAdded) {
-  const isSmiles = solution.query.kind === "smiles";
+  const [modality] = solution.query.modalities;
   const key = createField("Key", { required: true, placeholder: "a unique name" });
-  const content = createField(isSmiles ? "SMILES" : "Text", {
+  const content = createField(capitalize(modality?.label ?? "text"), {
     required: true,
-    spellcheck: isSmiles ? "false" : "true",
+    placeholder: modality?.example ? `${modality.example}` : "",
+    spellcheck: solution.query.renders === "text",
   });
   const metadataForm = createMetadataForm(solution.fields);
   const status = h("p", { role: "status" });
@@ -67,7 +69,7 @@ function createTextPanel(solution, onAdded) {
 
 function createFilePanel(solution, onAdded) {
   const id = uniqueId("files");
-  const accept = `${solution.query.kind}/*`;
+  const accept = solution.query.accept[0] ?? "";
   const chooser = h("input.hidden", {
     type: "file",
     id,

@@ -70,7 +70,7 @@ function renderNav() {
     if (!link) {
       link = h("a", { href: formatRoute({ name }) });
       link.dataset.name = name;
-      append(link, [icon(query.kind), h("span", title), h("small")]);
+      append(link, [icon(query.renders), h("span", title), h("small")]);
       nav.append(link);
     }
     link.classList.toggle("unavailable", !ready);

@@ -76,6 +76,7 @@ function renderActions(entry, { searchSimilar, remove }) {
 }
 
 function formatStart(entry) {
+  if (entry.segment?.label) return entry.segment.label;
   return entry.segment?.start === undefined || entry.segment?.start === null ? null : formatClock(entry.segment.start);
 }
 
@@ -90,11 +91,13 @@ function renderFacts(entry) {
     name === "bytes" ? formatBytes(value) : toText(value),
   ]);
   rows.unshift(["key", entry.key]);
-  if (entry.kind === "svg") rows.push(["SMILES", entry.content]);
+  if (entry.kind === "svg" && entry.content) rows.push([entry.content_label, entry.content]);
+  if (typeof entry.score === "number") rows.push(["score", entry.note ? `${entry.score} (${entry.note})` : `${entry.score}`]);
   if (entry.segment)
     rows.push([
       "found at",
-      `${formatStart(entry)}${entry.segment.end > entry.segment.start ? ` – ${formatClock(entry.segment.end)}` : ""}`,
+      entry.segment.label ||
+        `${formatStart(entry)}${entry.segment.end > entry.segment.start ? ` – ${formatClock(entry.segment.end)}` : ""}`,
     ]);
   if (entry.distance !== undefined)
     rows.push(["similarity", entry.similarity.toPrecision(6)], ["distance", entry.distance.toPrecision(6)]);
@@ -280,7 +283,7 @@ const RENDERERS = { image: renderImage, svg: renderSvg, video: renderVideo, audi
 
 /** Creates placeholders for cards that are loading. */
 export function createSkeletons(kind, number) {
-  const layout = LAYOUTS[kind === "smiles" ? "svg" : kind] ?? "texts";
+  const layout = LAYOUTS[kind] ?? "texts";
   const list = h("ol.cards.loading", { "aria-hidden": "true" });
   list.classList.add(layout);
   for (let index = 0; index < number; index += 1)

@@ -58,7 +58,7 @@ export function createItemsView(root, solution, { onChanged }) {
   async function load() {
     request?.abort();
     request = new AbortController();
-    fill(listing, createSkeletons(solution.query.kind, 8));
+    fill(listing, createSkeletons(solution.query.renders, 8));
     try {
       await loadPage("", null, request.signal);
     } catch (error) {

@@ -1,4 +1,4 @@
-// The query box: a text, a SMILES that is drawn as it is typed, a file, or an indexed item.
+// The query box: something typed, drawn as it is typed where it renders as a drawing, a file, or an indexed item.
 
 import * as api from "/page/api.js";
 import { debounce, fill, h, icon, iconButton, uniqueId } from "/page/dom.js";
@@ -8,8 +8,7 @@ import { formatBytes } from "/page/format.js";
 import { createPlayer } from "/page/player.js";
 
 const RENDER_DEBOUNCE_MS = 250;
-const FILE_NAMES = { image: "an image", audio: "an audio file", video: "a video" };
-const ICONS = { image: "image", audio: "audio", video: "video" };
+const FILE_ICONS = ["image", "audio", "video"];
 
 const uploads = new Map();
 
@@ -26,6 +25,8 @@ export const getUpload = (id) => uploads.get(id);
 /** Creates the query box. `onText` receives the typed text, `onFile` a file; `onClear` is called when it is cleared. */
 export function createQueryBox(solution, { onText, onFile, onClear }) {
   const { query } = solution;
+  const typed = query.modalities.find(({ input }) => input === "text");
+  const isProse = typed?.renders === "text";
   const id = uniqueId("query");
   const problem = h("p.problem", { role: "alert", id: `${id}-problem` });
   const subject = h("div.subject", { hidden: true });
@@ -35,8 +36,8 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
     id,
     enterkeyhint: "search",
     autocomplete: "off",
-    autocapitalize: query.kind === "smiles" ? "off" : "sentences",
-    spellcheck: query.kind === "smiles" ? "false" : "true",
+    autocapitalize: isProse ? "sentences" : "off",
+    spellcheck: isProse,
     "aria-label": query.placeholder,
     "aria-describedby": problem.id,
     placeholder: query.placeholder,
@@ -60,7 +61,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   function createTextInput() {
     return h(
       "div.line",
-      icon(query.kind === "smiles" ? "smiles" : "search"),
+      icon(isProse ? "search" : "svg"),
       field,
       clearButton,
       query.file && iconButton("upload", `Search with ${describeFiles()}`, chooseFile),
@@ -69,7 +70,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   }
 
   function createDropZone() {
-    const kind = ICONS[query.kind] ?? "upload";
+    const kind = FILE_ICONS.includes(query.renders) ? query.renders : "upload";
     return h(
       "div.zone",
       icon(kind),
@@ -87,9 +88,9 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   }
 
   function describeFiles() {
-    return query.kinds
-      .filter((kind) => FILE_NAMES[kind])
-      .map((kind) => FILE_NAMES[kind])
+    return query.modalities
+      .filter(({ input }) => input === "file")
+      .map(({ label }) => `${/^[aeiou]/i.test(label) ? "an" : "a"} ${label}`)
       .join(" or ");
   }
 
@@ -102,7 +103,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   function onInput() {
     clearButton.hidden = !field.value;
     fail("");
-    if (query.kind === "smiles") renderSketchSoon();
+    if (typed?.renders === "svg") renderSketchSoon();
   }
 
   function clear() {
@@ -118,7 +119,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
     chooser.value = "";
   }
 
-  // --- the sketch of the molecule that is being typed
+  // --- the sketch of what is being typed
 
   async function renderSketch() {
     const text = field.value.trim();

@@ -108,7 +108,7 @@ export function createSearchView(root, solution) {
   function showBusy() {
     results.setAttribute("aria-busy", "true");
     if (!results.querySelector(".cards.found"))
-      fill(results, createSkeletons(solution.query.kind, Math.min(route.k, 8)));
+      fill(results, createSkeletons(solution.query.renders, Math.min(route.k, 8)));
   }
 
   function showHits({ hits, timings_ms: timings }) {
@@ -224,8 +224,8 @@ function createEmptyMessage(solution) {
 /** Shows a few of the items before anything is searched for. */
 async function showSample(results, solution, route, { searchSimilar, onText }) {
   if (!solution.items) return fill(results, createEmptyMessage(solution));
-  const kind = solution.query.kind;
-  const number = SAMPLE_SIZES[kind === "smiles" ? "svg" : kind] ?? 6;
+  const kind = solution.query.renders;
+  const number = SAMPLE_SIZES[kind] ?? 6;
   const lostFile =
     route.upload &&
     !getUpload(route.upload) &&
@@ -264,6 +264,6 @@ function selectShortest(items) {
 }
 
 function createChip(item, kind, onText) {
-  const name = kind === "smiles" ? item.key : item.content;
+  const name = kind === "svg" ? item.key : item.content;
   return h("button.chip", { type: "button", title: item.content, onclick: () => onText(item.content) }, name);
 }

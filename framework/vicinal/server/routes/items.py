@@ -93,7 +93,7 @@ async def add_item(request: Request, name: str) -> Response:
         async with parse_form(request, "file", "key", "metadata") as form:
             upload = form.get_file("file")
             key = form.get_text("key", PurePosixPath((upload.filename or "").replace("\\", "/")).name)
-            if service.item_modality in ("text", "smiles"):
+            if service.item_modality.input == "text":
                 raise invalid_value(
                     "file", f"items of {service.name!r} are no files", "send JSON: key, content, metadata"
                 )
@@ -102,7 +102,7 @@ async def add_item(request: Request, name: str) -> Response:
     else:
         new = await parse_json(request, schemas.AddRequest)
         key = new.key
-        if service.item_modality not in ("text", "smiles") or not service.modalities:
+        if service.item_modality.input == "file" or not service.modalities:
             raise invalid_value(
                 "content", f"items of {service.name!r} are files", "send multipart/form-data: file, key"
             )
@@ -206,14 +206,14 @@ async def delete_item(request: Request, name: str, key: str) -> Response:
 
 @router.post(
     "/render",
-    summary="Draw a molecule as it would be read",
+    summary="Draw a typed query as it would be read",
     responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     openapi_extra=describe_body(schemas.RenderRequest),
 )
 async def render_query(request: Request, name: str) -> Response:
     service = get_service(request, name)
     body = await parse_json(request, schemas.RenderRequest)
-    if service.item_modality != "smiles":
+    if service.typed_modality is None or service.typed_modality.renders != "svg":
         raise invalid_value("query", f"{service.name!r} draws nothing")
     query = to_encoder_query(service, body.query, "query")
     return svg_response(await service.run_blocking(_render_svg, service, query), body.color)

@@ -30,7 +30,7 @@ _FORM = describe_form({"file": {"type": "string", "format": "binary"}, **_FORM_F
 
 @router.post(
     "/search",
-    summary="Find what is near a text, a SMILES, an indexed item or an uploaded file",
+    summary="Find what is near a typed query, an indexed item or an uploaded file",
     responses={200: {"model": schemas.SearchResponse | schemas.MultiSearchResponse}},
     openapi_extra=describe_body(schemas.SearchRequest, _FORM),
 )
@@ -56,7 +56,7 @@ async def _search_by_file(service: SolutionService, form: Form) -> SearchResult 
     limit, filter = form.get_int("limit", 10), form.get_text("filter", "")
     _check_limits(service, limit, filter)
     upload = form.get_file("file")
-    if not any(modality not in ("text", "smiles") for modality in service.modalities):
+    if not service.takes_files:
         raise invalid_value("file", f"{service.name!r} is not searched by files", _search_hint(service))
     segments = await service.run_blocking(_decode_upload, service, upload.file, upload.filename or "")
     return (await service.search([SearchRequest("", limit, filter, segments)]))[0]
@@ -85,17 +85,18 @@ def to_encoder_query(service: SolutionService, query: str, location: str) -> str
         raise invalid_value(location, f"longer than {service.settings.max_query_chars:,} characters")
     if query.startswith("@"):
         return query
-    modalities = service.modalities
-    if "text" not in modalities and "smiles" not in modalities:
+    if service.typed_modality is None:
         raise invalid_value(location, f"{service.name!r} is not searched by texts", _search_hint(service))
-    if any(modality not in ("text", "smiles") for modality in modalities):
+    if service.takes_files:
         return f"text:{query.removeprefix(chr(92)) if query.startswith(chr(92) + '@') else query}"
     return query
 
 
 def _search_hint(service: SolutionService) -> str:
-    names = {"text": "a text", "smiles": "a SMILES"}
-    ways = [names.get(modality, f"a file ({modality})") for modality in service.modalities]
+    ways = [
+        f"{modality.label} in `query`" if modality.input == "text" else f"a file ({modality.label})"
+        for modality in service.modalities
+    ]
     return f"search by {', '.join([*ways, '@key of an indexed item'])}"
 
 
@@ -145,13 +146,6 @@ def _result_to_json(service: SolutionService, result: Any) -> dict[str, Any]:
 
 def _hit_to_json(service: SolutionService, hit: Hit) -> dict[str, Any]:
     return {
-        "key": hit.key,
-        "rank": hit.rank,
-        "distance": hit.distance,
-        "similarity": hit.similarity,
-        "uri": hit.uri,
-        "metadata": hit.metadata,
-        "content": hit.content,
-        "segment": hit.segment,
+        **hit.to_dict(),
         **service.display_info(hit.key, hit.uri),
     }
