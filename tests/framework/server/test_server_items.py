@@ -222,6 +222,31 @@ def test_head_of_content_sends_the_headers_alone(file_client):
         assert head.headers["content-length"] == str(len(whole.content))
 
 
+@pytest.mark.parametrize(
+    ("suffix", "media_type"),
+    [
+        (".ts", "video/mp2t"),
+        (".M2TS", "video/mp2t"),
+        (".wmv", "video/x-ms-wmv"),
+        (".flv", "video/x-flv"),
+        (".3gp", "video/3gpp"),
+        (".ogv", "video/ogg"),
+        (".opus", "audio/ogg"),
+        (".jxl", "image/jxl"),
+        (".svg", "application/octet-stream"),
+        (".html", "application/octet-stream"),
+    ],
+)
+def test_content_and_uploads_have_their_media_type(file_client, suffix, media_type):
+    (file_client.folder / f"indexed{suffix}").write_bytes(b"content")
+    file_client.ingest()
+    upload = {"file": (f"added{suffix}", b"other content")}
+    assert file_client.post("/api/things/items", files=upload).status_code == 201
+    for name in ("indexed", "added"):
+        response = file_client.get(f"/api/things/items/{name}{suffix}/content")
+        assert (response.status_code, response.headers["content-type"]) == (200, media_type)
+
+
 def test_key_may_end_like_a_route(file_client):
     key = quote("sub dir/content", safe="")
     assert file_client.get(f"/api/things/items/{key}").json()["key"] == "sub dir/content"
