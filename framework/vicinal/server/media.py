@@ -53,7 +53,7 @@ def svg_response(svg: str, color: str | None = None) -> Response:
     """
     if color is not None:
         if not _COLOR.fullmatch(color):
-            raise ApiError(422, "color: six hexadecimal digits are wanted, as e6e6e6")
+            raise ApiError(422, "color: write six hexadecimal digits, as e6e6e6")
         svg = svg.replace("currentColor", f"#{color}")
     if 'xmlns="http://www.w3.org/2000/svg"' not in svg and "xmlns='http://www.w3.org/2000/svg'" not in svg:
         svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
@@ -87,8 +87,10 @@ def _require_readable(key: str, path: Path) -> None:
         path.open("rb").close()
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
-            raise ApiError(503, "too many files are open", hint="ask again in a moment") from None
-        raise ApiError(404, f"the file of {key[:200]!r} is gone", hint="the next ingest will notice it") from None
+            raise ApiError(503, "too many files are open", hint="retry in a moment") from None
+        raise ApiError(
+            404, f"the file of {key[:200]!r} no longer exists", hint="restore it, or remove the item"
+        ) from None
 
 
 class _MediaResponse(FileResponse):

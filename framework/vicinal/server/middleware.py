@@ -84,7 +84,7 @@ class SecurityMiddleware:
         if _is_protected(scope) and not is_authorized(headers, self._settings):
             raise ApiError(
                 401,
-                "an API key is needed",
+                "an API key is required",
                 hint="send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
                 headers={"WWW-Authenticate": "Bearer"},
             )

@@ -28,10 +28,10 @@ T = TypeVar("T")
 _WORKER_THREADS = 8
 _REFRESH_SECONDS = 1.0
 _PLACEHOLDERS: dict[str, str] = {
-    "text": "Ask, or describe what you look for",
-    "smiles": "A SMILES, as CC(=O)Oc1ccccc1C(=O)O",
-    "image": "Drop a picture",
-    "audio": "Drop a sound",
+    "text": "Ask, or describe what you are looking for",
+    "smiles": "A SMILES, such as CC(=O)Oc1ccccc1C(=O)O",
+    "image": "Drop an image",
+    "audio": "Drop an audio file",
     "video": "Drop a video",
 }
 
@@ -86,9 +86,9 @@ class SolutionService:
                 segments = self.solution.encoder.decode(self.to_item(record))[:1]
                 self.solution.search_many([SearchRequest(record.key, 1, segments=segments)])
         except VicinalError as error:
-            logger.warning("%s: not warmed up: %s", self.name, error)
+            logger.warning("%s: the model was not preloaded: %s", self.name, error)
         except Exception as error:
-            logger.warning("%s: not warmed up", self.name, exc_info=error)
+            logger.warning("%s: the model was not preloaded", self.name, exc_info=error)
 
     # --- health
 
@@ -111,11 +111,11 @@ class SolutionService:
                 self.ready, self.reason = False, str(error)
                 self._outage = str(error) if isinstance(error, StoreUnreachableError) else ""
             except TimeoutError:
-                self.ready, self.reason = False, "the stores do not answer in time"
+                self.ready, self.reason = False, "the stores did not respond in time"
                 self._outage = self.reason
             except Exception as error:
-                logger.error("%s: its stores cannot be looked at", self.name, exc_info=error)
-                self.ready, self.reason = False, "its stores cannot be looked at"
+                logger.error("%s: the health check failed", self.name, exc_info=error)
+                self.ready, self.reason = False, "the health check failed (see the server log)"
             self._checked_at = time.monotonic()
         self._metrics.set_health(self.name, self.ready, self._counts)
 
@@ -138,7 +138,7 @@ class SolutionService:
 
     def _require_stores(self) -> None:
         if self._outage:
-            raise ApiError(503, self._outage, hint="the server looks for it, and goes on when it is back")
+            raise ApiError(503, self._outage, hint="the server reconnects automatically; retry later")
 
     # --- work
 
@@ -170,7 +170,7 @@ class SolutionService:
             return await asyncio.wait_for(work, self.settings.request_timeout_seconds)
         except TimeoutError:
             raise ApiError(
-                503, f"no answer within {self.settings.request_timeout_seconds:g} s", hint="ask again in a moment"
+                503, f"no response within {self.settings.request_timeout_seconds:g} s", hint="retry in a moment"
             ) from None
 
     def _search_batch(

@@ -35,9 +35,7 @@ class AppState:
         for given in solutions:
             solution = given if isinstance(given, Solution) else Solution.from_yaml(given)
             if solution.name in self.services:
-                raise ConfigError(
-                    f"two solutions are named {solution.name!r}", hint="a server needs a name for each; change one"
-                )
+                raise ConfigError(f"two solutions are named {solution.name!r}", hint="rename one of them")
             self.services[solution.name] = SolutionService(solution, settings, self.metrics)
 
     @asynccontextmanager

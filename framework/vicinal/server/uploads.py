@@ -76,7 +76,7 @@ def _require_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError(f"VICINAL_UPLOADS: no file can be kept in {folder}: {reason}") from error
+        raise ConfigError(f"VICINAL_UPLOADS: cannot write to {folder}: {reason}") from error
 
 
 def _known_suffix(name: str) -> str:

@@ -136,7 +136,7 @@ def test_uploads_go_to_the_folder_of_the_settings(lite, tmp_path, monkeypatch):
         assert client.request("DELETE", "/api/things/items/x.png").json() == {"removed": 1}
         assert list((tmp_path / "kept" / "things").iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"VICINAL_UPLOADS: no file can be kept in .*/file/things: Not a directory"):
+    with pytest.raises(ConfigError, match=r"VICINAL_UPLOADS: cannot write to .*/file/things: Not a directory"):
         create_app([solution], settings=Settings(uploads="file"))
 
 
@@ -144,8 +144,8 @@ def test_unknown_form_field_is_refused(file_client):
     """Otherwise the ``Num`` of an old client would be ignored, and it would get ten hits instead of three."""
     for path, fields in (("search", "file, limit, filter"), ("items", "file, key, metadata")):
         body = check_error(file_client.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
-        assert body["errors"] == ["Num: is no field of this form"]
-        assert body["hint"] == f"it has {fields}"
+        assert body["errors"] == ["Num: unknown form field"]
+        assert body["hint"] == f"known: {fields}"
 
 
 def test_solution_of_files_refuses_texts(file_client):
@@ -158,7 +158,7 @@ def test_solution_of_files_refuses_texts(file_client):
 
 def test_solution_of_texts_refuses_files(text_client):
     assert (
-        "are no files" in check_error(text_client.post("/api/things/items", files={"file": ("a", b"x")}), 422)["error"]
+        "are not files" in check_error(text_client.post("/api/things/items", files={"file": ("a", b"x")}), 422)["error"]
     )
 
 
@@ -256,7 +256,7 @@ def test_key_may_end_like_a_route(file_client):
 
 def test_missing_file_or_unindexed_file_is_not_served(file_client):
     (file_client.folder / "f1.png").unlink()
-    assert "gone" in check_error(file_client.get("/api/things/items/f1.png/content"), 404)["error"]
+    assert "no longer exists" in check_error(file_client.get("/api/things/items/f1.png/content"), 404)["error"]
     (file_client.folder / "secret.png").write_bytes(b"secret")
     check_error(file_client.get("/api/things/items/secret.png/content"), 404)
 
@@ -289,4 +289,7 @@ def test_molecules_are_drawn_by_key_and_by_query(molecule_client):
 
 
 def test_texts_are_not_drawn(text_client):
-    assert "draws nothing" in check_error(text_client.post("/api/things/render", json={"query": "x"}), 422)["error"]
+    assert (
+        "does not draw queries"
+        in check_error(text_client.post("/api/things/render", json={"query": "x"}), 422)["error"]
+    )

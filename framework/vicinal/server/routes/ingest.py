@@ -51,7 +51,9 @@ async def start_ingest(request: Request, name: str) -> Response:
     return _job_response(service, service.jobs.start("ingest", prune=options.prune, limit=options.limit))
 
 
-@router.post("/failures/retry", status_code=202, summary="Try the failed items again", responses={202: _JOB})
+@router.post(
+    "/failures/retry", status_code=202, summary="Retry the failed items, in the background", responses={202: _JOB}
+)
 async def start_retry(request: Request, name: str) -> Response:
     service = get_service(request, name)
     return _job_response(service, service.jobs.start("retry"))
@@ -62,11 +64,11 @@ def _job_response(service: SolutionService, job: Job) -> Response:
     return json_response(job.to_dict(), 202, headers)
 
 
-@router.get("/ingest", summary="The run that goes on, or the last one", responses={200: _JOB})
+@router.get("/ingest", summary="The active run, or else the last one", responses={200: _JOB})
 async def get_latest_job(request: Request, name: str) -> Response:
     job = get_service(request, name).jobs.latest
     if job is None:
-        raise ApiError(404, "there was no run since the server started", hint=f"POST /api/{name}/ingest begins one")
+        raise ApiError(404, "there was no run since the server started", hint=f"POST /api/{name}/ingest starts one")
     return json_response(job.to_dict())
 
 
@@ -75,7 +77,9 @@ async def get_job(request: Request, name: str, id: str) -> Response:
     return json_response(get_service(request, name).jobs.get(id).to_dict())
 
 
-@router.delete("/ingest/{id}", status_code=202, summary="Call a run off; what is done is kept", responses={202: _JOB})
+@router.delete(
+    "/ingest/{id}", status_code=202, summary="Cancel a run; finished batches are kept", responses={202: _JOB}
+)
 async def cancel_job(request: Request, name: str, id: str) -> Response:
     jobs = get_service(request, name).jobs
     job = jobs.get(id)
@@ -139,7 +143,9 @@ def _format_event(name: str, job: Job) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(job.to_dict()))
 
 
-@router.get("/failures", summary="What could not be indexed, and why", responses={200: {"model": schemas.FailurePage}})
+@router.get(
+    "/failures", summary="The items that could not be indexed, and why", responses={200: {"model": schemas.FailurePage}}
+)
 async def list_failures(
     request: Request,
     name: str,
@@ -148,7 +154,7 @@ async def list_failures(
 ) -> Response:
     service = get_service(request, name)
     if limit > service.settings.max_limit:
-        raise invalid_value("limit", f"at most {service.settings.max_limit:,}")
+        raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
     return json_response(await service.run_blocking(_failure_page, service, limit, cursor))
 
 

@@ -47,7 +47,7 @@ async def list_items(
 ) -> Response:
     service = get_service(request, name)
     if limit > service.settings.max_limit:
-        raise invalid_value("limit", f"at most {service.settings.max_limit:,}")
+        raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
     return json_response(await service.run_blocking(_item_page, service, limit, _parse_cursor(cursor), prefix))
 
 
@@ -55,7 +55,7 @@ def _parse_cursor(cursor: str) -> int:
     if not cursor:
         return -1
     if not _CURSOR.fullmatch(cursor) or int(cursor) >= 2**63:
-        raise invalid_value("cursor", "is none that this server gave", "take it from `next` of the page before")
+        raise invalid_value("cursor", "invalid", "use `next` from the previous page")
     return int(cursor)
 
 
@@ -95,7 +95,7 @@ async def add_item(request: Request, name: str) -> Response:
             key = form.get_text("key", PurePosixPath((upload.filename or "").replace("\\", "/")).name)
             if service.item_modality in ("text", "smiles"):
                 raise invalid_value(
-                    "file", f"items of {service.name!r} are no files", "send JSON: key, content, metadata"
+                    "file", f"items of {service.name!r} are not files", "send JSON: key, content, metadata"
                 )
             metadata = form.get_json_object("metadata")
             status = await service.run_blocking(_add_file, service, upload.file, upload.filename or "", key, metadata)
@@ -140,13 +140,13 @@ def _to_api_error(item: Item, error: ItemError) -> ApiError:
         message = message.replace(str(item.content), "the file").replace(item.content.name, "the file")
     location = next((name for name in ("key", "field") if name in message.split("'")[0]), "content")
     if location == "field":
-        return invalid_value("metadata", message, error.hint or 'say it in `metadata`, as {"label": "cat"}')
+        return invalid_value("metadata", message, error.hint or 'set it in `metadata`, as {"label": "cat"}')
     return invalid_value(location, message, error.hint)
 
 
 @router.delete(
     "/items",
-    summary="Remove several items",
+    summary="Delete several items",
     responses={200: {"model": schemas.DeleteResponse}},
     openapi_extra=describe_body(schemas.DeleteRequest),
 )
@@ -165,10 +165,10 @@ def _delete(service: SolutionService, keys: list[str]) -> int:
 
 @router.get(
     "/items/{key:path}/content",
-    summary="What an item is: a picture, sound or video (in ranges), a drawing, a text",
+    summary="The content of an item: an image, audio or video file (in ranges), an SVG, a text",
     responses={
         200: {"content": _BINARY},
-        206: {"description": "A range of it", "content": _BINARY},
+        206: {"description": "A range of the content", "content": _BINARY},
         304: {"description": "Unchanged"},
     },
 )
@@ -198,7 +198,7 @@ def _get_item(service: SolutionService, key: str) -> dict[str, Any]:
     return _to_json(service, record, service.solution.metadata.are_manual([item_id(key)])[0])
 
 
-@router.delete("/items/{key:path}", summary="Remove an item", responses={200: {"model": schemas.DeleteResponse}})
+@router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})
 async def delete_item(request: Request, name: str, key: str) -> Response:
     service = get_service(request, name)
     return json_response({"removed": await service.run_blocking(_delete, service, [key])})
@@ -206,7 +206,7 @@ async def delete_item(request: Request, name: str, key: str) -> Response:
 
 @router.post(
     "/render",
-    summary="Draw a molecule as it would be read",
+    summary="Draw a query as it is parsed",
     responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     openapi_extra=describe_body(schemas.RenderRequest),
 )
@@ -214,7 +214,7 @@ async def render_query(request: Request, name: str) -> Response:
     service = get_service(request, name)
     body = await parse_json(request, schemas.RenderRequest)
     if service.item_modality != "smiles":
-        raise invalid_value("query", f"{service.name!r} draws nothing")
+        raise invalid_value("query", f"{service.name!r} does not draw queries")
     query = to_encoder_query(service, body.query, "query")
     return svg_response(await service.run_blocking(_render_svg, service, query), body.color)
 

@@ -30,7 +30,7 @@ _FORM = describe_form({"file": {"type": "string", "format": "binary"}, **_FORM_F
 
 @router.post(
     "/search",
-    summary="Find what is near a text, a SMILES, an indexed item or an uploaded file",
+    summary="Find items similar to a text, a SMILES, an indexed item or an uploaded file",
     responses={200: {"model": schemas.SearchResponse | schemas.MultiSearchResponse}},
     openapi_extra=describe_body(schemas.SearchRequest, _FORM),
 )
@@ -46,7 +46,7 @@ async def search(request: Request, name: str) -> Response:
         return _single_response(service, (await service.search([SearchRequest(query, body.limit, body.filter)]))[0])
     queries = body.queries or []
     if not 1 <= len(queries) <= service.settings.max_queries:
-        raise invalid_value("queries", f"1 to {service.settings.max_queries} can be asked in one call")
+        raise invalid_value("queries", f"must be 1 to {service.settings.max_queries} in one call")
     texts = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(queries)]
     results = await service.search([SearchRequest(text, body.limit, body.filter) for text in texts])
     return _multi_response(service, results)
@@ -57,7 +57,7 @@ async def _search_by_file(service: SolutionService, form: Form) -> SearchResult 
     _check_limits(service, limit, filter)
     upload = form.get_file("file")
     if not any(modality not in ("text", "smiles") for modality in service.modalities):
-        raise invalid_value("file", f"{service.name!r} is not searched by files", _search_hint(service))
+        raise invalid_value("file", f"{service.name!r} cannot be searched by a file", _search_hint(service))
     segments = await service.run_blocking(_decode_upload, service, upload.file, upload.filename or "")
     return (await service.search([SearchRequest("", limit, filter, segments)]))[0]
 
@@ -82,12 +82,12 @@ def to_encoder_query(service: SolutionService, query: str, location: str) -> str
         ApiError: 422, it is too long, or the solution cannot be searched by text.
     """
     if len(query) > service.settings.max_query_chars:
-        raise invalid_value(location, f"longer than {service.settings.max_query_chars:,} characters")
+        raise invalid_value(location, f"must have at most {service.settings.max_query_chars:,} characters")
     if query.startswith("@"):
         return query
     modalities = service.modalities
     if "text" not in modalities and "smiles" not in modalities:
-        raise invalid_value(location, f"{service.name!r} is not searched by texts", _search_hint(service))
+        raise invalid_value(location, f"{service.name!r} cannot be searched by a text", _search_hint(service))
     if any(modality not in ("text", "smiles") for modality in modalities):
         return f"text:{query.removeprefix(chr(92)) if query.startswith(chr(92) + '@') else query}"
     return query
@@ -101,9 +101,9 @@ def _search_hint(service: SolutionService) -> str:
 
 def _check_limits(service: SolutionService, limit: int, filter: str) -> None:
     if not 1 <= limit <= service.settings.max_limit:
-        raise invalid_value("limit", f"1 to {service.settings.max_limit:,} hits can be asked for")
+        raise invalid_value("limit", f"must be 1 to {service.settings.max_limit:,}")
     if len(filter) > service.settings.max_query_chars:
-        raise invalid_value("filter", f"longer than {service.settings.max_query_chars:,} characters")
+        raise invalid_value("filter", f"must have at most {service.settings.max_query_chars:,} characters")
 
 
 # --- responses

@@ -25,7 +25,10 @@ _PAGE = Path(__file__).parents[1] / "page"
 
 
 @router.get(
-    "/api/solutions", tags=["solutions"], summary="What is served", responses={200: {"model": schemas.SolutionList}}
+    "/api/solutions",
+    tags=["solutions"],
+    summary="The solutions that are served",
+    responses={200: {"model": schemas.SolutionList}},
 )
 async def list_solutions(request: Request) -> Response:
     services = list(get_state(request).services.values())
@@ -34,7 +37,10 @@ async def list_solutions(request: Request) -> Response:
 
 
 @router.get(
-    "/api/{name}/stats", tags=["solutions"], summary="A solution in numbers", responses={200: {"model": schemas.Stats}}
+    "/api/{name}/stats",
+    tags=["solutions"],
+    summary="The status of a solution",
+    responses={200: {"model": schemas.Stats}},
 )
 async def get_stats(request: Request, name: str) -> Response:
     service = get_service(request, name)
@@ -45,21 +51,21 @@ async def get_stats(request: Request, name: str) -> Response:
     "/api/session",
     status_code=204,
     tags=["keys"],
-    summary="Show an API key once, and keep it as a cookie",
+    summary="Exchange an API key for a cookie",
     openapi_extra=describe_body(schemas.SessionRequest),
 )
 async def create_session(request: Request) -> Response:
     key = (await parse_json(request, schemas.SessionRequest)).key
     settings = get_state(request).settings
     if settings.api_keys and not is_valid_key(key.encode(), settings):
-        raise ApiError(401, "this API key is not known")
+        raise ApiError(401, "invalid API key")
     response = Response(status_code=204)
     is_https = request.url.scheme == "https"
     response.set_cookie(COOKIE, quote(key, safe=""), httponly=True, samesite="strict", secure=is_https)
     return response
 
 
-@router.delete("/api/session", status_code=204, tags=["keys"], summary="Forget the cookie")
+@router.delete("/api/session", status_code=204, tags=["keys"], summary="Delete the cookie")
 async def delete_session(request: Request) -> Response:
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
@@ -69,7 +75,7 @@ async def delete_session(request: Request) -> Response:
 @router.get(
     "/healthz",
     tags=["health"],
-    summary="Whether the server runs",
+    summary="Whether the process is running",
     responses={200: {"content": {"application/json": {"example": {"ok": True}}}}},
 )
 async def check_liveness() -> Response:
@@ -77,7 +83,7 @@ async def check_liveness() -> Response:
 
 
 @router.get(
-    "/readyz", tags=["health"], summary="Whether every solution answers", responses={200: {"model": schemas.Readiness}}
+    "/readyz", tags=["health"], summary="Whether every solution is ready", responses={200: {"model": schemas.Readiness}}
 )
 async def check_readiness(request: Request) -> Response:
     state = get_state(request)
@@ -96,7 +102,7 @@ async def check_readiness(request: Request) -> Response:
 @router.get(
     "/metrics",
     tags=["health"],
-    summary="What it counts, for Prometheus",
+    summary="Metrics for Prometheus",
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def get_metrics(request: Request) -> Response:
