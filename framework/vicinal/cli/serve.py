@@ -21,7 +21,12 @@ import click
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port; 0 chooses a free one."
 )
-def serve(files: tuple[Path, ...], host: str, port: int) -> None:
+@click.option(
+    "--root-path",
+    metavar="PATH",
+    help="The path under which a proxy serves this server, as /search; by default VICINAL_ROOT_PATH.",
+)
+def serve(files: tuple[Path, ...], host: str, port: int, root_path: str | None) -> None:
     """Serve the solutions FILE... over HTTP, with a web page at / and the API's description at /docs.
 
     Settings are environment variables such as VICINAL_API_KEYS and VICINAL_MAX_UPLOAD_MB. Ctrl-C stops the server and
@@ -33,12 +38,13 @@ def serve(files: tuple[Path, ...], host: str, port: int) -> None:
     # needs next: with Milvus Lite in the same process a batch of 32 texts takes 80 ms instead of 43.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from vicinal.server import create_app
+        from vicinal.server import Settings, create_app
         from vicinal.server.serve import serve as serve_app
     except ImportError as error:
         raise DependencyError(f"{error.name} is not installed", hint="pip install 'vicinal[server]'") from error
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.WARNING)
-    app = create_app(files)
+    environment = os.environ if root_path is None else {**os.environ, "VICINAL_ROOT_PATH": root_path}
+    app = create_app(files, settings=Settings.from_environment(environment))
     with _listen(host, port) as listener:
         address, bound_port = listener.getsockname()[:2]
         display_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(

@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from vicinal.errors import StoreError, StoreUnreachableError, UnknownItemError, VicinalError
 from vicinal.server.api_errors import ApiError, logger
@@ -221,13 +220,13 @@ class SolutionService:
         """What items are."""
         return self.modalities[0] if self.modalities else "text"
 
-    def display_info(self, key: str, uri: str) -> dict[str, str]:
-        """Return how a client shows an item, and the path of its content."""
-        kind: str = self.item_modality
-        kind = "svg" if kind == "smiles" else kind
-        if kind == "video" and uri.lower().endswith((".gif", ".webp", ".apng")):
-            kind = "image"  # browsers play these as images
-        return {"kind": kind, "content_url": f"/api/{self.name}/items/{quote(key, safe='')}/content"}
+    def display_kind(self, uri: str) -> str:
+        """Return how a client shows an item: as a text, an SVG, an image, audio or video."""
+        if self.item_modality == "smiles":
+            return "svg"
+        if self.item_modality == "video" and uri.lower().endswith((".gif", ".webp", ".apng")):
+            return "image"  # browsers play these as images
+        return self.item_modality
 
     def describe(self) -> dict[str, Any]:
         """Return what a client has to know of the solution, as JSON."""

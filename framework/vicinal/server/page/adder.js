@@ -1,8 +1,8 @@
 // The panel for adding items by hand: one text or SMILES, or files.
 
-import * as api from "/page/api.js";
-import { toSentence } from "/page/dialogs.js";
-import { fill, h, icon, uniqueId } from "/page/dom.js";
+import * as api from "./api.js";
+import { toSentence } from "./dialogs.js";
+import { fill, h, icon, uniqueId } from "./dom.js";
 
 const STATUS_TEXT = { new: "added", updated: "replaced", unchanged: "already there, unchanged" };
 

@@ -1,11 +1,11 @@
 // The query box: a text, a SMILES that is drawn as it is typed, a file, or an indexed item.
 
-import * as api from "/page/api.js";
-import { debounce, fill, h, icon, iconButton, uniqueId } from "/page/dom.js";
-import { toSentence } from "/page/dialogs.js";
-import { inkColor, svgImage } from "/page/drawing.js";
-import { formatBytes } from "/page/format.js";
-import { createPlayer } from "/page/player.js";
+import * as api from "./api.js";
+import { debounce, fill, h, icon, iconButton, uniqueId } from "./dom.js";
+import { toSentence } from "./dialogs.js";
+import { inkColor, svgImage } from "./drawing.js";
+import { formatBytes } from "./format.js";
+import { createPlayer } from "./player.js";
 
 const RENDER_DEBOUNCE_MS = 250;
 const FILE_NAMES = { image: "an image", audio: "an audio file", video: "a video" };

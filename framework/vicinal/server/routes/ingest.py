@@ -16,6 +16,7 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.jobs import Job
 from vicinal.server.openapi import describe_body
+from vicinal.server.paths import job_path
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
@@ -48,20 +49,18 @@ async def start_ingest(request: Request, name: str) -> Response:
     options = await parse_json(request, schemas.IngestRequest, allow_empty=True)
     if options.prune and options.limit is not None:
         raise invalid_value("limit", "prune and limit exclude each other: a limited run does not see every item")
-    return _job_response(service, service.jobs.start("ingest", prune=options.prune, limit=options.limit))
+    return _job_response(request, name, service.jobs.start("ingest", prune=options.prune, limit=options.limit))
 
 
 @router.post(
     "/failures/retry", status_code=202, summary="Retry the failed items, in the background", responses={202: _JOB}
 )
 async def start_retry(request: Request, name: str) -> Response:
-    service = get_service(request, name)
-    return _job_response(service, service.jobs.start("retry"))
+    return _job_response(request, name, get_service(request, name).jobs.start("retry"))
 
 
-def _job_response(service: SolutionService, job: Job) -> Response:
-    headers = {"Location": f"/api/{service.name}/ingest/{job.id}"}
-    return json_response(job.to_dict(), 202, headers)
+def _job_response(request: Request, name: str, job: Job) -> Response:
+    return json_response(job.to_dict(), 202, {"Location": job_path(request, name, job.id)})
 
 
 @router.get("/ingest", summary="The active run, or else the last one", responses={200: _JOB})

@@ -13,6 +13,7 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.media import content_response, svg_response
 from vicinal.server.openapi import describe_body, describe_form
+from vicinal.server.paths import content_path
 from vicinal.server.request_body import is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.routes.search import to_encoder_query
@@ -48,7 +49,7 @@ async def list_items(
     service = get_service(request, name)
     if limit > service.settings.max_limit:
         raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
-    return json_response(await service.run_blocking(_item_page, service, limit, _parse_cursor(cursor), prefix))
+    return json_response(await service.run_blocking(_item_page, request, service, limit, _parse_cursor(cursor), prefix))
 
 
 def _parse_cursor(cursor: str) -> int:
@@ -59,24 +60,25 @@ def _parse_cursor(cursor: str) -> int:
     return int(cursor)
 
 
-def _item_page(service: SolutionService, limit: int, cursor: int, prefix: str) -> dict[str, Any]:
+def _item_page(request: Request, service: SolutionService, limit: int, cursor: int, prefix: str) -> dict[str, Any]:
     store = service.solution.metadata
     records, next_cursor = store.page(limit, cursor, prefix)
     manual = store.are_manual([item_id(record.key) for record in records])
     return {
-        "items": [_to_json(service, record, added) for record, added in zip(records, manual, strict=True)],
+        "items": [_to_json(request, service, record, added) for record, added in zip(records, manual, strict=True)],
         "next": None if next_cursor is None else str(next_cursor),
         "total": int(store.state().get("items", 0)),
     }
 
 
-def _to_json(service: SolutionService, record: Record, added: bool) -> dict[str, Any]:
+def _to_json(request: Request, service: SolutionService, record: Record, added: bool) -> dict[str, Any]:
     return {
         "key": record.key,
         "uri": record.uri,
         "content": record.content,
         "metadata": record.metadata,
-        **service.display_info(record.key, record.uri),
+        "kind": service.display_kind(record.uri),
+        "content_url": content_path(request, service.name, record.key),
         "added": added,
     }
 
@@ -178,7 +180,7 @@ async def get_content(
     service = get_service(request, name)
     if not request.scope.get("raw_path", b"/content").partition(b"?")[0].endswith(b"/content"):
         # the key itself ends in /content, its slash percent-encoded
-        return json_response(await service.run_blocking(_get_item, service, f"{key}/content"))
+        return json_response(await service.run_blocking(_get_item, request, service, f"{key}/content"))
     return await service.run_blocking(_get_content, request, service, key, color)
 
 
@@ -190,12 +192,12 @@ def _get_content(request: Request, service: SolutionService, key: str, color: st
 @router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.Item}})
 async def get_item(request: Request, name: str, key: str) -> Response:
     service = get_service(request, name)
-    return json_response(await service.run_blocking(_get_item, service, key))
+    return json_response(await service.run_blocking(_get_item, request, service, key))
 
 
-def _get_item(service: SolutionService, key: str) -> dict[str, Any]:
+def _get_item(request: Request, service: SolutionService, key: str) -> dict[str, Any]:
     record = service.get_record(key)
-    return _to_json(service, record, service.solution.metadata.are_manual([item_id(key)])[0])
+    return _to_json(request, service, record, service.solution.metadata.are_manual([item_id(key)])[0])
 
 
 @router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})
