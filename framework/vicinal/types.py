@@ -180,9 +180,9 @@ class Modality:
         object.__setattr__(self, "label", self.label or self.name)
 
 
-TEXT = Modality("text", label="text", placeholder="Ask, or describe what you look for", example="how do I begin")
-IMAGE = Modality("image", "file", placeholder="Drop a picture", renders="image")
-AUDIO = Modality("audio", "file", label="sound", placeholder="Drop a sound", renders="audio")
+TEXT = Modality("text", label="text", placeholder="Ask, or describe what you are looking for", example="how do I begin")
+IMAGE = Modality("image", "file", placeholder="Drop an image", renders="image")
+AUDIO = Modality("audio", "file", label="sound", placeholder="Drop an audio file", renders="audio")
 VIDEO = Modality("video", "file", placeholder="Drop a video", renders="video")
 
 

@@ -57,7 +57,7 @@ def run_server_process(yaml, ulimit="-Sn 1024", **settings):
     ):
         try:
             line = process.stdout.readline()
-            found = re.fullmatch(r"serving \S+ at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\n", line)
+            found = re.fullmatch(r"serving \S+ at (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\n", line)
             assert found, (line, log_file.read_text())
             server = ServerProcess(process, found[1])
             with server.http:

@@ -119,22 +119,26 @@ class Searcher:
         return [hits[:limit] for hits in results]
 
     def _to_hits(self, results: Sequence[Sequence[Candidate]]) -> list[list[Hit]]:
+        """The hits of the candidates, without items that were deleted since Milvus found them."""
         ids = {candidate.item: item_id(candidate.item) for candidates in results for candidate in candidates}
         records = dict(zip(ids, self.metadata.records(list(ids.values())), strict=True))
-        return [
-            [self._to_hit(candidate, records[candidate.item], rank) for rank, candidate in enumerate(candidates, 1)]
+        found = [
+            [(candidate, record) for candidate in candidates if (record := records[candidate.item]) is not None]
             for candidates in results
         ]
+        return [
+            [self._to_hit(candidate, record, rank) for rank, (candidate, record) in enumerate(pairs, 1)]
+            for pairs in found
+        ]
 
-    def _to_hit(self, candidate: Candidate, record: Record | None, rank: int) -> Hit:
+    def _to_hit(self, candidate: Candidate, record: Record, rank: int) -> Hit:
         distance, similarity = to_distance_and_similarity(candidate.distance, self.index.metric)
         segment: dict[str, Any] | None = None
         if self.encoder.labelled:
             segment = {"number": candidate.segment, "label": candidate.label, "excerpt": candidate.excerpt}
         elif self.encoder.segmented:
             segment = {"number": candidate.segment, "start": candidate.start, "end": candidate.end}
-        uri, metadata, content = (record.uri, record.metadata, record.content) if record else ("", {}, None)
-        return Hit(candidate.item, rank, distance, similarity, uri, metadata, content, segment)
+        return Hit(candidate.item, rank, distance, similarity, record.uri, record.metadata, record.content, segment)
 
 
 def _group_requests(

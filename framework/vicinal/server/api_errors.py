@@ -103,7 +103,7 @@ def to_api_error(error: Exception) -> ApiError:
             return ApiError(error.status_code, str(message), headers=error.headers)
         case _:
             logger.error("a request failed", exc_info=error)
-            return ApiError(500, "something went wrong in the server", hint="its log says more")
+            return ApiError(500, "internal server error", hint="the server log has the traceback")
 
 
 def to_response(error: ApiError) -> Response:

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 import vicinal
 from vicinal.server.api_errors import add_exception_handlers
-from vicinal.server.middleware import HeadMiddleware, SecurityMiddleware
+from vicinal.server.middleware import HeadMiddleware, RootPathMiddleware, SecurityMiddleware
 from vicinal.server.openapi import build_document
 from vicinal.server.routes import ingest, items, search, system
 from vicinal.server.settings import Settings
@@ -63,4 +63,6 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
         )
+    if state.settings.root_path:
+        app.add_middleware(RootPathMiddleware, root_path=state.settings.root_path)
     return app

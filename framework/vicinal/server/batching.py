@@ -69,7 +69,7 @@ class QueryBatcher:
             ApiError: 503, the queue is full.
         """
         if self._queued + len(requests) > self._settings.max_queued_queries:
-            raise ApiError(503, f"{self._queued} queries wait already", hint="ask again in a moment")
+            raise ApiError(503, f"{self._queued} queries are queued already", hint="retry in a moment")
         results: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._queue.append((requests, results))
         self._queued += len(requests)

@@ -125,6 +125,6 @@ class HttpConnection(HttpToolsProtocol):
 def _too_many_connections(max_connections: int) -> bytes:
     """Return the raw HTTP response with status 503."""
     error = f"{max_connections:,} connections are open already"
-    response = to_response(ApiError(503, error, hint="try again in a moment", headers={"Connection": "close"}))
+    response = to_response(ApiError(503, error, hint="retry in a moment", headers={"Connection": "close"}))
     head = b"".join(b"%s: %s\r\n" % pair for pair in response.raw_headers)
     return b"HTTP/1.1 503 Service Unavailable\r\n%s\r\n%s" % (head, response.body)

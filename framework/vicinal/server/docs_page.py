@@ -23,23 +23,26 @@ pre { background: color-mix(in srgb, currentColor 8%, transparent); padding: .6r
 """
 
 
-def render_docs_page(document: Mapping[str, Any]) -> str:
-    """Render each route with its parameters, an example, and the command that calls it."""
+def render_docs_page(document: Mapping[str, Any], base_url: str) -> str:
+    """Render each route with its parameters, an example, and the command that calls it at ``base_url``."""
     groups: dict[str, list[str]] = {}
     for path, method, operation in iter_operations(document):
-        groups.setdefault(operation["tags"][0], []).append(_render_route(document, path, method, operation))
+        groups.setdefault(operation["tags"][0], []).append(_render_route(document, base_url, path, method, operation))
     sections = "".join(f"<section><h2>{escape(tag)}</h2>{''.join(routes)}</section>" for tag, routes in groups.items())
     title = escape(document["info"]["title"])
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: API</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/docs.css">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="page/logo.svg"><link rel="stylesheet" href="docs.css">'
         f"<main><h1>{title}</h1><p>{escape(document['info'].get('description', ''))}</p>"
-        '<p>The same for programs: <a href="/openapi.json">/openapi.json</a></p>'
+        '<p>The same for programs: <a href="openapi.json">openapi.json</a></p>'
         f"{sections}</main></html>"
     )
 
 
-def _render_route(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> str:
+def _render_route(
+    document: Mapping[str, Any], base_url: str, path: str, method: str, operation: Mapping[str, Any]
+) -> str:
     parts = [
         f"<h3><b>{method.upper()}</b> <code>{escape(path)}</code></h3><p>{escape(operation.get('summary', ''))}</p>"
     ]
@@ -51,10 +54,10 @@ def _render_route(document: Mapping[str, Any], path: str, method: str, operation
     examples = [
         example
         for content_type, body in content.items()
-        for example in _curl_examples(document, content_type, body["schema"], path, method)
+        for example in _curl_examples(document, content_type, body["schema"], method, base_url + path)
     ]
     if not content:
-        examples = [_curl_command(method, path)]
+        examples = [_curl_command(method, base_url + path)]
     parts += [f"<pre>{escape(example)}</pre>" for example in examples]
     return f"<article>{''.join(parts)}</article>"
 
@@ -67,18 +70,18 @@ def _render_parameter(parameter: Mapping[str, Any]) -> str:
 
 
 def _curl_examples(
-    document: Mapping[str, Any], content_type: str, schema: Mapping[str, Any], path: str, method: str
+    document: Mapping[str, Any], content_type: str, schema: Mapping[str, Any], method: str, url: str
 ) -> list[str]:
     if content_type != "application/json":
         fields = [f"-F {name}={'@file' if name == 'file' else '…'}" for name in schema["properties"]]
-        return [_curl_command(method, path, " ".join(fields))]
+        return [_curl_command(method, url, " ".join(fields))]
     model = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return [
-        _curl_command(method, path, f"--json '{orjson.dumps(example).decode()}'")
+        _curl_command(method, url, f"--json '{orjson.dumps(example).decode()}'")
         for example in model.get("examples", [])
     ]
 
 
-def _curl_command(method: str, path: str, arguments: str = "") -> str:
+def _curl_command(method: str, url: str, arguments: str = "") -> str:
     verb = {"get": "", "post": "" if arguments else "-X POST "}.get(method, f"-X {method.upper()} ")
-    return f"curl {verb}http://127.0.0.1:8000{path} {arguments}".strip()
+    return f"curl {verb}{url} {arguments}".strip()

@@ -107,9 +107,7 @@ class Jobs:
         for job in self._jobs:
             if job.id == id_:
                 return job
-        raise ApiError(
-            404, f"no run has the id {id_!r}", hint=f"the last {_MAX_JOBS} since the server started are known"
-        )
+        raise ApiError(404, f"no run has the id {id_!r}", hint=f"the server keeps its last {_MAX_JOBS} runs")
 
     def start(self, kind: Literal["ingest", "retry"], **options: Any) -> Job:
         """Start a job on a thread of its own.
@@ -120,7 +118,7 @@ class Jobs:
         with self._lock:
             if self.is_active:
                 raise ApiError(
-                    409, f"{self._solution.name!r} is being indexed already", hint="wait for that run, or cancel it"
+                    409, f"{self._solution.name!r} is already being indexed", hint="wait for that run, or cancel it"
                 )
             job = Job(kind)
             self._jobs = [*self._jobs, job][-_MAX_JOBS:]
@@ -168,7 +166,7 @@ class Jobs:
             job.finish("failed")
         except Exception as error:
             logger.error("the run %s of %s failed", job.id, self._solution.name, exc_info=error)
-            job.error, job.hint = f"{type(error).__name__}: {error}", "the server's log says more"
+            job.error, job.hint = f"{type(error).__name__}: {error}", "the server log has the traceback"
             job.finish("failed")
 
     @hookimpl

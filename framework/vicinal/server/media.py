@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import mimetypes
 import re
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -15,21 +14,12 @@ from starlette.staticfiles import NotModifiedResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from vicinal.server.api_errors import ApiError
+from vicinal.server.media_types import MEDIA_TYPES
 from vicinal.types import Rendering
 
 __all__ = ["content_response", "path_from_file_uri", "svg_response"]
 
 _COLOR = re.compile(r"[0-9a-fA-F]{6}")
-_MEDIA_TYPES = {
-    ".avif": "image/avif",
-    ".flac": "audio/flac",
-    ".m4a": "audio/mp4",
-    ".mkv": "video/x-matroska",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".wav": "audio/wav",
-    ".webp": "image/webp",
-}
 _SANDBOX_CSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _SANDBOX_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SANDBOX_CSP}
 
@@ -63,7 +53,7 @@ def svg_response(svg: str, color: str | None = None) -> Response:
     """
     if color is not None:
         if not _COLOR.fullmatch(color):
-            raise ApiError(422, "color: six hexadecimal digits are wanted, as e6e6e6")
+            raise ApiError(422, "color: write six hexadecimal digits, as e6e6e6")
         svg = svg.replace("currentColor", f"#{color}")
     if 'xmlns="http://www.w3.org/2000/svg"' not in svg and "xmlns='http://www.w3.org/2000/svg'" not in svg:
         svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
@@ -79,7 +69,8 @@ def _file_response(request: Request, key: str, path: Path) -> Response:
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(_download_name(key), safe='')}",
     }
-    response = _MediaResponse(path, headers=headers, media_type=_media_type(path), stat_result=path.stat())
+    media_type = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
+    response = _MediaResponse(path, headers=headers, media_type=media_type, stat_result=path.stat())
     known_etags = [etag.strip().removeprefix("W/") for etag in request.headers.get("if-none-match", "").split(",")]
     if response.headers["etag"] not in known_etags:
         return response
@@ -96,8 +87,10 @@ def _require_readable(key: str, path: Path) -> None:
         path.open("rb").close()
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
-            raise ApiError(503, "too many files are open", hint="ask again in a moment") from None
-        raise ApiError(404, f"the file of {key[:200]!r} is gone", hint="the next ingest will notice it") from None
+            raise ApiError(503, "too many files are open", hint="retry in a moment") from None
+        raise ApiError(
+            404, f"the file of {key[:200]!r} no longer exists", hint="restore it, or remove the item"
+        ) from None
 
 
 class _MediaResponse(FileResponse):
@@ -130,14 +123,6 @@ class _RangeError(Exception):
         self.status: int = message["status"]
         sent = Headers(raw=message["headers"])
         self.headers = {"Content-Range": sent["content-range"]} if "content-range" in sent else {}
-
-
-def _media_type(path: Path) -> str:
-    """Return the media type by the file's suffix; anything that a browser might run is ``application/octet-stream``."""
-    suffix = path.suffix.lower()
-    media_type = _MEDIA_TYPES.get(suffix) or mimetypes.types_map.get(suffix, "")
-    is_safe = media_type.partition("/")[0] in ("image", "audio", "video") and "svg" not in media_type
-    return media_type if is_safe else "application/octet-stream"
 
 
 def _download_name(key: str) -> str:

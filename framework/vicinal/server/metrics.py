@@ -26,7 +26,11 @@ class Metrics:
             registry=registry,
         )
         self._seconds = Histogram(
-            "vicinal_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS_BUCKETS, registry=registry
+            "vicinal_request_seconds",
+            "Time until the response.",
+            ["route"],
+            buckets=_SECONDS_BUCKETS,
+            registry=registry,
         )
         self._batches = Histogram(
             "vicinal_batch_size",
@@ -35,17 +39,17 @@ class Metrics:
             buckets=_SIZE_BUCKETS,
             registry=registry,
         )
-        self._items = Gauge("vicinal_items", "Items that are indexed.", ["solution"], registry=registry)
-        self._rows = Gauge("vicinal_rows", "Vectors that are indexed.", ["solution"], registry=registry)
+        self._items = Gauge("vicinal_items", "Indexed items.", ["solution"], registry=registry)
+        self._rows = Gauge("vicinal_rows", "Indexed vectors.", ["solution"], registry=registry)
         self._failures = Gauge("vicinal_failures", "Items that could not be indexed.", ["solution"], registry=registry)
-        self._ready = Gauge("vicinal_ready", "1 where a solution answers.", ["solution"], registry=registry)
+        self._ready = Gauge("vicinal_ready", "1 if a solution is ready.", ["solution"], registry=registry)
         self._ingested = Counter(
             "vicinal_ingested_items",
-            "Items that runs dealt with, by outcome.",
+            "Items that runs processed, by outcome.",
             ["solution", "outcome"],
             registry=registry,
         )
-        self.streams = Gauge("vicinal_event_streams", "Event streams that are open.", registry=registry)
+        self.streams = Gauge("vicinal_event_streams", "Open event streams.", registry=registry)
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         self._requests.labels(route, method if method in _METHODS else "other", str(status)).inc()

@@ -1,4 +1,8 @@
-"""ASGI middleware: API keys, body sizes, security headers and metrics for every request; ``HEAD`` for every ``GET``."""
+"""ASGI middleware.
+
+Every request is checked for an API key and its size, gets security headers, and is counted. ``HEAD`` works wherever
+``GET`` does, and requests may come through a proxy with a path prefix.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from vicinal.server.api_errors import ApiError, to_response
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
 
-__all__ = ["COOKIE", "HeadMiddleware", "SecurityMiddleware", "is_authorized", "is_valid_key"]
+__all__ = ["COOKIE", "HeadMiddleware", "RootPathMiddleware", "SecurityMiddleware", "is_authorized", "is_valid_key"]
 
 COOKIE = "vicinal_key"
 
@@ -84,7 +88,7 @@ class SecurityMiddleware:
         if _is_protected(scope) and not is_authorized(headers, self._settings):
             raise ApiError(
                 401,
-                "an API key is needed",
+                "an API key is required",
                 hint="send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
                 headers={"WWW-Authenticate": "Bearer"},
             )
@@ -103,7 +107,7 @@ class SecurityMiddleware:
 
 
 def _is_protected(scope: Scope) -> bool:
-    path: str = scope["path"]
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
     return path.startswith(_PROTECTED_PREFIXES) and path not in _PUBLIC_PATHS and scope["method"] != "OPTIONS"
 
 
@@ -187,3 +191,21 @@ def _as_bodyless_get(scope: Scope, receive: Receive, send: Send) -> tuple[Scope,
             await send({"type": "http.response.body"})
 
     return {**scope, "method": "GET"}, receive_once, send_without_body
+
+
+class RootPathMiddleware:
+    """Tells the application its path prefix, whether or not the proxy strips it: ASGI's ``path`` includes it."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app = app
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "root_path": self._root_path}
+            if scope["path"] == self._root_path:
+                scope["path"] += "/"
+            elif not scope["path"].startswith(f"{self._root_path}/"):
+                scope["path"] = self._root_path + scope["path"]
+                scope["raw_path"] = self._root_path.encode() + scope.get("raw_path", b"")
+        await self._app(scope, receive, send)

@@ -33,7 +33,7 @@ def is_multipart(request: Request) -> bool:
         return True
     if content_type in ("", "application/json") or content_type.endswith("+json"):
         return False
-    raise ApiError(415, f"content type {content_type!r} is not taken", hint=_CONTENT_TYPES_HINT)
+    raise ApiError(415, f"content type {content_type!r} is not supported", hint=_CONTENT_TYPES_HINT)
 
 
 async def parse_json(request: Request, model: type[M], *, allow_empty: bool = False) -> M:
@@ -44,11 +44,11 @@ async def parse_json(request: Request, model: type[M], *, allow_empty: bool = Fa
         ValidationError: the body does not fit the model.
     """
     if is_multipart(request):
-        raise ApiError(415, "a form is not taken here", hint="send application/json")
+        raise ApiError(415, "a form is not supported here", hint="send application/json")
     try:
         data = await request.body()
     except ClientDisconnect:
-        raise ApiError(400, "the request broke off") from None
+        raise ApiError(400, "the client disconnected") from None
     return model.model_validate_json(data or b"{}") if allow_empty else model.model_validate_json(data)
 
 
@@ -99,11 +99,11 @@ async def parse_form(request: Request, *names: str) -> AsyncIterator[Form]:
     try:
         data = await request.form(max_files=1, max_fields=20, max_part_size=256 * 1024)
     except ClientDisconnect:
-        raise ApiError(400, "the request broke off") from None
+        raise ApiError(400, "the client disconnected") from None
     try:
         for name in data:
             if name not in names:
-                raise invalid_value(name[:100], "is no field of this form", f"it has {', '.join(names)}")
+                raise invalid_value(name[:100], "unknown form field", f"known: {', '.join(names)}")
         yield Form(data)
     finally:
         await data.close()

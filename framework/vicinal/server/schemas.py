@@ -62,7 +62,7 @@ class SearchRequest(_Request):
     @model_validator(mode="after")
     def _check(self) -> SearchRequest:
         if (self.query is None) == (self.queries is None):
-            raise ValueError("write either query or queries")
+            raise ValueError("give either query or queries")
         return self
 
 

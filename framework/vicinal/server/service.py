@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from vicinal.errors import StoreError, StoreUnreachableError, UnknownItemError, VicinalError
 from vicinal.server.api_errors import ApiError, logger
@@ -81,9 +80,9 @@ class SolutionService:
                 segments = self.solution.encoder.decode(self.to_item(record))[:1]
                 self.solution.search_many([SearchRequest(record.key, 1, segments=segments)])
         except VicinalError as error:
-            logger.warning("%s: not warmed up: %s", self.name, error)
+            logger.warning("%s: the model was not preloaded: %s", self.name, error)
         except Exception as error:
-            logger.warning("%s: not warmed up", self.name, exc_info=error)
+            logger.warning("%s: the model was not preloaded", self.name, exc_info=error)
 
     # --- health
 
@@ -106,11 +105,11 @@ class SolutionService:
                 self.ready, self.reason = False, str(error)
                 self._outage = str(error) if isinstance(error, StoreUnreachableError) else ""
             except TimeoutError:
-                self.ready, self.reason = False, "the stores do not answer in time"
+                self.ready, self.reason = False, "the stores did not respond in time"
                 self._outage = self.reason
             except Exception as error:
-                logger.error("%s: its stores cannot be looked at", self.name, exc_info=error)
-                self.ready, self.reason = False, "its stores cannot be looked at"
+                logger.error("%s: the health check failed", self.name, exc_info=error)
+                self.ready, self.reason = False, "the health check failed (see the server log)"
             self._checked_at = time.monotonic()
         self._metrics.set_health(self.name, self.ready, self._counts)
 
@@ -133,7 +132,7 @@ class SolutionService:
 
     def _require_stores(self) -> None:
         if self._outage:
-            raise ApiError(503, self._outage, hint="the server looks for it, and goes on when it is back")
+            raise ApiError(503, self._outage, hint="the server reconnects automatically; retry later")
 
     # --- work
 
@@ -165,7 +164,7 @@ class SolutionService:
             return await asyncio.wait_for(work, self.settings.request_timeout_seconds)
         except TimeoutError:
             raise ApiError(
-                503, f"no answer within {self.settings.request_timeout_seconds:g} s", hint="ask again in a moment"
+                503, f"no response within {self.settings.request_timeout_seconds:g} s", hint="retry in a moment"
             ) from None
 
     def _search_batch(
@@ -226,13 +225,12 @@ class SolutionService:
         """What items are."""
         return self.modalities[0] if self.modalities else TEXT
 
-    def display_info(self, key: str, uri: str) -> dict[str, str]:
-        """Return how a client shows an item, and the path of its content."""
+    def display_kind(self, uri: str) -> str:
+        """Return how a client shows an item: as a text, an SVG, an image, audio or video."""
         kind = self.item_modality.renders
         if kind == "video" and uri.lower().endswith((".gif", ".webp", ".apng")):
-            kind = "image"  # browsers play these as images
-        url = f"/api/{self.name}/items/{quote(key, safe='')}/content"
-        return {"kind": kind, "content_label": self.item_modality.label, "content_url": url}
+            return "image"  # browsers play these as images
+        return kind
 
     def describe(self) -> dict[str, Any]:
         """Return what a client has to know of the solution, as JSON."""

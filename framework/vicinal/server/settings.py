@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    ValidationError,
+)
 
 from vicinal.errors import ConfigError
 
@@ -21,6 +31,18 @@ _RENAMED = {
     "VICINAL_WARM": "VICINAL_PRELOAD_MODELS",
     "VICINAL_WATCH_SECONDS": "VICINAL_HEALTH_INTERVAL_SECONDS",
 }
+
+
+_OWN_PATHS = ("api", "docs", "docs.css", "healthz", "metrics", "openapi.json", "page", "readyz")
+
+
+def _check_root_path(value: str) -> str:
+    path = value.rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+        raise ValueError("must be a path such as /search")
+    if path.split("/")[1:2] in ([own] for own in _OWN_PATHS):
+        raise ValueError("must not begin with a path of the server itself, such as /api")
+    return path
 
 
 def _split_commas(value: Any) -> Any:
@@ -76,6 +98,8 @@ class Settings(BaseModel):
     """How often both stores of each solution are checked."""
     preload_models: bool = True
     """Whether models are loaded when the server starts, rather than by the first query."""
+    root_path: Annotated[str, AfterValidator(_check_root_path)] = ""
+    """The path under which a proxy serves this server, as ``/search``; whether the proxy strips it does not matter."""
 
     @property
     def upload_bytes(self) -> int:
@@ -97,7 +121,10 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate({name: value for name, value in given.items() if value})
         except ValidationError as error:
-            problems += [f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in error.errors()]
+            problems += [
+                f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg'].removeprefix('Value error, ')}"
+                for detail in error.errors()
+            ]
         if problems:
             raise ConfigError("invalid settings in the environment", problems=problems)
         return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -35,14 +36,13 @@ class AppState:
         for given in solutions:
             solution = given if isinstance(given, Solution) else Solution.from_yaml(given)
             if solution.name in self.services:
-                raise ConfigError(
-                    f"two solutions are named {solution.name!r}", hint="a server needs a name for each; change one"
-                )
+                raise ConfigError(f"two solutions are named {solution.name!r}", hint="rename one of them")
             self.services[solution.name] = SolutionService(solution, settings, self.metrics)
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         """Open every solution, monitor its health, and close it at the end."""
+        await asyncio.to_thread(_import_scipy)
         services = self.services.values()
         await asyncio.gather(*(service.open() for service in services))
         monitors = [asyncio.create_task(service.monitor_health()) for service in services]
@@ -55,6 +55,16 @@ class AppState:
                 with suppress(asyncio.CancelledError):
                     await monitor
             await asyncio.gather(*(service.close() for service in services))
+
+
+def _import_scipy() -> None:
+    """Import it before threads do: its modules import one another in circles, which is not thread-safe.
+
+    pymilvus and transformers import it on first use. When two solutions were first indexed at the same moment, one of
+    the jobs failed with "partially initialized module" or ``KeyError: 'scipy.sparse'``.
+    """
+    with suppress(ImportError):
+        importlib.import_module("scipy.sparse")
 
 
 def get_state(request: Request) -> AppState:

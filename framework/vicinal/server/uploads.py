@@ -11,16 +11,11 @@ from shutil import copyfileobj
 from typing import BinaryIO
 
 from vicinal.errors import ConfigError
+from vicinal.server.media_types import MEDIA_TYPES
 from vicinal.solution.solution import Solution
 from vicinal.types import Item, item_id
 
 __all__ = ["Uploads"]
-
-_SUFFIXES = (
-    *(".apng", ".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"),
-    *(".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".weba"),
-    *(".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"),
-)
 
 
 class Uploads:
@@ -81,9 +76,9 @@ def _require_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError(f"VICINAL_UPLOADS: no file can be kept in {folder}: {reason}") from error
+        raise ConfigError(f"VICINAL_UPLOADS: cannot write to {folder}: {reason}") from error
 
 
 def _known_suffix(name: str) -> str:
     suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
-    return suffix if suffix in _SUFFIXES else ""
+    return suffix if suffix in MEDIA_TYPES else ""

@@ -14,7 +14,7 @@ from search_helpers import ROWS, keys, vectors_of
 from servers import ROOT
 from vicinal import ItemError, Reranker, VicinalError, hookimpl
 from vicinal.errors import FilterError, UnknownItemError
-from vicinal.types import SearchRequest
+from vicinal.types import SearchRequest, item_id
 
 
 @pytest.fixture
@@ -266,3 +266,16 @@ def test_a_search_sees_what_the_last_run_changed(lite):
     assert keys(things.search("new text", limit=1)) == ["k1"]
     things.remove(["k1", "k5"])
     assert not {"k1", "k5"} & set(keys(things.search("new text", limit=100)))
+
+
+def test_item_deleted_since_milvus_found_it_is_left_out(lite):
+    """Its vectors are still found, and its record is gone, as between the two halves of a search."""
+    lite.write(ROWS[:20])
+    solution = lite.solution()
+    solution.ingest()
+    before = solution.search("text 7", limit=20)
+    solution.metadata.delete([item_id("k7")])
+    after = solution.search("text 7", limit=20)
+    assert keys(after) == [key for key in keys(before) if key != "k7"]
+    assert [hit.rank for hit in after] == list(range(1, 20))
+    assert all(hit.content is not None for hit in after)

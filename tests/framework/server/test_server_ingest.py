@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -178,3 +180,12 @@ def test_shutdown_cancels_the_ingest(lite):
             time.sleep(0.01)
     assert client.app.state.vicinal.services["things"].jobs.latest.state == "cancelled"
     assert 0 < solution.status()["items"] < 600
+
+
+def test_scipy_is_imported_before_several_ingests_import_it_at_once():
+    program = (
+        "import sys; from starlette.testclient import TestClient; from vicinal.server import create_app\n"
+        "assert 'scipy.sparse' not in sys.modules\n"
+        "with TestClient(create_app([])): assert 'scipy.sparse' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -137,7 +137,7 @@ def test_uploads_go_to_the_folder_of_the_settings(lite, tmp_path, monkeypatch):
         assert client.request("DELETE", "/api/things/items/x.png").json() == {"removed": 1}
         assert list((tmp_path / "kept" / "things").iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"VICINAL_UPLOADS: no file can be kept in .*/file/things: Not a directory"):
+    with pytest.raises(ConfigError, match=r"VICINAL_UPLOADS: cannot write to .*/file/things: Not a directory"):
         create_app([solution], settings=Settings(uploads="file"))
 
 
@@ -145,8 +145,8 @@ def test_unknown_form_field_is_refused(file_client):
     """Otherwise the ``Num`` of an old client would be ignored, and it would get ten hits instead of three."""
     for path, fields in (("search", "file, limit, filter"), ("items", "file, key, metadata")):
         body = check_error(file_client.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
-        assert body["errors"] == ["Num: is no field of this form"]
-        assert body["hint"] == f"it has {fields}"
+        assert body["errors"] == ["Num: unknown form field"]
+        assert body["hint"] == f"known: {fields}"
 
 
 def test_solution_of_files_refuses_texts(file_client):
@@ -159,7 +159,7 @@ def test_solution_of_files_refuses_texts(file_client):
 
 def test_solution_of_texts_refuses_files(text_client):
     assert (
-        "are no files" in check_error(text_client.post("/api/things/items", files={"file": ("a", b"x")}), 422)["error"]
+        "are not files" in check_error(text_client.post("/api/things/items", files={"file": ("a", b"x")}), 422)["error"]
     )
 
 
@@ -223,6 +223,31 @@ def test_head_of_content_sends_the_headers_alone(file_client):
         assert head.headers["content-length"] == str(len(whole.content))
 
 
+@pytest.mark.parametrize(
+    ("suffix", "media_type"),
+    [
+        (".ts", "video/mp2t"),
+        (".M2TS", "video/mp2t"),
+        (".wmv", "video/x-ms-wmv"),
+        (".flv", "video/x-flv"),
+        (".3gp", "video/3gpp"),
+        (".ogv", "video/ogg"),
+        (".opus", "audio/ogg"),
+        (".jxl", "image/jxl"),
+        (".svg", "application/octet-stream"),
+        (".html", "application/octet-stream"),
+    ],
+)
+def test_content_and_uploads_have_their_media_type(file_client, suffix, media_type):
+    (file_client.folder / f"indexed{suffix}").write_bytes(b"content")
+    file_client.ingest()
+    upload = {"file": (f"added{suffix}", b"other content")}
+    assert file_client.post("/api/things/items", files=upload).status_code == 201
+    for name in ("indexed", "added"):
+        response = file_client.get(f"/api/things/items/{name}{suffix}/content")
+        assert (response.status_code, response.headers["content-type"]) == (200, media_type)
+
+
 def test_key_may_end_like_a_route(file_client):
     key = quote("sub dir/content", safe="")
     assert file_client.get(f"/api/things/items/{key}").json()["key"] == "sub dir/content"
@@ -232,7 +257,7 @@ def test_key_may_end_like_a_route(file_client):
 
 def test_missing_file_or_unindexed_file_is_not_served(file_client):
     (file_client.folder / "f1.png").unlink()
-    assert "gone" in check_error(file_client.get("/api/things/items/f1.png/content"), 404)["error"]
+    assert "no longer exists" in check_error(file_client.get("/api/things/items/f1.png/content"), 404)["error"]
     (file_client.folder / "secret.png").write_bytes(b"secret")
     check_error(file_client.get("/api/things/items/secret.png/content"), 404)
 
@@ -265,4 +290,7 @@ def test_molecules_are_drawn_by_key_and_by_query(molecule_client):
 
 
 def test_texts_are_not_drawn(text_client):
-    assert "draws nothing" in check_error(text_client.post("/api/things/render", json={"query": "x"}), 422)["error"]
+    assert (
+        "does not draw queries"
+        in check_error(text_client.post("/api/things/render", json={"query": "x"}), 422)["error"]
+    )

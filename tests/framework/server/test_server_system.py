@@ -34,7 +34,7 @@ def test_solutions_are_described_for_clients(text_client):
                             "name": "text",
                             "input": "text",
                             "label": "text",
-                            "placeholder": "Ask, or describe what you look for",
+                            "placeholder": "Ask, or describe what you are looking for",
                             "example": "how do I begin",
                             "renders": "text",
                         }
@@ -43,7 +43,7 @@ def test_solutions_are_described_for_clients(text_client):
                     "text": True,
                     "file": False,
                     "accept": [],
-                    "placeholder": "Ask, or describe what you look for",
+                    "placeholder": "Ask, or describe what you are looking for",
                 },
                 "fields": [{"name": "year", "type": "int64"}],
                 "segmented": False,
@@ -164,7 +164,7 @@ def test_openapi_has_examples_and_docs_need_no_network(text_client):
     assert page.headers["content-type"].startswith("text/html")
     for path in document["paths"]:
         assert path in page.text
-    assert re.findall(r'(?:src|href)="([^"]+)"', page.text) == ["/docs.css", "/openapi.json"]
+    assert re.findall(r'(?:src|href)="([^"]+)"', page.text) == ["page/logo.svg", "docs.css", "openapi.json"]
     assert text_client.get("/docs.css").headers["content-type"].startswith("text/css")
 
 
@@ -252,7 +252,7 @@ def test_serve_command_ends_on_ctrl_c(tmp_path):
     ) as server:
         try:
             line = server.stdout.readline()
-            url = re.fullmatch(r"serving molecules at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\n", line)[1]
+            url = re.fullmatch(r"serving molecules at (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\n", line)[1]
             response = httpx.post(f"{url}/api/molecules/search", json={"query": "CCO"}, timeout=30)
             assert response.json()["hits"][0]["key"] == "ethanol"
             port = url.rpartition(":")[2]

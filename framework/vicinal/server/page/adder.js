@@ -1,9 +1,9 @@
 // The panel for adding items by hand: one that is typed, or files.
 
-import * as api from "/page/api.js";
-import { toSentence } from "/page/dialogs.js";
-import { capitalize } from "/page/format.js";
-import { fill, h, icon, uniqueId } from "/page/dom.js";
+import * as api from "./api.js";
+import { toSentence } from "./dialogs.js";
+import { fill, h, icon, uniqueId } from "./dom.js";
+import { capitalize } from "./format.js";
 
 const STATUS_TEXT = { new: "added", updated: "replaced", unchanged: "already there, unchanged" };
 

@@ -1,5 +1,8 @@
 // Calls of the HTTP API. Every failure is an ApiError.
 
+// The server's root, which a proxy may serve under a path prefix.
+const ROOT = new URL("..", import.meta.url);
+
 /** An error that the API reported; `status` is 0 if the server did not respond at all. */
 export class ApiError extends Error {
   constructor(status, body, retryAfter) {
@@ -61,7 +64,7 @@ async function send(path, { method = "GET", body, signal } = {}) {
     if (!isForm) init.headers["Content-Type"] = "application/json";
   }
   try {
-    return await fetch(path, init);
+    return await fetch(resolve(path), init);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, { error: "The server does not respond", hint: "Is it still running?" }, 3);
@@ -77,30 +80,37 @@ async function promptForKey() {
 
 /** Sends a key to the server, which stores it in a cookie that scripts cannot read; returns whether it is valid. */
 export async function createSession(key) {
-  const response = await send("/api/session", { method: "POST", body: { key } });
+  const response = await send("api/session", { method: "POST", body: { key } });
   return response.ok;
 }
 
-const solutionPath = (name, rest = "") => `/api/${encodeURIComponent(name)}${rest}`;
+const resolve = (path) => new URL(path, ROOT).href;
+const solutionPath = (name, rest = "") => `api/${encodeURIComponent(name)}${rest}`;
 const itemPath = (name, key) => solutionPath(name, `/items/${encodeURIComponent(key)}`);
 
-export const listSolutions = async () => (await fetchJson("/api/solutions")).solutions;
+export const listSolutions = async () => (await fetchJson("api/solutions")).solutions;
+
+// The path in `content_url` has the prefix of a proxy only if the server knows it, so it is resolved here.
+const withContentUrl = (name, entry) => ({ ...entry, content_url: resolve(itemPath(name, entry.key) + "/content") });
 
 /** Searches by a text, a SMILES, `@key`, or a file. */
-export function search(name, { query, file, limit, filter }, signal) {
-  if (!file)
-    return fetchJson(solutionPath(name, "/search"), { method: "POST", body: { query, limit, filter }, signal });
-  return fetchJson(solutionPath(name, "/search"), { method: "POST", body: toForm({ file, limit, filter }), signal });
+export async function search(name, { query, file, limit, filter }, signal) {
+  const body = file ? toForm({ file, limit, filter }) : { query, limit, filter };
+  const result = await fetchJson(solutionPath(name, "/search"), { method: "POST", body, signal });
+  return { ...result, hits: result.hits.map((hit) => withContentUrl(name, hit)) };
 }
 
 export const renderQuery = (name, query, color, signal) =>
   fetchBlob(solutionPath(name, "/render"), { method: "POST", body: { query, color }, signal });
 
-export function listItems(name, { limit, cursor = "", prefix = "" }, signal) {
-  return fetchJson(solutionPath(name, `/items?${new URLSearchParams({ limit, cursor, prefix })}`), { signal });
+export async function listItems(name, { limit, cursor = "", prefix = "" }, signal) {
+  const page = await fetchJson(solutionPath(name, `/items?${new URLSearchParams({ limit, cursor, prefix })}`), {
+    signal,
+  });
+  return { ...page, items: page.items.map((item) => withContentUrl(name, item)) };
 }
 
-export const getItem = (name, key) => fetchJson(itemPath(name, key));
+export const getItem = async (name, key) => withContentUrl(name, await fetchJson(itemPath(name, key)));
 export const addText = (name, entry) => fetchJson(solutionPath(name, "/items"), { method: "POST", body: entry });
 export const deleteItem = (name, key) => fetchJson(itemPath(name, key), { method: "DELETE" });
 
@@ -122,7 +132,7 @@ export const cancelJob = (name, id) => fetchJson(solutionPath(name, `/ingest/${i
 
 /** Follows a job: `onUpdate(job, hasEnded)` receives each of its states. Returns a function that stops following. */
 export function followJob(name, id, onUpdate) {
-  const source = new EventSource(solutionPath(name, `/ingest/${id}/events`));
+  const source = new EventSource(resolve(solutionPath(name, `/ingest/${id}/events`)));
   let timer = 0;
   const stop = () => {
     source.close();

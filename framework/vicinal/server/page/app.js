@@ -1,14 +1,14 @@
 // The entry point: the navigation, the heading of a solution, and its current view.
 
-import * as api from "/page/api.js";
-import { askForKey, errorMessage, statusMessage, toSentence } from "/page/dialogs.js";
-import { append, fill, h, icon } from "/page/dom.js";
-import { formatCount, formatNumber } from "/page/format.js";
-import { createIndexView } from "/page/ingest.js";
-import { createItemsView } from "/page/items.js";
-import { formatRoute, navigate, parseRoute } from "/page/route.js";
-import { createSearchView } from "/page/search.js";
-import { installTheme } from "/page/theme.js";
+import * as api from "./api.js";
+import { askForKey, errorMessage, statusMessage, toSentence } from "./dialogs.js";
+import { append, fill, h, icon } from "./dom.js";
+import { formatCount, formatNumber } from "./format.js";
+import { createIndexView } from "./ingest.js";
+import { createItemsView } from "./items.js";
+import { formatRoute, navigate, parseRoute } from "./route.js";
+import { createSearchView } from "./search.js";
+import { installTheme } from "./theme.js";
 
 const VIEWS = {
   search: [createSearchView, "Search"],

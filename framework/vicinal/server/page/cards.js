@@ -1,10 +1,10 @@
 // Cards: a hit of a search, or an item of the list, laid out by the kind of its content.
 
-import { append, fill, h, icon, iconButton } from "/page/dom.js";
-import { openViewer } from "/page/dialogs.js";
-import { svgImage } from "/page/drawing.js";
-import { formatBytes, formatClock, splitPath, toText } from "/page/format.js";
-import { createPlayer } from "/page/player.js";
+import { append, fill, h, icon, iconButton } from "./dom.js";
+import { openViewer } from "./dialogs.js";
+import { svgImage } from "./drawing.js";
+import { formatBytes, formatClock, splitPath, toText } from "./format.js";
+import { createPlayer } from "./player.js";
 
 const MAX_LABEL_CHARS = 40;
 const MIN_PARAGRAPH_CHARS = 60;

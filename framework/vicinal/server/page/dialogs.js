@@ -1,7 +1,7 @@
 // Dialogs and messages: the prompt for an API key, toasts with undo, the large view of an item, failed calls.
 
-import { createSession } from "/page/api.js";
-import { fill, h, icon, iconButton, uniqueId } from "/page/dom.js";
+import { createSession } from "./api.js";
+import { fill, h, icon, iconButton, uniqueId } from "./dom.js";
 
 /** Asks for an API key until it is valid or the user cancels; resolves to whether it is valid. */
 export function askForKey() {

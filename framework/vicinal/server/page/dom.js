@@ -1,6 +1,7 @@
 // Creating elements. Every string becomes a text node, so nothing from the API is ever parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
+const ICONS = new URL("icons.svg", import.meta.url);
 
 /** Creates an element: h("button.primary", {type: "button", onclick: f}, "Search"). Skips null and false children. */
 export function h(selector, ...rest) {
@@ -44,7 +45,7 @@ export function icon(name) {
   const use = document.createElementNS(SVG, "use");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `/page/icons.svg#${name}`);
+  use.setAttribute("href", `${ICONS}#${name}`);
   svg.append(use);
   return svg;
 }

@@ -1,7 +1,7 @@
 // SVG renderings, recolored for the theme. They are always shown by <img>, in which no script runs.
 
-import { h } from "/page/dom.js";
-import { isDark } from "/page/theme.js";
+import { h } from "./dom.js";
+import { isDark } from "./theme.js";
 
 /** Returns the color that replaces `currentColor` in an SVG, as the API takes it. */
 export const inkColor = () => (isDark() ? "ffffff" : "1b2430");

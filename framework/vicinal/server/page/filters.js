@@ -1,9 +1,9 @@
 // The filter: inputs for the declared fields, and an expression for everything else.
 // The choice for a field is a list of texts, as the route keeps it: values ("ab*" for a prefix), or one "min..max".
 
-import * as api from "/page/api.js";
-import { toSentence } from "/page/dialogs.js";
-import { fill, h, uniqueId } from "/page/dom.js";
+import * as api from "./api.js";
+import { toSentence } from "./dialogs.js";
+import { fill, h, uniqueId } from "./dom.js";
 
 const SAMPLE = 200;
 const MAX_CHIPS = 12;

@@ -1,9 +1,9 @@
 // The index view: start a run and follow its progress, the items that failed and why, and the solution's statistics.
 
-import * as api from "/page/api.js";
-import { errorMessage, showToast, toSentence } from "/page/dialogs.js";
-import { announce, fill, h, icon, uniqueId } from "/page/dom.js";
-import { formatCount, formatDuration, formatNumber, formatTimestamp } from "/page/format.js";
+import * as api from "./api.js";
+import { errorMessage, showToast, toSentence } from "./dialogs.js";
+import { announce, fill, h, icon, uniqueId } from "./dom.js";
+import { formatCount, formatDuration, formatNumber, formatTimestamp } from "./format.js";
 
 const COUNTS = ["new", "updated", "unchanged", "removed", "failed"];
 const TITLES = {

@@ -1,13 +1,13 @@
 // The items view: what is indexed, page by page, with a panel to add items and a button to remove one.
 
-import * as api from "/page/api.js";
-import { createAddPanel } from "/page/adder.js";
-import { appendCards, createCards, createSkeletons } from "/page/cards.js";
-import { errorMessage, showToast, statusMessage, toSentence } from "/page/dialogs.js";
-import { debounce, fill, h, icon } from "/page/dom.js";
-import { formatCount, formatNumber } from "/page/format.js";
-import { installKeys } from "/page/keys.js";
-import { navigate } from "/page/route.js";
+import * as api from "./api.js";
+import { createAddPanel } from "./adder.js";
+import { appendCards, createCards, createSkeletons } from "./cards.js";
+import { errorMessage, showToast, statusMessage, toSentence } from "./dialogs.js";
+import { debounce, fill, h, icon } from "./dom.js";
+import { formatCount, formatNumber } from "./format.js";
+import { installKeys } from "./keys.js";
+import { navigate } from "./route.js";
 
 const PAGE_SIZE = 24;
 const DEBOUNCE_MS = 250;

@@ -1,7 +1,7 @@
 // The audio player: a waveform that marks the part that was found, and a play button.
 
-import { fill, h, icon } from "/page/dom.js";
-import { formatClock } from "/page/format.js";
+import { fill, h, icon } from "./dom.js";
+import { formatClock } from "./format.js";
 
 const BARS = 96;
 const MAX_BYTES = 12_000_000;

@@ -1,11 +1,11 @@
 // The query box: something typed, drawn as it is typed where it renders as a drawing, a file, or an indexed item.
 
-import * as api from "/page/api.js";
-import { debounce, fill, h, icon, iconButton, uniqueId } from "/page/dom.js";
-import { toSentence } from "/page/dialogs.js";
-import { inkColor, svgImage } from "/page/drawing.js";
-import { formatBytes } from "/page/format.js";
-import { createPlayer } from "/page/player.js";
+import * as api from "./api.js";
+import { debounce, fill, h, icon, iconButton, uniqueId } from "./dom.js";
+import { toSentence } from "./dialogs.js";
+import { inkColor, svgImage } from "./drawing.js";
+import { formatBytes } from "./format.js";
+import { createPlayer } from "./player.js";
 
 const RENDER_DEBOUNCE_MS = 250;
 const FILE_ICONS = ["image", "audio", "video"];

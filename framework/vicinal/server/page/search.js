@@ -1,14 +1,14 @@
 // The search view: the query box, the number of results, the filter, and the hits.
 
-import * as api from "/page/api.js";
-import { createCards, createSkeletons } from "/page/cards.js";
-import { errorMessage, showToast, statusMessage } from "/page/dialogs.js";
-import { announce, debounce, fill, h, icon, uniqueId } from "/page/dom.js";
-import { buildExpression, countConditions, createFilterPanel } from "/page/filters.js";
-import { formatCount, formatMilliseconds } from "/page/format.js";
-import { installKeys } from "/page/keys.js";
-import { acceptFiles, createQueryBox, getUpload, storeUpload } from "/page/query.js";
-import { MAX_LIMIT, navigate } from "/page/route.js";
+import * as api from "./api.js";
+import { createCards, createSkeletons } from "./cards.js";
+import { errorMessage, showToast, statusMessage } from "./dialogs.js";
+import { announce, debounce, fill, h, icon, uniqueId } from "./dom.js";
+import { buildExpression, countConditions, createFilterPanel } from "./filters.js";
+import { formatCount, formatMilliseconds } from "./format.js";
+import { installKeys } from "./keys.js";
+import { acceptFiles, createQueryBox, getUpload, storeUpload } from "./query.js";
+import { MAX_LIMIT, navigate } from "./route.js";
 
 const SLIDER_DEBOUNCE_MS = 180;
 const SAMPLE_SIZES = { image: 12, svg: 12, video: 9, audio: 8, text: 6 };

@@ -1,6 +1,6 @@
 // The theme: light, dark, or as the system has it.
 
-import { fill, icon } from "/page/dom.js";
+import { fill, icon } from "./dom.js";
 
 const ORDER = ["auto", "light", "dark"];
 const ICONS = { auto: "auto", light: "sun", dark: "moon" };

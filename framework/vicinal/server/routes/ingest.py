@@ -16,6 +16,7 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.jobs import Job
 from vicinal.server.openapi import describe_body
+from vicinal.server.paths import job_path
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
@@ -48,25 +49,25 @@ async def start_ingest(request: Request, name: str) -> Response:
     options = await parse_json(request, schemas.IngestRequest, allow_empty=True)
     if options.prune and options.limit is not None:
         raise invalid_value("limit", "prune and limit exclude each other: a limited run does not see every item")
-    return _job_response(service, service.jobs.start("ingest", prune=options.prune, limit=options.limit))
+    return _job_response(request, name, service.jobs.start("ingest", prune=options.prune, limit=options.limit))
 
 
-@router.post("/failures/retry", status_code=202, summary="Try the failed items again", responses={202: _JOB})
+@router.post(
+    "/failures/retry", status_code=202, summary="Retry the failed items, in the background", responses={202: _JOB}
+)
 async def start_retry(request: Request, name: str) -> Response:
-    service = get_service(request, name)
-    return _job_response(service, service.jobs.start("retry"))
+    return _job_response(request, name, get_service(request, name).jobs.start("retry"))
 
 
-def _job_response(service: SolutionService, job: Job) -> Response:
-    headers = {"Location": f"/api/{service.name}/ingest/{job.id}"}
-    return json_response(job.to_dict(), 202, headers)
+def _job_response(request: Request, name: str, job: Job) -> Response:
+    return json_response(job.to_dict(), 202, {"Location": job_path(request, name, job.id)})
 
 
-@router.get("/ingest", summary="The run that goes on, or the last one", responses={200: _JOB})
+@router.get("/ingest", summary="The active run, or else the last one", responses={200: _JOB})
 async def get_latest_job(request: Request, name: str) -> Response:
     job = get_service(request, name).jobs.latest
     if job is None:
-        raise ApiError(404, "there was no run since the server started", hint=f"POST /api/{name}/ingest begins one")
+        raise ApiError(404, "there was no run since the server started", hint=f"POST /api/{name}/ingest starts one")
     return json_response(job.to_dict())
 
 
@@ -75,7 +76,9 @@ async def get_job(request: Request, name: str, id: str) -> Response:
     return json_response(get_service(request, name).jobs.get(id).to_dict())
 
 
-@router.delete("/ingest/{id}", status_code=202, summary="Call a run off; what is done is kept", responses={202: _JOB})
+@router.delete(
+    "/ingest/{id}", status_code=202, summary="Cancel a run; finished batches are kept", responses={202: _JOB}
+)
 async def cancel_job(request: Request, name: str, id: str) -> Response:
     jobs = get_service(request, name).jobs
     job = jobs.get(id)
@@ -139,7 +142,9 @@ def _format_event(name: str, job: Job) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(job.to_dict()))
 
 
-@router.get("/failures", summary="What could not be indexed, and why", responses={200: {"model": schemas.FailurePage}})
+@router.get(
+    "/failures", summary="The items that could not be indexed, and why", responses={200: {"model": schemas.FailurePage}}
+)
 async def list_failures(
     request: Request,
     name: str,
@@ -148,7 +153,7 @@ async def list_failures(
 ) -> Response:
     service = get_service(request, name)
     if limit > service.settings.max_limit:
-        raise invalid_value("limit", f"at most {service.settings.max_limit:,}")
+        raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
     return json_response(await service.run_blocking(_failure_page, service, limit, cursor))
 
 

@@ -13,6 +13,7 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.media import content_response, svg_response
 from vicinal.server.openapi import describe_body, describe_form
+from vicinal.server.paths import content_path
 from vicinal.server.request_body import is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.routes.search import to_encoder_query
@@ -47,36 +48,38 @@ async def list_items(
 ) -> Response:
     service = get_service(request, name)
     if limit > service.settings.max_limit:
-        raise invalid_value("limit", f"at most {service.settings.max_limit:,}")
-    return json_response(await service.run_blocking(_item_page, service, limit, _parse_cursor(cursor), prefix))
+        raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
+    return json_response(await service.run_blocking(_item_page, request, service, limit, _parse_cursor(cursor), prefix))
 
 
 def _parse_cursor(cursor: str) -> int:
     if not cursor:
         return -1
     if not _CURSOR.fullmatch(cursor) or int(cursor) >= 2**63:
-        raise invalid_value("cursor", "is none that this server gave", "take it from `next` of the page before")
+        raise invalid_value("cursor", "invalid", "use `next` from the previous page")
     return int(cursor)
 
 
-def _item_page(service: SolutionService, limit: int, cursor: int, prefix: str) -> dict[str, Any]:
+def _item_page(request: Request, service: SolutionService, limit: int, cursor: int, prefix: str) -> dict[str, Any]:
     store = service.solution.metadata
     records, next_cursor = store.page(limit, cursor, prefix)
     manual = store.are_manual([item_id(record.key) for record in records])
     return {
-        "items": [_to_json(service, record, added) for record, added in zip(records, manual, strict=True)],
+        "items": [_to_json(request, service, record, added) for record, added in zip(records, manual, strict=True)],
         "next": None if next_cursor is None else str(next_cursor),
         "total": int(store.state().get("items", 0)),
     }
 
 
-def _to_json(service: SolutionService, record: Record, added: bool) -> dict[str, Any]:
+def _to_json(request: Request, service: SolutionService, record: Record, added: bool) -> dict[str, Any]:
     return {
         "key": record.key,
         "uri": record.uri,
         "content": record.content,
         "metadata": record.metadata,
-        **service.display_info(record.key, record.uri),
+        "kind": service.display_kind(record.uri),
+        "content_label": service.item_modality.label,
+        "content_url": content_path(request, service.name, record.key),
         "added": added,
     }
 
@@ -95,7 +98,7 @@ async def add_item(request: Request, name: str) -> Response:
             key = form.get_text("key", PurePosixPath((upload.filename or "").replace("\\", "/")).name)
             if service.item_modality.input == "text":
                 raise invalid_value(
-                    "file", f"items of {service.name!r} are no files", "send JSON: key, content, metadata"
+                    "file", f"items of {service.name!r} are not files", "send JSON: key, content, metadata"
                 )
             metadata = form.get_json_object("metadata")
             status = await service.run_blocking(_add_file, service, upload.file, upload.filename or "", key, metadata)
@@ -140,13 +143,13 @@ def _to_api_error(item: Item, error: ItemError) -> ApiError:
         message = message.replace(str(item.content), "the file").replace(item.content.name, "the file")
     location = next((name for name in ("key", "field") if name in message.split("'")[0]), "content")
     if location == "field":
-        return invalid_value("metadata", message, error.hint or 'say it in `metadata`, as {"label": "cat"}')
+        return invalid_value("metadata", message, error.hint or 'set it in `metadata`, as {"label": "cat"}')
     return invalid_value(location, message, error.hint)
 
 
 @router.delete(
     "/items",
-    summary="Remove several items",
+    summary="Delete several items",
     responses={200: {"model": schemas.DeleteResponse}},
     openapi_extra=describe_body(schemas.DeleteRequest),
 )
@@ -165,10 +168,10 @@ def _delete(service: SolutionService, keys: list[str]) -> int:
 
 @router.get(
     "/items/{key:path}/content",
-    summary="What an item is: a picture, sound or video (in ranges), a drawing, a text",
+    summary="The content of an item: an image, audio or video file (in ranges), an SVG, a text",
     responses={
         200: {"content": _BINARY},
-        206: {"description": "A range of it", "content": _BINARY},
+        206: {"description": "A range of the content", "content": _BINARY},
         304: {"description": "Unchanged"},
     },
 )
@@ -178,7 +181,7 @@ async def get_content(
     service = get_service(request, name)
     if not request.scope.get("raw_path", b"/content").partition(b"?")[0].endswith(b"/content"):
         # the key itself ends in /content, its slash percent-encoded
-        return json_response(await service.run_blocking(_get_item, service, f"{key}/content"))
+        return json_response(await service.run_blocking(_get_item, request, service, f"{key}/content"))
     return await service.run_blocking(_get_content, request, service, key, color)
 
 
@@ -190,15 +193,15 @@ def _get_content(request: Request, service: SolutionService, key: str, color: st
 @router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.Item}})
 async def get_item(request: Request, name: str, key: str) -> Response:
     service = get_service(request, name)
-    return json_response(await service.run_blocking(_get_item, service, key))
+    return json_response(await service.run_blocking(_get_item, request, service, key))
 
 
-def _get_item(service: SolutionService, key: str) -> dict[str, Any]:
+def _get_item(request: Request, service: SolutionService, key: str) -> dict[str, Any]:
     record = service.get_record(key)
-    return _to_json(service, record, service.solution.metadata.are_manual([item_id(key)])[0])
+    return _to_json(request, service, record, service.solution.metadata.are_manual([item_id(key)])[0])
 
 
-@router.delete("/items/{key:path}", summary="Remove an item", responses={200: {"model": schemas.DeleteResponse}})
+@router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})
 async def delete_item(request: Request, name: str, key: str) -> Response:
     service = get_service(request, name)
     return json_response({"removed": await service.run_blocking(_delete, service, [key])})
@@ -214,7 +217,7 @@ async def render_query(request: Request, name: str) -> Response:
     service = get_service(request, name)
     body = await parse_json(request, schemas.RenderRequest)
     if service.typed_modality is None or service.typed_modality.renders != "svg":
-        raise invalid_value("query", f"{service.name!r} draws nothing")
+        raise invalid_value("query", f"{service.name!r} does not draw queries")
     query = to_encoder_query(service, body.query, "query")
     return svg_response(await service.run_blocking(_render_svg, service, query), body.color)
 

@@ -11,6 +11,7 @@ from vicinal.errors import FilterError, ItemError, VicinalError
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value
 from vicinal.server.openapi import describe_body, describe_form
+from vicinal.server.paths import content_path
 from vicinal.server.request_body import Form, is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
@@ -38,18 +39,20 @@ async def search(request: Request, name: str) -> Response:
     service = get_service(request, name)
     if is_multipart(request):
         async with parse_form(request, "file", *_FORM_FIELDS) as form:
-            return _single_response(service, await _search_by_file(service, form))
+            return _single_response(request, service, await _search_by_file(service, form))
     body = await parse_json(request, schemas.SearchRequest)
     _check_limits(service, body.limit, body.filter)
     if body.query is not None:
         query = to_encoder_query(service, body.query, "query")
-        return _single_response(service, (await service.search([SearchRequest(query, body.limit, body.filter)]))[0])
+        return _single_response(
+            request, service, (await service.search([SearchRequest(query, body.limit, body.filter)]))[0]
+        )
     queries = body.queries or []
     if not 1 <= len(queries) <= service.settings.max_queries:
-        raise invalid_value("queries", f"1 to {service.settings.max_queries} can be asked in one call")
+        raise invalid_value("queries", f"must be 1 to {service.settings.max_queries} in one call")
     texts = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(queries)]
     results = await service.search([SearchRequest(text, body.limit, body.filter) for text in texts])
-    return _multi_response(service, results)
+    return _multi_response(request, service, results)
 
 
 async def _search_by_file(service: SolutionService, form: Form) -> SearchResult | Exception:
@@ -57,7 +60,7 @@ async def _search_by_file(service: SolutionService, form: Form) -> SearchResult 
     _check_limits(service, limit, filter)
     upload = form.get_file("file")
     if not service.takes_files:
-        raise invalid_value("file", f"{service.name!r} is not searched by files", _search_hint(service))
+        raise invalid_value("file", f"{service.name!r} cannot be searched by a file", _search_hint(service))
     segments = await service.run_blocking(_decode_upload, service, upload.file, upload.filename or "")
     return (await service.search([SearchRequest("", limit, filter, segments)]))[0]
 
@@ -82,11 +85,11 @@ def to_encoder_query(service: SolutionService, query: str, location: str) -> str
         ApiError: 422, it is too long, or the solution cannot be searched by text.
     """
     if len(query) > service.settings.max_query_chars:
-        raise invalid_value(location, f"longer than {service.settings.max_query_chars:,} characters")
+        raise invalid_value(location, f"must have at most {service.settings.max_query_chars:,} characters")
     if query.startswith("@"):
         return query
     if service.typed_modality is None:
-        raise invalid_value(location, f"{service.name!r} is not searched by texts", _search_hint(service))
+        raise invalid_value(location, f"{service.name!r} cannot be searched by a text", _search_hint(service))
     if service.takes_files:
         return f"text:{query.removeprefix(chr(92)) if query.startswith(chr(92) + '@') else query}"
     return query
@@ -102,28 +105,32 @@ def _search_hint(service: SolutionService) -> str:
 
 def _check_limits(service: SolutionService, limit: int, filter: str) -> None:
     if not 1 <= limit <= service.settings.max_limit:
-        raise invalid_value("limit", f"1 to {service.settings.max_limit:,} hits can be asked for")
+        raise invalid_value("limit", f"must be 1 to {service.settings.max_limit:,}")
     if len(filter) > service.settings.max_query_chars:
-        raise invalid_value("filter", f"longer than {service.settings.max_query_chars:,} characters")
+        raise invalid_value("filter", f"must have at most {service.settings.max_query_chars:,} characters")
 
 
 # --- responses
 
 
-def _single_response(service: SolutionService, result: SearchResult | Exception) -> Response:
+def _single_response(request: Request, service: SolutionService, result: SearchResult | Exception) -> Response:
     if isinstance(result, Exception):
         raise _error_for(result, "query")
-    return json_response({"solution": service.name, **_result_to_json(service, result)})
+    return json_response({"solution": service.name, **_result_to_json(request, service, result)})
 
 
-def _multi_response(service: SolutionService, results: Sequence[SearchResult | Exception]) -> Response:
+def _multi_response(
+    request: Request, service: SolutionService, results: Sequence[SearchResult | Exception]
+) -> Response:
     failed = [(number, result) for number, result in enumerate(results) if isinstance(result, Exception)]
     if failed:
         first = _error_for(failed[0][1], f"queries.{failed[0][0]}")
         if isinstance(first, ApiError):
             first.errors = [line for n, error in failed for line in _error_lines(_error_for(error, f"queries.{n}"))]
         raise first
-    return json_response({"solution": service.name, "results": [_result_to_json(service, one) for one in results]})
+    return json_response(
+        {"solution": service.name, "results": [_result_to_json(request, service, one) for one in results]}
+    )
 
 
 def _error_lines(error: Exception) -> list[str]:
@@ -137,15 +144,17 @@ def _error_for(error: Exception, location: str) -> Exception:
     return from_vicinal_error(error, "filter" if isinstance(error, FilterError) else location)
 
 
-def _result_to_json(service: SolutionService, result: Any) -> dict[str, Any]:
+def _result_to_json(request: Request, service: SolutionService, result: Any) -> dict[str, Any]:
     return {
-        "hits": [_hit_to_json(service, hit) for hit in result.hits],
+        "hits": [_hit_to_json(request, service, hit) for hit in result.hits],
         "timings_ms": {name: round(value, 3) for name, value in result.timings_ms.items()},
     }
 
 
-def _hit_to_json(service: SolutionService, hit: Hit) -> dict[str, Any]:
+def _hit_to_json(request: Request, service: SolutionService, hit: Hit) -> dict[str, Any]:
     return {
         **hit.to_dict(),
-        **service.display_info(hit.key, hit.uri),
+        "kind": service.display_kind(hit.uri),
+        "content_label": service.item_modality.label,
+        "content_url": content_path(request, service.name, hit.key),
     }

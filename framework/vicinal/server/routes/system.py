@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from vicinal.server import docs_page, schemas
 from vicinal.server.api_errors import ApiError
 from vicinal.server.middleware import COOKIE, is_authorized, is_valid_key
 from vicinal.server.openapi import describe_body
+from vicinal.server.paths import root_path
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.state import get_service, get_state
@@ -25,7 +27,10 @@ _PAGE = Path(__file__).parents[1] / "page"
 
 
 @router.get(
-    "/api/solutions", tags=["solutions"], summary="What is served", responses={200: {"model": schemas.SolutionList}}
+    "/api/solutions",
+    tags=["solutions"],
+    summary="The solutions that are served",
+    responses={200: {"model": schemas.SolutionList}},
 )
 async def list_solutions(request: Request) -> Response:
     services = list(get_state(request).services.values())
@@ -34,7 +39,10 @@ async def list_solutions(request: Request) -> Response:
 
 
 @router.get(
-    "/api/{name}/stats", tags=["solutions"], summary="A solution in numbers", responses={200: {"model": schemas.Stats}}
+    "/api/{name}/stats",
+    tags=["solutions"],
+    summary="The status of a solution",
+    responses={200: {"model": schemas.Stats}},
 )
 async def get_stats(request: Request, name: str) -> Response:
     service = get_service(request, name)
@@ -45,31 +53,37 @@ async def get_stats(request: Request, name: str) -> Response:
     "/api/session",
     status_code=204,
     tags=["keys"],
-    summary="Show an API key once, and keep it as a cookie",
+    summary="Exchange an API key for a cookie",
     openapi_extra=describe_body(schemas.SessionRequest),
 )
 async def create_session(request: Request) -> Response:
     key = (await parse_json(request, schemas.SessionRequest)).key
     settings = get_state(request).settings
     if settings.api_keys and not is_valid_key(key.encode(), settings):
-        raise ApiError(401, "this API key is not known")
+        raise ApiError(401, "invalid API key")
     response = Response(status_code=204)
     is_https = request.url.scheme == "https"
-    response.set_cookie(COOKIE, quote(key, safe=""), httponly=True, samesite="strict", secure=is_https)
+    cookie = quote(key, safe="")
+    response.set_cookie(COOKIE, cookie, path=_cookie_path(request), httponly=True, samesite="strict", secure=is_https)
     return response
 
 
-@router.delete("/api/session", status_code=204, tags=["keys"], summary="Forget the cookie")
+@router.delete("/api/session", status_code=204, tags=["keys"], summary="Delete the cookie")
 async def delete_session(request: Request) -> Response:
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(COOKIE, path=_cookie_path(request), httponly=True, samesite="strict")
     return response
+
+
+def _cookie_path(request: Request) -> str:
+    """Limit the cookie to the prefix, if there is one: the host may serve other applications."""
+    return root_path(request) or "/"
 
 
 @router.get(
     "/healthz",
     tags=["health"],
-    summary="Whether the server runs",
+    summary="Whether the process is running",
     responses={200: {"content": {"application/json": {"example": {"ok": True}}}}},
 )
 async def check_liveness() -> Response:
@@ -77,7 +91,7 @@ async def check_liveness() -> Response:
 
 
 @router.get(
-    "/readyz", tags=["health"], summary="Whether every solution answers", responses={200: {"model": schemas.Readiness}}
+    "/readyz", tags=["health"], summary="Whether every solution is ready", responses={200: {"model": schemas.Readiness}}
 )
 async def check_readiness(request: Request) -> Response:
     state = get_state(request)
@@ -96,7 +110,7 @@ async def check_readiness(request: Request) -> Response:
 @router.get(
     "/metrics",
     tags=["health"],
-    summary="What it counts, for Prometheus",
+    summary="Metrics for Prometheus",
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def get_metrics(request: Request) -> Response:
@@ -105,7 +119,7 @@ async def get_metrics(request: Request) -> Response:
 
 @router.get("/docs", include_in_schema=False)
 async def get_docs(request: Request) -> Response:
-    return HTMLResponse(docs_page.render_docs_page(request.app.openapi()))
+    return HTMLResponse(docs_page.render_docs_page(request.app.openapi(), str(request.base_url).rstrip("/")))
 
 
 @router.get("/docs.css", include_in_schema=False)
@@ -114,8 +128,12 @@ async def get_docs_css() -> Response:
 
 
 @router.get("/", include_in_schema=False)
-async def get_page() -> Response:
-    return _page_file_response("index.html")
+async def get_page(request: Request) -> Response:
+    """Serve the page. Its links are relative; with a known prefix they are absolute, since ``/search`` has no slash."""
+    html = (_PAGE / "index.html").read_text(encoding="utf-8")
+    if prefix := escape(root_path(request)):
+        html = html.replace('="page/', f'="{prefix}/page/').replace('="docs"', f'="{prefix}/docs"')
+    return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/page/{file}", include_in_schema=False)

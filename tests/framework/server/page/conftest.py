@@ -86,7 +86,13 @@ class BrowserTab:
         self.page.set_default_timeout(15_000)
         self.messages = []
         self.expected = ()
-        self.page.on("console", lambda message: message.type in ("error", "warning") and self._record(message.text))
+        self.page.on(
+            "console",
+            lambda message: (
+                message.type in ("error", "warning")
+                and self._record(f"{message.text} {message.location.get('url', '')}")
+            ),
+        )
         self.page.on("pageerror", lambda error: self._record(str(error)))
 
     def _record(self, text):

@@ -162,6 +162,6 @@ def test_api_key_is_asked_for_once(locked_tab):
 def test_nothing_is_shown_without_an_api_key(locked_tab):
     page = locked_tab.open("molecules")
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()
-    expect(page.get_by_role("heading", name="An API key is needed")).to_be_visible()
+    expect(page.get_by_role("heading", name="An API key is required")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("dialog", name="API key required")).to_be_visible()
