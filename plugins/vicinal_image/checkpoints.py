@@ -57,7 +57,7 @@ def expected_path(name: str) -> Path:
     if variable := offline_variable():
         raise _missing_weights_error(path, f"{variable} forbids downloads")
     if not _is_reachable(BASE_URL):
-        raise _missing_weights_error(path, f"{BASE_URL} does not answer")
+        raise _missing_weights_error(path, f"{BASE_URL} does not respond")
     return path
 
 
@@ -79,10 +79,10 @@ def download(weights: PretrainedWeights) -> Path:
                 while block := response.read(1 << 20):
                     file.write(block)
             if not hash_file(part).startswith(weights.sha256_prefix):
-                raise OSError("what came is not the published file: its SHA-256 differs")
+                raise OSError("the downloaded file is not the published one: its SHA-256 differs")
             part.replace(path)
     except OSError as error:  # of urllib, of the connection, of the disk
-        raise _missing_weights_error(path, f"it cannot be fetched: {error}") from error
+        raise _missing_weights_error(path, str(error)) from error
     return path
 
 
@@ -116,9 +116,9 @@ def _is_reachable(url: str) -> bool:
 
 def _missing_weights_error(path: Path, reason: str) -> DependencyError:
     return DependencyError(
-        f"the weights {path.name} are not on this machine, and {reason}",
-        hint=f"put the file in {path.parent} (or set TORCH_HOME), or say `weights: PATH-OF-THE-FILE`;"
-        f" {ALTERNATIVE_HINT}",
+        f"the weights {path.name} were not found locally and could not be downloaded ({reason})",
+        hint=f"download it from {BASE_URL} to {path.parent} (or set TORCH_HOME), or set `weights:` to the path of a"
+        f" file; {ALTERNATIVE_HINT}",
     )
 
 
@@ -177,7 +177,7 @@ def validate_state_dict(
                 hint="are they of another network?",
             )
         if not bool(torch.isfinite(state_dict[name]).all()):
-            raise PluginError(f"{what}: {name} holds values that are not finite", hint="fetch or save the file again")
+            raise PluginError(f"{what}: {name} contains NaN or infinity", hint="download or save the file again")
     return {name: state_dict[name].float() for name in shapes}
 
 
@@ -186,6 +186,6 @@ def _require_promised_sha256(path: Path) -> None:
     promised = re.search(r"-([0-9a-f]{8,64})\.[a-z]+$", path.name)
     if promised and not (actual := hash_file(path)).startswith(promised[1]):
         raise PluginError(
-            f"{path} is not the file that its name promises: its SHA-256 begins with {actual[:8]}, not {promised[1]}",
-            hint="delete it and fetch it again",
+            f"{path} is not the file that its name states: its SHA-256 begins with {actual[:8]}, not {promised[1]}",
+            hint="delete it and download it again",
         )

@@ -134,7 +134,9 @@ class ResNet(ImageEncoder):
 def _require_weights(path: Path) -> Path:
     if not path.is_file():
         alternative = checkpoints.ALTERNATIVE_HINT
-        raise DependencyError(f"there are no weights at {path}", hint=f"`weights:` names a file; {alternative}")
+        raise DependencyError(
+            f"there are no weights at {path}", hint=f"set `weights:` to the path of a state dict; {alternative}"
+        )
     return path
 
 

@@ -65,9 +65,10 @@ class Keyframes(Encoder):
 
         @model_validator(mode="after")
         def _check_choice(self) -> Keyframes.Params:
-            unused = "every" if self.keyframes == "scene" else "threshold"
+            unused, other = ("every", "interval") if self.keyframes == "scene" else ("threshold", "scene")
             if unused in self.model_fields_set:
-                raise ValueError(f"{unused} says nothing with keyframes: {self.keyframes}")
+                remedy = f"remove it or set keyframes: {other}"
+                raise ValueError(f"{unused} has no effect with keyframes: {self.keyframes}; {remedy}")
             return self
 
     def __init__(self, params: Any = None) -> None:
@@ -85,7 +86,7 @@ class Keyframes(Encoder):
         encoder: Encoder = self.params.image.build()
         if encoder.segmented or encoder.samples_are_text or encoder.query_modalities[:1] not in ((), ("image",)):
             raise PluginError(
-                f"image: {self.params.image.type} is no encoder of images", hint="one is efficientnet_lite0"
+                f"image: {self.params.image.type} is not an image encoder", hint="use one, e.g. efficientnet_lite0"
             )
         return encoder
 

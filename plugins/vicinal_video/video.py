@@ -95,17 +95,17 @@ class Video:
                 stream = _select_stream(container)
                 if stream.width * stream.height > MAX_FRAME_PIXELS:
                     raise ItemError(
-                        f"its frames have {stream.width:,} × {stream.height:,} pixels, more than can be read"
+                        f"its frames have {stream.width:,} × {stream.height:,} pixels, more than {MAX_FRAME_PIXELS:,}"
                     )
                 stream.thread_type, stream.thread_count = "NONE", 1
                 self.pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
                 yield container, stream
         except av.error.FFmpegError as error:
-            raise ItemError(f"not a video that can be read: {error.strerror or error}") from error
+            raise ItemError(f"not a readable video: {error.strerror or error}") from error
 
     def _require_max_seconds(self, start: float) -> None:
         if start > self.max_seconds:
-            raise ItemError(f"the video is longer than `max_seconds`, {self.max_seconds:g} s")
+            raise ItemError(f"the video is longer than {self.max_seconds:g} s (`max_seconds`)")
 
 
 def is_video(path: str | Path) -> bool:
@@ -124,11 +124,11 @@ def _select_stream(container: Any) -> Any:
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams} - {"video"})
-        raise ItemError("there are no moving pictures in it" + (f", only {' and '.join(kinds)}" if kinds else ""))
+        raise ItemError("there is no video stream in it" + (f", only {' and '.join(kinds)}" if kinds else ""))
     best = container.streams.best("video")
     stream = best if best in streams else streams[0]
     if stream.codec_context is None:
-        raise ItemError("FFmpeg does not know how its pictures are coded")
+        raise ItemError("FFmpeg does not know the codec of its video stream")
     return stream
 
 
@@ -159,7 +159,7 @@ def _skip_damaged(results: Iterable[list[Any] | str]) -> Iterator[Any]:
     if bad > good:
         raise ItemError(f"more of it is damaged than can be decoded: {reason}")
     if not good:
-        raise ItemError("there are no frames in it")
+        raise ItemError("the video has no frames")
 
 
 def _follow_plan(packets: Iterable[Any], stream: Any, plan: Plan) -> Iterator[Any]:

@@ -126,7 +126,7 @@ def download(name: str, allow_patterns: Sequence[str], ignore_patterns: Sequence
         )
     except Exception as error:  # each way to fail has a class of its own
         first_line = next(iter(str(error).splitlines()), "")
-        raise DownloadError(f"the hub answers {type(error).__name__}: {first_line}") from error
+        raise DownloadError(f"{type(error).__name__}: {first_line}") from error
 
 
 def resolve_model(model: str, model_type: str, alternative: str) -> Path:
@@ -145,7 +145,7 @@ def resolve_model(model: str, model_type: str, alternative: str) -> Path:
         raise _missing_model_error(model, reason, alternative)
     if (found := read_json(path / "config.json").get("model_type")) != model_type:
         raise PluginError(
-            f"{model} is no {model_type.upper()}: its config.json says {found or 'nothing'} for model_type"
+            f"{model} is not a {model_type.upper()} model: model_type in its config.json is {found or 'missing'}"
         )
     return path
 
@@ -160,8 +160,8 @@ def _download_model(name: str, alternative: str) -> Path:
 def _missing_model_error(name: str, reason: str, alternative: str) -> DependencyError:
     folder = cache_dir() / f"models--{name.replace('/', '--')}"
     return DependencyError(
-        f"the weights of the model {name} are not on this machine ({reason})",
-        hint=f"they may lie in {folder}, or in a folder that `model:` names; {alternative}",
+        f"the model {name} was not found locally and could not be downloaded ({reason})",
+        hint=f"download it to {folder}, or set `model:` to a local folder; {alternative}",
     )
 
 
@@ -174,7 +174,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
     except ValueError as error:
-        raise PluginError(f"{path} is not valid JSON: {error}", hint="fetch the model again") from error
+        raise PluginError(f"{path} is not valid JSON: {error}", hint="download the model again") from error
     return content
 
 

@@ -36,7 +36,7 @@ def load_model(model_class: Any, path: Path, device: torch.device, **options: An
         )
     if missing := sorted(loading_info["missing_keys"]):
         raise PluginError(
-            f"{path} lacks {len(missing)} of the network's weights, {missing[0]} for one", hint="fetch the model again"
+            f"{path} lacks {len(missing)} of the network's weights, e.g. {missing[0]}", hint="download the model again"
         )
     return model.eval().to(device)
 
@@ -79,7 +79,7 @@ def errors_as_plugin_error(path: Path) -> Iterator[None]:
         with quiet():
             yield
     except Exception as error:
-        raise PluginError(f"transformers cannot load {path}: {error}", hint="fetch the model again") from error
+        raise PluginError(f"transformers cannot load {path}: {error}", hint="download the model again") from error
 
 
 @contextmanager

@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(reader, tmp_path)
     letter.write_text("Dear all, this is no picture.")
     page = reader.open("images-offline")
     page.locator("input[type=file]").set_input_files(letter)
-    expect(page.locator(".ask .problem")).to_have_text("It is no image: it is a text")
+    expect(page.locator(".ask .problem")).to_have_text("Not an image (looks like text)")
     expect(cards(page)).to_have_count(0)
 
 
