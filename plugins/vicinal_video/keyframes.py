@@ -123,9 +123,10 @@ class Keyframes(Encoder):
         Raises:
             ItemError: it cannot be read, has no video stream, or is longer than ``max_seconds``.
         """
+        from vicinal.toolkit.ffmpeg import require_path
         from vicinal_video.video import Video
 
-        video = Video(_require_path(item.content), self.params.max_seconds)
+        video = Video(require_path(item.content, "video"), self.params.max_seconds)
         by_plan = self._decode_by_plan(item.key, video)
         return by_plan or self._to_segments(item.key, video, self._sample_frames(video))
 
@@ -204,11 +205,3 @@ class Keyframes(Encoder):
     def _encode_frames(self, frames: list[Any]) -> np.ndarray:
         with nullcontext() if self.encode_is_thread_safe else self._encode_lock:
             return self.image.encode(frames)
-
-
-def _require_path(content: Any) -> Path:
-    if not isinstance(content, str | Path):
-        raise ItemError(f"a video is the path of a file, not {type(content).__name__}")
-    if not str(content).strip():
-        raise ItemError("the path of the video is empty")
-    return Path(content)
