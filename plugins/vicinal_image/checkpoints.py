@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import tempfile
@@ -15,31 +14,19 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from vicinal.errors import DependencyError, PluginError
-from vicinal.toolkit.hf_hub import offline_variable
+from vicinal.toolkit.hf_hub import hash_file, offline_variable
 from vicinal_image.architectures import PretrainedWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ALTERNATIVE_HINT", "download", "expected_path", "hash_file", "load_state_dict", "validate_state_dict"]
+__all__ = ["ALTERNATIVE_HINT", "download", "expected_path", "load_state_dict", "validate_state_dict"]
 
 BASE_URL = "https://download.pytorch.org/models/"
 ALTERNATIVE_HINT = "`type: efficientnet_lite0` needs no download"
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 20.0
-
-
-def hash_file(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal; cached in the process by the file's size and modification time."""
-    stat = path.stat()
-    return _hash_file(path.resolve(), stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _hash_file(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- torchvision's files

@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 
 from vicinal import LocalPath, Space
 from vicinal.errors import DependencyError
+from vicinal.toolkit.hf_hub import hash_file
 from vicinal_image import checkpoints
 from vicinal_image.architectures import RESNETS, ResNetConfig
 from vicinal_image.base import ImageEncoder, l2_normalize
@@ -114,7 +115,7 @@ class ResNet(ImageEncoder):
         if pretrained := self.architecture.weights.get(weights):
             checkpoints.expected_path(pretrained.file)
             return pretrained.sha256_prefix
-        return checkpoints.hash_file(_require_weights(Path(weights)))[:8]
+        return hash_file(_require_weights(Path(weights)))[:8]
 
     def _network_factory(self) -> NetworkFactory:
         from vicinal_image.networks import ResNet as Network
