@@ -15,8 +15,9 @@ from pydantic import Field
 from vicinal import Item, Segment, Space
 from vicinal.plugin.params import ModelName
 from vicinal.toolkit.torch_runtime import locked_cached_property
+from vicinal.toolkit.vectors import l2_normalize
 from vicinal.types import TextQuery
-from vicinal_image.base import ImageEncoder, l2_normalize
+from vicinal_image.base import ImageEncoder
 from vicinal_image.clip_dir import ClipDir, resolve_clip
 from vicinal_image.preprocess import Preprocessing
 

@@ -19,8 +19,9 @@ from vicinal import Space
 from vicinal.errors import DependencyError, PluginError
 from vicinal.toolkit.hf_hub import find_packaged, hash_file
 from vicinal.toolkit.torch_runtime import Precision
+from vicinal.toolkit.vectors import l2_normalize
 from vicinal_image import checkpoints
-from vicinal_image.base import ImageEncoder, l2_normalize
+from vicinal_image.base import ImageEncoder
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:

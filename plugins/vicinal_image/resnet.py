@@ -16,9 +16,10 @@ from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 from vicinal import LocalPath, Space
 from vicinal.errors import DependencyError
 from vicinal.toolkit.hf_hub import hash_file
+from vicinal.toolkit.vectors import l2_normalize
 from vicinal_image import checkpoints
 from vicinal_image.architectures import RESNETS, ResNetConfig
-from vicinal_image.base import ImageEncoder, l2_normalize
+from vicinal_image.base import ImageEncoder
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
