@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from vicinal.errors import PluginError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
-__all__ = ["Tokenizer", "errors_as_plugin_error", "load_model", "quiet"]
+__all__ = ["TextEncoder", "Tokenizer", "errors_as_plugin_error", "load_model", "quiet"]
 
 
 def load_model(model_class: Any, path: Path, device: torch.device, **options: Any) -> Any:
@@ -66,6 +67,21 @@ class Tokenizer:
                 list(sentences), padding=True, truncation=True, max_length=self._max_length, return_tensors="pt"
             )
         return {name: tokens[name].to(self._device) for name in ("input_ids", "attention_mask")}
+
+
+class TextEncoder:
+    """Encodes sentences by the text network of a model like CLIP or CLAP, and its tokenizer."""
+
+    def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
+        self._model, self._tokenizer = model, tokenizer
+
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        """Encode sentences: ``(n, dimension)`` float32, not normalised."""
+        import torch
+
+        with torch.inference_mode():
+            embeds: np.ndarray = self._model(**self._tokenizer(sentences)).text_embeds.float().cpu().numpy()
+        return embeds
 
 
 @contextmanager
