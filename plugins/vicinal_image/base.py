@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vicinal_image.inference import InferenceEngine, NetworkFactory
 
-__all__ = ["ImageEncoder", "l2_normalize"]
+__all__ = ["ImageEncoder"]
 
 
 class ImageEncoder(Encoder["ImageEncoder.Params"]):
@@ -98,12 +98,3 @@ class ImageEncoder(Encoder["ImageEncoder.Params"]):
 
         params, factory = self.params, self._network_factory()
         return InferenceEngine(factory, self.preprocessing, self._network_precision, params.device, params.batch_size)
-
-
-def l2_normalize(vectors: np.ndarray) -> np.ndarray:
-    """Scale each row to length 1; a row of zeros stays as it is."""
-    import numpy as np
-
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: np.ndarray = vectors / np.where(lengths == 0.0, np.float32(1.0), lengths)
-    return unit

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import tempfile
@@ -15,31 +14,19 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from vicinal.errors import DependencyError, PluginError
-from vicinal.toolkit.hf_hub import offline_variable
+from vicinal.toolkit.hf_hub import hash_file, offline_variable
 from vicinal_image.architectures import PretrainedWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ALTERNATIVE_HINT", "download", "expected_path", "hash_file", "load_state_dict", "validate_state_dict"]
+__all__ = ["ALTERNATIVE_HINT", "download", "expected_path", "load_state_dict", "validate_state_dict"]
 
 BASE_URL = "https://download.pytorch.org/models/"
 ALTERNATIVE_HINT = "`type: efficientnet_lite0` needs no download"
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 20.0
-
-
-def hash_file(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal; cached in the process by the file's size and modification time."""
-    stat = path.stat()
-    return _hash_file(path.resolve(), stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _hash_file(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- torchvision's files
@@ -57,7 +44,7 @@ def expected_path(name: str) -> Path:
     if variable := offline_variable():
         raise _missing_weights_error(path, f"{variable} forbids downloads")
     if not _is_reachable(BASE_URL):
-        raise _missing_weights_error(path, f"{BASE_URL} does not answer")
+        raise _missing_weights_error(path, f"{BASE_URL} does not respond")
     return path
 
 
@@ -79,10 +66,10 @@ def download(weights: PretrainedWeights) -> Path:
                 while block := response.read(1 << 20):
                     file.write(block)
             if not hash_file(part).startswith(weights.sha256_prefix):
-                raise OSError("what came is not the published file: its SHA-256 differs")
+                raise OSError("the downloaded file is not the published one: its SHA-256 differs")
             part.replace(path)
     except OSError as error:  # of urllib, of the connection, of the disk
-        raise _missing_weights_error(path, f"it cannot be fetched: {error}") from error
+        raise _missing_weights_error(path, str(error)) from error
     return path
 
 
@@ -116,9 +103,9 @@ def _is_reachable(url: str) -> bool:
 
 def _missing_weights_error(path: Path, reason: str) -> DependencyError:
     return DependencyError(
-        f"the weights {path.name} are not on this machine, and {reason}",
-        hint=f"put the file in {path.parent} (or set TORCH_HOME), or say `weights: PATH-OF-THE-FILE`;"
-        f" {ALTERNATIVE_HINT}",
+        f"the weights {path.name} were not found locally and could not be downloaded ({reason})",
+        hint=f"download it from {BASE_URL} to {path.parent} (or set TORCH_HOME), or set `weights:` to the path of a"
+        f" file; {ALTERNATIVE_HINT}",
     )
 
 
@@ -177,7 +164,7 @@ def validate_state_dict(
                 hint="are they of another network?",
             )
         if not bool(torch.isfinite(state_dict[name]).all()):
-            raise PluginError(f"{what}: {name} holds values that are not finite", hint="fetch or save the file again")
+            raise PluginError(f"{what}: {name} contains NaN or infinity", hint="download or save the file again")
     return {name: state_dict[name].float() for name in shapes}
 
 
@@ -186,6 +173,6 @@ def _require_promised_sha256(path: Path) -> None:
     promised = re.search(r"-([0-9a-f]{8,64})\.[a-z]+$", path.name)
     if promised and not (actual := hash_file(path)).startswith(promised[1]):
         raise PluginError(
-            f"{path} is not the file that its name promises: its SHA-256 begins with {actual[:8]}, not {promised[1]}",
-            hint="delete it and fetch it again",
+            f"{path} is not the file that its name states: its SHA-256 begins with {actual[:8]}, not {promised[1]}",
+            hint="delete it and download it again",
         )

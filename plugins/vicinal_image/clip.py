@@ -12,29 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from vicinal import IMAGE, TEXT, Item, Segment, Space
+from vicinal import IMAGE, TEXT, Space
+from vicinal.plugin.dual_encoder import DualEncoder, TextEncoder
 from vicinal.plugin.params import ModelName
 from vicinal.toolkit.torch_runtime import locked_cached_property
-from vicinal.types import TextQuery
-from vicinal_image.base import ImageEncoder, l2_normalize
+from vicinal_image.base import ImageEncoder
 from vicinal_image.clip_dir import ClipDir, resolve_clip
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vicinal_image.clip_model import ClipTextEncoder
     from vicinal_image.inference import NetworkFactory
 
 __all__ = ["Clip"]
 
-_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
-
-class Clip(ImageEncoder):
+class Clip(DualEncoder, ImageEncoder):
     """Encodes images; a query is an image or a sentence."""
 
     query_modalities = (IMAGE, TEXT)
+    file_suffixes = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
     class Params(ImageEncoder.Params):
         model: ModelName
@@ -62,39 +60,18 @@ class Clip(ImageEncoder):
     def preprocessing(self) -> Preprocessing:
         return self._model_dir.preprocessing
 
-    def decode_query(self, query: Any) -> list[Segment]:
-        """Prepare an image if the query is bytes, an image of Pillow or the path of a file, else a sentence.
-
-        ``text:`` before a sentence makes it one, though a file has that name.
-
-        Raises:
-            ItemError: the file cannot be read, or the sentence is empty.
-        """
-        sentence = TextQuery.parse(query, _SUFFIXES)
-        return self.decode(Item("query", query)) if sentence is None else [Segment(sentence)]
-
-    def encode(self, samples: Sequence[Any]) -> np.ndarray:
-        """Encode crops and sentences: ``(n, dimension)`` float32 of length 1."""
-        import numpy as np
-
-        vectors = np.zeros((len(samples), self.space.dimension), np.float32)
-        text_rows = [row for row, sample in enumerate(samples) if isinstance(sample, TextQuery)]
-        image_rows = [row for row, sample in enumerate(samples) if not isinstance(sample, TextQuery)]
-        if text_rows:
-            vectors[text_rows] = self._text_encoder.encode([samples[row] for row in text_rows])
-        if image_rows:
-            vectors[image_rows] = super().encode([samples[row] for row in image_rows])
-        return l2_normalize(vectors)
-
     @cached_property
     def _model_dir(self) -> ClipDir:
         return resolve_clip(self.params.model)
 
     @locked_cached_property
-    def _text_encoder(self) -> ClipTextEncoder:
-        from vicinal_image.clip_model import ClipTextEncoder
+    def _text_encoder(self) -> TextEncoder:
+        from vicinal_image.clip_model import load_text_encoder
 
-        return ClipTextEncoder(self._model_dir, self.params.device)
+        return load_text_encoder(self._model_dir, self.params.device)
+
+    def _encode_files(self, samples: Sequence[Any]) -> np.ndarray:
+        return self._engine.encode(samples)
 
     def _network_factory(self) -> NetworkFactory:
         from vicinal_image.clip_model import image_encoder_factory

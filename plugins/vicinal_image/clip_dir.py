@@ -41,7 +41,7 @@ class ClipDir(ModelDir):
         interpolation = _INTERPOLATIONS.get(config.get("resample", 3))
         steps = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
         if not all(config.get(step, True) for step in steps) or interpolation is None or not crop <= resize:
-            raise PluginError(f"{self.path} asks for a preparation of pictures that is not CLIP's: {config}")
+            raise PluginError(f"{self.path} states a preprocessing of images that is not CLIP's: {config}")
         mean, std = (
             tuple(map(float, config.get(key, default))) for key, default in (("image_mean", _MEAN), ("image_std", _STD))
         )

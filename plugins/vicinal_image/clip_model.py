@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
 from torch import Tensor
 
 from vicinal.toolkit.torch_runtime import Device, torch_device
-from vicinal.toolkit.transformers_loading import Tokenizer, errors_as_plugin_error, load_model
+from vicinal.toolkit.transformers_loading import TextEncoder, Tokenizer, errors_as_plugin_error, load_model
 from vicinal_image.clip_dir import ClipDir
 from vicinal_image.inference import Network, NetworkFactory
 
-__all__ = ["ClipTextEncoder", "image_encoder_factory"]
+__all__ = ["image_encoder_factory", "load_text_encoder"]
 
 
 def image_encoder_factory(model_dir: ClipDir) -> NetworkFactory:
@@ -39,19 +37,11 @@ def image_encoder_factory(model_dir: ClipDir) -> NetworkFactory:
     return build
 
 
-class ClipTextEncoder:
-    """Encodes sentences, in float32."""
-
-    def __init__(self, model_dir: ClipDir, device: Device) -> None:
-        self.device = torch_device(device)
-        self.model = _load_encoder(transformers.CLIPTextModelWithProjection, model_dir, self.device)
-        self.tokenizer = Tokenizer(model_dir.path, model_dir.max_tokens, self.device)
-
-    def encode(self, sentences: Sequence[str]) -> np.ndarray:
-        """Encode sentences: ``(n, dimension)`` float32, not normalised."""
-        with torch.inference_mode():
-            embeds: np.ndarray = self.model(**self.tokenizer(sentences)).text_embeds.float().cpu().numpy()
-        return embeds
+def load_text_encoder(model_dir: ClipDir, device: Device) -> TextEncoder:
+    """Load the text encoder, in float32."""
+    target = torch_device(device)
+    model = _load_encoder(transformers.CLIPTextModelWithProjection, model_dir, target)
+    return TextEncoder(model, Tokenizer(model_dir.path, model_dir.max_tokens, target))
 
 
 def _load_encoder(kind: Any, model_dir: ClipDir, device: torch.device) -> Any:

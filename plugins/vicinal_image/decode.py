@@ -102,7 +102,7 @@ def _is_pillow_image(content: Any) -> bool:
 def _open_file(content: Any) -> _File:
     if isinstance(content, bytes | bytearray | memoryview):
         if not len(content):
-            raise ItemError("there are no bytes in it")
+            raise ItemError("the image is empty: 0 bytes")
         return BytesIO(content)
     if not isinstance(content, str | Path):
         raise ItemError(f"an image is the path of a file, bytes, or an image of Pillow, not {type(content).__name__}")
@@ -111,11 +111,11 @@ def _open_file(content: Any) -> _File:
     try:
         file = Path(content).open("rb")  # noqa: SIM115  # the caller closes it
     except FileNotFoundError as error:
-        raise ItemError("there is no such file") from error
+        raise ItemError(f"there is no file {content}") from error
     except OSError as error:
         raise ItemError(f"the file cannot be read: {error.strerror}") from error
     except ValueError as error:  # a NUL in the path
-        raise ItemError(f"the path is none: {error}") from error
+        raise ItemError(f"invalid path: {error}") from error
     if not file.peek(1):
         file.close()
         raise ItemError("the file is empty")
@@ -129,17 +129,17 @@ def _identify_format(file: _File) -> Pillow.Image:
         return Image.open(file)
     except UnidentifiedImageError as error:
         file.seek(0)
-        raise ItemError(f"it is no image: {_describe_bytes(file.read(512))}") from error
+        raise ItemError(f"not an image ({_describe_bytes(file.read(512))})") from error
 
 
 def _require_decodable(image: Pillow.Image, max_pixels: int) -> Pillow.Image:
     width, height = image.size
     if width * height > max_pixels:
-        raise ItemError(f"it has {width:,} × {height:,} pixels, more than {max_pixels:,} in all")
+        raise ItemError(f"the image has {width:,} × {height:,} pixels, more than {max_pixels:,} (`max_pixels`)")
     if not width * height:
-        raise ItemError(f"it has {width} × {height} pixels")
+        raise ItemError(f"the image has {width} × {height} pixels")
     if image.format in _SCRIPT_FORMATS:
-        raise ItemError(f"{image.format} is a program that draws an image; save it as PNG or JPEG first")
+        raise ItemError(f"{image.format} is not supported, because drawing it runs a program; save it as PNG or JPEG")
     return image
 
 
@@ -206,24 +206,24 @@ def _describe_error(error: Exception) -> str:
     first_line = next(iter(str(error).splitlines()), "").strip() or type(error).__name__
     if isinstance(error, Image.DecompressionBombError):
         pixels = re.search(r"\d+", first_line)
-        return f"it has {int(pixels[0]):,} pixels, more than Pillow opens" if pixels else first_line
+        return f"the image has {int(pixels[0]):,} pixels, more than Pillow opens" if pixels else first_line
     if "truncated" in first_line.lower() or isinstance(error, EOFError):
-        return "the image is truncated: its file ends before the picture does"
+        return "the image is truncated: the file ends before its last pixels"
     if isinstance(error, MemoryError):
-        return "there is not enough memory to decode it"
+        return "not enough memory to decode the image"
     return f"the image is damaged: {_PLAIN_REASONS.get(first_line, first_line)}"
 
 
 def _describe_bytes(head: bytes) -> str:
     """Say what the first bytes of a file are, if not an image."""
     if not head.strip(b"\0"):
-        return "it begins with zeros"
+        return "begins with zero bytes"
     try:
         text = getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         text = "\0"
     is_text = all(letter.isprintable() or letter.isspace() for letter in text)
-    return "it is a text" if is_text else "Pillow does not know its format"
+    return "looks like text" if is_text else "unknown format"
 
 
 @contextmanager

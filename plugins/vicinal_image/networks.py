@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from vicinal_image.architectures import ResNetConfig
 
@@ -48,10 +49,10 @@ class ConvBnRelu:
         max_value: float | None = float("inf"),
         tf_same_padding: bool = False,
     ) -> None:
-        weight, scale = weights[f"{conv}.weight"], weights[f"{norm}.weight"]
-        scale = scale / torch.sqrt(weights[f"{norm}.running_var"] + epsilon)
-        weight = weight * scale[:, None, None, None]
-        bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
+        mean, variance = weights[f"{norm}.running_mean"], weights[f"{norm}.running_var"]
+        weight, bias = fuse_conv_bn_weights(
+            weights[f"{conv}.weight"], None, mean, variance, epsilon, weights[f"{norm}.weight"], weights[f"{norm}.bias"]
+        )
         self.padding = weight.shape[-1] // 2
         if tf_same_padding and stride == 2:
             # TensorFlow's SAME pads one more on the right and below; zeros before the kernel do it without a copy.

@@ -15,9 +15,11 @@ from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 
 from vicinal import LocalPath, Space
 from vicinal.errors import DependencyError
+from vicinal.toolkit.hf_hub import hash_file
+from vicinal.toolkit.vectors import l2_normalize
 from vicinal_image import checkpoints
 from vicinal_image.architectures import RESNETS, ResNetConfig
-from vicinal_image.base import ImageEncoder, l2_normalize
+from vicinal_image.base import ImageEncoder
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -116,7 +118,7 @@ class ResNet(ImageEncoder):
         if pretrained := self.architecture.weights.get(weights):
             checkpoints.expected_path(pretrained.file)
             return pretrained.sha256_prefix
-        return checkpoints.hash_file(_require_weights(Path(weights)))[:8]
+        return hash_file(_require_weights(Path(weights)))[:8]
 
     def _network_factory(self) -> NetworkFactory:
         from vicinal_image.networks import ResNet as Network
@@ -136,7 +138,9 @@ class ResNet(ImageEncoder):
 def _require_weights(path: Path) -> Path:
     if not path.is_file():
         alternative = checkpoints.ALTERNATIVE_HINT
-        raise DependencyError(f"there are no weights at {path}", hint=f"`weights:` names a file; {alternative}")
+        raise DependencyError(
+            f"there are no weights at {path}", hint=f"set `weights:` to the path of a state dict; {alternative}"
+        )
     return path
 
 

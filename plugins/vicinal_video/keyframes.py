@@ -65,9 +65,10 @@ class Keyframes(Encoder["Keyframes.Params"]):
 
         @model_validator(mode="after")
         def _check_choice(self) -> Keyframes.Params:
-            unused = "every" if self.keyframes == "scene" else "threshold"
+            unused, other = ("every", "interval") if self.keyframes == "scene" else ("threshold", "scene")
             if unused in self.model_fields_set:
-                raise ValueError(f"{unused} says nothing with keyframes: {self.keyframes}")
+                remedy = f"remove it or set keyframes: {other}"
+                raise ValueError(f"{unused} has no effect with keyframes: {self.keyframes}; {remedy}")
             return self
 
     def __init__(self, params: Any = None) -> None:
@@ -85,7 +86,7 @@ class Keyframes(Encoder["Keyframes.Params"]):
         encoder: Encoder = self.params.image.build()
         if encoder.segmented or encoder.samples_are_text or encoder.query_modalities[:1] not in ((), (IMAGE,)):
             raise PluginError(
-                f"image: {self.params.image.type} is no encoder of images", hint="one is efficientnet_lite0"
+                f"image: {self.params.image.type} is not an image encoder", hint="use one, e.g. efficientnet_lite0"
             )
         return encoder
 
@@ -122,9 +123,10 @@ class Keyframes(Encoder["Keyframes.Params"]):
         Raises:
             ItemError: it cannot be read, has no video stream, or is longer than ``max_seconds``.
         """
+        from vicinal.toolkit.ffmpeg import require_path
         from vicinal_video.video import Video
 
-        video = Video(_require_path(item.content), self.params.max_seconds)
+        video = Video(require_path(item.content, "video"), self.params.max_seconds)
         by_plan = self._decode_by_plan(item.key, video)
         return by_plan or self._to_segments(item.key, video, self._sample_frames(video))
 
@@ -203,11 +205,3 @@ class Keyframes(Encoder["Keyframes.Params"]):
     def _encode_frames(self, frames: list[Any]) -> np.ndarray:
         with nullcontext() if self.encode_is_thread_safe else self._encode_lock:
             return self.image.encode(frames)
-
-
-def _require_path(content: Any) -> Path:
-    if not isinstance(content, str | Path):
-        raise ItemError(f"a video is the path of a file, not {type(content).__name__}")
-    if not str(content).strip():
-        raise ItemError("the path of the video is empty")
-    return Path(content)

@@ -18,7 +18,7 @@ import av
 from av.stream import Disposition
 
 from vicinal.errors import ItemError
-from vicinal.toolkit.ffmpeg import demux, open_container, require_file
+from vicinal.toolkit.ffmpeg import decode_frames, decode_packet, demux, open_container, require_file
 from vicinal_video.decode_plan import Plan, Role
 from vicinal_video.types import Packet, TimedFrame
 
@@ -59,10 +59,13 @@ class Video:
         """
         with self._open() as (container, stream):
             timestamps = _Timestamps(stream, _start_time(container))
-            for frame in _skip_damaged(_decode_packet(packet, stream) for packet in demux(container, stream)):
+            frame = None
+            for frame in decode_frames(container, stream):
                 start, self.end = timestamps.read(frame)
                 self._require_max_seconds(start)
                 yield TimedFrame(frame, start)
+            if frame is None:
+                raise ItemError("the video has no frames")
 
     def index_packets(self) -> tuple[str, list[Packet]]:
         """Return the codec's name and the packets in the order of the file; none if the file states no times."""
@@ -95,17 +98,17 @@ class Video:
                 stream = _select_stream(container)
                 if stream.width * stream.height > MAX_FRAME_PIXELS:
                     raise ItemError(
-                        f"its frames have {stream.width:,} × {stream.height:,} pixels, more than can be read"
+                        f"its frames have {stream.width:,} × {stream.height:,} pixels, more than {MAX_FRAME_PIXELS:,}"
                     )
                 stream.thread_type, stream.thread_count = "NONE", 1
                 self.pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
                 yield container, stream
         except av.error.FFmpegError as error:
-            raise ItemError(f"not a video that can be read: {error.strerror or error}") from error
+            raise ItemError(f"not a readable video: {error.strerror or error}") from error
 
     def _require_max_seconds(self, start: float) -> None:
         if start > self.max_seconds:
-            raise ItemError(f"the video is longer than `max_seconds`, {self.max_seconds:g} s")
+            raise ItemError(f"the video is longer than {self.max_seconds:g} s (`max_seconds`)")
 
 
 def is_video(path: str | Path) -> bool:
@@ -124,42 +127,17 @@ def _select_stream(container: Any) -> Any:
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams} - {"video"})
-        raise ItemError("there are no moving pictures in it" + (f", only {' and '.join(kinds)}" if kinds else ""))
+        raise ItemError("there is no video stream in it" + (f", only {' and '.join(kinds)}" if kinds else ""))
     best = container.streams.best("video")
     stream = best if best in streams else streams[0]
     if stream.codec_context is None:
-        raise ItemError("FFmpeg does not know how its pictures are coded")
+        raise ItemError("FFmpeg does not know the codec of its video stream")
     return stream
 
 
 def _start_time(container: Any) -> float:
     """Return the time, in seconds, that a player shows as zero."""
     return float((container.start_time or 0) / av.time_base)
-
-
-def _decode_packet(packet: Any, stream: Any) -> list[Any] | str:
-    """Return the frames that a packet completes, or why it cannot be decoded."""
-    try:
-        return [frame for frame in stream.decode(packet) if not frame.is_corrupt]
-    except av.error.EOFError:
-        return []
-    except av.error.FFmpegError as error:
-        return str(error.strerror)
-
-
-def _skip_damaged(results: Iterable[list[Any] | str]) -> Iterator[Any]:
-    """Yield the frames of those packets that can be decoded."""
-    good, bad, reason = 0, 0, ""
-    for result in results:
-        if isinstance(result, str):
-            bad, reason = bad + 1, result
-        else:
-            good += len(result)
-            yield from result
-    if bad > good:
-        raise ItemError(f"more of it is damaged than can be decoded: {reason}")
-    if not good:
-        raise ItemError("there are no frames in it")
 
 
 def _follow_plan(packets: Iterable[Any], stream: Any, plan: Plan) -> Iterator[Any]:
@@ -173,17 +151,23 @@ def _follow_plan(packets: Iterable[Any], stream: Any, plan: Plan) -> Iterator[An
             continue
         is_flushed = False
         context.skip_frame = "DEFAULT" if role is Role.WANTED else "NONREF"
-        if isinstance(frames := _decode_packet(packet, stream), list):
-            yield from frames
+        yield from _decode_if_possible(stream, packet)
     if not is_flushed:
         yield from _flush(stream)
 
 
 def _flush(stream: Any) -> list[Any]:
     """Return the frames that the decoder holds back, and reset it."""
-    frames = _decode_packet(None, stream)
+    frames = _decode_if_possible(stream, None)
     stream.codec_context.flush_buffers()
-    return frames if isinstance(frames, list) else []
+    return frames
+
+
+def _decode_if_possible(stream: Any, packet: Any | None) -> list[Any]:
+    try:
+        return decode_packet(stream, packet)
+    except av.error.FFmpegError:
+        return []
 
 
 class _Timestamps:

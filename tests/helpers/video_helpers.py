@@ -57,11 +57,11 @@ class ColourGrid(Encoder):
             try:
                 image = Image.open(item.content)
             except OSError as error:
-                raise ItemError("it is no image") from error
+                raise ItemError("not an image") from error
         elif isinstance(item.content, Image.Image):
             image = item.content
         else:
-            raise ItemError("it is no image")
+            raise ItemError("not an image")
         return [Segment(np.asarray(image.convert("RGB").resize((4, 4), Image.Resampling.BOX)))]
 
     def decode_query(self, query):

@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Generic, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from typing_extensions import TypeVar
 
+from vicinal.toolkit.hf_hub import is_local_path
+
 __all__ = ["Configurable", "LocalPath", "ModelName", "Params", "folder_or_name"]
 
 
@@ -60,8 +62,7 @@ LocalPath = Annotated[Path, AfterValidator(_beside_the_config)]
 def folder_or_name(model: str, info: ValidationInfo) -> str:
     """A folder beside the YAML file, if there is one of that name or only a folder can be meant; else the name."""
     path = _beside_the_config(Path(model), info)
-    is_path = path.is_dir() or model.startswith((".", "~")) or Path(model).is_absolute()
-    return str(path.absolute()) if is_path else model
+    return str(path.absolute()) if path.is_dir() or is_local_path(model) else model
 
 
 ModelName = Annotated[str, Field(min_length=1), AfterValidator(folder_or_name)]

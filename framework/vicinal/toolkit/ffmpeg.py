@@ -11,9 +11,22 @@ import av
 
 from vicinal.errors import ItemError
 
-__all__ = ["demux", "open_container", "require_file"]
+__all__ = ["decode_frames", "decode_packet", "demux", "open_container", "require_file", "require_path"]
 
 _MAX_BREAKS = 64
+
+
+def require_path(content: Any, noun: str) -> Path:
+    """Return the content of an item as a path; ``noun`` says in errors what it should be the path of, "video" say.
+
+    Raises:
+        ItemError: it is not a path, or empty.
+    """
+    if not isinstance(content, str | Path):
+        raise ItemError(f"a {noun} must be the path of a file, not {type(content).__name__}")
+    if not str(content).strip():
+        raise ItemError(f"the path of the {noun} is empty")
+    return Path(content)
 
 
 def require_file(path: Path) -> Path:
@@ -51,3 +64,34 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
         except av.error.FFmpegError:
             continue
         return
+
+
+def decode_packet(stream: Any, packet: Any | None) -> list[Any]:
+    """Return the frames that a packet completes, without corrupt ones; for None, those that the decoder holds back.
+
+    Raises:
+        av.error.FFmpegError: the packet cannot be decoded.
+    """
+    try:
+        return [frame for frame in stream.decode(packet) if not frame.is_corrupt]
+    except av.error.EOFError:
+        return []
+
+
+def decode_frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield a stream's frames, without those of damaged packets.
+
+    Raises:
+        ItemError: more packets are damaged than can be decoded; after the last frame.
+    """
+    decoded, damaged, reason = 0, 0, ""
+    for packet in demux(container, stream):
+        try:
+            frames = decode_packet(stream, packet)
+        except av.error.FFmpegError as error:
+            damaged, reason = damaged + 1, str(error.strerror)
+        else:
+            decoded += bool(frames)
+            yield from frames
+    if damaged > decoded:
+        raise ItemError(f"more of it is damaged than can be decoded: {reason}")

@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from vicinal.errors import DependencyError
 from vicinal.toolkit.malloc import retain_freed_memory
+from vicinal.toolkit.vectors import min_cosine
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 __all__ = [
+    "MIN_COSINE",
     "Cancelled",
     "Device",
     "Precision",
+    "choose_precision",
     "has_native_bfloat16",
     "locked_cached_property",
     "low_priority",
@@ -34,6 +38,9 @@ __all__ = [
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
+
+MIN_COSINE = 0.9995
+"""The least cosine to float32 at which ``precision: auto`` computes in a lower precision."""
 
 T = TypeVar("T")
 Part = TypeVar("Part")
@@ -76,6 +83,33 @@ def has_native_bfloat16(device: torch.device) -> bool:
     except OSError:
         return False
     return platform.machine() in ("x86_64", "AMD64") and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
+def choose_precision(
+    precision: Precision,
+    device: torch.device,
+    encode_probe: Callable[[torch.dtype], np.ndarray],
+    *,
+    allow_float16: bool = False,
+) -> torch.dtype:
+    """Return the dtype to compute in: for ``auto`` a lower one if the device has it and its vectors match float32's.
+
+    Args:
+        precision: ``fp32`` and ``bf16`` are float32 and bfloat16 without a probe.
+        device: where the network computes.
+        encode_probe: encodes a few samples, typical ones, in a dtype: ``(n, dimension)``. All must have a cosine of
+            ``MIN_COSINE`` to those in float32.
+        allow_float16: whether a GPU without bfloat16 may compute in float16.
+    """
+    import torch
+
+    if precision == "bf16":
+        return torch.bfloat16
+    has_float16 = allow_float16 and device.type == "cuda"
+    low = torch.bfloat16 if has_native_bfloat16(device) else torch.float16 if has_float16 else None
+    if precision == "fp32" or low is None:
+        return torch.float32
+    return low if min_cosine(encode_probe(low), encode_probe(torch.float32)) >= MIN_COSINE else torch.float32
 
 
 def parallel_map(work: Callable[[Part], Result], make_parts: Callable[[int], Sequence[Part]]) -> list[Result]:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from vicinal.errors import PluginError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
-__all__ = ["Tokenizer", "errors_as_plugin_error", "load_model", "quiet"]
+__all__ = ["TextEncoder", "Tokenizer", "errors_as_plugin_error", "load_model", "quiet"]
 
 
 def load_model(model_class: Any, path: Path, device: torch.device, **options: Any) -> Any:
@@ -36,7 +37,7 @@ def load_model(model_class: Any, path: Path, device: torch.device, **options: An
         )
     if missing := sorted(loading_info["missing_keys"]):
         raise PluginError(
-            f"{path} lacks {len(missing)} of the network's weights, {missing[0]} for one", hint="fetch the model again"
+            f"{path} lacks {len(missing)} of the network's weights, e.g. {missing[0]}", hint="download the model again"
         )
     return model.eval().to(device)
 
@@ -68,6 +69,21 @@ class Tokenizer:
         return {name: tokens[name].to(self._device) for name in ("input_ids", "attention_mask")}
 
 
+class TextEncoder:
+    """Encodes sentences by the text network of a model like CLIP or CLAP, and its tokenizer."""
+
+    def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
+        self._model, self._tokenizer = model, tokenizer
+
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        """Encode sentences: ``(n, dimension)`` float32, not normalised."""
+        import torch
+
+        with torch.inference_mode():
+            embeds: np.ndarray = self._model(**self._tokenizer(sentences)).text_embeds.float().cpu().numpy()
+        return embeds
+
+
 @contextmanager
 def errors_as_plugin_error(path: Path) -> Iterator[None]:
     """Silence transformers, and turn whatever is raised within into an error that names the folder.
@@ -79,7 +95,7 @@ def errors_as_plugin_error(path: Path) -> Iterator[None]:
         with quiet():
             yield
     except Exception as error:
-        raise PluginError(f"transformers cannot load {path}: {error}", hint="fetch the model again") from error
+        raise PluginError(f"transformers cannot load {path}: {error}", hint="download the model again") from error
 
 
 @contextmanager

@@ -150,7 +150,7 @@ class TestDoctor:
             r"missing encoders clap, (\w*resne\w+, )+\w*resne\w+; their weights must be fetched first", said
         )
         assert said.count("resnet18-f37072fd.pth") == 1
-        assert "missing pictures: encoder the weights resnet18-f37072fd.pth are not on this machine" in said
+        assert "missing pictures: encoder the weights resnet18-f37072fd.pth were not found locally" in said
 
     def test_what_is_wrong_is_a_finding_and_an_exit_code(self, cli, things, monkeypatch):
         monkeypatch.setenv("REDIS_URL", "redis://ada:hunter2@127.0.0.1:1/0")

@@ -112,7 +112,7 @@ class TestQueries:
             ("", "empty"),
             ("text: ", "empty"),
             ("photos/cat.jpg", "no file photos/cat.jpg; write text:photos/cat.jpg"),
-            (str(Path(__file__)), "no image"),
+            (str(Path(__file__)), "not an image"),
             ("x" * 10_001, "10,001 characters"),
         ],
     )
@@ -129,7 +129,10 @@ class TestFiles:
     def test_error_for_a_missing_model_names_where_to_put_it(self, tmp_path):
         with pytest.raises(DependencyError) as caught:
             _ = make_clip("openai/clip-vit-base-patch32").signature
-        assert "openai/clip-vit-base-patch32 are not on this machine (HF_HUB_OFFLINE forbids" in str(caught.value)
+        assert (
+            "openai/clip-vit-base-patch32 was not found locally and could not be downloaded (HF_HUB_OFFLINE forbids"
+            in str(caught.value)
+        )
         for part in (
             str(tmp_path / "hub" / "hub" / "models--openai--clip-vit-base-patch32"),
             "`model:`",
@@ -153,13 +156,13 @@ class TestFiles:
     def test_model_of_another_type_is_refused(self, tiny_clip, tmp_path):
         folder = shutil.copytree(tiny_clip, tmp_path / "bert")
         (folder / "config.json").write_text('{"model_type": "bert"}')
-        with pytest.raises(PluginError, match=r"is no CLIP: its config\.json says bert"):
+        with pytest.raises(PluginError, match=r"is not a CLIP model: model_type in its config\.json is bert"):
             _ = make_clip(folder).signature
 
     def test_preprocessing_that_is_not_clips_is_refused(self, tiny_clip, tmp_path):
         folder = shutil.copytree(tiny_clip, tmp_path / "odd")
         (folder / "preprocessor_config.json").write_text('{"do_center_crop": false}')
-        with pytest.raises(PluginError, match="preparation of pictures"):
+        with pytest.raises(PluginError, match="preprocessing of images that is not CLIP's"):
             _ = make_clip(folder).signature
 
     def test_signature_changes_with_the_weights(self, tiny_clip, tmp_path):

@@ -115,9 +115,9 @@ class TestVectors:
         assert cosine_similarities(exact, found).min() >= 0.9995
 
     def test_auto_precision_falls_back_to_float32(self, monkeypatch):
-        from vicinal_image import inference
+        from vicinal.toolkit import torch_runtime
 
-        monkeypatch.setattr(inference, "MIN_COSINE", 1.1)
+        monkeypatch.setattr(torch_runtime, "MIN_COSINE", 1.1)
         encoder = make_encoder(ResNet18, weights="random", precision="auto")
         encode_images(encoder, SAMPLE_IMAGES[:1])
         assert encoder._engine.dtype == torch.float32

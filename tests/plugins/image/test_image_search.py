@@ -69,12 +69,12 @@ def test_damaged_files_become_failures_with_reasons(lite):
     assert {failure.stage for failure in failures} == {"decode"}
     reasons = {kind: {each.message for each in failures if each.key.startswith(f"bad-{kind}-")} for kind in DAMAGED}
     assert reasons["empty"] == {"the file is empty"}
-    assert reasons["text"] == {"it is no image: it is a text"}
-    assert reasons["wrong-extension"] == {"it is no image: Pillow does not know its format"}
+    assert reasons["text"] == {"not an image (looks like text)"}
+    assert reasons["wrong-extension"] == {"not an image (unknown format)"}
     assert all(
-        re.fullmatch(r"it has 1,20\d,\d{3},000 pixels, more than Pillow opens", each) for each in reasons["bomb"]
+        re.fullmatch(r"the image has 1,20\d,\d{3},000 pixels, more than Pillow opens", each) for each in reasons["bomb"]
     )
-    truncated, broken = "truncated: its file ends before the picture does", "damaged: its data cannot be decoded"
+    truncated, broken = "truncated: the file ends before its last pixels", "damaged: its data cannot be decoded"
     assert reasons["truncated"] == reasons["truncated-png"] == {f"the image is {truncated}"}
     assert reasons["flipped"] <= {f"the image is {truncated}", f"the image is {broken}"}
     hit = solution.search(str(folder / "good-7.webp"), limit=1)[0]

@@ -74,7 +74,7 @@ class TestStateDictFiles:
             "lacking": f"lack {name}",
             "unknown": "unknown layer9.weight",
             "shape": rf"{name} has the shape \(128, 3, 3, 3\), not \(128, 64, 3, 3\)",
-            "not finite": f"{name} holds values that are not finite",
+            "not finite": f"{name} contains NaN or infinity",
         }[defect]
         with pytest.raises(PluginError, match=reason):
             encode_images(make_encoder(ResNet18, weights=str(path)), SAMPLE_IMAGES[:1])
@@ -122,7 +122,11 @@ class TestMissingWeights:
             _ = make_encoder(ResNet18).signature
         assert "resnet18-f37072fd.pth" in str(caught.value)
         assert "VICINAL_OFFLINE forbids downloads" in str(caught.value)
-        for part in (str(tmp_path / "torch" / "hub" / "checkpoints"), "weights: PATH", "efficientnet_lite0"):
+        for part in (
+            str(tmp_path / "torch" / "hub" / "checkpoints"),
+            "set `weights:` to the path of a file",
+            "efficientnet_lite0",
+        ):
             assert part in caught.value.hint
 
     def test_missing_file_is_an_error(self, tmp_path):
@@ -199,5 +203,5 @@ class TestDownload:
 
     def test_unreachable_site_fails_within_seconds(self, file_server, monkeypatch):
         monkeypatch.setattr(checkpoints, "BASE_URL", "http://127.0.0.1:9/")
-        with pytest.raises(DependencyError, match="does not answer"):
+        with pytest.raises(DependencyError, match="does not respond"):
             _ = make_encoder(ResNet18).signature

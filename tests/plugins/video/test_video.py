@@ -113,14 +113,14 @@ def test_image_encoder_may_be_any_registered_one(tmp_path):
 def test_other_encoders_are_refused_as_image_encoder(kind, tmp_path):
     params = {"window": 2} if kind == "melstats" else {}
     encoder = Keyframes(Keyframes.Params.model_validate({"image": {"type": kind, **params}}))
-    with pytest.raises(PluginError, match=f"image: {kind} is no encoder of images") as caught:
+    with pytest.raises(PluginError, match=f"image: {kind} is not an image encoder") as caught:
         _ = encoder.space
     assert "efficientnet_lite0" in caught.value.hint
 
 
 def test_parameters_without_effect_are_refused():
     for params, name in (({"keyframes": "scene", "every": 2}, "every"), ({"threshold": 0.2}, "threshold")):
-        with pytest.raises(ValidationError, match=f"{name} says nothing with keyframes"):
+        with pytest.raises(ValidationError, match=f"{name} has no effect with keyframes"):
             Keyframes.Params.model_validate(params)
     with pytest.raises(ValidationError, match="did you mean 'resnet18'"):
         Keyframes.Params.model_validate({"image": {"type": "resnet81"}})
@@ -180,8 +180,8 @@ def test_unreadable_queries_are_refused(tmp_path):
     for query, reason in (
         (tmp_path / "gone.mp4", "there is no file"),
         ("gone.webm", "there is no file"),
-        (tmp_path / "broken.jpg", "it is no image"),
-        ("no such thing", "it is no image"),
+        (tmp_path / "broken.jpg", "not an image"),
+        ("no such thing", "not an image"),
     ):
         with pytest.raises(ItemError, match=reason):
             make_keyframes().decode_query(query)

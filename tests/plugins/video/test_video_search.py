@@ -111,8 +111,8 @@ def test_damaged_files_become_failures_with_reasons(lite, clips, tmp_path):
     reasons = {failure.key: failure.message for failure in solution.failures()}
     assert reasons.keys() == {"empty.mp4", "text.mp4", "head.mp4"}
     assert reasons["empty.mp4"] == "the file is empty"
-    assert "not a video that can be read" in reasons["text.mp4"]
-    assert reasons["head.mp4"] == "there are no moving pictures in it"
+    assert "not a readable video" in reasons["text.mp4"]
+    assert reasons["head.mp4"] == "there is no video stream in it"
 
 
 def test_sample_videos_are_searched_by_their_stills(lite):

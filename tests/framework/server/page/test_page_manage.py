@@ -41,7 +41,11 @@ def test_ingest_shows_progress_failures_and_their_reasons(tab, server):
     expect(count_tile(page, "failed")).to_have_text("3")
     expect(page.locator(".run")).to_contain_text(re.compile(r"43 of 43 items · [\d,]+ items/s"))
     expect(page.get_by_role("heading", name="3 failures")).to_be_visible()
-    for key, reason in [("half.jpg", "truncated"), ("empty.jpg", "empty"), ("letter.jpg", "no image: it is a text")]:
+    for key, reason in [
+        ("half.jpg", "truncated"),
+        ("empty.jpg", "empty"),
+        ("letter.jpg", "not an image (looks like text)"),
+    ]:
         expect(page.locator(".failed li").filter(has_text=key)).to_contain_text(reason)
     expect(page.get_by_role("navigation", name="Solutions")).to_contain_text("Shelf40")
 

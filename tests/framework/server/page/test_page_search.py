@@ -191,7 +191,7 @@ def test_unreadable_file_is_refused_with_the_reason(tab, tmp_path):
     letter.write_text("Dear all, this is no picture.")
     page = tab.open("images-offline")
     page.locator("input[type=file]").set_input_files(letter)
-    expect(page.locator(".query-form .problem")).to_have_text("It is no image: it is a text")
+    expect(page.locator(".query-form .problem")).to_have_text("Not an image (looks like text)")
     expect(hit_cards(page)).to_have_count(0)
 
 
