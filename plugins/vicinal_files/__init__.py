@@ -1,4 +1,5 @@
-"""Sources that read files: a folder's files, a table's rows, a text file's lines; and the command ``peek``."""
+"""Sources that read files: a folder's files, a table's rows, a text file's lines; the command ``peek``; and what
+``vicinal init`` writes for files and folders."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from typing import TYPE_CHECKING
 from vicinal import hookimpl
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
 
-    from vicinal import Source
+    from vicinal import Source, Suggestion
     from vicinal.plugin.registry import Registrar
 
 
@@ -25,3 +28,10 @@ def register_commands(group: click.Group) -> None:
     from vicinal_files.peek import peek
 
     group.add_command(peek)
+
+
+@hookimpl
+def suggest_solution(path: Path) -> Suggestion | None:
+    from vicinal_files.suggestion import suggest_solution as suggest
+
+    return suggest(path)

@@ -27,7 +27,7 @@ def _validate_encoding(name: str) -> str:
         codecs.getincrementaldecoder(name)
     except (LookupError, ValueError) as error:
         known = "utf-8, utf-16, cp1252, latin-1, mac_roman, cp1251, shift_jis, gb18030"
-        raise ValueError(f"Python has no text encoding {name!r}; some that it has: {known}") from error
+        raise ValueError(f"{name!r} is not a text encoding of Python; some are {known}") from error
     return name
 
 

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vicinal.toolkit.text import escape_controls, shorten
+
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from vicinal.types import Failure, Item
 
 __all__ = ["peek"]
@@ -16,7 +20,7 @@ __all__ = ["peek"]
 MAX_CHARS = 200
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-n", "--limit", default=5, show_default=True, type=click.IntRange(min=1), help="How many items to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per line.")
@@ -54,8 +58,7 @@ def _to_row(entry: Item | Failure) -> dict[str, Any]:
 
 
 def _shorten(content: object) -> str:
-    text = " ".join(str(content).split())
-    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"
+    return shorten(" ".join(str(content)[: 8 * MAX_CHARS].split()), MAX_CHARS)
 
 
 def _print_json(rows: Iterable[dict[str, Any]]) -> None:
@@ -69,13 +72,19 @@ def _print_table(rows: Iterable[dict[str, Any]]) -> None:
     import orjson
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("key", "content", "metadata")
     for row in rows:
+        key = _to_cell(row["key"])
         if "failed" in row:
-            table.add_row(Text(row["key"]), Text(f"cannot {row['failed']}: {row['message']}", style="red"), "")
+            table.add_row(key, _to_cell(f"cannot {row['failed']}: {row['message']}", style="red"), "")
         else:
-            metadata = _shorten(orjson.dumps(row["metadata"], default=str).decode())
-            table.add_row(Text(row["key"]), Text(row["content"]), Text(metadata))
+            table.add_row(key, _to_cell(row["content"]), _to_cell(orjson.dumps(row["metadata"], default=str).decode()))
     Console().print(table)
+
+
+def _to_cell(text: str, style: str = "") -> Text:
+    """Return a text of the user's data as it is, without markup, and with nothing that a terminal obeys."""
+    from rich.text import Text
+
+    return Text(escape_controls(_shorten(text)), style)

@@ -21,12 +21,12 @@ from vicinal_files.decoding import Encoding
 from vicinal_files.jsonlfile import read_jsonl_rows
 from vicinal_files.text import estimate_lines, read_first_lines
 
-__all__ = ["Table"]
+__all__ = ["Table", "detect_format"]
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
-def _detect_format(path: Path) -> str | None:
+def detect_format(path: Path) -> str | None:
     """Return the file's format by its name: ``items.csv`` and ``items.csv.gz`` are csv."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     is_gzip = suffixes[-1:] == [".gz"]
@@ -35,7 +35,7 @@ def _detect_format(path: Path) -> str | None:
 
 
 def _validate_path(path: Path) -> Path:
-    if _detect_format(path) is None:
+    if detect_format(path) is None:
         advice = advise_conversion(path)
         hint = f"; {path.name} is {advice.kind}: {advice.hint}" if advice else ""
         raise ValueError(
@@ -69,7 +69,7 @@ class Table(Source["Table.Params"]):
 
         @model_validator(mode="after")
         def _refuse_idle_parameters(self) -> Self:
-            kind = _detect_format(self.path)
+            kind = detect_format(self.path)
             idle = {"encoding": kind == "parquet", "delimiter": kind in ("jsonl", "parquet")}
             for name, is_idle in idle.items():
                 if is_idle and getattr(self, name) is not None:
@@ -81,7 +81,7 @@ class Table(Source["Table.Params"]):
 
     def count(self) -> int | None:
         """Return the number of rows; for csv, tsv and jsonl an estimate by file size, None for a gzip file."""
-        path, kind = self.params.path, _detect_format(self.params.path)
+        path, kind = self.params.path, detect_format(self.params.path)
         if kind == "parquet":
             from vicinal_files.parquetfile import count_rows
 
@@ -95,11 +95,11 @@ class Table(Source["Table.Params"]):
 
     @property
     def _dialect(self) -> Dialect:
-        default = "\t" if _detect_format(self.params.path) == "tsv" else ","
+        default = "\t" if detect_format(self.params.path) == "tsv" else ","
         return Dialect(self.params.encoding, self.params.delimiter, default, self.params.quotes)
 
     def _read_rows(self) -> Iterator[Row]:
-        kind = _detect_format(self.params.path)
+        kind = detect_format(self.params.path)
         if kind == "jsonl":
             return read_jsonl_rows(self.params.path, self.params.encoding)
         if kind == "parquet":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from vicinal import Params, hookimpl
+from vicinal.toolkit.text import escape_controls, shorten
 from vicinal.types import Failure, IngestReport
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class LogSettings(Params):
     """A search that takes longer, in milliseconds, is a warning; all others have the level DEBUG."""
 
 
+_MAX_CHARS = 500
 _settings: dict[str, LogSettings] = {}
 
 
@@ -53,9 +55,15 @@ def ingest_started(solution: str, total: int | None) -> None:
 def item_failed(solution: str, failures: Sequence[Failure]) -> None:
     limit = _settings_of(solution).max_failures
     for failure in failures[:limit]:
-        logger.warning("%s: %s failed to %s: %s", solution, failure.key, failure.stage, failure.message)
+        key, message = _to_line(failure.key), _to_line(failure.message)
+        logger.warning("%s: %s failed to %s: %s", solution, key, failure.stage, message)
     if len(failures) > limit:
         logger.warning("%s: %d more items failed", solution, len(failures) - limit)
+
+
+def _to_line(text: str) -> str:
+    """Return a text of a user's data as part of one line that no terminal obeys."""
+    return escape_controls(shorten(text, _MAX_CHARS))
 
 
 @hookimpl

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from vicinal import Suggestion, create_manager, hookimpl
+
 TEMPLATE = """\
 # A solution: what to read, how to encode it, where to keep it. Check it with `vicinal validate`.
 name: {name}
@@ -104,7 +106,12 @@ def test_lines_of_any_encoding(cli, tmp_path, encoding):
     ("data", "content", "kind", "hint"),
     [
         ("a.json", b'[{"id": 1}]', "a JSON array", "make a table of it: python -c .* < a.json > a.jsonl"),
-        ("a.jsonl", b'[{"id": 1}]', "a JSON array, not an object a line", "make a table of it: .* > a-converted.jsonl"),
+        (
+            "a.jsonl",
+            b'[{"id": 1}]',
+            "a JSON array, not an object on each line",
+            "make a table of it: .* > a-converted.jsonl",
+        ),
         ("a.xlsx", b"PK\x03\x04", "a spreadsheet", "save it as CSV UTF-8 in the spreadsheet, or: .*"),
         ("a.csv", b"PK\x03\x04\0\0", "a zip archive", "unpack it, and name what is in it"),
         ("a.sdf", b"", "a file of molecules", "make a table of it: .*rdkit.* < a.sdf > a.csv"),
@@ -120,10 +127,42 @@ def test_files_that_no_source_reads_are_refused(cli, tmp_path, data, content, ki
     assert not Path("a.yaml").exists()
 
 
-def test_the_former_name_of_the_option_names_the_new_one(cli, tmp_path):
-    (tmp_path / "a.txt").write_text("one\n")
-    assert cli("init", "a.txt", "--into", "b.yaml", code=2) == ""
-    assert "--into is now -o, --output" in cli.err
+class Genes:
+    """A plugin that knows files of genes."""
+
+    @hookimpl
+    def suggest_solution(self, path):
+        if path.suffix != ".genes":
+            return None
+        return Suggestion(
+            source={"type": "table", "path": str(path), "key": "id", "content": "dna", "metadata": ["host"]},
+            encoder={"type": "kmers", "k": 6, "index": {"type": "x"}},
+            fields={"host": "varchar(64)"},
+            comment="k-mers of six bases",
+        )
+
+
+def test_a_plugin_suggests_what_suits_its_own_files(cli, tmp_path, monkeypatch):
+    manager = create_manager()
+    manager.register(Genes(), "genes")
+    monkeypatch.setattr("vicinal.plugin.manager.create_manager", lambda: manager)
+    (tmp_path / "a.genes").write_bytes(b"\0")
+    assert cli.json("init", "a.genes", "--output", "sub/b.yaml") == {
+        "path": "sub/b.yaml",
+        "name": "a",
+        "encoder": "kmers",
+    }
+    path = (tmp_path / "a.genes").as_posix()
+    assert Path("sub/b.yaml").read_text().splitlines()[1:6] == [
+        "name: a",
+        f'source: {{type: table, path: "{path}", key: "id", content: "dna", metadata: ["host"]}}',
+        "# k-mers of six bases",
+        "encoder: {type: kmers, k: 6, index: {type: x}}",
+        'fields: {host: "varchar(64)"}',
+    ]
+    cli("init", "a.genes", "--output", "c.yaml", "--encoder", "morgan")
+    assert "encoder: {type: morgan}\n" in Path("c.yaml").read_text()
+    assert 'path: "a.genes"' in Path("c.yaml").read_text()
 
 
 @pytest.mark.parametrize("text", ["one\ntwo\n", ""])

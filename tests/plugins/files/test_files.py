@@ -286,6 +286,15 @@ class TestPeek:
         done = CliRunner().invoke(peek, [str(config)], catch_exceptions=False)
         assert "[red]CCO" in done.stdout and "cannot read" in done.stdout and '{"label":"y"}' in done.stdout
 
+    def test_nothing_of_the_data_is_obeyed_or_fills_the_terminal(self, config):
+        controls = "a\x1b[31m,\x07\x9b2J\u202eevil,\x1b]0;title\x07"
+        long = f"{'k' * 900},{'long ' * 9000},{'m' * 9000}"
+        write_file(config.with_name("a.csv"), f"id,text,label\n{controls}\n{long}\n")
+        done = CliRunner().invoke(peek, [str(config)], catch_exceptions=False)
+        assert not set(done.stdout) & set("\x1b\x07\x9b\u202e")
+        assert "a\\x1b[31m" in done.stdout
+        assert len(done.stdout.splitlines()) < 40
+
     def test_it_stops_at_the_limit_though_only_failures_come(self, config):
         write_file(config.with_name("a.csv"), "id,text\n" + ",x\n" * 50)
         done = CliRunner().invoke(peek, [str(config), "-n", "3", "--json"], catch_exceptions=False)

@@ -16,7 +16,7 @@ import pytest
 from rdkit import Chem, DataStructs, RDConfig
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
-from vicinal import Item, ItemError, create_manager
+from vicinal import Encoder, Item, ItemError, create_manager
 from vicinal.testing import EncoderContract
 from vicinal_molecule.fingerprints import Worker
 from vicinal_molecule.morgan import Morgan
@@ -219,8 +219,7 @@ def decode_all(encoder):
 
 
 def decode_each():
-    encoder = Morgan()
-    return describe_results([encoder._decoded(Item("m", content)) for content in CONTENTS])
+    return describe_results(Encoder.decode_many(Morgan(), [Item("m", content) for content in CONTENTS]))
 
 
 def start_worker():
