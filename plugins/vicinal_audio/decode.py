@@ -95,21 +95,23 @@ def split_windows(
         ItemError: the whole sound is silent; after the last block.
     """
     width, step = round(length * sample_rate), round(hop * sample_rate)
-    rest, first, start, covered, is_audible = np.zeros(0, np.float32), 0, 0, 0, False
+    held, first, end, start, covered, is_audible = [np.zeros(0, np.float32)], 0, 0, 0, 0, False
     for block in blocks:
-        rest = np.concatenate([rest, block])
-        end = first + len(rest)
+        held.append(block)
+        end += len(block)
+        if end < start + width:
+            continue
+        samples = np.concatenate(held)  # once a window: once a block took 14 s an hour of sound in windows of 600 s
         while start + width <= end:
-            part = rest[start - first : start - first + width]
+            part = samples[start - first : start - first + width]
             if _peak_amplitude(part) >= SILENCE_PEAK:
                 is_audible = True
                 yield Window(part, start / sample_rate, (start + width) / sample_rate)
             covered, start = start + width, start + step
         unneeded = max(0, min(start, end - width) - first)
-        rest, first = rest[unneeded:], first + unneeded
-    end = first + len(rest)
+        held, first = [samples[unneeded:]], first + unneeded
     if not is_audible or end - covered > _MIN_TAIL * sample_rate:
-        part = rest[-width:]
+        part = np.concatenate(held)[-width:]
         if _peak_amplitude(part) >= SILENCE_PEAK:
             is_audible = True
             size = max(len(part), round(min_seconds * sample_rate))

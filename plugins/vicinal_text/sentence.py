@@ -7,13 +7,15 @@ directly, any other model by sentence-transformers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
+from vicinal.errors import PluginError
 from vicinal.plugin.params import folder_or_name
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
 from vicinal.types import is_blank
@@ -21,6 +23,7 @@ from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBack
 from vicinal_text.model_dir import MINILM, SentenceModelDir
 from vicinal_text.resolve import resolve_model
 from vicinal_text.tokenizer import TextTokenizer
+from vicinal_text.windows import WindowSplitter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +32,9 @@ __all__ = ["QuerySample", "SentenceEncoder"]
 
 MAX_BYTES = 1024 * 1024
 """Bytes of a text in UTF-8; a model reads its first few hundred words, so a larger one is a mistake."""
+
+MAX_QUERY_WINDOWS = 16
+"""Each is a vector that is encoded and searched with while the user waits."""
 
 
 def _resolve_relative_folder(model: str, info: ValidationInfo) -> str:
@@ -50,9 +56,13 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
 
     class Params(Encoder.Params):
         model: Annotated[str, Field(min_length=1), AfterValidator(_resolve_relative_folder)] = MINILM
-        """``minilm`` (comes in a package), a folder, or a sentence-transformers model on the Hugging Face hub. A model
-        reads the beginning of a text, ``minilm`` 256 tokens, some 200 words of English; reports and ``status`` count
-        longer ones. To search all of a text, let the source yield its parts."""
+        """``minilm`` (comes in a package), a folder, or a sentence-transformers model on the Hugging Face hub."""
+        window: int | None = Field(default=None, ge=16)
+        """Tokens of a segment, at most as many as the model reads (``minilm``: 256, some 200 words of English). Without
+        it a text is one segment, and only the beginning of a longer one is searched; reports and ``status`` count
+        those."""
+        hop: int | None = Field(default=None, ge=4)
+        """Tokens from the start of one window to the next; half a window by default."""
         batch_size: int = Field(default=32, ge=1, le=4096)
         """Texts computed together, fewer where they are long. 32 is best on a CPU, 256 and more on a GPU."""
         precision: Precision = "auto"
@@ -64,6 +74,12 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
         """What goes before each text (``"passage: "`` for e5); by default what the model's own files say."""
         query_prompt: str | None = None
         """What goes before each query (``"query: "`` for e5); by default what the model's own files say."""
+
+        @model_validator(mode="after")
+        def _check_hop(self) -> SentenceEncoder.Params:
+            if self.hop is not None and (self.window is None or self.hop > self.window):
+                raise ValueError("hop needs a window that is at least as long" if self.window else "hop needs a window")
+            return self
 
     @property
     def space(self) -> Space:
@@ -79,7 +95,17 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
         model_dir, precision = self._model_dir, self.params.precision
         prompt = f"/prompt={self._prompts[0]!r}" if self._prompts[0] else ""
         pooling = "+".join(model_dir.pooling_modes)
-        return f"sentence/{model_dir.hash}/longest={model_dir.max_tokens}/pooling={pooling}/l2/{precision}{prompt}"
+        windows = "/window={}/hop={}".format(*self._windowing) if self._windowing else ""
+        limit = model_dir.max_tokens
+        return f"sentence/{model_dir.hash}/longest={limit}/pooling={pooling}/l2/{precision}{prompt}{windows}"
+
+    @property
+    def segmented(self) -> bool:
+        return self.params.window is not None
+
+    @property
+    def labelled(self) -> bool:
+        return self.segmented
 
     @property
     def encode_batch_size(self) -> int:
@@ -87,29 +113,40 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
 
     @property
     def truncation_note(self) -> str:
+        limit = self._model_dir.max_tokens
         return (
-            f"the model reads {self._model_dir.max_tokens} tokens of a text; split longer ones in the source, a row for"
-            " each part"
+            f"the model reads {limit} tokens of a text; `window: {limit}` on the encoder indexes longer ones in parts"
         )
 
     def decode(self, item: Item) -> list[Segment]:
-        """Validate and tokenize a text: one segment, the text itself without NUL characters.
+        """Validate and tokenize a text: a segment for each window, or one, the text itself without NUL characters.
 
-        It is marked as truncated where it has more tokens than the model reads.
+        That one is marked as truncated where it has more tokens than the model reads.
 
         Raises:
             ItemError: it is not a string, has no visible character, or is larger than 1 MiB.
         """
-        return self._to_segments([_require_text(item.content)])
+        text = _require_text(item.content)
+        return self._to_segments([text]) if self._splitter is None else self._to_windows(text, self._splitter)
 
     def decode_many(self, items: Sequence[Item]) -> list[Sequence[Segment] | ItemError]:
         """Validate several texts, and tokenize them in one call."""
+        if self.segmented:
+            return super().decode_many(items)
         contents = [_text_or_error(item.content) for item in items]
         segments = iter(self._to_segments([content for content in contents if isinstance(content, str)]))
         return [[next(segments)] if isinstance(content, str) else content for content in contents]
 
     def decode_query(self, query: str | Path) -> list[Segment]:
-        return [Segment(QuerySample(_require_text(query)))]
+        """Validate a query: one segment or, where texts are split into windows, at most 16, evenly spaced.
+
+        Raises:
+            ItemError: as ``decode``.
+        """
+        text = _require_text(query)
+        places = self._splitter.split(text) if self._splitter else [(0, len(text))]
+        step = -(-len(places) // MAX_QUERY_WINDOWS)
+        return [Segment(QuerySample(text[start:end])) for start, end in places[::step]]
 
     def encode(self, samples: Sequence[str]) -> np.ndarray:
         """Vectors of texts, ``(n, dimension)`` float32 of length 1; equal texts are computed once."""
@@ -138,6 +175,15 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
             return [Segment(text) for text in texts]
         return self._tokenizer.to_segments(texts, self._prompts[0])
 
+    def _to_windows(self, text: str, splitter: WindowSplitter) -> list[Segment]:
+        """A segment for each window of a text, labelled with its characters, counted from 1."""
+        places = splitter.split(text)
+        segments = self._to_segments([text[start:end] for start, end in places])
+        return [
+            replace(segment, label=f"characters {start + 1:,} to {end:,}", excerpt=text[start:end], truncated=False)
+            for segment, (start, end) in zip(segments, places, strict=True)
+        ]
+
     def render(self, item: Item) -> Rendering:
         return Rendering("text", str(item.content))
 
@@ -159,6 +205,29 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
     def _tokenizer(self) -> TextTokenizer | None:
         path = self._model_dir.tokenizer_path
         return TextTokenizer(path, self._model_dir.max_tokens) if path else None
+
+    @cached_property
+    def _windowing(self) -> tuple[int, int] | None:
+        """Window and hop in tokens; None where texts are not split.
+
+        Raises:
+            PluginError: the model does not read as many tokens, or has no tokenizer that tells where they are.
+        """
+        if (window := self.params.window) is None:
+            return None
+        limit = self._model_dir.max_tokens
+        if limit is not None and window > limit:
+            raise PluginError(
+                f"window: {window} is more than the {limit} tokens that the model reads", hint=f"write window: {limit}"
+            )
+        if self._model_dir.tokenizer_path is None:
+            raise PluginError(f"{self._model_dir.path} has no tokenizer.json, which `window` needs")
+        return window, self.params.hop or window // 2
+
+    @locked_cached_property
+    def _splitter(self) -> WindowSplitter | None:
+        path = self._model_dir.tokenizer_path
+        return WindowSplitter(path, *self._windowing, self._prompts[0]) if self._windowing and path else None
 
     @locked_cached_property
     def _backend(self) -> Backend:

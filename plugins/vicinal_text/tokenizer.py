@@ -9,7 +9,7 @@ from typing import Any
 from vicinal import Segment
 from vicinal.errors import PluginError
 
-__all__ = ["TextTokenizer", "TokenizedText"]
+__all__ = ["TextTokenizer", "TokenizedText", "load_tokenizer"]
 
 
 class TokenizedText(str):
@@ -24,22 +24,32 @@ class TokenizedText(str):
         return self
 
 
+def load_tokenizer(path: Path, max_tokens: int | None) -> Any:
+    """Load a ``tokenizers.Tokenizer`` that truncates texts to ``max_tokens``, special tokens included, if any.
+
+    Raises:
+        PluginError: the file is not a tokenizer.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises Exception itself
+        raise PluginError(f"{path} is not a tokenizer: {error}", hint="download the model again") from error
+    tokenizer.no_padding()
+    if max_tokens is None:
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(max_tokens)
+    return tokenizer
+
+
 class TextTokenizer:
-    """A tokenizer that truncates texts to ``max_tokens``, special tokens included. Threads may share it."""
+    """Tokenizes texts, up to ``max_tokens`` of each, special tokens included. Threads may share it."""
 
     def __init__(self, path: Path, max_tokens: int | None) -> None:
-        from tokenizers import Tokenizer
-
-        try:
-            self._tokenizer: Any = Tokenizer.from_file(str(path))
-        except Exception as error:  # tokenizers raises Exception itself
-            raise PluginError(f"{path} is not a tokenizer: {error}", hint="download the model again") from error
+        self._tokenizer = load_tokenizer(path, max_tokens)
         self._max_tokens = max_tokens
-        self._tokenizer.no_padding()
-        if max_tokens is None:
-            self._tokenizer.no_truncation()
-        else:
-            self._tokenizer.enable_truncation(max_tokens)
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text's tokens, truncated. Computed without the interpreter's lock."""

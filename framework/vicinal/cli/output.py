@@ -64,7 +64,7 @@ def build_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
 def build_hits_table(hits: Sequence[Hit], title: str = "") -> RenderableType:
     """Hits for people: a row for each where they are short, a card for each where they hold long texts."""
     has_long_text = any(
-        len(str(value)) > _MAX_CELL_CHARS for hit in hits for value in (hit.content or "", *hit.metadata.values())
+        len(str(value)) > _MAX_CELL_CHARS for hit in hits for value in (hit.excerpt or "", *hit.metadata.values())
     )
     return _hit_cards(hits, title) if has_long_text else _hit_rows(hits, title)
 
@@ -82,16 +82,16 @@ def _hit_rows(hits: Sequence[Hit], title: str) -> RenderableType:
     built.add_column("key", style="bold", overflow="fold")
     if any(hit.segment for hit in hits):
         built.add_column("at", no_wrap=True)
-    if any(hit.content for hit in hits):
+    if any(hit.excerpt for hit in hits):
         built.add_column("content", overflow="fold")
     for name in names:
         built.add_column(name, overflow="fold")
     for hit in hits:
         cells = [str(hit.rank), _format_similarity(hit), hit.key]
         if any(other.segment for other in hits):
-            cells.append(_format_start(hit.segment))
-        if any(other.content for other in hits):
-            cells.append(hit.content or "")
+            cells.append(_format_place(hit.segment))
+        if any(other.excerpt for other in hits):
+            cells.append(hit.excerpt or "")
         built.add_row(*(Text(cell) for cell in cells), *(Text(str(hit.metadata.get(name, ""))) for name in names))
     return built
 
@@ -106,13 +106,13 @@ def _hit_cards(hits: Sequence[Hit], title: str) -> RenderableType:
     for hit in hits:
         short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= _MAX_SHORT_CHARS}
         head = Text.assemble((f"{hit.rank:>2}  ", "dim"), f"{_format_similarity(hit)}  ", (hit.key, "bold"))
-        if start := _format_start(hit.segment):
-            head.append(f"  {start}")
+        if place := _format_place(hit.segment):
+            head.append(f"  {place}")
         for name, value in short.items():
             head.append(f"  {name}: {value}", "dim")
         parts.append(head)
-        if hit.content:
-            parts.append(Padding(Text(shorten(hit.content, _MAX_TEXT_CHARS), style="cyan"), (0, 0, 0, 4)))
+        if hit.excerpt:
+            parts.append(Padding(Text(shorten(hit.excerpt, _MAX_TEXT_CHARS), style="cyan"), (0, 0, 0, 4)))
         long = [str(value) for name, value in hit.metadata.items() if name not in short]
         parts += [Padding(Text(shorten(value, _MAX_TEXT_CHARS)), (0, 0, 0, 4)) for value in long]
     return Padding(Group(*parts), (1, 0, 1, 0))
@@ -133,10 +133,10 @@ def _draw_bar(share: float, width: int = 8) -> str:
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
 
 
-def _format_start(segment: Mapping[str, Any] | None) -> str:
-    """The start of a segment as players show it: 0:05, 1:02:03."""
+def _format_place(segment: Mapping[str, Any] | None) -> str:
+    """The label of a segment, or its start as players show it: 0:05, 1:02:03."""
     if not segment or segment.get("start") is None:
-        return ""
+        return str((segment or {}).get("label", ""))
     minutes, seconds = divmod(int(segment["start"]), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

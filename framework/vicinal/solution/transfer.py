@@ -189,7 +189,7 @@ def _import_item(
     item = Item(key, first["content"], first["uri"], orjson.loads(first["metadata"]))
     segments = [
         Segment(
-            first["content"],
+            row.get("excerpt") or first["content"],
             row["start"],
             row["end"],
             row.get("label") or "",

@@ -38,6 +38,17 @@ def test_long_hits_are_cards_with_a_line_of_rank_key_time_and_short_metadata():
     assert render(hit(content="w" * 90))[1] == " 1  0.500 ████      k1"
 
 
+def test_a_labelled_segment_is_shown_by_its_label_and_excerpt():
+    segment = {"number": 4, "label": "characters 401 to 420", "excerpt": "the part that is near"}
+    lines = render(Hit("k", 1, 0.5, 0.5, "", {}, "w" * 3_000, segment))
+    assert lines[1].split()[-4:] == ["similarity", "key", "at", "content"]
+    assert lines[3].split()[3:] == ["k", "characters", "401", "to", "420", "the", "part", "that", "is", "near"]
+    segment["excerpt"] = "v" * 90
+    lines = render(Hit("k", 1, 0.5, 0.5, "", {}, "w" * 3_000, segment))
+    assert lines[1] == " 1  0.500 ████      k  characters 401 to 420"
+    assert "".join(line.strip() for line in lines[2:]) == "v" * 90
+
+
 @pytest.mark.parametrize("letters", [3_000, 3_000_000])
 def test_texts_of_thousands_of_letters_are_shortened(letters):
     text = "word " * (letters // 5)

@@ -247,7 +247,7 @@ def test_truncated_texts_are_counted_and_the_warning_says_what_to_do(lite, tiny,
     assert (report.new, report.truncated) == (3, 2)
     assert report.warnings == [
         "2 items are longer than the encoder reads; only their beginning is searched: the model reads 32 tokens of a"
-        " text; split longer ones in the source, a row for each part"
+        " text; `window: 32` on the encoder indexes longer ones in parts"
     ]
     assert solution.status()["truncated"] == 2
 
