@@ -41,9 +41,9 @@ class Batch:
         rows = []
         columns = store.vector_columns(self.vectors)
         for item in self.items:
-            key = item.change.item.key
+            key, fields = item.change.item.key, store.field_columns(item.fields)
             for number, segment in enumerate(item.segments):
-                row = {"id": item_id(key, number), "item": key, "segment": number, **item.fields, **next(columns)}
+                row = {"id": item_id(key, number), "item": key, "segment": number, **fields, **next(columns)}
                 if store.schema.segmented:
                     row |= {"start": segment.start or 0.0, "end": segment.end or segment.start or 0.0}
                 if store.schema.hybrid:

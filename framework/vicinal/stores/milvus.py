@@ -11,14 +11,23 @@ which is their cosine, with the number of set bits in a column beside them; ``ta
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
+from vicinal.stores.filter_expression import to_milvus_filter
 from vicinal.stores.index_builder import IndexBuilder
-from vicinal.stores.layout import Candidate, RowFormat, Schema, candidate_from_hit, split_by_bytes, to_query_vector
+from vicinal.stores.layout import (
+    Candidate,
+    RowFormat,
+    Schema,
+    candidate_from_hit,
+    column_of,
+    split_by_bytes,
+    to_query_vector,
+)
 from vicinal.stores.milvus_engine import Index, MilvusEngine
 from vicinal.stores.milvus_errors import check_reachable, wrap_errors
 from vicinal.stores.milvus_lite import MilvusLiteLock
@@ -210,6 +219,10 @@ class VectorStore:
             with self._wrap_errors():
                 self._client.upsert(self.alias, part, timeout=_CALL_SECONDS)
 
+    def field_columns(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns of an item's declared fields."""
+        return {column_of(name): value for name, value in fields.items()}
+
     def vector_columns(self, vectors: np.ndarray) -> Iterator[dict[str, Any]]:
         """Each vector's columns: ``vector``, and ``ones`` (set bits) where bits are stored as sparse floats."""
         return self._row_format.vector_columns(vectors)
@@ -264,16 +277,27 @@ class VectorStore:
     # --- search
 
     def search(
-        self, queries: Sequence[Any], index: Index, limit: int, filter: str = "", *, rows: int
+        self,
+        queries: Sequence[Any],
+        index: Index,
+        limit: int,
+        filter: str = "",
+        *,
+        rows: int,
+        popcount: int | None = None,
     ) -> list[list[Candidate]]:
         """The nearest segments of each query vector, nearest first.
 
-        Queries are sent in batches, so that memory stays bounded; ``rows`` is the size of the collection.
+        Queries are sent in batches, so that memory stays bounded; ``rows`` is the size of the collection. With
+        ``popcount`` only sparse bit vectors of so many set bits are searched.
 
         Raises:
-            FilterError: Milvus cannot parse the filter.
+            FilterError: the filter is wrong.
         """
         limit = min(limit, MAX_LIMIT)
+        expression = self._to_milvus_filter(filter)
+        if popcount is not None:
+            expression = f"({expression}) and ones == {popcount}" if expression else f"ones == {popcount}"
         candidates: list[list[Candidate]] = []
         for start in range(0, len(queries), step := self._max_queries_per_call(index, limit, rows)):
             with self._wrap_errors(filter):
@@ -282,7 +306,7 @@ class VectorStore:
                     data=list(queries[start : start + step]),
                     anns_field="vector",
                     limit=limit,
-                    filter=filter,
+                    filter=expression,
                     output_fields=self._row_format.output_fields,
                     search_params=index.search_params(limit),
                     timeout=_CALL_SECONDS,
@@ -295,8 +319,9 @@ class VectorStore:
         from pymilvus import AnnSearchRequest, RRFRanker
 
         depth = min(max(limit * 2, 50), MAX_LIMIT)
-        by_vector = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=filter or None)
-        by_text = AnnSearchRequest([text], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=filter or None)
+        expression = self._to_milvus_filter(filter) or None
+        by_vector = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=expression)
+        by_text = AnnSearchRequest([text], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=expression)
         with self._wrap_errors(filter):
             results = self._client.hybrid_search(
                 self.alias,
@@ -317,9 +342,12 @@ class VectorStore:
         width = self.schema.space.dimension if index.engine_metric == "L2" else 1
         return min(by_results, max(1, _SCAN_BYTES // (4 * width * max(rows, 1))), 1_000)
 
+    def _to_milvus_filter(self, filter: str) -> str:
+        return to_milvus_filter(filter, self._row_format.filter_columns) if filter.strip() else ""
+
     def _wrap_errors(self, filter: str = "") -> AbstractContextManager[None]:
         """Raise Milvus' errors as vicinal's."""
-        return wrap_errors(self._location, self.schema.fields, filter)
+        return wrap_errors(self._location, filter, self._row_format.filter_columns if filter else ())
 
 
 def _clear_schema_cache() -> None:

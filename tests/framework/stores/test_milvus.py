@@ -11,6 +11,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from pymilvus import MilvusException
 
 from milvus_helpers import BITS, FLOATS, build_and_load, choose_index_for, item_keys, make_rows, make_vectors
 from servers import free_port
@@ -18,6 +19,7 @@ from vicinal.config.models import parse_field
 from vicinal.errors import FilterError, StoreBusyError, StoreError, StoreUnreachableError
 from vicinal.stores.layout import split_by_bytes
 from vicinal.stores.milvus import Schema, VectorStore
+from vicinal.stores.milvus_errors import wrap_errors
 from vicinal.types import Space
 
 MIB = 1024 * 1024
@@ -120,15 +122,66 @@ def test_declared_fields_and_times_are_columns(opened):
     )
     (found,) = store.search([vectors[0]], index, 10, filter, rows=4)
     assert sorted(item_keys(found)) == ["k2", "k3"]
+
+    def items_of(filter):
+        return sorted(item_keys(store.search([vectors[0]], index, 10, filter, rows=4)[0]))
+
+    assert items_of("item == 'k1' or item in ['k2'] and segment == 0") == ["k1", "k2"]
+    assert items_of("year / 2 == 1001 and year * 2 == 4004 and small == -3") == ["k2"]
     assert {(candidate.start, candidate.end) for candidate in found} == {(1.5, 2.5)}
     assert store.fetch_rows([3])[0]["start"] == 1.5
 
-    for wrong in ("year >", "yeer == 1", "label > 3", "year", "nonsense(year)", "year in [1", "'open"):
+    for wrong in (
+        *("year >", "year=1", "year in [1", "'open", "year", "nonsense(year)", "label > 3", "year == 'x'"),
+        *("yeer == 1", "id == 1", "vector == 1", "ones == 1", "$meta['x'] == 1", "(id) == 1", "1 == id"),
+        *("year == 9223372036854775808", "year == 99999999999999999999", "score < 1e999", "year / 0 == 1"),
+        *([] if store.embedded else [" or ".join(["year == 1"] * 3_000)]),
+        "(" * 3_000 + "year == 1" + ")" * 3_000,
+    ):
         with pytest.raises(FilterError) as error:
             store.search([vectors[0]], index, 1, wrong, rows=4)
         assert str(error.value).startswith(f"filter {wrong!r}: ")
         assert "\n" not in str(error.value)
+        assert store._location not in str(error.value)
         assert "item, segment, year, label, score, ratio, small, ok" in error.value.hint
+    assert items_of("year in [9223372036854775807, 2001]") == ["k1"]
+    assert items_of(" ") == ["k0", "k1", "k2", "k3"]
+
+
+INTERNAL = ["id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse", "vicinal_text"]
+SYSTEM = ["RowID", "Timestamp", "_seq", "_partition"]
+
+
+def test_fields_called_as_internal_columns_are_filtered_by(opened):
+    names = [*INTERNAL, *SYSTEM, "year"]
+    store = opened(segmented=True, fields={name: parse_field("int64") for name in names})
+    store.create_collection(f"{store.alias}_v1")
+    vectors = make_vectors(4)
+    values = [{name: 100 * number + place for place, name in enumerate(names)} for number in range(4)]
+    rows = zip(make_rows(store, vectors, start=1.5, end=2.5), values, strict=True)
+    store.upsert_rows([{**row, **store.field_columns(fields)} for row, fields in rows])
+    build_and_load(store, index := choose_index_for(store))
+    for name in names:
+        (found,) = store.search([vectors[0]], index, 4, f"{name} == {values[2][name]}", rows=4)
+        assert [(candidate.item, candidate.segment, candidate.start) for candidate in found] == [("k2", 0, 1.5)], name
+
+
+def test_an_error_that_is_not_the_filters_is_a_store_error(opened):
+    store = opened(fields={"year": parse_field("int64")})
+    store.create_collection(f"{store.alias}_v1")
+    store.upsert_rows(make_rows(store, make_vectors(4), year=1))
+    build_and_load(store, index := choose_index_for(store))
+    with pytest.raises(StoreError, match="Milvus at "):  # not the dimension of its vectors
+        store.search([[1.0, 2.0]], index, 1, "year == 1", rows=4)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["cannot find channel", "auth token expired", "field data is corrupt", "failed to parse the channel's position"],
+)
+def test_a_message_of_milvus_own_trouble_does_not_blame_the_filter(message):
+    with pytest.raises(StoreError, match=message), wrap_errors("http://milvus", "year == 1", ["year"]):
+        raise MilvusException(65535, message)
 
 
 # --- large batches
