@@ -10,12 +10,12 @@ which is their cosine, with the number of set bits in a column beside them; ``ta
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from vicinal.config.locations import milvus_location_problem
 from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
 from vicinal.stores.filter_expression import to_milvus_filter
 from vicinal.stores.index_builder import IndexBuilder
@@ -28,6 +28,7 @@ from vicinal.stores.layout import (
     split_by_bytes,
     to_query_vector,
 )
+from vicinal.stores.milvus_client import clear_schema_cache, import_client
 from vicinal.stores.milvus_engine import Index, MilvusEngine
 from vicinal.stores.milvus_errors import check_reachable, wrap_errors
 from vicinal.stores.milvus_lite import MilvusLiteLock
@@ -61,6 +62,9 @@ class VectorStore:
         self.alias = "vicinal_" + name.replace("-", "__")
         self.schema = schema
         self._location = location
+        if reason := milvus_location_problem(location):
+            raise StoreUnreachableError(f"the location of Milvus {reason}", hint="set MILVUS_URI, or `stores.milvus`")
+        import_client()
         self._lite_lock = None if "://" in location else MilvusLiteLock(Path(location))
         try:
             self._client = self._connect(token, timeout)
@@ -79,12 +83,9 @@ class VectorStore:
     def _connect(self, token: str | None, timeout: float) -> MilvusClient:
         if self._lite_lock is None:
             check_reachable(self._location, timeout)
-        _clear_schema_cache()
+        clear_schema_cache()
         from pymilvus import MilvusClient
 
-        # They log every error that they raise, with a traceback, to stderr.
-        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-        logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
         with self._wrap_errors():
             # The embedded server has its own connection for each file; connections to a server may be shared.
             options = {"grpc_options": _EMBEDDED_GRPC_OPTIONS} if self.embedded else {}
@@ -142,7 +143,7 @@ class VectorStore:
                     physical, schema=self._row_format.to_milvus_schema(self._client), consistency_level="Bounded"
                 )
             self._client.create_alias(physical, self.alias)
-            _clear_schema_cache()
+            clear_schema_cache()
 
     def drop_collection(self) -> None:
         """Drop the collection and its alias, if they exist."""
@@ -348,10 +349,3 @@ class VectorStore:
     def _wrap_errors(self, filter: str = "") -> AbstractContextManager[None]:
         """Raise Milvus' errors as vicinal's."""
         return wrap_errors(self._location, filter, self._row_format.filter_columns if filter else ())
-
-
-def _clear_schema_cache() -> None:
-    """Milvus' client caches schemas by name for the whole process, and keeps them when an alias moves."""
-    from pymilvus.client.cache import GlobalCache
-
-    GlobalCache.schema.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -310,10 +311,51 @@ def test_port_of_another_service_is_reported_as_unreachable():
         assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("uri", ["redis://127.0.0.1:6379", "http://", "ftp://127.0.0.1"])
-def test_uri_of_another_service_is_rejected(uri):
-    with pytest.raises(StoreUnreachableError, match=f"not the URI of a Milvus: {uri}"):
-        VectorStore("a", uri, Schema(FLOATS, False, {}))
+@pytest.mark.parametrize(
+    "location",
+    ["redis://127.0.0.1:6379", "http://", "ftp://127.0.0.1", "localhost:19530", "a", "root:hunter2@host:19530"],
+)
+def test_location_of_something_else_is_rejected_and_leaves_no_file(location, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreUnreachableError, match="the location of Milvus must be a ") as error:
+        VectorStore("a", location, Schema(FLOATS, False, {}))
+    assert "hunter2" not in str(error.value) + error.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_to_is_a_store_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, reason in [("/proc/vicinal/a.db", "No such file or directory"), (tmp_path / "file" / "a.db", ".*")]:
+        with pytest.raises(StoreError, match=f"cannot open {path}: {reason}") as error:
+            VectorStore("a", str(path), Schema(FLOATS, False, {}))
+        assert "a folder that is writable" in error.value.hint
+
+
+def test_file_that_is_not_of_milvus_lite_is_a_store_error(tmp_path):
+    path = tmp_path / "a.db"
+    path.write_text("not a database")
+    with pytest.raises(StoreError, match=f"Milvus at {path}: "):
+        VectorStore("a", str(path), Schema(FLOATS, False, {}))
+    assert path.read_text() == "not a database"
+
+
+@pytest.mark.parametrize("uri", ["./my.db", "localhost:19530", "root:hunter2@host", "http://", ""])
+def test_client_is_imported_whatever_its_own_environment_variable_says(tmp_path, uri):
+    script = (
+        "import os\nfrom vicinal.types import Space\nfrom vicinal.stores.milvus import *\n"
+        f"with VectorStore('a', {str(tmp_path / 'a.db')!r}, Schema(Space(4), False, {{}})) as store:\n"
+        "    print(store.has_collection(), os.environ['MILVUS_URI'], 'MILVUS_DEFAULT_CONNECTION' in os.environ)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "MILVUS_URI": uri},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (done.stdout, done.stderr) == (f"False {uri} False\n", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.db", "a.db.holder"]
 
 
 def test_rejected_request_is_a_store_error(opened):
