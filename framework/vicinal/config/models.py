@@ -263,7 +263,8 @@ class SolutionConfig(Params):
     """A solution: what to read, how to encode it, how to index it, and where to store it."""
 
     name: Name
-    """The solution's name, and that of its Milvus collection, its keys in Redis and the folder of embedded stores."""
+    """The solution's name, and that of its Milvus collection, its keys in Redis and the folder of embedded stores.
+    Solutions that share a Milvus need different names."""
     source: Block
     """Where items come from: `type` and its parameters."""
     encoder: Block

@@ -298,7 +298,7 @@ class Solution(Components):
 
     def check(self, *, repair: bool = False) -> maintenance.CheckReport:
         """Whether Milvus, metadata and ledger agree; with ``repair``, make them agree."""
-        if not self.metadata.state():
+        if not (state := self.metadata.state()) and self.lifecycle.find_collection(state) is None:
             return maintenance.CheckReport(self.name, repaired=repair)
         with WriterLock(self.metadata):
             self.lifecycle.ensure()
@@ -326,9 +326,14 @@ class Solution(Components):
         return len(keys)
 
     def drop(self) -> int:
-        """Remove the collection and everything that Redis keeps of it; returns how many items there were."""
+        """Remove the collection and everything that Redis keeps of it; returns how many items there were.
+
+        Raises:
+            StoreMismatchError: the collection belongs to another solution; nothing is removed.
+        """
         with WriterLock(self.metadata), self._search.exclusive():
             state = self.metadata.state()
+            self.lifecycle.find_collection(state)
             self.vectors.drop_collection()
             if state:
                 # left over when a previous drop was interrupted after it had removed the alias

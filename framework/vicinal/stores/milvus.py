@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     from pymilvus import MilvusClient
 
-__all__ = ["Candidate", "Schema", "VectorStore"]
+__all__ = ["Candidate", "Schema", "StoredCollection", "VectorStore"]
 
 MAX_LIMIT = 16_384
 _SCAN_BYTES = 256 * 1024 * 1024
@@ -45,6 +46,22 @@ _RESULT_BYTES, _HIT_BYTES = 32 * 1024 * 1024, 256
 _CALL_SECONDS = 60.0
 _EMBEDDED_GRPC_OPTIONS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
 """No keepalive: the client would ping the embedded server every ten seconds, until that closes the connection."""
+
+
+_OWNER, _HOME = "vicinal.owner", "vicinal.home"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    """A collection that exists: its own name, the id of the solution that owns it, and where that has its state.
+
+    ``columns`` has the dimension of a vector, and None for other columns.
+    """
+
+    physical: str
+    owner: str
+    home: str
+    columns: Mapping[str, int | None]
 
 
 class VectorStore:
@@ -135,12 +152,33 @@ class VectorStore:
         with self._wrap_errors():
             return bool(self._client.has_collection(self.alias))
 
-    def create_collection(self, physical: str) -> None:
-        """Create an empty collection, unless it exists, and point the alias to it."""
+    def find_collection(self, physical: str) -> StoredCollection | None:
+        """The collection behind the alias, or else that of this physical name; None if there is neither."""
+        with self._wrap_errors():
+            for name in (self.alias, physical):
+                if self._client.has_collection(name):
+                    return _to_stored_collection(self._client.describe_collection(name))
+        return None
+
+    def columns(self) -> dict[str, int | None]:
+        """The columns that a new collection has, with the dimension of a vector."""
+        schema = self._row_format.to_milvus_schema(self._client)
+        return {field.name: field.params.get("dim") for field in schema.fields}
+
+    def create_collection(self, physical: str, *, owner: str = "", home: str = "") -> None:
+        """Create an empty collection, unless it exists, and point the alias to it.
+
+        Args:
+            owner: the id of the solution that it belongs to.
+            home: where that solution has its state.
+        """
         with self._wrap_errors():
             if not self._client.has_collection(physical):
                 self._client.create_collection(
-                    physical, schema=self._row_format.to_milvus_schema(self._client), consistency_level="Bounded"
+                    physical,
+                    schema=self._row_format.to_milvus_schema(self._client),
+                    consistency_level="Bounded",
+                    properties={_OWNER: owner, _HOME: home},
                 )
             self._client.create_alias(physical, self.alias)
             clear_schema_cache()
@@ -349,3 +387,11 @@ class VectorStore:
     def _wrap_errors(self, filter: str = "") -> AbstractContextManager[None]:
         """Raise Milvus' errors as vicinal's."""
         return wrap_errors(self._location, filter, self._row_format.filter_columns if filter else ())
+
+
+def _to_stored_collection(description: Mapping[str, Any]) -> StoredCollection:
+    properties = description.get("properties") or {}
+    columns = {column["name"]: column["params"].get("dim") for column in description["fields"]}
+    return StoredCollection(
+        description["collection_name"], properties.get(_OWNER, ""), properties.get(_HOME, ""), columns
+    )

@@ -53,7 +53,7 @@ def wrap_errors(location: str, filter: str = "", names: Iterable[str] = ()) -> I
 
 
 def _to_store_error(error: Exception, location: str, filter: str, names: Iterable[str]) -> StoreError | FilterError:
-    message = _first_line(error)
+    message = redact_url(_first_line(error))
     if _is_lost_connection(error):
         return StoreUnreachableError(
             f"Milvus at {redact_url(location)} does not answer: {message}", hint=_UNREACHABLE_HINT
