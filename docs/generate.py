@@ -129,11 +129,14 @@ value fails, unless a default follows the type: `year: int64 = 0`. Where the met
 field cannot have, name it after `from`, in quotes if it has a quote or `=` in it: `year: int64 from yr = 0`. In a hit's
 metadata a field stands under its own name and with its own type.
 
+A filter is a [Milvus expression](https://milvus.io/docs/boolean.md) over these fields: `year >= 2020 and seen == true`.
+It may also use `item`, the item's key, and `segment`, the number of an item's segment, unless a field has that name.
+
 ```yaml
 fields:
   title: varchar(200)
   year: int64 = 0
-  starts: double from start
+  published: double from "publication date" = 0
   seen: bool = false
 ```
 """

@@ -14,6 +14,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from vicinal.config.document import Document, Loc
+from vicinal.config.locations import milvus_location_problem
 from vicinal.config.models import Block, SolutionConfig
 from vicinal.errors import ConfigError, PluginError
 from vicinal.plugin.manager import Manager
@@ -171,6 +172,8 @@ class _Checker:
         """Apply the default stores, and make their paths absolute."""
         stores = config.stores
         milvus = stores.milvus or os.environ.get("MILVUS_URI") or f".vicinal/{config.name}/milvus.db"
+        if reason := milvus_location_problem(milvus):
+            self._document.add_problem(("stores", "milvus"), reason if stores.milvus else f"MILVUS_URI {reason}")
         redis = stores.redis or os.environ.get("REDIS_URL") or ".vicinal/redis"
         locations = {"milvus": self._absolute_or_uri(milvus, "milvus"), "redis": self._absolute_or_uri(redis, "redis")}
         return config.model_copy(update={"stores": stores.model_copy(update=locations)})

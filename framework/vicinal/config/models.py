@@ -22,7 +22,21 @@ from vicinal.config.indexes import IndexType, check_parameters
 from vicinal.plugin.params import Params
 from vicinal.types import Metric
 
-__all__ = ["Block", "FieldSpec", "IndexConfig", "IngestConfig", "SolutionConfig", "StoresConfig", "parse_field"]
+__all__ = [
+    "FILTER_KEYWORDS",
+    "Block",
+    "FieldSpec",
+    "IndexConfig",
+    "IngestConfig",
+    "SolutionConfig",
+    "StoresConfig",
+    "parse_field",
+]
+
+FILTER_KEYWORDS = frozenset(
+    {"and", "or", "not", "in", "like", "is", "null", "exists", "true", "false", "iso", "interval"}
+)
+"""The words of Milvus' filter language, in any case, which no field can be called."""
 
 _NAME = r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*"
 _FIELD = re.compile(
@@ -31,12 +45,11 @@ _FIELD = re.compile(
     r"(?:\s*=\s*(?P<default>.*))?$"
 )
 _FIELD_TEXT = r"^ *(bool|int32|int64|float|double|varchar\([0-9]+\))( +from +[^ ].*)?( *=.*)?$"  # for editors
-_FIELD_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_FIELD_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,199}"
 _SHARE = r"[0-9]+(\.[0-9]+)?%"
 _LARGEST_FLOAT = 3.4028235e38
 _MAX_DIGITS = 20
 _SCALARS = {"bool", "int32", "int64", "float", "double", "varchar"}
-_RESERVED = {"id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse"}
 
 
 class Block(BaseModel):
@@ -180,8 +193,10 @@ def _check_field(text: str) -> str:
 
 
 def _check_field_name(name: str) -> str:
-    if name in _RESERVED or not re.fullmatch(_FIELD_NAME, name):
-        raise ValueError("a field's name is letters, digits and _, and none of " + ", ".join(sorted(_RESERVED)))
+    if not re.fullmatch(_FIELD_NAME, name):
+        raise ValueError("a field's name is a letter or _ and up to 199 letters, digits and _")
+    if name.lower() in FILTER_KEYWORDS:
+        raise ValueError(f"is a word of the filter language; choose another name, such as `{name}_: … from {name}`")
     return name
 
 
@@ -259,7 +274,8 @@ class SolutionConfig(Params):
     """A solution: what to read, how to encode it, how to index it, and where to store it."""
 
     name: Name
-    """The solution's name, and that of its Milvus collection, its keys in Redis and the folder of embedded stores."""
+    """The solution's name, and that of its Milvus collection, its keys in Redis and the folder of embedded stores.
+    Solutions that share a Milvus need different names."""
     source: Block
     """Where items come from: `type` and its parameters."""
     encoder: Block

@@ -50,9 +50,9 @@ class Batch:
         rows = []
         columns = store.vector_columns(self.vectors)
         for item in self.items:
-            key = item.change.item.key
+            key, fields = item.change.item.key, store.field_columns(item.fields)
             for number, segment in enumerate(item.segments):
-                row = {"id": item_id(key, number), "item": key, "segment": number, **item.fields, **next(columns)}
+                row = {"id": item_id(key, number), "item": key, "segment": number, **fields, **next(columns)}
                 if store.schema.labelled:
                     row |= {"label": shorten_text(segment.label, 256), "excerpt": shorten_text(segment.excerpt)}
                 elif store.schema.segmented:

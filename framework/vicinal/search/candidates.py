@@ -53,8 +53,10 @@ class CandidateRetriever:
         return _OVERFETCH if self.segmented else 1
 
     def _vector_search(self, vectors: Sequence[Any], limit: int, filter: str) -> list[list[Candidate]]:
-        def search(queries: Sequence[Any], limit: int, filter: str) -> list[list[Candidate]]:
-            return self.vectors.search(queries, self.index, limit, filter, rows=self.rows)
+        def search(
+            queries: Sequence[Any], limit: int, filter: str, popcount: int | None = None
+        ) -> list[list[Candidate]]:
+            return self.vectors.search(queries, self.index, limit, filter, rows=self.rows, popcount=popcount)
 
         if self.vectors.uses_sparse_bits:
             return tanimoto.search_exact(search, vectors, limit, filter)

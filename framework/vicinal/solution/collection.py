@@ -12,7 +12,8 @@ from vicinal.config import SolutionConfig
 from vicinal.errors import StoreMismatchError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.encoder_calls import require_signature
-from vicinal.stores.milvus import VectorStore
+from vicinal.solution.ownership import create_owner, describe_home, require_columns, require_owned
+from vicinal.stores.milvus import StoredCollection, VectorStore
 from vicinal.stores.milvus_engine import Index, choose_index
 from vicinal.stores.redis import MetadataStore
 
@@ -47,12 +48,14 @@ class CollectionManager:
 
         Raises:
             UnsupportedByEngineError: the engine cannot build the index; nothing is created.
-            StoreMismatchError: the collection was built by another encoder or with other fields, or is missing.
+            StoreMismatchError: the collection belongs to another solution, was built by another encoder or with other
+                fields, or is missing.
         """
         self._choose_index(0)
         state = self._metadata.state()
+        collection = self.find_collection(state)
         if not state:
-            state = self._create_state()
+            state = self._create_state(collection)
         self._require_same_identity(state)
         if not self._vectors.has_collection():
             if state["items"]:
@@ -61,8 +64,24 @@ class CollectionManager:
                     hint="set MILVUS_URI to the Milvus that has them; give the solution a new name if they are another"
                     " project's; `vicinal drop` and ingest again if they are lost",
                 )
-            self._vectors.create_collection(state["physical"])
+            home = describe_home(self._config.stores.redis)
+            self._vectors.create_collection(state["physical"], owner=state.get("owner", ""), home=home)
+            self.find_collection(state)  # another one may have created it at the same time
             self._build_exact_index_first()
+
+    def find_collection(self, state: dict[str, Any]) -> StoredCollection | None:
+        """The solution's collection, if there is one.
+
+        Raises:
+            StoreMismatchError: it belongs to another solution.
+        """
+        collection = self._vectors.find_collection(state.get("physical", self._first_physical))
+        require_owned(collection, state, self._config.name, self._config.stores)
+        return collection
+
+    @property
+    def _first_physical(self) -> str:
+        return f"{self._vectors.alias}_v1"
 
     def _choose_index(self, rows: int) -> Index:
         return choose_index(self._config.index, self._encoder.space, self._vectors.engine, rows)
@@ -75,9 +94,13 @@ class CollectionManager:
             self._metadata.set_state(index=asdict(index))
             self._vectors.load_collection(wait=False)
 
-    def _create_state(self) -> dict[str, Any]:
+    def _create_state(self, collection: StoredCollection | None) -> dict[str, Any]:
+        """Create a new state; that of a collection that exists is lost."""
+        if collection:
+            require_columns(collection, self._vectors.columns(), self._config.name, self._config.stores)
         state = {
-            "physical": f"{self._vectors.alias}_v1",
+            "physical": collection.physical if collection else self._first_physical,
+            "owner": collection.owner if collection else create_owner(),
             "created": _current_time(),
             "items": 0,
             "rows": 0,

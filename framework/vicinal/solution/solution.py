@@ -236,7 +236,7 @@ class Solution(SearchableSolution):
 
     def check(self, *, repair: bool = False) -> maintenance.CheckReport:
         """Check whether Milvus, metadata and ledger agree; with ``repair``, make them agree."""
-        if not self.metadata.state():
+        if not (state := self.metadata.state()) and self._collection.find_collection(state) is None:
             return maintenance.CheckReport(self.name, repaired=repair)
         with WriterLock(self.metadata):
             self._collection.ensure()
@@ -264,13 +264,18 @@ class Solution(SearchableSolution):
         return len(keys)
 
     def drop(self) -> int:
-        """Remove the collection and everything of it in Redis; returns how many items there were."""
+        """Remove the collection and everything of it in Redis; returns how many items there were.
+
+        Raises:
+            StoreMismatchError: the collection belongs to another solution; nothing is removed.
+        """
         with WriterLock(self.metadata):
             return self._drop()
 
     def _drop(self) -> int:
         with self._searcher.exclusive():
             state = self.metadata.state()
+            self._collection.find_collection(state)
             self.vectors.drop_collection()
             if state:
                 # Left over when a previous drop was interrupted after removing the alias.

@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     import numpy as np
     from pymilvus import MilvusClient
 
-__all__ = ["Candidate", "RowFormat", "Schema", "candidate_from_hit", "split_by_bytes", "to_query_vector"]
+__all__ = ["Candidate", "RowFormat", "Schema", "candidate_from_hit", "column_of", "split_by_bytes", "to_query_vector"]
 
 MAX_KEY_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
 MAX_LABEL_BYTES = 1_024
 MAX_EXCERPT_BYTES = 8_192
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_PREFIX = "vicinal_"
+_INTERNAL_COLUMNS = {"id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse"}
+_MILVUS_COLUMNS = {"RowID", "Timestamp", "_seq", "_partition"}
+"""What a Milvus server, or Milvus Lite, adds to every collection."""
+
+
+def column_of(field: str) -> str:
+    """The column of a declared field: its name, with a prefix if that is the name of another column."""
+    is_taken = field in _INTERNAL_COLUMNS or field in _MILVUS_COLUMNS or field.startswith(_PREFIX)
+    return _PREFIX + field if is_taken else field
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ class RowFormat:
             schema.add_field("end", DataType.DOUBLE)
         for name, spec in self.schema.fields.items():
             extra = {"max_length": spec.length} if spec.type == "varchar" else {}
-            schema.add_field(name, DataType[spec.type.upper()], **extra)
+            schema.add_field(column_of(name), DataType[spec.type.upper()], **extra)
         self._add_vector_columns(schema)
         if self.schema.hybrid:
             schema.add_field("text", DataType.VARCHAR, max_length=MAX_TEXT_BYTES, enable_analyzer=True)
@@ -118,6 +128,11 @@ class RowFormat:
         if self.schema.labelled:
             return ("label", "excerpt")
         return ("start", "end") if self.schema.segmented else ()
+
+    @property
+    def filter_columns(self) -> dict[str, str]:
+        """The names that a filter may use, each with its column; a field may be called as a built-in one."""
+        return {"item": "item", "segment": "segment", **{name: column_of(name) for name in self.schema.fields}}
 
     @property
     def output_fields(self) -> list[str]:

@@ -10,15 +10,26 @@ which is their cosine, with the number of set bits in a column beside them; ``ta
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from vicinal.config.locations import milvus_location_problem
 from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
+from vicinal.stores.filter_expression import to_milvus_filter
 from vicinal.stores.index_builder import IndexBuilder
-from vicinal.stores.layout import Candidate, RowFormat, Schema, candidate_from_hit, split_by_bytes, to_query_vector
+from vicinal.stores.layout import (
+    Candidate,
+    RowFormat,
+    Schema,
+    candidate_from_hit,
+    column_of,
+    split_by_bytes,
+    to_query_vector,
+)
+from vicinal.stores.milvus_client import clear_schema_cache, import_client
 from vicinal.stores.milvus_engine import Index, MilvusEngine
 from vicinal.stores.milvus_errors import check_reachable, wrap_errors
 from vicinal.stores.milvus_lite import MilvusLiteLock
@@ -27,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     from pymilvus import MilvusClient
 
-__all__ = ["Candidate", "Schema", "VectorStore"]
+__all__ = ["Candidate", "Schema", "StoredCollection", "VectorStore"]
 
 MAX_LIMIT = 16_384
 _SCAN_BYTES = 256 * 1024 * 1024
@@ -35,6 +46,22 @@ _RESULT_BYTES, _HIT_BYTES = 32 * 1024 * 1024, 256
 _CALL_SECONDS = 60.0
 _EMBEDDED_GRPC_OPTIONS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
 """No keepalive: the client would ping the embedded server every ten seconds, until that closes the connection."""
+
+
+_OWNER, _HOME = "vicinal.owner", "vicinal.home"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    """A collection that exists: its own name, the id of the solution that owns it, and where that has its state.
+
+    ``columns`` has the dimension of a vector, and None for other columns.
+    """
+
+    physical: str
+    owner: str
+    home: str
+    columns: Mapping[str, int | None]
 
 
 class VectorStore:
@@ -52,6 +79,9 @@ class VectorStore:
         self.alias = "vicinal_" + name.replace("-", "__")
         self.schema = schema
         self._location = location
+        if reason := milvus_location_problem(location):
+            raise StoreUnreachableError(f"the location of Milvus {reason}", hint="set MILVUS_URI, or `stores.milvus`")
+        import_client()
         self._lite_lock = None if "://" in location else MilvusLiteLock(Path(location))
         try:
             self._client = self._connect(token, timeout)
@@ -70,12 +100,9 @@ class VectorStore:
     def _connect(self, token: str | None, timeout: float) -> MilvusClient:
         if self._lite_lock is None:
             check_reachable(self._location, timeout)
-        _clear_schema_cache()
+        clear_schema_cache()
         from pymilvus import MilvusClient
 
-        # They log every error that they raise, with a traceback, to stderr.
-        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-        logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
         with self._wrap_errors():
             # The embedded server has its own connection for each file; connections to a server may be shared.
             options = {"grpc_options": _EMBEDDED_GRPC_OPTIONS} if self.embedded else {}
@@ -125,15 +152,36 @@ class VectorStore:
         with self._wrap_errors():
             return bool(self._client.has_collection(self.alias))
 
-    def create_collection(self, physical: str) -> None:
-        """Create an empty collection, unless it exists, and point the alias to it."""
+    def find_collection(self, physical: str) -> StoredCollection | None:
+        """The collection behind the alias, or else that of this physical name; None if there is neither."""
+        with self._wrap_errors():
+            for name in (self.alias, physical):
+                if self._client.has_collection(name):
+                    return _to_stored_collection(self._client.describe_collection(name))
+        return None
+
+    def columns(self) -> dict[str, int | None]:
+        """The columns that a new collection has, with the dimension of a vector."""
+        schema = self._row_format.to_milvus_schema(self._client)
+        return {field.name: field.params.get("dim") for field in schema.fields}
+
+    def create_collection(self, physical: str, *, owner: str = "", home: str = "") -> None:
+        """Create an empty collection, unless it exists, and point the alias to it.
+
+        Args:
+            owner: the id of the solution that it belongs to.
+            home: where that solution has its state.
+        """
         with self._wrap_errors():
             if not self._client.has_collection(physical):
                 self._client.create_collection(
-                    physical, schema=self._row_format.to_milvus_schema(self._client), consistency_level="Bounded"
+                    physical,
+                    schema=self._row_format.to_milvus_schema(self._client),
+                    consistency_level="Bounded",
+                    properties={_OWNER: owner, _HOME: home},
                 )
             self._client.create_alias(physical, self.alias)
-            _clear_schema_cache()
+            clear_schema_cache()
 
     def drop_collection(self) -> None:
         """Drop the collection and its alias, if they exist."""
@@ -210,6 +258,10 @@ class VectorStore:
             with self._wrap_errors():
                 self._client.upsert(self.alias, part, timeout=_CALL_SECONDS)
 
+    def field_columns(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns of an item's declared fields."""
+        return {column_of(name): value for name, value in fields.items()}
+
     def vector_columns(self, vectors: np.ndarray) -> Iterator[dict[str, Any]]:
         """Each vector's columns: ``vector``, and ``ones`` (set bits) where bits are stored as sparse floats."""
         return self._row_format.vector_columns(vectors)
@@ -264,16 +316,27 @@ class VectorStore:
     # --- search
 
     def search(
-        self, queries: Sequence[Any], index: Index, limit: int, filter: str = "", *, rows: int
+        self,
+        queries: Sequence[Any],
+        index: Index,
+        limit: int,
+        filter: str = "",
+        *,
+        rows: int,
+        popcount: int | None = None,
     ) -> list[list[Candidate]]:
         """The nearest segments of each query vector, nearest first.
 
-        Queries are sent in batches, so that memory stays bounded; ``rows`` is the size of the collection.
+        Queries are sent in batches, so that memory stays bounded; ``rows`` is the size of the collection. With
+        ``popcount`` only sparse bit vectors of so many set bits are searched.
 
         Raises:
-            FilterError: Milvus cannot parse the filter.
+            FilterError: the filter is wrong.
         """
         limit = min(limit, MAX_LIMIT)
+        expression = self._to_milvus_filter(filter)
+        if popcount is not None:
+            expression = f"({expression}) and ones == {popcount}" if expression else f"ones == {popcount}"
         candidates: list[list[Candidate]] = []
         for start in range(0, len(queries), step := self._max_queries_per_call(index, limit, rows)):
             with self._wrap_errors(filter):
@@ -282,7 +345,7 @@ class VectorStore:
                     data=list(queries[start : start + step]),
                     anns_field="vector",
                     limit=limit,
-                    filter=filter,
+                    filter=expression,
                     output_fields=self._row_format.output_fields,
                     search_params=index.search_params(limit),
                     timeout=_CALL_SECONDS,
@@ -295,8 +358,9 @@ class VectorStore:
         from pymilvus import AnnSearchRequest, RRFRanker
 
         depth = min(max(limit * 2, 50), MAX_LIMIT)
-        by_vector = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=filter or None)
-        by_text = AnnSearchRequest([text], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=filter or None)
+        expression = self._to_milvus_filter(filter) or None
+        by_vector = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=expression)
+        by_text = AnnSearchRequest([text], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=expression)
         with self._wrap_errors(filter):
             results = self._client.hybrid_search(
                 self.alias,
@@ -317,13 +381,17 @@ class VectorStore:
         width = self.schema.space.dimension if index.engine_metric == "L2" else 1
         return min(by_results, max(1, _SCAN_BYTES // (4 * width * max(rows, 1))), 1_000)
 
+    def _to_milvus_filter(self, filter: str) -> str:
+        return to_milvus_filter(filter, self._row_format.filter_columns) if filter.strip() else ""
+
     def _wrap_errors(self, filter: str = "") -> AbstractContextManager[None]:
         """Raise Milvus' errors as vicinal's."""
-        return wrap_errors(self._location, self.schema.fields, filter)
+        return wrap_errors(self._location, filter, self._row_format.filter_columns if filter else ())
 
 
-def _clear_schema_cache() -> None:
-    """Milvus' client caches schemas by name for the whole process, and keeps them when an alias moves."""
-    from pymilvus.client.cache import GlobalCache
-
-    GlobalCache.schema.clear()
+def _to_stored_collection(description: Mapping[str, Any]) -> StoredCollection:
+    properties = description.get("properties") or {}
+    columns = {column["name"]: column["params"].get("dim") for column in description["fields"]}
+    return StoredCollection(
+        description["collection_name"], properties.get(_OWNER, ""), properties.get(_HOME, ""), columns
+    )

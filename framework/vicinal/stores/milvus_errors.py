@@ -9,9 +9,19 @@ from urllib.parse import urlsplit
 
 from vicinal.errors import FilterError, StoreError, StoreUnreachableError
 from vicinal.stores import redact_url
+from vicinal.stores.filter_expression import filter_error
 
 __all__ = ["check_reachable", "wrap_errors"]
 
+_FILTER_SIGNS = (
+    "cannot parse expression",  # a server: its syntax, a name or a type
+    "predicate is not a boolean expression",
+    "unsupported expr proto node",  # a constant, or too many operators
+    " at column ",  # Milvus Lite: its syntax, a name or a type
+    "maximum recursion depth exceeded",  # Milvus Lite: too many operators
+)
+"""What Milvus' messages contain if it rejects a filter; Milvus 2.3 to 2.6 and Milvus Lite 3.2 have no code of their own
+for that."""
 _UNREACHABLE_HINT = "start it, or set MILVUS_URI; run `vicinal doctor` to diagnose"
 
 
@@ -19,13 +29,9 @@ def check_reachable(uri: str, timeout: float) -> None:
     """Probe the TCP port of a Milvus server: Milvus' client would retry for a long time where nothing listens.
 
     Raises:
-        StoreUnreachableError: the connection fails, or the URI is not one of a Milvus server.
+        StoreUnreachableError: the connection fails.
     """
     parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https", "tcp") or not parts.hostname:
-        raise StoreUnreachableError(
-            f"not the URI of a Milvus: {redact_url(uri)}", hint="write http://host:19530, or a path ending in .db"
-        )
     port = parts.port or (443 if parts.scheme == "https" else 19530)
     try:
         socket.create_connection((parts.hostname, port), timeout).close()
@@ -36,28 +42,24 @@ def check_reachable(uri: str, timeout: float) -> None:
 
 
 @contextmanager
-def wrap_errors(location: str, fields: Iterable[str], filter: str = "") -> Iterator[None]:
-    """Raise the errors of the Milvus at ``location`` as vicinal's; ``fields`` are those that a filter may use."""
+def wrap_errors(location: str, filter: str = "", names: Iterable[str] = ()) -> Iterator[None]:
+    """Raise the errors of the Milvus at ``location`` as vicinal's; ``names`` are those that the filter may use."""
     try:
         yield
     except Exception as error:
         if not _is_milvus_error(error):
             raise
-        raise _to_store_error(error, location, fields, filter) from error
+        raise _to_store_error(error, location, filter, names) from error
 
 
-def _to_store_error(error: Exception, location: str, fields: Iterable[str], filter: str) -> StoreError | FilterError:
-    message = _first_line(error)
+def _to_store_error(error: Exception, location: str, filter: str, names: Iterable[str]) -> StoreError | FilterError:
+    message = redact_url(_first_line(error))
     if _is_lost_connection(error):
         return StoreUnreachableError(
             f"Milvus at {redact_url(location)} does not answer: {message}", hint=_UNREACHABLE_HINT
         )
     if filter and _blames_filter(str(error)):
-        filterable = ", ".join(["item", "segment", *fields])
-        return FilterError(
-            f"filter {filter!r}: {message}",
-            hint=f"a filter may use {filterable}; more are declared under `fields` in the YAML",
-        )
+        return filter_error(filter, message, names)
     return StoreError(f"Milvus at {redact_url(location)}: {message}", hint="run `vicinal doctor` to diagnose")
 
 
@@ -81,8 +83,8 @@ def _is_lost_connection(error: Exception) -> bool:
 
 
 def _blames_filter(text: str) -> bool:
-    signs = ("expression", "expr", "unknown field", "unterminated", "column ", "parse", "cannot", "field", "token")
-    return any(sign in text for sign in signs)
+    """Whether Milvus rejects the filter, and not the rest of the request."""
+    return any(sign in text for sign in _FILTER_SIGNS)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from vicinal.errors import StoreBusyError
+from vicinal.errors import StoreBusyError, StoreError
 from vicinal.stores.process import describe_process
 from vicinal.toolkit.malloc import limit_arenas
 
@@ -21,13 +21,20 @@ class MilvusLiteLock:
 
     Raises:
         StoreBusyError: another process holds it; the message names that process.
+        StoreError: its folder cannot be created, or is not writable.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = path.with_name(path.name + ".holder").open("a+")
+        except OSError as error:
+            raise StoreError(
+                f"cannot open {path}: {error.strerror}",
+                hint="set MILVUS_URI to a path in a folder that is writable, or to a server",
+            ) from error
         _limit_milvus_lite_memory()
-        self._lock = path.with_name(path.name + ".holder").open("a+")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

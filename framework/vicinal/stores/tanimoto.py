@@ -24,7 +24,8 @@ __all__ = ["search_exact"]
 
 _MAX_BITS = 65_536
 
-Search = Callable[[Sequence[Any], int, str], list[list[Candidate]]]
+Search = Callable[[Sequence[Any], int, str, int | None], list[list[Candidate]]]
+"""Searches by cosine: (queries, limit, filter, popcount or None for any) to a list of candidates for each query."""
 
 
 def search_exact(
@@ -33,7 +34,7 @@ def search_exact(
     """The ``limit`` candidates of highest Tanimoto for each query, best first; ``distance`` is 1 - Tanimoto.
 
     Args:
-        search: searches by cosine: (queries, limit, filter) to a list of candidates for each query.
+        search: searches by cosine.
         queries: unit-length sparse vectors, all weights of one query being equal.
     """
     results: dict[int, list[Candidate]] = {}
@@ -41,7 +42,7 @@ def search_exact(
     fetch = max(32, 4 * limit)
     while pending:
         fetch = min(fetch, MAX_LIMIT)
-        found = search([queries[number] for number in pending], fetch, filter)
+        found = search([queries[number] for number in pending], fetch, filter, None)
         incomplete = []
         for number, candidates in zip(pending, found, strict=True):
             ranked = _rank_by_tanimoto(candidates, len(queries[number]))
@@ -90,7 +91,6 @@ def _search_by_popcount(
         worst = 1.0 - ordered[limit - 1].distance if len(ordered) >= limit else 0.0
         if min(popcount, bits) / max(popcount, bits) < worst:
             break
-        bits_filter = f"({filter}) and ones == {bits}" if filter else f"ones == {bits}"
-        candidates = _rank_by_tanimoto(search([query], limit, bits_filter)[0], popcount)
+        candidates = _rank_by_tanimoto(search([query], limit, filter, bits)[0], popcount)
         best.update({(candidate.item, candidate.segment): candidate for candidate in candidates})
     return _sort_by_distance(best.values())[:limit]

@@ -84,10 +84,7 @@ TYPES = (
     " then, where needed, `from NAME` of other metadata, then `= DEFAULT`"
 )
 LENGTH = "varchar needs a length of 1 to 65535 bytes, as varchar(64); the other types take none"
-NAMES = (
-    "a field's name is letters, digits and _, and none of "
-    "end, id, item, ones, segment, start, text, text_sparse, vector"
-)
+NAMES = "a field's name is a letter or _ and up to 199 letters, digits and _"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +110,9 @@ NAMES = (
         ("a: varchar(2) = abc", "its default is 3 bytes long, the field holds 2"),
         ("a: 3", "input should be a valid string, not 3"),
         ("a: {type: int64}", 'input should be a valid string, not {"type":"int64"}'),
-        ("id: int64", NAMES),
+        (f"{'a' * 201}: int64", NAMES),
+        ("in: int64", "is a word of the filter language; choose another name, such as `in_: … from in`"),
+        ("True: int64", "is a word of the filter language; choose another name, such as `True_: … from True`"),
         ("'a b': int64", NAMES),
         ("9a: int64", NAMES),
         ("'a[b]': int64", NAMES),
@@ -123,6 +122,12 @@ NAMES = (
 def test_invalid_field_declaration_is_located(problems, field, message):
     name = field.partition(":")[0].strip("'")
     assert problems(f"{MINIMAL_YAML}fields: {{{field}}}\n") == [f"a.yaml:4:10: fields.{name}: {message}"]
+
+
+def test_a_field_may_be_called_as_an_internal_column(config):
+    names = ["id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse", "a" * 200]
+    found = config(f"{MINIMAL_YAML}fields: {{{', '.join(f'{name}: int64' for name in names)}}}\n")
+    assert list(found.field_specs) == names
 
 
 @pytest.mark.parametrize(

@@ -51,15 +51,61 @@ def test_the_environment_names_the_stores_that_the_file_does_not(config, monkeyp
 
 
 @pytest.mark.parametrize(
-    "where", ["http://[", "http://host:port", "http://ada:hun/ter2@host", "~nobody-of-this-name/x"]
+    "location", ["http://[", "http://host:port", "http://ada:hun/ter2@host", "~nobody-of-this-name/x"]
 )
-def test_a_store_is_a_path_or_a_uri(problems, monkeypatch, where):
-    wrong = "is neither a path nor a valid URI such as"
-    assert problems(f"{MINIMAL_YAML}stores:\n  redis: '{where}'\n") == [
-        f"a.yaml:5:3: stores.redis: {wrong} redis://host:6379/0"
+def test_redis_is_a_path_or_a_uri(problems, location):
+    assert problems(f"{MINIMAL_YAML}stores:\n  redis: '{location}'\n") == [
+        "a.yaml:5:3: stores.redis: is neither a path nor a valid URI such as redis://host:6379/0"
     ]
-    monkeypatch.setenv("MILVUS_URI", where)
-    assert problems(MINIMAL_YAML) == [f"a.yaml:1:1: stores.milvus: {wrong} http://host:19530"]
+
+
+PATH = "must be a path ending in .db, or a server's URI such as http://HOST:19530 or https://HOST"
+URI = "must be a server's URI such as http://HOST:19530 or https://HOST, or a path ending in .db"
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("localhost:19530", f"{PATH}, did you mean http://localhost:19530?"),
+        ("milvus.example.com:80", f"{PATH}, did you mean http://milvus.example.com:80?"),
+        ("milvus", PATH),
+        ("./my", PATH),
+        ("my.db/", PATH),
+        ("root:hunter2@host:19530", PATH),
+        ("http://", URI),
+        ("http://:19530", URI),
+        ("http://[", URI),
+        ("http://host:port", URI),
+        ("http://host:99999", URI),
+        ("http://ada:hun/ter2@host", URI),
+        ("redis://host:6379/0", URI),
+        ("file:///tmp/my.db", URI),
+    ],
+)
+def test_milvus_is_a_path_ending_in_db_or_a_servers_uri(problems, monkeypatch, location, reason):
+    if "ter2" not in location:  # a secret in the file is another mistake
+        assert problems(f"{MINIMAL_YAML}stores:\n  milvus: '{location}'\n") == [f"a.yaml:5:3: stores.milvus: {reason}"]
+    monkeypatch.setenv("MILVUS_URI", location)
+    assert problems(MINIMAL_YAML) == [f"a.yaml:1:1: stores.milvus: MILVUS_URI {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("location", "resolved"),
+    [
+        ("my.db", "{folder}/my.db"),
+        ("./sub/my.db", "{folder}/sub/my.db"),
+        ("/elsewhere/my.db", "/elsewhere/my.db"),
+        ("http://milvus:19530", "http://milvus:19530"),
+        ("https://in03.example.com", "https://in03.example.com"),
+        ("http://[::1]:19530", "http://[::1]:19530"),
+        ("tcp://10.0.0.1:19530/db", "tcp://10.0.0.1:19530/db"),
+    ],
+)
+def test_locations_of_milvus(config, monkeypatch, tmp_path, location, resolved):
+    resolved = resolved.format(folder=tmp_path)
+    assert config(f"{MINIMAL_YAML}stores: {{milvus: '{location}'}}\n").stores.milvus == resolved
+    monkeypatch.setenv("MILVUS_URI", location)
+    assert config(MINIMAL_YAML).stores.milvus == resolved
 
 
 # --- the environment and secrets

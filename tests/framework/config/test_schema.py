@@ -60,7 +60,7 @@ def rejected_by_schema_and_loader(text, schema_errors, plugins, tmp_path):
         MINIMAL_YAML + "index: {type: HNSW, metric: L2, params: {M: 16}, search: {ef: 64}}\n",
         MINIMAL_YAML + "index: {metric: L2, params: {M: 16, nlist: 64}, search: {ef: 64, nprobe: 8}}\n",
         MINIMAL_YAML + "index: {type: IVF_RABITQ, params: {refine: true, refine_type: SQ8}, search: {refine_k: 1.5}}\n",
-        MINIMAL_YAML + "fields: {label: varchar(64), year: int64 = 0, seen: 'bool=false'}\n",
+        MINIMAL_YAML + "fields: {label: varchar(64), year: int64 = 0, seen: 'bool=false', id: int64, text: bool}\n",
         MINIMAL_YAML + "stores: {milvus: a.db, redis: b, timeout: 2}\nhybrid: true\n",
         MINIMAL_YAML + "ingest: {max_failures: 1%, workers: auto, batch_size: 10}\n",
         MINIMAL_YAML + "ingest: {max_failures: 0, workers: 4, batch_size: null}\n",

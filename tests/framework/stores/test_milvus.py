@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from pymilvus import MilvusException
 
 from milvus_helpers import BITS, FLOATS, build_and_load, choose_index_for, item_keys, make_rows, make_vectors
 from servers import free_port
@@ -18,6 +20,7 @@ from vicinal.config.models import parse_field
 from vicinal.errors import FilterError, StoreBusyError, StoreError, StoreUnreachableError
 from vicinal.stores.layout import split_by_bytes
 from vicinal.stores.milvus import Schema, VectorStore
+from vicinal.stores.milvus_errors import wrap_errors
 from vicinal.types import Space
 
 MIB = 1024 * 1024
@@ -120,15 +123,66 @@ def test_declared_fields_and_times_are_columns(opened):
     )
     (found,) = store.search([vectors[0]], index, 10, filter, rows=4)
     assert sorted(item_keys(found)) == ["k2", "k3"]
+
+    def items_of(filter):
+        return sorted(item_keys(store.search([vectors[0]], index, 10, filter, rows=4)[0]))
+
+    assert items_of("item == 'k1' or item in ['k2'] and segment == 0") == ["k1", "k2"]
+    assert items_of("year / 2 == 1001 and year * 2 == 4004 and small == -3") == ["k2"]
     assert {(candidate.start, candidate.end) for candidate in found} == {(1.5, 2.5)}
     assert store.fetch_rows([3])[0]["start"] == 1.5
 
-    for wrong in ("year >", "yeer == 1", "label > 3", "year", "nonsense(year)", "year in [1", "'open"):
+    for wrong in (
+        *("year >", "year=1", "year in [1", "'open", "year", "nonsense(year)", "label > 3", "year == 'x'"),
+        *("yeer == 1", "id == 1", "vector == 1", "ones == 1", "$meta['x'] == 1", "(id) == 1", "1 == id"),
+        *("year == 9223372036854775808", "year == 99999999999999999999", "score < 1e999", "year / 0 == 1"),
+        *([] if store.embedded else [" or ".join(["year == 1"] * 3_000)]),
+        "(" * 3_000 + "year == 1" + ")" * 3_000,
+    ):
         with pytest.raises(FilterError) as error:
             store.search([vectors[0]], index, 1, wrong, rows=4)
         assert str(error.value).startswith(f"filter {wrong!r}: ")
         assert "\n" not in str(error.value)
+        assert store._location not in str(error.value)
         assert "item, segment, year, label, score, ratio, small, ok" in error.value.hint
+    assert items_of("year in [9223372036854775807, 2001]") == ["k1"]
+    assert items_of(" ") == ["k0", "k1", "k2", "k3"]
+
+
+INTERNAL = ["id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse", "vicinal_text"]
+SYSTEM = ["RowID", "Timestamp", "_seq", "_partition"]
+
+
+def test_fields_called_as_internal_columns_are_filtered_by(opened):
+    names = [*INTERNAL, *SYSTEM, "year"]
+    store = opened(segmented=True, fields={name: parse_field("int64") for name in names})
+    store.create_collection(f"{store.alias}_v1")
+    vectors = make_vectors(4)
+    values = [{name: 100 * number + place for place, name in enumerate(names)} for number in range(4)]
+    rows = zip(make_rows(store, vectors, start=1.5, end=2.5), values, strict=True)
+    store.upsert_rows([{**row, **store.field_columns(fields)} for row, fields in rows])
+    build_and_load(store, index := choose_index_for(store))
+    for name in names:
+        (found,) = store.search([vectors[0]], index, 4, f"{name} == {values[2][name]}", rows=4)
+        assert [(candidate.item, candidate.segment, candidate.start) for candidate in found] == [("k2", 0, 1.5)], name
+
+
+def test_an_error_that_is_not_the_filters_is_a_store_error(opened):
+    store = opened(fields={"year": parse_field("int64")})
+    store.create_collection(f"{store.alias}_v1")
+    store.upsert_rows(make_rows(store, make_vectors(4), year=1))
+    build_and_load(store, index := choose_index_for(store))
+    with pytest.raises(StoreError, match="Milvus at "):  # not the dimension of its vectors
+        store.search([[1.0, 2.0]], index, 1, "year == 1", rows=4)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["cannot find channel", "auth token expired", "field data is corrupt", "failed to parse the channel's position"],
+)
+def test_a_message_of_milvus_own_trouble_does_not_blame_the_filter(message):
+    with pytest.raises(StoreError, match=message), wrap_errors("http://milvus", "year == 1", ["year"]):
+        raise MilvusException(65535, message)
 
 
 # --- large batches
@@ -257,10 +311,51 @@ def test_port_of_another_service_is_reported_as_unreachable():
         assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("uri", ["redis://127.0.0.1:6379", "http://", "ftp://127.0.0.1"])
-def test_uri_of_another_service_is_rejected(uri):
-    with pytest.raises(StoreUnreachableError, match=f"not the URI of a Milvus: {uri}"):
-        VectorStore("a", uri, Schema(FLOATS, False, {}))
+@pytest.mark.parametrize(
+    "location",
+    ["redis://127.0.0.1:6379", "http://", "ftp://127.0.0.1", "localhost:19530", "a", "root:hunter2@host:19530"],
+)
+def test_location_of_something_else_is_rejected_and_leaves_no_file(location, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreUnreachableError, match="the location of Milvus must be a ") as error:
+        VectorStore("a", location, Schema(FLOATS, False, {}))
+    assert "hunter2" not in str(error.value) + error.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_to_is_a_store_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, reason in [("/proc/vicinal/a.db", "No such file or directory"), (tmp_path / "file" / "a.db", ".*")]:
+        with pytest.raises(StoreError, match=f"cannot open {path}: {reason}") as error:
+            VectorStore("a", str(path), Schema(FLOATS, False, {}))
+        assert "a folder that is writable" in error.value.hint
+
+
+def test_file_that_is_not_of_milvus_lite_is_a_store_error(tmp_path):
+    path = tmp_path / "a.db"
+    path.write_text("not a database")
+    with pytest.raises(StoreError, match=f"Milvus at {path}: "):
+        VectorStore("a", str(path), Schema(FLOATS, False, {}))
+    assert path.read_text() == "not a database"
+
+
+@pytest.mark.parametrize("uri", ["./my.db", "localhost:19530", "root:hunter2@host", "http://", ""])
+def test_client_is_imported_whatever_its_own_environment_variable_says(tmp_path, uri):
+    script = (
+        "import os\nfrom vicinal.types import Space\nfrom vicinal.stores.milvus import *\n"
+        f"with VectorStore('a', {str(tmp_path / 'a.db')!r}, Schema(Space(4), False, {{}})) as store:\n"
+        "    print(store.has_collection(), os.environ['MILVUS_URI'], 'MILVUS_DEFAULT_CONNECTION' in os.environ)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "MILVUS_URI": uri},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (done.stdout, done.stderr) == (f"False {uri} False\n", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.db", "a.db.holder"]
 
 
 def test_rejected_request_is_a_store_error(opened):

@@ -101,17 +101,16 @@ class InMemory:
         self.fingerprints = fingerprints
         self.calls = 0
 
-    def __call__(self, queries, limit, filter):
+    def __call__(self, queries, limit, filter, popcount):
         self.calls += 1
         assert limit <= tanimoto.MAX_LIMIT
-        ones = int(filter.rpartition("ones == ")[2]) if "ones == " in filter else None
-        assert filter in ("", "odd", f"ones == {ones}", f"(odd) and ones == {ones}")
-        return [self._one(set(query), limit, ones, "odd" in filter) for query in queries]
+        assert filter in ("", "odd")
+        return [self._search_one(set(query), limit, popcount, filter == "odd") for query in queries]
 
-    def _one(self, query, limit, ones, odd):
+    def _search_one(self, query, limit, popcount, odd):
         found = []
         for number, bits in enumerate(self.fingerprints):
-            if (ones is None or len(bits) == ones) and (not odd or number % 2) and query & bits:
+            if (popcount is None or len(bits) == popcount) and (not odd or number % 2) and query & bits:
                 cosine = float(np.float32(len(query & bits) / math.sqrt(len(query) * len(bits))))
                 found.append(Candidate(f"f{number:03}", 0, cosine, popcount=len(bits)))
         return sorted(found, key=lambda candidate: -candidate.distance)[:limit]
@@ -154,7 +153,7 @@ def test_remaining_candidates_are_searched_by_popcount(monkeypatch):
     long = [set(range(500)) | {1_000 + number} for number in range(40)]
     hidden = {0, *range(2_000, 2_129)}
     engine = InMemory([*long, hidden])
-    assert hidden not in [engine.fingerprints[int(c.item[1:])] for c in engine([as_vector(query)], 32, "")[0]]
+    assert hidden not in [engine.fingerprints[int(c.item[1:])] for c in engine([as_vector(query)], 32, "", None)[0]]
     (found,) = tanimoto.search_exact(engine, [as_vector(query)], 2)
     assert [candidate.item for candidate in found] == ["f040", "f000"]
     assert [1 - candidate.distance for candidate in found] == pytest.approx([1 / 131, 2 / 501])
