@@ -159,7 +159,7 @@ def test_error_for_the_former_key_of_the_batch_size_names_the_present_one(proble
         ),
         ("{type: lines}", "a.yaml:2:1: source.path: is missing"),
         ("{type: lines, path: x, pth: y}", "a.yaml:2:32: source.pth: unknown key, did you mean 'path'?"),
-        ("{type: lines, path: x, zzz: y}", "a.yaml:2:32: source.zzz: unknown key; known: path, type"),
+        ("{type: lines, path: x, zzz: y}", "a.yaml:2:32: source.zzz: unknown key; known: encoding, path, type"),
         ("{type: lines, path: [x]}", 'a.yaml:2:23: source.path: input should be a valid string, not ["x"]'),
         (
             "{type: folder, path: x, include: [a, 3]}",

@@ -348,5 +348,5 @@ def test_lost_redis_is_refilled_without_duplicates(lite):
     solution.metadata.drop()
     report = solution.ingest()
     assert (report.new, report.rows) == (50, 50)
-    assert solution.vectors.count() == 50
+    assert solution.vectors.count_rows() == 50
     assert solution.check().consistent
