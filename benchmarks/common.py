@@ -1,7 +1,7 @@
-"""What the benchmarks share: their data, a cheap encoder, solutions in temporary folders, rounds, tables.
+"""What the benchmarks share: data, a cheap encoder, solutions in temporary folders, rounds, tables.
 
-Two noisy cores decide the form: what is compared runs in turns within one process, the order of the turns changes from
-round to round, and what counts is the median of the ratios of each round, not a time.
+Machines are noisy, so contenders take turns within one process, in an order that changes from round to round, and the
+result is the median of the ratios of each round, not a time.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ GROUPS = [
 # fmt: on
 
 
-def texts(count: int, low: int = 15, high: int = 120, seed: int = SEED) -> list[str]:
+def generate_texts(count: int, low: int = 15, high: int = 120, seed: int = SEED) -> list[str]:
     """Seeded texts of ``low`` to ``high`` words, drawn as often as they occur in the sample questions and answers."""
     with (DATA / "qa.csv").open(newline="", encoding="utf-8") as file:
         lines = [f"{row['question']} {row['answer']}" for row in csv.DictReader(file)]
@@ -63,7 +63,7 @@ def texts(count: int, low: int = 15, high: int = 120, seed: int = SEED) -> list[
     return [" ".join(rng.choices(words, k=rng.randint(low, high))) for _ in range(count)]
 
 
-def molecules(count: int, seed: int = SEED) -> list[str]:
+def generate_molecules(count: int, seed: int = SEED) -> list[str]:
     """Seeded SMILES of different molecules: the samples, and samples with one hydrogen replaced by a common group."""
     from rdkit import Chem, rdBase
 
@@ -75,14 +75,14 @@ def molecules(count: int, seed: int = SEED) -> list[str]:
     with rdBase.BlockLogs():
         while len(found) < count:
             base = rng.choice(bases)
-            if joined := _joined(Chem, base, rng.choice(groups), rng):
-                found[joined] = None
+            if molecule := _attach_group(Chem, base, rng.choice(groups), rng):
+                found[molecule] = None
                 if rng.random() < 0.2:  # so that a molecule may take a second and a third group
-                    bases.append(Chem.MolFromSmiles(joined))
+                    bases.append(Chem.MolFromSmiles(molecule))
     return list(found)[:count]
 
 
-def _joined(chem: Any, base: Any, group: Any, rng: random.Random) -> str | None:
+def _attach_group(chem: Any, base: Any, group: Any, rng: random.Random) -> str | None:
     sites = [atom.GetIdx() for atom in base.GetAtoms() if atom.GetTotalNumHs() and atom.GetSymbol() in "CNO"]
     if not sites or base.GetNumHeavyAtoms() > 45:
         return None
@@ -132,14 +132,14 @@ def register_encoders(encoders: Any) -> None:
 
 
 @contextlib.contextmanager
-def folder() -> Iterator[Path]:
-    """A temporary folder that is gone afterwards."""
+def temporary_folder() -> Iterator[Path]:
+    """A temporary folder, which is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="vicinal-bench-") as path:
         yield Path(path)
 
 
 @contextlib.contextmanager
-def solution(
+def open_solution(
     where: Path, source: str, encoder: str, *, milvus: str | None = None, extra: str = ""
 ) -> Iterator[Solution]:
     """A solution on embedded stores in ``where``; with ``milvus`` its vectors are on that server, and dropped after."""
@@ -150,12 +150,12 @@ def solution(
     stores = f"{{milvus: '{milvus or where / 'milvus.db'}', redis: '{where / 'redis'}', timeout: 60}}"
     path = where / "bench.yaml"
     path.write_text(f"name: {name}\nsource: {source}\nencoder: {encoder}\nstores: {stores}\n{extra}\n")
-    with Solution.from_yaml(path, manager=manager) as made:
+    with Solution.from_yaml(path, manager=manager) as opened:
         try:
-            yield made
+            yield opened
         finally:
             if milvus:
-                made.drop()
+                opened.drop()
 
 
 def write_lines(path: Path, rows: Sequence[str]) -> Path:
@@ -171,31 +171,31 @@ def write_csv(path: Path, content: str, rows: Sequence[str]) -> Path:
     return path
 
 
-def seconds(work: Callable[[], object]) -> float:
+def measure_seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
-def alone(encoder: Encoder, samples: Sequence[Any], together: int = 0) -> float:
-    """Seconds of encoding samples, so many in a call; by itself as many as a run gives it."""
-    step = together or encoder.encode_batch_size
-    return seconds(lambda: [encoder.encode(samples[at : at + step]) for at in range(0, len(samples), step)])
+def time_encoding(encoder: Encoder, samples: Sequence[Any], samples_per_call: int = 0) -> float:
+    """Seconds of encoding samples; by default a call gets as many of them as in a run."""
+    step = samples_per_call or encoder.encode_batch_size
+    return measure_seconds(lambda: [encoder.encode(samples[at : at + step]) for at in range(0, len(samples), step)])
 
 
-def pooled(reader: Encoder, encoder: Encoder, paths: Sequence[Path]) -> float:
-    """Seconds in which a plain pool of threads decodes files, and one call then encodes all; nothing is stored."""
+def time_plain_pool(reader: Encoder, encoder: Encoder, paths: Sequence[Path]) -> float:
+    """Seconds in which a plain thread pool decodes files and one call then encodes all; nothing is stored."""
 
     def work() -> None:
         with ThreadPoolExecutor(CORES) as pool:
             found = list(pool.map(lambda path: reader.decode(Item(path.name, path)), paths))
         encoder.encode([segment.sample for segments in found for segment in segments])
 
-    return seconds(work)
+    return measure_seconds(work)
 
 
-def rounds(contenders: Mapping[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
-    """What each contender returns in each round, its seconds as a rule; every other round runs in reverse order."""
+def run_rounds(contenders: Mapping[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
+    """What each contender returns in each round, usually its seconds; every other round runs in reverse order."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(count):
         for name in list(contenders)[:: -1 if number % 2 else 1]:
@@ -204,12 +204,12 @@ def rounds(contenders: Mapping[str, Callable[[], float]], count: int) -> dict[st
     return taken
 
 
-def ratios(taken: Mapping[str, Sequence[float]], reference: str, name: str) -> list[float]:
+def compute_ratios(taken: Mapping[str, Sequence[float]], reference: str, name: str) -> list[float]:
     """How many times as fast as the reference, round by round."""
     return [base / mine for base, mine in zip(taken[reference], taken[name], strict=True)]
 
 
-def compared(
+def build_comparison(
     taken: Mapping[str, Sequence[float]], targets: Mapping[str, float | None], count: int, unit: str
 ) -> list[dict[str, Any]]:
     """A row for each contender, and how many times as fast as it vicinal is for those in ``targets``."""
@@ -217,7 +217,7 @@ def compared(
     for name, times in taken.items():
         rows.append({"": name, unit: [count / each for each in times]})
         if name in targets:
-            rows[-1]["vicinal / it"] = found = ratios(taken, name, "vicinal")
+            rows[-1]["vicinal / it"] = found = compute_ratios(taken, name, "vicinal")
             if (target := targets[name]) is not None:
                 rows[-1] |= {"target": target, "met": "yes" if median(found) >= target else "no"}
     return rows
@@ -229,7 +229,7 @@ def median(values: Sequence[float]) -> float:
 
 @dataclass
 class Results:
-    """Figures on their way to the screen: tables for people, or one JSON object."""
+    """Collects figures, and prints them as tables for people or as one JSON object."""
 
     as_json: bool
     figures: dict[str, Any] = field(default_factory=dict)
@@ -243,30 +243,30 @@ class Results:
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number else "left")
         for row in rows:
-            table.add_row(*(_shown(row.get(column, "")) for column in columns))
+            table.add_row(*(_format_value(row.get(column, "")) for column in columns))
         self._tables.append(table)
 
     def print(self) -> None:
         if self.as_json:
-            print(json.dumps({"machine": machine(), **self.figures}, indent=2))
+            print(json.dumps({"machine": describe_machine(), **self.figures}, indent=2))
             return
         console = Console(width=None if sys.stdout.isatty() else 160)
-        console.print(" · ".join(f"{name} {value}" for name, value in machine().items()), highlight=False)
+        console.print(" · ".join(f"{name} {value}" for name, value in describe_machine().items()), highlight=False)
         for table in self._tables:
             console.print(table)
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list):
-        middle, low, high = _shown(median(value)), _shown(min(value)), _shown(max(value))
+        middle, low, high = _format_value(median(value)), _format_value(min(value)), _format_value(max(value))
         return middle if low == high else f"{middle} ({low}–{high})"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 20 else f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def machine() -> dict[str, Any]:
-    """Where the figures come from."""
+def describe_machine() -> dict[str, Any]:
+    """The machine and the versions that the figures come from."""
     info = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
     facts = {"cpu": model[1] if model else platform.processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
@@ -276,7 +276,7 @@ def machine() -> dict[str, Any]:
     return facts
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
-    return made
+def create_parser(description: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
+    return parser

@@ -26,7 +26,16 @@ from typing import Any
 
 import common
 import memory
-from common import Results, alone, compared, folder, pooled, rounds, seconds, solution
+from common import (
+    Results,
+    build_comparison,
+    measure_seconds,
+    open_solution,
+    run_rounds,
+    temporary_folder,
+    time_encoding,
+    time_plain_pool,
+)
 from program import Program
 
 sys.path.insert(0, str(common.DATA))
@@ -44,7 +53,7 @@ def main() -> None:
     program.parser.add_argument("--images", type=int, default=3_000, metavar="N", help="images (3,000)")
     program.parser.add_argument("--memory", action="store_true", help="run the part memory alone")
     program.parser.add_argument("--memory-images", type=int, nargs="+", default=[1_000, 5_000], metavar="N")
-    options = program.options()
+    options = program.parse_options()
     if options.memory:
         options.parts = ["memory"]
     program.run(options)
@@ -77,10 +86,10 @@ def save_random_resnet18(where: Path) -> Path:
 
 def time_ingest(where: Path, encoder: str, count: int, crops: Sequence[Any]) -> float:
     """Seconds from opening the stores to the end of the run."""
-    with folder() as home, solution(home, f"{{type: folder, path: '{where}'}}", encoder) as made:
+    with temporary_folder() as home, open_solution(home, f"{{type: folder, path: '{where}'}}", encoder) as made:
         made.encoder.encode(crops)
         reports: list[Any] = []
-        taken = seconds(lambda: reports.append(made.ingest()))
+        taken = measure_seconds(lambda: reports.append(made.ingest()))
         assert (reports[0].new, reports[0].failed) == (count, 0), reports[0]
         return taken
 
@@ -89,7 +98,7 @@ def measure_ingest(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
     from vicinal_image.resnet import ResNet18
 
-    with folder() as where:
+    with temporary_folder() as where:
         paths, weights = draw_images(where / "pictures", options.images), save_random_resnet18(where)
         encoder = ResNet18(ResNet18.Params(weights=str(weights)))
         crops = [encoder.decode(Item("key", path))[0].sample for path in paths]
@@ -97,16 +106,16 @@ def measure_ingest(options: argparse.Namespace, results: Results) -> None:
         settings = f"{{type: resnet18, weights: '{weights}'}}"
         time_ingest(draw_warm_up_images(where), settings, WARM_UP, crops[:WARM_UP])
         contenders: dict[str, Callable[[], float]] = {
-            "(a) the encoder alone": lambda: alone(encoder, crops),
+            "(a) the encoder alone": lambda: time_encoding(encoder, crops),
             "(b) the notebook's loop": notebook_loop(paths, weights),
-            "the encoder, one call for all": lambda: alone(encoder, crops, len(crops)),
-            "decoded in a plain pool, from files, then encoded": lambda: pooled(encoder, encoder, paths),
+            "the encoder, one call for all": lambda: time_encoding(encoder, crops, len(crops)),
+            "decoded in a plain pool, from files, then encoded": lambda: time_plain_pool(encoder, encoder, paths),
             "vicinal": lambda: time_ingest(where / "pictures", settings, len(paths), crops[:WARM_UP]),
         }
-        taken = rounds(contenders, options.rounds)
+        taken = run_rounds(contenders, options.rounds)
     title = f"{options.images} JPEGs of {SIZE[0]} × {SIZE[1]}, ResNet-18 in {encoder._engine.dtype}"
     targets = dict(zip(contenders, (MIN_OF_ENCODER, MIN_OF_LOOP, None, MIN_OF_ENCODER), strict=False))
-    results.add("ingest", title, compared(taken, targets, len(paths), "images/s"))
+    results.add("ingest", title, build_comparison(taken, targets, len(paths), "images/s"))
 
 
 def measure_offline(options: argparse.Namespace, results: Results) -> None:
@@ -114,20 +123,22 @@ def measure_offline(options: argparse.Namespace, results: Results) -> None:
     from vicinal_image.efficientnet import EfficientNetLite0
 
     encoder = EfficientNetLite0()
-    with folder() as where:
+    with temporary_folder() as where:
         paths = draw_images(where / "pictures", options.images)
         crops = [encoder.decode(Item("key", path))[0].sample for path in paths]
         encoder.encode(crops[:WARM_UP])
         time_ingest(draw_warm_up_images(where), "{type: efficientnet_lite0}", WARM_UP, crops[:WARM_UP])
         contenders: dict[str, Callable[[], float]] = {
-            "(a) the encoder alone": lambda: alone(encoder, crops),
+            "(a) the encoder alone": lambda: time_encoding(encoder, crops),
             "vicinal": lambda: time_ingest(
                 where / "pictures", "{type: efficientnet_lite0}", len(paths), crops[:WARM_UP]
             ),
         }
-        taken = rounds(contenders, options.rounds)
+        taken = run_rounds(contenders, options.rounds)
     title = f"{options.images} JPEGs of {SIZE[0]} × {SIZE[1]}, EfficientNet-Lite0 in {encoder._engine.dtype}"
-    results.add("offline", title, compared(taken, {"(a) the encoder alone": MIN_OF_ENCODER}, len(paths), "images/s"))
+    results.add(
+        "offline", title, build_comparison(taken, {"(a) the encoder alone": MIN_OF_ENCODER}, len(paths), "images/s")
+    )
 
 
 def notebook_loop(paths: Sequence[Path], weights: Path) -> Callable[[], float]:
@@ -168,8 +179,8 @@ def notebook_loop(paths: Sequence[Path], weights: Path) -> Callable[[], float]:
         redis.shutdown()
 
     def timed() -> float:
-        with folder() as where:
-            return seconds(lambda: run(where))
+        with temporary_folder() as where:
+            return measure_seconds(lambda: run(where))
 
     return timed
 
@@ -180,7 +191,7 @@ def notebook_loop(paths: Sequence[Path], weights: Path) -> Callable[[], float]:
 def measure_memory(options: argparse.Namespace, results: Results) -> None:
     """Fresh processes; the images of a folder are links to a few hundred, since drawing thousands takes minutes."""
     rows: list[dict[str, Any]] = []
-    with folder() as where:
+    with temporary_folder() as where:
         few = draw_images(where / "drawn", 250)
         for count in sorted(options.memory_images):
             pictures = where / str(count)
@@ -201,7 +212,7 @@ def measure_memory(options: argparse.Namespace, results: Results) -> None:
 
 def ingest_in_this_process(pictures: Path) -> None:
     encoder = "{type: resnet18, weights: random}"
-    with folder() as where, solution(where, f"{{type: folder, path: '{pictures}'}}", encoder) as made:
+    with temporary_folder() as where, open_solution(where, f"{{type: folder, path: '{pictures}'}}", encoder) as made:
         report = made.ingest()
         made.search(str(next(pictures.iterdir())))
     assert report.failed == 0 and report.rows == report.new, report

@@ -21,14 +21,14 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import common
 import memory
-from common import Results, folder, median, ratios, rounds, seconds, solution
+from common import Results, compute_ratios, measure_seconds, median, open_solution, run_rounds, temporary_folder
 from program import Program
 
 TARGETS = {"texts": 0.97, "molecules": 0.7, "skip": 20_000}
@@ -39,7 +39,10 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in MEDIA:
         import_module(sys.argv.pop(1)).main()
         return
-    program = Program(__doc__, {"texts": texts, "molecules": molecules, "skip": skip, "memory": memory.run})
+    program = Program(
+        __doc__,
+        {"texts": measure_texts, "molecules": measure_molecules, "skip": measure_skip, "memory": memory.measure_memory},
+    )
     program.parser.add_argument("--texts", type=int, default=3_000, metavar="N", help="texts (3,000)")
     program.parser.add_argument("--molecules", type=int, default=20_000, metavar="N", help="molecules (20,000)")
     program.parser.add_argument("--rows", type=int, default=60_000, metavar="N", help="rows of skip (60,000)")
@@ -47,71 +50,71 @@ def main() -> None:
     milvus = next((os.environ[name] for name in ("MILVUS_URI", "VICINAL_TEST_MILVUS") if os.environ.get(name)), None)
     program.parser.add_argument("--milvus", default=milvus, metavar="URI", help="molecules: a Milvus server, too")
     memory.add_arguments(program.parser)
-    program.run(program.options())
+    program.run(program.parse_options())
 
 
-def rows_of(
-    names: dict[str, str], taken: dict[str, list[float]], reference: str, count: int, target: float
+def build_rows(
+    taken: dict[str, list[float]], reference: str, count: int, with_target: Collection[str], target: float
 ) -> list[dict[str, Any]]:
-    """A row for each contender: speed, ratio to the reference, and whether the target is met."""
-    made = []
-    for name, aimed in names.items():
-        row: dict[str, Any] = {
-            "": name,
-            "items/s": [count / each for each in taken[name]],
-            "ratio": ratios(taken, reference, name),
-        }
-        if aimed:
-            row |= {"target": target, "met": "yes" if median(row["ratio"]) >= target else "no"}
-        made.append(row)
-    return made
+    """A row for each contender: speed, ratio to the reference, and whether those ``with_target`` meet it."""
+    rows = []
+    for name, times in taken.items():
+        ratios = compute_ratios(taken, reference, name)
+        row: dict[str, Any] = {"": name, "items/s": [count / each for each in times], "ratio": ratios}
+        if name in with_target:
+            row |= {"target": target, "met": "yes" if median(ratios) >= target else "no"}
+        rows.append(row)
+    return rows
 
 
 # --- texts
 
 
-def texts(options: argparse.Namespace, results: Results) -> None:
+def measure_texts(options: argparse.Namespace, results: Results) -> None:
     from sentence_transformers import SentenceTransformer
 
-    rows = common.texts(options.texts)
+    rows = common.generate_texts(options.texts)
     warm = rows[:64]
-    exact = SentenceTransformer(common.MODEL, device="cpu")
-    reference = exact.encode(warm, normalize_embeddings=True, show_progress_bar=False)
+    fp32_model = SentenceTransformer(common.MODEL, device="cpu")
+    reference = fp32_model.encode(warm, normalize_embeddings=True, show_progress_bar=False)
     notes: dict[str, Any] = {}
-    contenders: dict[str, Callable[[], float]] = {"SentenceTransformer, fp32": _encoding(exact, rows)}
+    contenders: dict[str, Callable[[], float]] = {"SentenceTransformer, fp32": _make_contender(fp32_model, rows)}
     if options.bf16:
-        lowered = SentenceTransformer(common.MODEL, device="cpu", model_kwargs={"dtype": "bfloat16"})
-        contenders["SentenceTransformer, bf16"] = _encoding(lowered, rows)
-    with folder() as where:
+        bf16_model = SentenceTransformer(common.MODEL, device="cpu", model_kwargs={"dtype": "bfloat16"})
+        contenders["SentenceTransformer, bf16"] = _make_contender(bf16_model, rows)
+    with temporary_folder() as where:
         path = common.write_lines(where / "texts.txt", rows)
 
         def vicinal(precision: str) -> float:
             encoder = f"{{type: sentence, batch_size: 32, precision: {precision}}}"
-            with folder() as home, solution(home, f"{{type: lines, path: '{path}'}}", encoder) as made:
-                found = made.encoder.encode(warm)
+            with (
+                temporary_folder() as home,
+                open_solution(home, f"{{type: lines, path: '{path}'}}", encoder) as solution,
+            ):
+                found = solution.encoder.encode(warm)
                 notes[precision] = float((found * reference).sum(axis=1).min())
-                return _ingest(made, len(rows))
+                return _time_ingest(solution, len(rows))
 
         contenders["vicinal, fp32"] = lambda: vicinal("fp32")
         contenders["vicinal, auto"] = lambda: vicinal("auto")
-        taken = rounds(contenders, options.rounds)
-    names = {name: "" if name.startswith("Sentence") else "aimed" for name in contenders}
-    table = rows_of(names, taken, "SentenceTransformer, fp32", len(rows), TARGETS["texts"])
+        taken = run_rounds(contenders, options.rounds)
+    with_target = [name for name in contenders if not name.startswith("Sentence")]
+    table = build_rows(taken, "SentenceTransformer, fp32", len(rows), with_target, TARGETS["texts"])
     for row in table:
         if precision := notes.get(row[""].rpartition(" ")[2]) if row[""].startswith("vicinal") else None:
             row["least cosine"] = f"{precision:.5f}"
     results.add("texts", f"{len(rows):,} texts of 15 to 120 words, MiniLM, batches of 32", table)
 
 
-def _encoding(model: Any, rows: Sequence[str]) -> Callable[[], float]:
+def _make_contender(model: Any, rows: Sequence[str]) -> Callable[[], float]:
     model.encode(rows[:64], show_progress_bar=False)
-    return lambda: seconds(lambda: model.encode(rows, batch_size=32, show_progress_bar=False))
+    return lambda: measure_seconds(lambda: model.encode(rows, batch_size=32, show_progress_bar=False))
 
 
-def _ingest(made: Any, count: int) -> float:
+def _time_ingest(solution: Any, count: int) -> float:
     """Seconds from opening the stores to the end of the run; every row must be there then."""
     reports: list[Any] = []
-    taken = seconds(lambda: reports.append(made.ingest()))
+    taken = measure_seconds(lambda: reports.append(solution.ingest()))
     report = reports[0]
     assert (report.new, report.rows, report.failed) == (count, count, 0), report
     return taken
@@ -120,34 +123,34 @@ def _ingest(made: Any, count: int) -> float:
 # --- molecules
 
 
-def molecules(options: argparse.Namespace, results: Results) -> None:
-    rows = common.molecules(options.molecules)
+def measure_molecules(options: argparse.Namespace, results: Results) -> None:
+    rows = common.generate_molecules(options.molecules)
     reference = "RDKit, multi-threaded"
-    with folder() as where:
+    with temporary_folder() as where:
         table = common.write_csv(where / "molecules.csv", "smiles", rows)
         smiles = common.write_lines(where / "molecules.smi", [f"{row} {number}" for number, row in enumerate(rows)])
 
         def vicinal(milvus: str | None) -> float:
             source = f"{{type: table, path: '{table}', key: key, content: smiles}}"
-            with folder() as home, solution(home, source, "{type: morgan}", milvus=milvus) as made:
-                made.encoder.encode([segment.sample for segment in made.encoder.decode_query("CCO")])
-                return _ingest(made, len(rows))
+            with temporary_folder() as home, open_solution(home, source, "{type: morgan}", milvus=milvus) as solution:
+                solution.encoder.encode([segment.sample for segment in solution.encoder.decode_query("CCO")])
+                return _time_ingest(solution, len(rows))
 
         contenders: dict[str, Callable[[], float]] = {
-            reference: lambda: seconds(lambda: _threaded(smiles, len(rows))),
-            "RDKit, plain loop": lambda: seconds(lambda: _plain(rows)),
+            reference: lambda: measure_seconds(lambda: _run_multithreaded(smiles, len(rows))),
+            "RDKit, plain loop": lambda: measure_seconds(lambda: _run_loop(rows)),
             "vicinal, Milvus Lite": lambda: vicinal(None),
         }
         if options.milvus:
             contenders["vicinal, Milvus server"] = lambda: vicinal(options.milvus)
         vicinal(None)  # imports, and the pages of both stores' programs, belong to nobody
-        taken = rounds(contenders, options.rounds)
-    names = {name: "aimed" if name.startswith("vicinal") else "" for name in contenders}
+        taken = run_rounds(contenders, options.rounds)
+    with_target = [name for name in contenders if name.startswith("vicinal")]
     title = f"{len(rows):,} molecules, Morgan fingerprints of 2,048 bits"
-    results.add("molecules", title, rows_of(names, taken, reference, len(rows), TARGETS["molecules"]))
+    results.add("molecules", title, build_rows(taken, reference, len(rows), with_target, TARGETS["molecules"]))
 
 
-def _threaded(path: Path, count: int) -> None:
+def _run_multithreaded(path: Path, count: int) -> None:
     from rdkit import Chem
     from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
@@ -156,7 +159,7 @@ def _threaded(path: Path, count: int) -> None:
     assert len(GetMorganGenerator(radius=2, fpSize=2048).GetFingerprints(found, numThreads=0)) == count
 
 
-def _plain(rows: Sequence[str]) -> None:
+def _run_loop(rows: Sequence[str]) -> None:
     from rdkit import Chem
     from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
@@ -167,42 +170,44 @@ def _plain(rows: Sequence[str]) -> None:
 # --- skip
 
 
-def skip(options: argparse.Namespace, results: Results) -> None:
+def measure_skip(options: argparse.Namespace, results: Results) -> None:
     from vicinal.ingest.changes import compute_fingerprint
     from vicinal.types import item_id
 
     count = options.rows
-    with folder() as where:
-        path = common.write_csv(where / "rows.csv", "text", common.texts(count))
+    with temporary_folder() as where:
+        path = common.write_csv(where / "rows.csv", "text", common.generate_texts(count))
         source = f"{{type: table, path: '{path}', key: key, content: text}}"
 
-        def opened() -> Any:
-            return solution(where, source, "{type: hashing}")
+        def open_again() -> Any:
+            return open_solution(where, source, "{type: hashing}")
 
-        with opened() as made:
-            first = _ingest(made, count)
+        with open_again() as solution:
+            first = _time_ingest(solution, count)
 
-        def again() -> float:
-            with opened() as made:
+        def time_second_run() -> float:
+            with open_again() as solution:
                 reports: list[Any] = []
-                taken = seconds(lambda: reports.append(made.ingest()))
+                taken = measure_seconds(lambda: reports.append(solution.ingest()))
                 assert (reports[0].unchanged, reports[0].rows) == (count, count), reports[0]
                 return taken
 
-        with opened() as made:
-            items = list(made.source)
+        with open_again() as solution:
+            items = list(solution.source)
             ids = [item_id(item.key) for item in items]
-            store = made.metadata
+            store = solution.metadata
             parts: dict[str, Callable[[], object]] = {
-                "reading the CSV": lambda: list(made.source),
+                "reading the CSV": lambda: list(solution.source),
                 "ids and fingerprints": lambda: [(item_id(item.key), compute_fingerprint(item)) for item in items],
                 "ledger, in steps of 1,000": lambda: [
                     store.ledger_entries(ids[at : at + 1000]) for at in range(0, count, 1000)
                 ],
             }
-            single = rounds({name: lambda work=work: seconds(work) for name, work in parts.items()}, options.rounds)
+            single = run_rounds(
+                {name: lambda work=work: measure_seconds(work) for name, work in parts.items()}, options.rounds
+            )
         whole = "second run"
-        taken = rounds({whole: again, "hash of MiniLM's weights": _signature}, options.rounds)
+        taken = run_rounds({whole: time_second_run, "hash of MiniLM's weights": _time_signature}, options.rounds)
     target = TARGETS["skip"]
     speed = [count / each for each in taken[whole]]
     rows = [
@@ -217,11 +222,11 @@ def skip(options: argparse.Namespace, results: Results) -> None:
     results.add("skip", f"{count:,} unchanged rows of a CSV file", rows)
 
 
-def _signature() -> float:
+def _time_signature() -> float:
     """Seconds until the encoder of texts has told its signature; asked in a fresh process, since it is remembered."""
     script = (
-        "import time; from vicinal import create_manager; made = create_manager().encoders.load('sentence')();"
-        "started = time.perf_counter(); made.signature; print(time.perf_counter() - started)"
+        "import time; from vicinal import create_manager; encoder = create_manager().encoders.load('sentence')();"
+        "started = time.perf_counter(); encoder.signature; print(time.perf_counter() - started)"
     )
     return float(subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True).stdout)
 

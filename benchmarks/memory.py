@@ -1,4 +1,4 @@
-"""Peak memory of a fresh process that ingests few rows and many; the part ``memory`` of ingest.py.
+"""Peak memory of a fresh process that ingests few or many rows; the part ``memory`` of ingest.py.
 
 Every figure is of the process that holds vicinal and, in it, Milvus Lite; Redis is a process of its own and left out.
 The peak is VmHWM, the high-water mark of a process's own memory. (``ru_maxrss`` says the same, but Linux lets a process
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import common
-from common import Results, folder, median, solution
+from common import Results, median, open_solution, temporary_folder
 
 TARGET = 1.15
 
@@ -31,26 +31,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory-rounds", type=int, default=1, metavar="N", help="memory: processes of each size (1)")
 
 
-def run(options: argparse.Namespace, results: Results) -> None:
+def measure_memory(options: argparse.Namespace, results: Results) -> None:
     """A table for each encoder: peaks, and where the memory was at each step."""
-    with folder() as where:
+    with temporary_folder() as where:
         sizes = sorted(options.memory_rows)
         for encoder, (low, high) in {"hashing": (15, 120), **({"sentence": (3, 12)} if options.real else {})}.items():
             path = where / f"{encoder}.txt"
-            rows = common.texts(sizes[-1], low, high)
+            rows = common.generate_texts(sizes[-1], low, high)
             found: dict[int, list[dict[str, Any]]] = {size: [] for size in sizes}
             for number in range(options.memory_rounds):
                 for size in sizes[:: -1 if number % 2 else 1]:
                     common.write_lines(path, rows[:size])
-                    found[size].append(_in_a_process(path, encoder))
+                    found[size].append(_run_child(path, encoder))
                     peak = found[size][-1]["peak"]
                     print(f"  memory, {encoder}, {size:,} rows: peak {peak:.0f} MB", file=sys.stderr, flush=True)
             results.add(
-                f"memory_{encoder}", f"Memory in MB, encoder {encoder}, lines of {low} to {high} words", _rows(found)
+                f"memory_{encoder}",
+                f"Memory in MB, encoder {encoder}, lines of {low} to {high} words",
+                _build_rows(found),
             )
 
 
-def _rows(found: dict[int, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _build_rows(found: dict[int, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     least = median([each["peak"] for each in next(iter(found.values()))])
     rows = []
     for size, each in found.items():
@@ -63,7 +65,7 @@ def _rows(found: dict[int, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _in_a_process(path: Path, encoder: str) -> dict[str, Any]:
+def _run_child(path: Path, encoder: str) -> dict[str, Any]:
     command = [sys.executable, __file__, "--child", str(path), encoder]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -73,7 +75,7 @@ def _in_a_process(path: Path, encoder: str) -> dict[str, Any]:
 # --- in the child
 
 
-def status(name: str) -> float:
+def read_status_mb(name: str) -> float:
     """A figure of /proc/self/status in MB."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -82,32 +84,37 @@ def status(name: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def child(path: Path, encoder: str) -> None:
-    steps = {"imported": status("VmRSS")}
-    with folder() as where, solution(where, f"{{type: lines, path: '{path}'}}", f"{{type: {encoder}}}") as made:
-        samples = [segment.sample for text in common.texts(64) for segment in made.encoder.decode_query(text)]
-        made.encoder.encode(samples)
-        steps["model"] = status("VmRSS")
-        store = made.vectors
+def measure_ingest(path: Path, encoder: str) -> None:
+    steps = {"imported": read_status_mb("VmRSS")}
+    with (
+        temporary_folder() as where,
+        open_solution(where, f"{{type: lines, path: '{path}'}}", f"{{type: {encoder}}}") as solution,
+    ):
+        samples = [
+            segment.sample for text in common.generate_texts(64) for segment in solution.encoder.decode_query(text)
+        ]
+        solution.encoder.encode(samples)
+        steps["model"] = read_status_mb("VmRSS")
+        store = solution.vectors
         flush, load = store.flush, store.load_collection
 
         def flushed() -> None:
-            steps.update({"written": status("VmRSS"), "peak so far": status("VmHWM")})
+            steps.update({"written": read_status_mb("VmRSS"), "peak so far": read_status_mb("VmHWM")})
             flush()
-            steps["flushed"] = status("VmRSS")
+            steps["flushed"] = read_status_mb("VmRSS")
 
         def loaded(**given: Any) -> None:
             load(**given)
-            steps["indexed, loaded"] = status("VmRSS")
+            steps["indexed, loaded"] = read_status_mb("VmRSS")
 
         store.flush, store.load_collection = flushed, loaded
-        report = made.ingest()
-        made.search(common.texts(1)[0])
+        report = solution.ingest()
+        solution.search(common.generate_texts(1)[0])
     assert report.failed == 0 and report.rows == report.new, report
-    print(json.dumps({"peak": status("VmHWM"), "steps": steps}))
+    print(json.dumps({"peak": read_status_mb("VmHWM"), "steps": steps}))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] != ["--child"]:
         sys.exit("run: python benchmarks/ingest.py memory")
-    child(Path(sys.argv[2]), sys.argv[3])
+    measure_ingest(Path(sys.argv[2]), sys.argv[3])

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 import common
-from common import MODEL, Results, folder, median, seconds, solution
+from common import MODEL, Results, measure_seconds, median, open_solution, temporary_folder
 
 LIMIT = 10
 
@@ -58,15 +58,15 @@ class Vicinal(Peer):
     def open(self) -> None:
         path = self.where / "texts.txt"
         encoder = f"{{type: sentence, batch_size: 32, precision: {self.precision}}}"
-        self.made = self.stack.enter_context(solution(self.where, f"{{type: lines, path: '{path}'}}", encoder))
-        self.made.encoder.encode(common.texts(64))
+        self.index = self.stack.enter_context(open_solution(self.where, f"{{type: lines, path: '{path}'}}", encoder))
+        self.index.encoder.encode(common.generate_texts(64))
 
     def ingest(self, rows: Sequence[str]) -> None:
-        report = self.made.ingest()
+        report = self.index.ingest()
         assert report.rows == len(rows) and not report.failed, report
 
     def query(self, text: str) -> list[int]:
-        return [int(hit.key) - 1 for hit in self.made.search(text, limit=LIMIT)]
+        return [int(hit.key) - 1 for hit in self.index.search(text, limit=LIMIT)]
 
 
 class VicinalExact(Vicinal):
@@ -79,15 +79,15 @@ class Txtai(Peer):
     def open(self) -> None:
         from txtai import Embeddings
 
-        self.made = Embeddings(path=MODEL, backend="faiss", content=self.content, gpu=False)
-        self.made.batchtransform(common.texts(64))
+        self.index = Embeddings(path=MODEL, backend="faiss", content=self.content, gpu=False)
+        self.index.batchtransform(common.generate_texts(64))
 
     def ingest(self, rows: Sequence[str]) -> None:
-        self.made.index((number, row, None) for number, row in enumerate(rows))
-        self.made.save(str(self.where / "index"))
+        self.index.index((number, row, None) for number, row in enumerate(rows))
+        self.index.save(str(self.where / "index"))
 
     def query(self, text: str) -> list[int]:
-        return [int(hit["id"] if self.content else hit[0]) for hit in self.made.search(text, LIMIT)]
+        return [int(hit["id"] if self.content else hit[0]) for hit in self.index.search(text, LIMIT)]
 
 
 class TxtaiTexts(Txtai):
@@ -101,7 +101,7 @@ class LanceDB(Peer):
     def open(self) -> None:
         import lancedb
 
-        self.made = lancedb.connect(str(self.where))
+        self.index = lancedb.connect(str(self.where))
 
     def ingest(self, rows: Sequence[str]) -> None:
         vectors = self.encode(list(rows))
@@ -110,7 +110,7 @@ class LanceDB(Peer):
             for number, (row, vector) in enumerate(zip(rows, vectors, strict=True))
         ]
         if self.table is None:
-            self.table = self.made.create_table("texts", data=data)
+            self.table = self.index.create_table("texts", data=data)
         else:
             self.table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(data)
 
@@ -126,31 +126,31 @@ class Chroma(Peer):
         import chromadb
 
         client = chromadb.PersistentClient(str(self.where), chromadb.Settings(anonymized_telemetry=False))
-        self.made = client.create_collection("texts", metadata={"hnsw:space": "cosine"}, embedding_function=None)
+        self.index = client.create_collection("texts", metadata={"hnsw:space": "cosine"}, embedding_function=None)
         self.step = client.get_max_batch_size()
 
     def ingest(self, rows: Sequence[str]) -> None:
         vectors, ids = self.encode(list(rows)), [str(number) for number in range(len(rows))]
         for at in range(0, len(rows), self.step):
             part = slice(at, at + self.step)
-            self.made.upsert(ids[part], embeddings=vectors[part], documents=list(rows[part]))
+            self.index.upsert(ids[part], embeddings=vectors[part], documents=list(rows[part]))
 
     def query(self, text: str) -> list[int]:
-        return [int(id_) for id_ in self.made.query(query_embeddings=[self.encode(text)], n_results=LIMIT)["ids"][0]]
+        return [int(id_) for id_ in self.index.query(query_embeddings=[self.encode(text)], n_results=LIMIT)["ids"][0]]
 
 
 PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (Vicinal, VicinalExact, Txtai, TxtaiTexts, LanceDB, Chroma)}
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = common.create_parser(__doc__)
     parser.add_argument("--texts", type=int, default=3_000, metavar="N", help="texts (3,000)")
     parser.add_argument("--queries", type=int, default=200, metavar="N", help="queries (200)")
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS), help="which of them")
     options = parser.parse_args()
     os.environ["CHROMA_TELEMETRY"] = os.environ["ANONYMIZED_TELEMETRY"] = "False"
     results = Results(options.json)
-    rows, queries = common.texts(options.texts), common.texts(options.queries, 5, 12, seed=11)
+    rows, queries = common.generate_texts(options.texts), common.generate_texts(options.queries, 5, 12, seed=11)
     title = f"{len(rows):,} texts of 15 to 120 words, {len(queries)} queries of 5 to 12 words, MiniLM"
     with contextlib.ExitStack() as stack:
         results.add("peers", title, compare(options.peers, rows, queries, stack))
@@ -165,32 +165,34 @@ def compare(
 
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     model = SentenceTransformer(MODEL, device="cpu")
-    model.encode(common.texts(64), show_progress_bar=False)
+    model.encode(common.generate_texts(64), show_progress_bar=False)
     table: dict[str, dict[str, Any]] = {}
     peers: dict[str, Peer] = {}
     for name in names:
-        where = stack.enter_context(folder())
+        where = stack.enter_context(temporary_folder())
         common.write_lines(where / "texts.txt", rows)
         try:
             peer = PEERS[name](where, model, stack)
         except ImportError as error:
-            table[name] = {"": name, "version": "not installed" if not _installed(PEERS[name]) else str(error)[:40]}
+            table[name] = {"": name, "version": "not installed" if not _is_installed(PEERS[name]) else str(error)[:40]}
             continue
         peers[name] = peer
-        taken = [seconds(lambda peer=peer: peer.ingest(rows)) for _ in range(2)]
+        taken = [measure_seconds(lambda peer=peer: peer.ingest(rows)) for _ in range(2)]
         print(f"  {name}: ingest {taken[0]:.1f} s, again {taken[1]:.1f} s", file=sys.stderr, flush=True)
         table[name] = {"": name, "version": version(peer.package), "ingest s": taken[0], "run again s": taken[1]}
-    found, spent = _asked(peers, queries)
-    exact = _exact(model, rows, queries)
+    found, spent = _query_in_turns(peers, queries)
+    exact = _search_exactly(model, rows, queries)
     for name, answers in found.items():
         best = sum(mine[:1] == true[:1] for mine, true in zip(answers, exact, strict=True)) / len(queries)
         ten = sum(len(set(mine) & set(true)) for mine, true in zip(answers, exact, strict=True)) / LIMIT / len(queries)
         table[name] |= {"query ms": median(spent[name]), "best agrees": f"{best:.1%}", "ten agree": f"{ten:.1%}"}
-    _judge(table, spent)
+    _compare_with_txtai(table, spent)
     return list(table.values())
 
 
-def _asked(peers: dict[str, Peer], queries: Sequence[str]) -> tuple[dict[str, list[list[int]]], dict[str, list[float]]]:
+def _query_in_turns(
+    peers: dict[str, Peer], queries: Sequence[str]
+) -> tuple[dict[str, list[list[int]]], dict[str, list[float]]]:
     found: dict[str, list[list[int]]] = {name: [] for name in peers}
     spent: dict[str, list[float]] = {name: [] for name in peers}
     for query in queries[:10]:
@@ -207,7 +209,7 @@ def _asked(peers: dict[str, Peer], queries: Sequence[str]) -> tuple[dict[str, li
     return found, spent
 
 
-def _exact(model: Any, rows: Sequence[str], queries: Sequence[str]) -> list[list[int]]:
+def _search_exactly(model: Any, rows: Sequence[str], queries: Sequence[str]) -> list[list[int]]:
     encode: Callable[[list[str]], np.ndarray] = lambda texts: model.encode(  # noqa: E731
         texts, batch_size=32, normalize_embeddings=True, show_progress_bar=False
     )
@@ -215,7 +217,7 @@ def _exact(model: Any, rows: Sequence[str], queries: Sequence[str]) -> list[list
     return [list(map(int, order[:LIMIT])) for order in np.argsort(-similar, axis=1)]
 
 
-def _judge(table: dict[str, dict[str, Any]], spent: dict[str, list[float]]) -> None:
+def _compare_with_txtai(table: dict[str, dict[str, Any]], spent: dict[str, list[float]]) -> None:
     """vicinal's query against that of the quicker txtai."""
     rivals = [name for name in spent if name.startswith("txtai")]
     for name in spent:
@@ -224,7 +226,7 @@ def _judge(table: dict[str, dict[str, Any]], spent: dict[str, list[float]]) -> N
             table[name] |= {"target ms": f"≤ {least:.1f}", "met": "yes" if median(spent[name]) <= least else "no"}
 
 
-def _installed(peer: type[Peer]) -> bool:
+def _is_installed(peer: type[Peer]) -> bool:
     from importlib.util import find_spec
 
     return find_spec(peer.package) is not None

@@ -1,4 +1,4 @@
-"""A benchmark of several parts, which turn by turn fill the tables; the command line may name some of them."""
+"""A benchmark of several parts, each of which fills tables; the command line may name some of them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Part = Callable[[argparse.Namespace, Results], None]
 
 
 class Program:
-    """A command line for some parts; ``aside`` are those that run only where they are named."""
+    """The command line of some parts; those in ``optional`` run only if they are named."""
 
-    def __init__(self, description: str | None, parts: Mapping[str, Part], aside: Sequence[str] = ()) -> None:
+    def __init__(self, description: str | None, parts: Mapping[str, Part], optional: Sequence[str] = ()) -> None:
         self._parts = parts
-        self._usual = [name for name in parts if name not in aside]
-        usual = f"all but {' and '.join(aside)}" if aside else "all"
-        self.parser = common.parser(description)
+        self._default_parts = [name for name in parts if name not in optional]
+        default_text = f"all but {' and '.join(optional)}" if optional else "all"
+        self.parser = common.create_parser(description)
         self.parser.add_argument(
-            "parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(parts)}; {usual} by default"
+            "parts", nargs="*", metavar="PART", help=f"what to run: {', '.join(parts)}; {default_text} by default"
         )
         self.parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each contender (3)")
 
-    def options(self) -> argparse.Namespace:
-        """What the command line says; a part that there is not ends the program."""
+    def parse_options(self) -> argparse.Namespace:
+        """Parse the command line; an unknown part ends the program."""
         options = self.parser.parse_args()
         if unknown := set(options.parts) - set(self._parts):
             self.parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(self._parts)}")
@@ -33,6 +33,6 @@ class Program:
 
     def run(self, options: argparse.Namespace) -> None:
         results = Results(options.json)
-        for name in options.parts or self._usual:
+        for name in options.parts or self._default_parts:
             self._parts[name](options, results)
         results.print()

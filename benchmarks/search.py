@@ -1,6 +1,6 @@
 """What a search through vicinal costs beyond its parts.
 
-For each query in turn, in an order that changes: ``Solution.search(query, limit=10)``, and the same by hand: the same
+For each query, in an order that changes: ``Solution.search(query, limit=10)``, and the same by hand: the same
 encoder object's ``decode_query`` and ``encode``, the same client's ``MilvusClient.search`` with the same parameters and
 output fields, and one Redis pipeline of the ten HGETs. The overhead is the median over the queries of the difference;
 the difference of the two medians, which a noisy machine moves more, stands above it. Model, index and connections are
@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import Any
 
 import common
-from common import Results, folder, median, solution
+from common import Results, median, open_solution, temporary_folder
 from vicinal import Solution
 from vicinal.stores.milvus_engine import Index
 from vicinal.types import item_id
@@ -34,7 +34,7 @@ LIMIT = 10
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = common.create_parser(__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help="texts, molecules; both by default")
     parser.add_argument("--rows", type=int, default=3_000, metavar="N", help="rows (3,000)")
     parser.add_argument("--queries", type=int, default=400, metavar="N", help="queries (400)")
@@ -54,28 +54,28 @@ def main() -> None:
 
 
 def compare(part: str, milvus: str | None, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows of one table: both ways step by step, and what lies between them."""
-    rows, queries, encoder = _data(part, options)
-    with folder() as where:
+    """The rows of one table: both ways step by step, and their differences."""
+    rows, queries, encoder = _generate_data(part, options)
+    with temporary_folder() as where:
         path = common.write_lines(where / "rows.txt", rows)
         source = f"{{type: lines, path: '{path}'}}"
-        with solution(where, source, f"{{type: {encoder}}}", milvus=milvus) as made:
-            report = made.ingest()
+        with open_solution(where, source, f"{{type: {encoder}}}", milvus=milvus) as solution:
+            report = solution.ingest()
             assert report.rows == len(rows), report
-            by_hand = Plain(made)
+            by_hand = Plain(solution)
             for query in queries[:20]:
-                made.search(query, limit=LIMIT)
+                solution.search(query, limit=LIMIT)
                 by_hand.search(query)
-            mine, plain = _interleaved(made, by_hand, queries)
+            mine, plain = _search_in_turns(solution, by_hand, queries)
             if options.profile:
-                _profile(made, queries)
+                _profile_searches(solution, queries)
     steps = ("decode", "encode", "search", "metadata", "total")
     table: list[dict[str, Any]] = []
     for name, taken in {"vicinal": mine, "by hand": plain}.items():
         rest = [total - sum(parts) for *parts, total in zip(*(taken[step] for step in steps), strict=True)]
         row = {**{step: round(median(taken[step]), 3) for step in steps[:-1]}, "around": round(median(rest), 3)}
         table.append(
-            {"": name, **row, "total": round(median(taken["total"]), 3), "quartiles": _quartiles(taken["total"])}
+            {"": name, **row, "total": round(median(taken["total"]), 3), "quartiles": _format_quartiles(taken["total"])}
         )
     apart = {step: round(table[0][step] - table[1][step], 3) for step in (*steps[:-1], "around", "total")}
     pairs = {step: [a - b for a, b in zip(mine[step], plain[step], strict=True)] for step in steps}
@@ -84,31 +84,37 @@ def compare(part: str, milvus: str | None, options: argparse.Namespace) -> list[
     return [
         *table,
         {"": "difference of medians", **apart},
-        {"": "median of differences", **less, "quartiles": _quartiles(pairs["total"]), "target": TARGET, "met": met},
+        {
+            "": "median of differences",
+            **less,
+            "quartiles": _format_quartiles(pairs["total"]),
+            "target": TARGET,
+            "met": met,
+        },
     ]
 
 
-def _data(part: str, options: argparse.Namespace) -> tuple[list[str], list[str], str]:
+def _generate_data(part: str, options: argparse.Namespace) -> tuple[list[str], list[str], str]:
     if part == "texts":
-        return common.texts(options.rows), common.texts(options.queries, 5, 12, seed=11), "sentence"
-    made = common.molecules(options.rows + options.queries)
-    return made[: options.rows], made[-options.queries :], "morgan"
+        return common.generate_texts(options.rows), common.generate_texts(options.queries, 5, 12, seed=11), "sentence"
+    smiles = common.generate_molecules(options.rows + options.queries)
+    return smiles[: options.rows], smiles[-options.queries :], "morgan"
 
 
 class Plain:
     """The same search without vicinal: encoder, Milvus, Redis."""
 
-    def __init__(self, made: Solution) -> None:
-        self.encoder, self.store = made.encoder, made.vectors
-        self.client: Any = made.vectors._client
-        self.redis = made.metadata
-        index = Index(**made.metadata.state()["index"])
-        self.wanted = max(32, 4 * LIMIT) if made.vectors.uses_sparse_bits else LIMIT
+    def __init__(self, solution: Solution) -> None:
+        self.encoder, self.store = solution.encoder, solution.vectors
+        self.client: Any = solution.vectors._client
+        self.redis = solution.metadata
+        index = Index(**solution.metadata.state()["index"])
+        self.wanted = max(32, 4 * LIMIT) if solution.vectors.uses_sparse_bits else LIMIT
         self.given = {
-            "collection_name": made.vectors.alias,
+            "collection_name": solution.vectors.alias,
             "anns_field": "vector",
             "limit": self.wanted,
-            "output_fields": made.vectors._row_format.output_fields,
+            "output_fields": solution.vectors._row_format.output_fields,
             "search_params": index.search_params(self.wanted),
         }
 
@@ -134,15 +140,15 @@ class Plain:
         return keys, {**dict(zip(names, spent, strict=True)), "total": (clock[-1] - clock[0]) * 1000}
 
 
-def _interleaved(
-    made: Solution, by_hand: Plain, queries: Sequence[str]
+def _search_in_turns(
+    solution: Solution, by_hand: Plain, queries: Sequence[str]
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     mine: dict[str, list[float]] = {}
     plain: dict[str, list[float]] = {}
 
     def through_vicinal(query: str) -> list[str]:
         started = time.perf_counter()
-        found = made.search(query, limit=LIMIT)
+        found = solution.search(query, limit=LIMIT)
         spent = {**found.timings_ms, "total": (time.perf_counter() - started) * 1000}
         for step, value in spent.items():
             mine.setdefault(step, []).append(value)
@@ -157,20 +163,20 @@ def _interleaved(
     for number, query in enumerate(queries):
         first, second = (through_vicinal, without) if number % 2 else (without, through_vicinal)
         found = {first.__name__: first(query), second.__name__: second(query)}
-        assert made.vectors.uses_sparse_bits or set(found["through_vicinal"]) == set(found["without"]), query
+        assert solution.vectors.uses_sparse_bits or set(found["through_vicinal"]) == set(found["without"]), query
     return mine, plain
 
 
-def _quartiles(values: Sequence[float]) -> str:
+def _format_quartiles(values: Sequence[float]) -> str:
     ordered = sorted(values)
     return f"{ordered[len(ordered) // 4]:.2f}–{ordered[3 * len(ordered) // 4]:.2f}"
 
 
-def _profile(made: Solution, queries: Sequence[str]) -> None:
+def _profile_searches(solution: Solution, queries: Sequence[str]) -> None:
     profile = cProfile.Profile()
     profile.enable()
     for query in queries:
-        made.search(query, limit=LIMIT)
+        solution.search(query, limit=LIMIT)
     profile.disable()
     stats = pstats.Stats(profile, stream=sys.stderr)
     stats.sort_stats("tottime").print_stats(25)

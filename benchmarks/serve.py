@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `vicinal serve` does; numpy reads it when it is imported
 
 import common
-from common import Results, folder, median
+from common import Results, median, temporary_folder
 from vicinal import Solution
 from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT
 from vicinal.types import SearchRequest
@@ -39,24 +39,25 @@ SERVE = "from vicinal.cli import main; raise SystemExit(main())"
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = common.create_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=10, metavar="S", help="of each measurement (10)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds (3)")
     parser.add_argument("--rows", type=int, default=1_000, metavar="N", help="texts that are indexed (1,000)")
     parser.add_argument("--clients", type=int, default=CLIENTS, metavar="N", help="clients at once (32)")
     parser.add_argument("--milvus", metavar="URI", help="a Milvus server in place of Milvus Lite")
     options = parser.parse_args()
-    queries = common.texts(5_000, 5, 12, seed=11)
-    with folder() as where:
-        source = f"{{type: lines, path: '{common.write_lines(where / 'rows.txt', common.texts(options.rows, 5, 40))}'}}"
-        with common.solution(where, source, "{type: sentence}", milvus=options.milvus) as made:
+    queries = common.generate_texts(5_000, 5, 12, seed=11)
+    with temporary_folder() as where:
+        path = common.write_lines(where / "rows.txt", common.generate_texts(options.rows, 5, 40))
+        source = f"{{type: lines, path: '{path}'}}"
+        with common.open_solution(where, source, "{type: sentence}", milvus=options.milvus) as made:
             assert made.ingest().rows == options.rows
             encoder = made.new_encoder()
             made.close()
             with (
                 server(where / "bench.yaml", made.name) as url,
-                folder() as beside,
-                common.solution(beside, source, "{type: sentence}", milvus=options.milvus) as other,
+                temporary_folder() as beside,
+                common.open_solution(beside, source, "{type: sentence}", milvus=options.milvus) as other,
             ):
                 other.ingest()
                 measured, batches = rounds(url, encoder, other, queries, options)

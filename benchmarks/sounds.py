@@ -27,7 +27,16 @@ from typing import Any
 import numpy as np
 
 import common
-from common import Results, alone, compared, folder, pooled, rounds, seconds, solution
+from common import (
+    Results,
+    build_comparison,
+    measure_seconds,
+    open_solution,
+    run_rounds,
+    temporary_folder,
+    time_encoding,
+    time_plain_pool,
+)
 from program import Program
 
 sys.path.insert(0, str(common.DATA))
@@ -59,10 +68,10 @@ def main() -> None:
         "start": measure_start,
         "normalization": print_normalization,
     }
-    program = Program(__doc__, parts, aside=["normalization"])
+    program = Program(__doc__, parts, optional=["normalization"])
     program.parser.add_argument("--sounds", type=int, default=240, metavar="N", help="melstats: sounds (240)")
     program.parser.add_argument("--clap-sounds", type=int, default=192, metavar="N", help="clap: sounds (192)")
-    program.run(program.options())
+    program.run(program.parse_options())
 
 
 def write_sounds(where: Path, count: int, length: float) -> list[Path]:
@@ -85,10 +94,10 @@ def generate_sounds(count: int, length: float) -> Iterator[tuple[str, np.ndarray
 
 def time_ingest(where: Path, encoder: str, count: int, rows: int) -> float:
     """Seconds from opening the stores to the end of the run."""
-    with folder() as home, solution(home, f"{{type: folder, path: '{where}'}}", encoder) as made:
+    with temporary_folder() as home, open_solution(home, f"{{type: folder, path: '{where}'}}", encoder) as made:
         made.encoder.encode([segment.sample for segment in made.encoder.decode_query(next(where.iterdir()))])
         reports: list[Any] = []
-        taken = seconds(lambda: reports.append(made.ingest()))
+        taken = measure_seconds(lambda: reports.append(made.ingest()))
         assert (reports[0].new, reports[0].rows, reports[0].failed) == (count, rows, 0), reports[0]
         return taken
 
@@ -104,7 +113,7 @@ def measure_melstats(options: argparse.Namespace, results: Results) -> None:
     from vicinal_audio.statistics import standardize_statistics, summarize_spectra
 
     encoder = MelStats()
-    with folder() as where, ThreadPoolExecutor(common.CORES) as pool:
+    with temporary_folder() as where, ThreadPoolExecutor(common.CORES) as pool:
         paths = write_sounds(where, options.sounds, 10)
         sounds = [np.concatenate(list(read_blocks(path, RATE, 60))) for path in paths]
         encoder.decode(Item("x", paths[0]))
@@ -116,16 +125,16 @@ def measure_melstats(options: argparse.Namespace, results: Results) -> None:
 
         contenders: dict[str, Callable[[], float]] = {
             "torchaudio and librosa, samples in memory": make_library_timer(sounds),
-            "melstats' arithmetic, samples in memory": lambda: seconds(compute_vectors),
-            "melstats in a plain pool, from files": lambda: pooled(encoder, encoder, paths),
+            "melstats' arithmetic, samples in memory": lambda: measure_seconds(compute_vectors),
+            "melstats in a plain pool, from files": lambda: time_plain_pool(encoder, encoder, paths),
             "vicinal": lambda: time_ingest(where, "{type: melstats}", len(paths), len(paths)),
         }
         # warm-up, which reads the programs of both stores from disk
         time_ingest(where, "{type: melstats}", len(paths), len(paths))
-        taken = rounds(contenders, options.rounds)
+        taken = run_rounds(contenders, options.rounds)
     names = list(contenders)
     title = f"{len(sounds)} sounds of 10 s (Ogg Opus, MP3, FLAC), melstats"
-    results.add("melstats", title, compared(taken, dict.fromkeys(names[:3], TARGET), len(sounds), "sounds/s"))
+    results.add("melstats", title, build_comparison(taken, dict.fromkeys(names[:3], TARGET), len(sounds), "sounds/s"))
 
 
 def make_library_timer(sounds: Sequence[np.ndarray]) -> Callable[[], float]:
@@ -147,7 +156,7 @@ def make_library_timer(sounds: Sequence[np.ndarray]) -> Callable[[], float]:
         return [statistic(each, axis=1) for each in series for statistic in (np.mean, np.std)]
 
     features(sounds[0])
-    return lambda: seconds(lambda: [features(sound) for sound in sounds])
+    return lambda: measure_seconds(lambda: [features(sound) for sound in sounds])
 
 
 # --- clap
@@ -157,7 +166,7 @@ def measure_clap(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
     from vicinal_audio.clap import Clap
 
-    with folder() as where, folder() as model:
+    with temporary_folder() as where, temporary_folder() as model:
         save_full_size_clap(model)
         paths = write_sounds(where, options.clap_sounds, 10)
         encoder = Clap(Clap.Params(model=str(model)))
@@ -166,16 +175,16 @@ def measure_clap(options: argparse.Namespace, results: Results) -> None:
 
         settings = f"{{type: clap, model: '{model}'}}"
         contenders: dict[str, Callable[[], float]] = {
-            "CLAP, decoded chunks in memory": lambda: alone(encoder, samples),
-            "CLAP, decoded in a plain pool, from files": lambda: pooled(encoder, encoder, paths),
+            "CLAP, decoded chunks in memory": lambda: time_encoding(encoder, samples),
+            "CLAP, decoded in a plain pool, from files": lambda: time_plain_pool(encoder, encoder, paths),
             "vicinal": lambda: time_ingest(where, settings, len(paths), len(paths)),
         }
         time_ingest(where, settings, len(paths), len(paths))
-        taken = rounds(contenders, options.rounds)
+        taken = run_rounds(contenders, options.rounds)
     names = list(contenders)
     precision = "bfloat16" if encoder._audio_encoder.use_bf16 else "float32"
     title = f"{len(paths)} sounds of 10 s, CLAP of full size with random weights, {precision}"
-    results.add("clap", title, compared(taken, dict.fromkeys(names[:2], TARGET), len(paths), "sounds/s"))
+    results.add("clap", title, build_comparison(taken, dict.fromkeys(names[:2], TARGET), len(paths), "sounds/s"))
 
 
 def save_full_size_clap(path: Path) -> None:
@@ -194,11 +203,13 @@ def save_full_size_clap(path: Path) -> None:
 
 def measure_start(options: argparse.Namespace, results: Results) -> None:
     sound = str(next((common.DATA / "sounds" / "bells").iterdir()))
-    with folder() as cache:
+    with temporary_folder() as cache:
 
         def time_process(program: str, numba_cache: Path) -> float:
             environment = {**os.environ, "NUMBA_CACHE_DIR": str(numba_cache)}
-            return seconds(lambda: subprocess.run([sys.executable, "-c", program, sound], check=True, env=environment))
+            return measure_seconds(
+                lambda: subprocess.run([sys.executable, "-c", program, sound], check=True, env=environment)
+            )
 
         time_process(LIBROSA, cache / "full")
         unused = iter(range(1_000))
@@ -207,7 +218,7 @@ def measure_start(options: argparse.Namespace, results: Results) -> None:
             "librosa, numba's cache full": lambda: time_process(LIBROSA, cache / "full"),
             "librosa, numba's cache empty": lambda: time_process(LIBROSA, cache / f"empty-{next(unused)}"),
         }
-        taken = rounds(contenders, options.rounds)
+        taken = run_rounds(contenders, options.rounds)
     rows = [{"": name, "seconds": times} for name, times in taken.items()]
     results.add("start", "From the start of a process to its first vector", rows)
 

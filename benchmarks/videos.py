@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import common
-from common import Results, alone, compared, folder, pooled, ratios, rounds, seconds, solution
+from common import (
+    Results,
+    build_comparison,
+    compute_ratios,
+    measure_seconds,
+    open_solution,
+    run_rounds,
+    temporary_folder,
+    time_encoding,
+    time_plain_pool,
+)
 from program import Program
 
 sys.path.insert(0, str(common.DATA))
@@ -36,7 +46,7 @@ SHOTS = 4
 def main() -> None:
     program = Program(__doc__, {"ingest": measure_ingest, "decode": measure_decoding})
     program.parser.add_argument("--videos", type=int, default=96, metavar="N", help="ingest: videos of 12 s (96)")
-    program.run(program.options())
+    program.run(program.parse_options())
 
 
 def write_videos(where: Path, count: int, options: dict[str, str] | None = None) -> list[Path]:
@@ -58,7 +68,7 @@ def measure_ingest(options: argparse.Namespace, results: Results) -> None:
     from vicinal_video.keyframes import Keyframes
     from vicinal_video.video import Video
 
-    with folder() as where:
+    with temporary_folder() as where:
         paths = write_videos(where / "videos", options.videos)
         encoder, videos = EfficientNetLite0(), Keyframes()
         samples = [segment.sample for path in paths for segment in videos.decode(Item("x", path))]
@@ -79,25 +89,28 @@ def measure_ingest(options: argparse.Namespace, results: Results) -> None:
                 encoder.encode([encoder.decode(Item("x", image))[0].sample for image in images])
 
         contenders: dict[str, Callable[[], float]] = {
-            "(a) the image encoder alone, frames in memory": lambda: alone(encoder, samples),
-            "(b) the loop: all frames decoded, one after another": lambda: seconds(decode_all_and_encode),
-            "videos in a plain pool, from files, then encoded": lambda: pooled(videos, encoder, paths),
-            "decoding alone, one thread": lambda: seconds(decode_alone),
+            "(a) the image encoder alone, frames in memory": lambda: time_encoding(encoder, samples),
+            "(b) the loop: all frames decoded, one after another": lambda: measure_seconds(decode_all_and_encode),
+            "videos in a plain pool, from files, then encoded": lambda: time_plain_pool(videos, encoder, paths),
+            "decoding alone, one thread": lambda: measure_seconds(decode_alone),
             "vicinal": lambda: time_ingest(where / "videos", len(paths), count),
         }
         time_ingest(where / "videos", len(paths), count)
-        taken = rounds(contenders, options.rounds)
+        taken = run_rounds(contenders, options.rounds)
     targets = dict(zip(contenders, (MIN_RATIO, 1.0, MIN_RATIO), strict=False))
     title = f"{len(paths)} videos of {SHOTS * make_videos.SECONDS:g} s, {SIZE[0]} × {SIZE[1]}, H.264; a frame a second"
-    results.add("ingest", title, compared(taken, targets, count, "frames/s"))
+    results.add("ingest", title, build_comparison(taken, targets, count, "frames/s"))
 
 
 def time_ingest(where: Path, count: int, segments: int) -> float:
     """Seconds from opening the stores to the end of the run, the encoder loaded."""
-    with folder() as home, solution(home, f"{{type: folder, path: '{where}'}}", "{type: keyframes}") as made:
+    with (
+        temporary_folder() as home,
+        open_solution(home, f"{{type: folder, path: '{where}'}}", "{type: keyframes}") as made,
+    ):
         made.encoder.encode([segment.sample for segment in made.encoder.decode_query(next(where.iterdir()))])
         reports: list[Any] = []
-        taken = seconds(lambda: reports.append(made.ingest()))
+        taken = measure_seconds(lambda: reports.append(made.ingest()))
         assert (reports[0].new, reports[0].rows, reports[0].failed) == (count, segments, 0), reports[0]
         return taken
 
@@ -108,7 +121,7 @@ def measure_decoding(options: argparse.Namespace, results: Results) -> None:
     from vicinal_video.video import Video
 
     rows = []
-    with folder() as where:
+    with temporary_folder() as where:
         for keys in (10, 50, 250):
             chosen = {"preset": "veryfast", "x264-params": f"keyint={keys}:scenecut=0"}
             paths = write_videos(where / str(keys), 4, chosen)
@@ -124,11 +137,13 @@ def measure_decoding(options: argparse.Namespace, results: Results) -> None:
                     list(sample_by_interval(Video(path, 1e6).decode_all(), 1.0))
 
             contenders: dict[str, Callable[[], float]] = {
-                "all frames": lambda run=whole: seconds(run),  # type: ignore[misc]
-                "by plan": lambda run=by_plan: seconds(run),  # type: ignore[misc]
+                "all frames": lambda run=whole: measure_seconds(run),  # type: ignore[misc]
+                "by plan": lambda run=by_plan: measure_seconds(run),  # type: ignore[misc]
             }
-            taken = rounds(contenders, options.rounds)
-            rows.append({"frames from key frame to key frame": str(keys), "times as fast": ratios(taken, *contenders)})
+            taken = run_rounds(contenders, options.rounds)
+            rows.append(
+                {"frames from key frame to key frame": str(keys), "times as fast": compute_ratios(taken, *contenders)}
+            )
     results.add("decode", f"A frame a second of H.264, {SIZE[0]} × {SIZE[1]}, decoded by plan", rows)
 
 

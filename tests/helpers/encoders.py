@@ -1,4 +1,4 @@
-"""Encoders of a few lines for the core's own tests: deterministic, quick, and bad where a test wants them to be."""
+"""Small encoders for the core's own tests: deterministic, fast, and failing where a test wants them to fail."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 from vicinal import Encoder, ItemError, Segment, Space, hookimpl
 
 
-def _numbers(text, count):
+def _random_vector(text, dimension):
     seed = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
-    return np.random.default_rng(seed).standard_normal(count).astype(np.float32)
+    return np.random.default_rng(seed).standard_normal(dimension).astype(np.float32)
 
 
 class Hashed(Encoder["Hashed.Params"]):
-    """A random direction for each text; two texts are near only if they are the same."""
+    """A random direction for each text; two texts are similar only if they are equal."""
 
     samples_are_text = True
 
@@ -29,10 +29,10 @@ class Hashed(Encoder["Hashed.Params"]):
         """Another salt is another encoder."""
         metric: str = "COSINE"
         """The default metric."""
-        window: int = 64
+        batch_size: int = 64
         """Samples in a batch."""
         pause: float = 0.0
-        """Seconds by which each call of encode is slower."""
+        """Seconds that each call of encode sleeps."""
 
     @property
     def space(self):
@@ -44,7 +44,7 @@ class Hashed(Encoder["Hashed.Params"]):
 
     @property
     def encode_batch_size(self):
-        return self.params.window
+        return self.params.batch_size
 
     def decode(self, item):
         text = str(item.content)
@@ -60,12 +60,12 @@ class Hashed(Encoder["Hashed.Params"]):
             raise ItemError("one sample spoils the batch")
         if not samples:
             return np.zeros((0, self.params.dimension), np.float32)
-        vectors = np.stack([_numbers(sample + self.params.salt, self.params.dimension) for sample in samples])
+        vectors = np.stack([_random_vector(sample + self.params.salt, self.params.dimension) for sample in samples])
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 class Words(Hashed):
-    """A segment for each word of a text, a second each."""
+    """A segment of one second for each word of a text."""
 
     segmented = True
 
@@ -78,7 +78,7 @@ class Words(Hashed):
 
 
 class Lengths(Hashed):
-    """Directions as of ``hashed``, with lengths from 0.5 to 2."""
+    """The directions of ``hashed``, with lengths from 0.5 to 2."""
 
     @property
     def signature(self):
@@ -176,7 +176,9 @@ class Labelled(Encoder):
         return [Segment(word, label=f"word {number}", excerpt=word) for number, word in enumerate(words, 1)]
 
     def encode(self, samples):
-        return np.stack([_numbers(sample, 16) for sample in samples]) if samples else np.zeros((0, 16), np.float32)
+        return (
+            np.stack([_random_vector(sample, 16) for sample in samples]) if samples else np.zeros((0, 16), np.float32)
+        )
 
 
 @hookimpl

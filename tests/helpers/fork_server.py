@@ -1,7 +1,7 @@
-"""Ingests in processes of their own, for tests that kill them: one line of stdin is the path of a YAML file to ingest.
+"""A fork server of ingests, for tests that kill them: each line of stdin is the path of a YAML file to ingest.
 
-Everything is imported once; each ingest is a fork, so that it starts at once. Lines of stdout: ``start PID``, ``batch``
-after each that is committed, ``end STATUS`` (-9: it was killed).
+Everything is imported once; each ingest is a fork, so that it starts immediately. Lines of stdout: ``start PID``,
+``batch`` after each committed batch, ``end STATUS`` (-9: killed).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _IMPORTED_EARLY = (milvus_lite.server_manager, pymilvus)
 class Reporter:
     @hookimpl
     def batch_written(self):
-        say("batch")
+        print_line("batch")
 
 
-def say(*words):
+def print_line(*words):
     print(*words, flush=True)
 
 
@@ -46,6 +46,6 @@ for line in sys.stdin:
         finally:
             sys.stderr.flush()
             os._exit(status)
-    say("start", child)
+    print_line("start", child)
     _, status = os.waitpid(child, 0)
-    say("end", os.waitstatus_to_exitcode(status))
+    print_line("end", os.waitstatus_to_exitcode(status))

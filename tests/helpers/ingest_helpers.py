@@ -1,4 +1,4 @@
-"""What an ingest reads, who is told of it, and what must be there after it."""
+"""Sources and observers of ingest runs, and a check of both stores after a run."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from vicinal import Item, Source, hookimpl
 ROWS = [(f"k{number}", f"text {number}", 1) for number in range(100)]
 
 
-class Listed(Source):
-    """Items from a list, or from a generator."""
+class ListSource(Source):
+    """Yields the entries of a list, or of a generator function."""
 
-    def __init__(self, things):
+    def __init__(self, entries):
         super().__init__()
-        self.things = things
+        self.entries = entries
 
     def __iter__(self):
-        return iter(self.things() if callable(self.things) else self.things)
+        return iter(self.entries() if callable(self.entries) else self.entries)
 
 
 class Observer:
-    """What the hooks were told, and something to do at the first batch."""
+    """Records the calls of the hooks, and calls `on_first_batch` at the first batch."""
 
-    def __init__(self, then=None):
+    def __init__(self, on_first_batch=None):
         self.calls = []
-        self._then = then
+        self._on_first_batch = on_first_batch
 
     @hookimpl
     def ingest_started(self, solution, total):
@@ -32,9 +32,9 @@ class Observer:
     @hookimpl
     def batch_written(self, solution, new, updated, unchanged):
         self.calls.append(("written", new, updated, unchanged))
-        if self._then is not None:
-            then, self._then = self._then, None
-            then()
+        if self._on_first_batch is not None:
+            on_first_batch, self._on_first_batch = self._on_first_batch, None
+            on_first_batch()
 
     @hookimpl
     def item_failed(self, solution, failures):
@@ -45,16 +45,16 @@ class Observer:
         self.calls.append(("finished", report))
 
 
-def items(count):
+def make_items(count):
     return [Item(f"k{number}", f"text {number}") for number in range(count)]
 
 
-def assert_exact(things, count):
+def assert_consistent(solution, count):
     """Milvus, metadata and ledger hold exactly these items."""
-    state = things.metadata.state()
-    assert (state["items"], state["rows"], things.vectors.count_rows()) == (count, count, count)
-    assert things.check().to_dict() == {
-        "solution": things.name, "items": count, "rows": count, "unfinished": 0, "missing_vectors": 0,
+    state = solution.metadata.state()
+    assert (state["items"], state["rows"], solution.vectors.count_rows()) == (count, count, count)
+    assert solution.check().to_dict() == {
+        "solution": solution.name, "items": count, "rows": count, "unfinished": 0, "missing_vectors": 0,
         "missing_metadata": 0, "orphan_vectors": 0, "orphan_metadata": 0, "wrong_counts": 0, "repaired": False,
         "consistent": True,
     }  # fmt: skip

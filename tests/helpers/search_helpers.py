@@ -1,4 +1,4 @@
-"""Three hundred texts, their vectors as the encoder of the tests computes them, and the keys of hits."""
+"""The rows of 300 texts, vectors of texts by the tests' encoder, and the keys of hits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from encoders import Hashed
 ROWS = [(f"k{number}", f"text {number}", 2000 + number % 10) for number in range(300)]
 
 
-def vectors_of(texts, **params):
+def encode_texts(texts, **params):
     return Hashed(Hashed.Params(**params)).encode(texts)
 
 

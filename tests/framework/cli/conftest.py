@@ -54,7 +54,7 @@ def environment(monkeypatch, tmp_path):
 
 
 class Cli:
-    """Runs commands in this process; gives what they print on stdout."""
+    """Runs commands in this process; returns what they print on stdout."""
 
     def __init__(self, capsys):
         self._capsys = capsys
@@ -97,9 +97,9 @@ def vicinal():
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory):
-    """The molecules sample with everything indexed, its stores closed."""
-    folder = tmp_path_factory.mktemp("filled")
+def indexed_molecules(tmp_path_factory):
+    """The folder of the molecules sample, all of it indexed, its stores closed."""
+    folder = tmp_path_factory.mktemp("indexed_molecules")
     (folder / "data").mkdir()
     shutil.copyfile(CONFIGS / "molecule.yaml", folder / "molecule.yaml")
     shutil.copyfile(CONFIGS / "data" / "molecules.csv", folder / "data" / "molecules.csv")
@@ -112,15 +112,15 @@ def filled(tmp_path_factory):
 
 
 @pytest.fixture
-def molecules(filled, tmp_path):
-    """A copy of the filled molecules sample: its YAML."""
-    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+def molecules_yaml(indexed_molecules, tmp_path):
+    """The YAML of a copy of the molecules sample, all of it indexed."""
+    shutil.copytree(indexed_molecules, tmp_path, dirs_exist_ok=True)
     return Path("molecule.yaml")
 
 
 @pytest.fixture
-def things(tmp_path):
-    """A few SMILES in a table, two of them broken; nothing is indexed yet."""
+def small_yaml(tmp_path):
+    """The YAML of a table of five SMILES, two of them broken; nothing is indexed yet."""
     rows = ["ethanol,CCO", "benzene,c1ccccc1", "broken,c1ccccc", "toluene,Cc1ccccc1", "nonsense,not a molecule"]
     (tmp_path / "things.csv").write_text("\n".join(["name,smiles", *rows]) + "\n")
     file = tmp_path / "things.yaml"
@@ -134,7 +134,7 @@ def things(tmp_path):
 def slowpoke(tmp_path, monkeypatch):
     """An installed plugin, visible to subprocesses, with an encoder that sleeps and one whose package is missing.
 
-    Gives a YAML of a hundred items for the former, which touches the file ``mark`` when it begins to encode.
+    Returns the YAML of a hundred items for the former, which touches the file ``mark`` when it begins to encode.
     """
     folder = tmp_path / "site"
     info = folder / "slowpoke-1.0.dist-info"

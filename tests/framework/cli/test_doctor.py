@@ -1,4 +1,4 @@
-"""What `validate`, `schema`, `plugins` and `doctor` say of files and of what is installed."""
+"""What `validate`, `schema`, `plugins` and `doctor` report of files and of what is installed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 
-def test_validate_tells_of_every_file(cli, things, tmp_path):
+def test_validate_reports_every_file(cli, small_yaml, tmp_path):
     Path("b.yaml").write_text("name: b\nsource: {type: lines, path: x}\nencoder: {type: morgan, bits: 12}\n")
     wrong = "b.yaml:3:25: encoder.bits: input should be a multiple of 8, not 12"
     missing = "cannot read c.yaml: No such file or directory"
-    assert cli("validate", things) == "things.yaml: ok\n"
-    assert cli("validate", things, "b.yaml", "c.yaml", code=3).splitlines() == ["things.yaml: ok", wrong, missing]
-    assert cli.json("validate", things, "b.yaml", "c.yaml", code=3) == [
+    assert cli("validate", small_yaml) == "things.yaml: ok\n"
+    assert cli("validate", small_yaml, "b.yaml", "c.yaml", code=3).splitlines() == ["things.yaml: ok", wrong, missing]
+    assert cli.json("validate", small_yaml, "b.yaml", "c.yaml", code=3) == [
         {"file": "things.yaml", "ok": True, "problems": [], "warnings": []},
         {"file": "b.yaml", "ok": False, "problems": [wrong], "warnings": []},
         {"file": "c.yaml", "ok": False, "problems": [missing], "warnings": []},
@@ -116,8 +116,8 @@ def test_plugins_of_a_stranger(vicinal, slowpoke):
 
 
 class TestDoctor:
-    def test_it_looks_at_what_is_installed_and_at_the_stores(self, cli, molecules, rows):
-        found = cli.json("doctor", molecules)
+    def test_it_looks_at_what_is_installed_and_at_the_stores(self, cli, molecules_yaml, rows):
+        found = cli.json("doctor", molecules_yaml)
         assert [list(finding) for finding in found] == [["what", "status", "detail", "hint"]] * len(found)
         details = {finding["what"]: finding["detail"] for finding in found}
         lacking = {finding["what"]: finding for finding in found if finding["status"] != "ok"}
@@ -152,9 +152,9 @@ class TestDoctor:
         assert said.count("resnet18-f37072fd.pth") == 1
         assert "missing pictures: encoder the weights resnet18-f37072fd.pth were not found locally" in said
 
-    def test_what_is_wrong_is_a_finding_and_an_exit_code(self, cli, things, monkeypatch):
+    def test_what_is_wrong_is_a_finding_and_an_exit_code(self, cli, small_yaml, monkeypatch):
         monkeypatch.setenv("REDIS_URL", "redis://ada:hunter2@127.0.0.1:1/0")
-        printed = cli("doctor", things, "nothing.yaml", "--json", code=1)
+        printed = cli("doctor", small_yaml, "nothing.yaml", "--json", code=1)
         failed = {finding["what"]: finding for finding in json.loads(printed) if finding["status"] == "failed"}
         assert list(failed) == ["things: Redis", "things: items", "nothing.yaml"]
         assert failed["things: Redis"]["hint"] == "start it, or set REDIS_URL; run `vicinal doctor` to diagnose"

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and what it says on stderr when it could not do what it was asked to."""
+"""How a command ends: its exit code, and its error on stderr."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def closed_port():
         return probe.getsockname()[1]
 
 
-def test_0_done(vicinal, molecules):
-    done = vicinal("search", molecules, "@caffeine", "--limit", 1)
+def test_0_done(vicinal, molecules_yaml):
+    done = vicinal("search", molecules_yaml, "@caffeine", "--limit", 1)
     assert "theobromine" in done.stdout
     assert done.stderr == ""
     assert vicinal("--version").stdout == f"vicinal, version {version('vicinal')}\n"
 
 
-def test_1_failed(vicinal, cli, things):
-    cli("ingest", things)
-    done = vicinal("search", things, "c1ccccc", code=1)
+def test_1_failed(vicinal, cli, small_yaml):
+    cli("ingest", small_yaml)
+    done = vicinal("search", small_yaml, "c1ccccc", code=1)
     assert done.stdout == ""
     assert done.stderr == "error: not a SMILES: unclosed ring, in 'c1ccccc'\n"
 
 
-def test_1_nothing_is_indexed_yet(vicinal, things):
-    done = vicinal("search", things, "CCO", code=1)
+def test_1_nothing_is_indexed_yet(vicinal, small_yaml):
+    done = vicinal("search", small_yaml, "CCO", code=1)
     assert done.stderr == "error: nothing is indexed in 'things' yet\nhint: run `vicinal ingest` first\n"
 
 
@@ -85,14 +85,14 @@ def test_2_usage_in_a_process_of_its_own(vicinal):
 
 
 @pytest.mark.parametrize("arguments", [(), ("plugin",)])
-def test_2_without_a_command_the_help_is_shown(cli, arguments):
+def test_2_help_is_shown_without_a_command(cli, arguments):
     assert cli(*arguments, code=2) == ""
     assert cli.err == cli(*arguments, "--help")
 
 
-def test_2_a_bad_filter(cli, molecules):
+def test_2_a_bad_filter(cli, molecules_yaml):
     for filter_ in ('use = "NSAID"', 'usage == "NSAID"', "use =="):
-        assert cli("search", molecules, "@aspirin", "--filter", filter_, code=2) == ""
+        assert cli("search", molecules_yaml, "@aspirin", "--filter", filter_, code=2) == ""
         first, hint = cli.err.splitlines()
         assert first.startswith(f"error: filter {filter_!r}: ")
         assert hint == "hint: a filter may use item, segment, use; more are declared under `fields` in the YAML"
@@ -131,7 +131,7 @@ def test_4_the_package_of_an_encoder_is_missing(vicinal, slowpoke):
 
 
 @pytest.mark.parametrize("command", [("ingest", "things.yaml"), ("status", "things.yaml")])
-def test_5_milvus_does_not_answer(vicinal, things, closed_port, command):
+def test_5_milvus_does_not_answer(vicinal, small_yaml, closed_port, command):
     done = vicinal(*command, code=5, timeout=10, MILVUS_URI=f"http://127.0.0.1:{closed_port}")
     assert (done.stdout, done.stderr) == (
         "",
@@ -141,7 +141,7 @@ def test_5_milvus_does_not_answer(vicinal, things, closed_port, command):
 
 
 @pytest.mark.parametrize("command", [("ingest", "things.yaml"), ("search", "things.yaml", "CCO")])
-def test_5_redis_does_not_answer(vicinal, things, closed_port, command):
+def test_5_redis_does_not_answer(vicinal, small_yaml, closed_port, command):
     done = vicinal(*command, code=5, timeout=10, REDIS_URL=f"redis://:hunter2@127.0.0.1:{closed_port}/0")
     error, hint = done.stderr.splitlines()
     assert error.startswith(f"error: Redis at redis://…@127.0.0.1:{closed_port}/0 does not answer: ")
@@ -149,7 +149,7 @@ def test_5_redis_does_not_answer(vicinal, things, closed_port, command):
     assert "hunter2" not in done.stderr
 
 
-def test_130_an_interrupted_run_keeps_what_is_done_and_the_next_one_goes_on(vicinal, slowpoke, tmp_path):
+def test_130_interrupted_run_keeps_finished_batches_and_the_next_one_continues(vicinal, slowpoke, tmp_path):
     process = subprocess.Popen(
         [SCRIPT, "ingest", slowpoke],
         env={**os.environ, "SLOWPOKE_SECONDS": "0.5"},
@@ -174,11 +174,11 @@ def test_130_an_interrupted_run_keeps_what_is_done_and_the_next_one_goes_on(vici
     assert report["new"] > 0
 
 
-def test_what_the_system_says_of_a_file_is_no_traceback(cli, molecules, things):
+def test_errors_of_the_file_system_show_no_traceback(cli, molecules_yaml, small_yaml):
     Path("blocked").write_text("not a folder")
     for arguments, message in [
-        (("export", molecules, "blocked/x.parquet"), "blocked: File exists"),
-        (("export", molecules, "/proc/x.parquet"), "cannot write /proc/x.parquet: No such file or directory"),
+        (("export", molecules_yaml, "blocked/x.parquet"), "blocked: File exists"),
+        (("export", molecules_yaml, "/proc/x.parquet"), "cannot write /proc/x.parquet: No such file or directory"),
         (("init", "things.csv", "--output", "blocked/x.yaml"), "blocked: File exists"),
         (("demo", "blocked/demo"), "blocked/demo: Not a directory"),
     ]:
@@ -187,7 +187,7 @@ def test_what_the_system_says_of_a_file_is_no_traceback(cli, molecules, things):
 
 
 @pytest.mark.parametrize("command", ["--help", "plugins", "schema", "peek molecule.yaml", "search molecule.yaml CCO"])
-def test_a_pipe_that_nobody_reads_ends_a_command_quietly(molecules, command):
+def test_closed_pipe_ends_a_command_quietly(molecules_yaml, command):
     reading, writing = os.pipe()
     os.close(reading)
     try:

@@ -186,13 +186,13 @@ def test_a_folder(cli, tmp_path):
     assert text == TEMPLATE.format(name="my-images-2", source=source, encoder="resnet18")
 
 
-def test_what_was_written_works(cli, things):
+def test_what_was_written_works(cli, small_yaml):
     assert cli.json("init", "things.csv", "--name", "mine", "--output", "sub/mine.yaml")["name"] == "mine"
     assert cli.json("ingest", "sub/mine.yaml")["new"] == 3
     assert cli.json("search", "sub/mine.yaml", "@benzene", "--limit", 1)["hits"][0]["key"] == "toluene"
 
 
-def test_the_user_may_say_otherwise(cli, things):
+def test_the_user_may_say_otherwise(cli, small_yaml):
     assert cli.json("init", "things.csv", "--encoder", "sentence", "--name", "Mine", "--output", "m.yaml") == {
         "path": "m.yaml",
         "name": "Mine",
@@ -216,11 +216,11 @@ def test_a_name_is_made_of_any_file_name(cli, tmp_path, data, name):
     assert cli("validate", "a.yaml") == "a.yaml: ok\n"
 
 
-def test_a_file_is_never_overwritten(cli, things):
-    before = things.read_text()
+def test_a_file_is_never_overwritten(cli, small_yaml):
+    before = small_yaml.read_text()
     assert cli("init", "things.csv", code=1) == ""
     assert cli.err == "error: things.yaml exists already\nhint: choose another file with --output\n"
-    assert things.read_text() == before
+    assert small_yaml.read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command line in a terminal: what it draws, how narrow it may be, and how little it imports to get there."""
+"""The command line in a terminal: what it draws, how narrow it may be, and what it imports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEAVY = (
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins"], ["validate", "a.yaml"], ["ingest", "--help"]])
-def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path, arguments):
+def test_heavy_packages_are_imported_late(tmp_path, arguments):
     (tmp_path / "a.yaml").write_text(
         "name: a\nsource: {type: table, path: a.parquet, key: k, content: c}\nencoder: {type: sentence}\n"
     )
@@ -45,7 +45,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path, arguments):
     ],
 )
 @pytest.mark.parametrize("columns", [60, 200])
-def test_tables_keep_within_the_terminal(cli, molecules, monkeypatch, command, columns):
+def test_tables_fit_the_terminal(cli, molecules_yaml, monkeypatch, command, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = cli(*command.split()).splitlines()
     table = [line for line in lines if not line.startswith(("decode ", "start-up "))]
@@ -53,11 +53,11 @@ def test_tables_keep_within_the_terminal(cli, molecules, monkeypatch, command, c
     assert max(cell_len(line.rstrip()) for line in table) <= columns
 
 
-def test_a_narrow_table_loses_nothing(cli, things, monkeypatch):
-    cli("ingest", things)
-    wide = cli("failures", things).split()
+def test_narrow_table_shows_everything(cli, small_yaml, monkeypatch):
+    cli("ingest", small_yaml)
+    wide = cli("failures", small_yaml).split()
     monkeypatch.setenv("COLUMNS", "60")
-    printed = cli("failures", things)
+    printed = cli("failures", small_yaml)
     assert max(map(cell_len, printed.splitlines())) <= 60
     assert sorted("".join(printed.split()).replace("─", "")) == sorted("".join(wide).replace("─", ""))
 
@@ -79,7 +79,7 @@ def in_a_terminal(*arguments):
     return drawn.decode(), out
 
 
-def test_progress_is_drawn_on_a_terminal_and_kept_out_of_stdout(things):
+def test_progress_is_drawn_on_a_terminal_and_kept_out_of_stdout(small_yaml):
     drawn, out = in_a_terminal("ingest", "things.yaml")
     assert "things: ingest" in drawn
     assert "5/5" in drawn
@@ -87,14 +87,14 @@ def test_progress_is_drawn_on_a_terminal_and_kept_out_of_stdout(things):
     assert out.startswith("things: 5 items seen")
 
 
-def test_with_json_nothing_is_drawn(things):
+def test_json_draws_no_progress_bar(small_yaml):
     drawn, out = in_a_terminal("ingest", "things.yaml", "--json")
     assert drawn == ""
     assert out.startswith('{\n  "solution": "things"')
 
 
-def test_verbose_tells_what_happens_and_nothing_of_other_packages(vicinal, things):
-    done = vicinal("-v", "ingest", things)
+def test_verbose_logs_runs_and_nothing_of_other_packages(vicinal, small_yaml):
+    done = vicinal("-v", "ingest", small_yaml)
     lines = [line.split(" ", 2)[2] for line in done.stderr.splitlines()]
     assert lines[0] == "things: ingest started, about 5 items"
     assert sorted(line.partition(": not a SMILES: ")[0] for line in lines[1:3]) == [
@@ -105,7 +105,7 @@ def test_verbose_tells_what_happens_and_nothing_of_other_packages(vicinal, thing
     assert len(lines) == 4
 
 
-def test_help_tells_the_exit_codes_and_names_every_command(cli):
+def test_help_lists_exit_codes_and_every_command(cli):
     printed = cli("--help")
     assert "Exit codes: 0 done, 1 failed, 2 usage, 3 bad config" in printed
     commands = [line.split()[0] for line in printed.partition("Commands:\n")[2].splitlines() if line[2] != " "]

@@ -1,4 +1,4 @@
-"""What a run has to do, told without decoding anything."""
+"""Detection of changes without decoding."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from vicinal.types import item_id
 IDS = st.lists(st.one_of(st.integers(0, 60), st.integers(0, 2**63 - 1)), max_size=40)
 
 
-# --- the ids that a run has met
+# --- the ids that a run has seen
 
 
 @given(st.lists(IDS, max_size=20))
-def test_seen_ids_are_a_set(batches):
+def test_seen_ids_behave_as_a_set(batches):
     seen, known = SeenIds(), set()
     for batch in batches:
         expected = []
@@ -36,7 +36,7 @@ def test_seen_ids_are_a_set(batches):
     assert seen.contain(np.array(asked, np.int64)).tolist() == [id_ in known for id_ in asked]
 
 
-def test_seen_ids_take_eight_bytes_each_in_a_few_runs():
+def test_seen_ids_take_eight_bytes_each_in_a_few_arrays():
     seen = SeenIds()
     rng = np.random.default_rng(1)
     for _ in range(200):
@@ -48,7 +48,7 @@ def test_seen_ids_take_eight_bytes_each_in_a_few_runs():
 # --- fingerprints
 
 
-def test_a_fingerprint_changes_when_the_item_does_and_only_then():
+def test_fingerprint_changes_only_when_the_item_does():
     item = Item("k", "content", "uri", {"a": 1, "b": [2.5, None, True]})
     assert len(compute_fingerprint(item)) == 12
     assert compute_fingerprint(item) == compute_fingerprint(
@@ -64,18 +64,18 @@ def test_a_fingerprint_changes_when_the_item_does_and_only_then():
     assert len({compute_fingerprint(it) for it in [item, *others]}) == 6
 
 
-def test_a_version_stands_for_the_content():
+def test_version_replaces_the_content_in_the_fingerprint():
     one = Item("k", Path("a.jpg"), version="7-100")
     assert compute_fingerprint(one) == compute_fingerprint(Item("k", Path("b.jpg"), version="7-100"))
     assert compute_fingerprint(one) != compute_fingerprint(Item("k", Path("a.jpg"), version="7-101"))
     assert compute_fingerprint(Item("k", "x", version="")) != compute_fingerprint(Item("k", "x"))
 
 
-def test_a_fingerprint_is_the_same_in_every_process():
+def test_fingerprint_is_the_same_in_every_process():
     assert compute_fingerprint(Item("k", "content", "uri", {"a": 1})).hex() == "4c6bfa9401d0c8e3c2c1e51d"
 
 
-def test_contents_that_are_bytes_or_paths_have_one_too():
+def test_fingerprint_of_bytes_and_paths():
     marks = {
         compute_fingerprint(Item("k", content)) for content in (b"a", b"b", bytearray(b"c"), Path("a"), Path("b"), None)
     }
@@ -85,12 +85,12 @@ def test_contents_that_are_bytes_or_paths_have_one_too():
 @pytest.mark.parametrize(
     "metadata", [{"a": object()}, {1: "a"}, {"a": 2**64}, {"a": {1, 2}}, {"a": "\ud800"}, {"a": b"x"}, {"a": Path("x")}]
 )
-def test_metadata_that_is_not_json_cannot_be_kept(metadata):
+def test_fingerprint_refuses_metadata_that_is_not_json(metadata):
     with pytest.raises(TypeError):
         compute_fingerprint(Item("k", "content", "", metadata))
 
 
-def test_metadata_may_hold_dates_and_whatever_else_becomes_json():
+def test_metadata_may_hold_dates_nan_and_tuples():
     moment = datetime(2024, 5, 6, tzinfo=UTC)
     item = Item("k", "content", "", {"at": moment, "nan": math.nan, "pair": (1, 2)})
     assert Record.unpack(Change(item, 1, None, compute_fingerprint(item)).to_record().pack()) == Record(
@@ -144,7 +144,7 @@ def test_items_are_sorted_into_changes_unchanged_and_failures():
     assert detect_changes([same], seen, lookup)[2][0].message.startswith("the key occurs more than once")
 
 
-def test_a_key_that_is_no_unicode_is_a_failure_whose_name_can_be_printed():
+def test_key_that_is_not_unicode_is_a_failure_with_an_escaped_key():
     (failure,) = detect_changes([Item("caf\udce9.jpg", "x")], SeenIds(), lambda ids: [])[2]
     assert (failure.key, failure.message) == ("caf\\udce9.jpg", "the key is not valid Unicode")
 
@@ -156,7 +156,7 @@ def values(metadata, **types):
     return extract_fields(Item("k", "x", "", metadata), {name: parse_field(text) for name, text in types.items()})
 
 
-def test_fields_are_read_from_metadata_as_their_types_say():
+def test_fields_are_read_from_metadata_as_their_types():
     types = {"n": "int64", "f": "float", "d": "double", "b": "bool", "s": "varchar(8)"}
     defaults = {"m": "int32 = 7", "t": "varchar(3) = x"}
     read = values({"n": "12", "f": "0.5", "d": 1, "b": "Yes", "s": 5, "extra": 1}, **types, **defaults)
@@ -192,12 +192,12 @@ def test_a_field_reads_metadata_of_another_name():
         ("varchar(4)", "äöü"),
     ],
 )
-def test_a_value_that_a_field_cannot_hold_is_a_bad_item(type, value):
+def test_value_that_a_field_cannot_hold_is_an_item_error(type, value):
     with pytest.raises(ItemError, match=r"^field 'f' (is|has) "):
         values({"f": value}, f=type)
 
 
-def test_the_largest_values_of_a_field_fit():
+def test_largest_values_of_a_field_fit():
     types = {"small": "int32", "large": "int64", "near": "float", "text": "varchar(4)"}
     largest = {"small": -(2**31), "large": 2**63 - 1, "near": 3e38, "text": "äö"}
     assert values(largest, **types) == largest

@@ -1,4 +1,4 @@
-"""kill -9 at any moment of a run: the next one makes everything exact again."""
+"""kill -9 at any moment of a run: the next one makes both stores equal to the source again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ KILLS = 10
 ROWS = 3_000
 
 
-class Forge:
-    """Starts ingests and kills them."""
+class ForkServer:
+    """Starts ingests in processes forked from one that has imported everything, and kills them."""
 
     def __init__(self, yaml):
         self._yaml = yaml
@@ -44,7 +44,7 @@ class Forge:
     def ingest(self, *, batches, delay):
         """Start an ingest and kill it some seconds after it has committed some batches; returns its exit status.
 
-        Where it has fewer to commit, it is killed when it has been silent for a while, or has ended by itself.
+        If it has fewer batches to commit, it is killed after half a second without one, unless it has ended by itself.
         """
         self._process.stdin.write(f"{self._yaml}\n".encode())
         self._process.stdin.flush()
@@ -86,50 +86,50 @@ def rows_of(version, segments):
 
 
 @pytest.mark.parametrize("encoder", ["hashed", "words"])
-def test_killed_at_any_moment_and_run_again_everything_is_exact(workshop, encoder):
+def test_next_run_recovers_after_kill_9_at_any_moment(workshop, encoder):
     segments = encoder == "words"
     name = f"crash-{encoder}"
-    yaml = workshop.yaml(name, encoder=f"{{type: {encoder}, window: 100, pause: 0.004}}")
+    yaml = workshop.yaml(name, encoder=f"{{type: {encoder}, batch_size: 100, pause: 0.004}}")
     rng = random.Random(f"{encoder} {workshop.embedded}")
     statuses = []
-    with Forge(yaml) as forge:
+    with ForkServer(yaml) as fork_server:
         while statuses.count(-signal.SIGKILL) < KILLS and len(statuses) < 5 * KILLS:
             workshop.write(rows_of(len(statuses) // 2, segments))
             batches = rng.choice([0, rng.randrange(1, 12), rng.randrange(1, 30), 60])
-            statuses.append(forge.ingest(batches=batches, delay=rng.uniform(0, 0.3 if batches == 0 else 0.03)))
+            statuses.append(fork_server.ingest(batches=batches, delay=rng.uniform(0, 0.3 if batches == 0 else 0.03)))
     assert set(statuses) <= {-signal.SIGKILL, 0}
     assert statuses.count(-signal.SIGKILL) == KILLS, "too many runs ended before they were killed"
 
-    things = workshop.solution(name, encoder=f"{{type: {encoder}, window: 100}}")
-    report = things.ingest(prune=True)
-    assert_exact(things, report)
-    again = things.ingest(prune=True)
+    solution = workshop.solution(name, encoder=f"{{type: {encoder}, batch_size: 100}}")
+    report = solution.ingest(prune=True)
+    assert_equals_source(solution, report)
+    again = solution.ingest(prune=True)
     assert (again.unchanged, again.rows, again.removed, again.failed) == (report.seen, report.rows, 0, 0)
 
 
-def assert_exact(things, report):
-    """Milvus, metadata and ledger hold what the source says, all of it, and nothing else."""
-    items = list(things.source)
-    segments = {item.key: things.encoder.decode(item) for item in items}
+def assert_equals_source(solution, report):
+    """Milvus, metadata and ledger hold exactly the items of the source."""
+    items = list(solution.source)
+    segments = {item.key: solution.encoder.decode(item) for item in items}
     expected = {
         item_id(key, number): part.sample for key, parts in segments.items() for number, part in enumerate(parts)
     }
     assert (report.seen, report.failed, report.rows, report.warnings) == (len(items), 0, len(expected), [])
-    assert things.failures() == []
+    assert solution.failures() == []
 
-    found = [row["id"] for batch in things.vectors.iter_rows(["id"]) for row in batch]
-    assert len(found) == len(set(found)) == things.vectors.count_rows() == len(expected)
+    found = [row["id"] for batch in solution.vectors.iter_rows(["id"]) for row in batch]
+    assert len(found) == len(set(found)) == solution.vectors.count_rows() == len(expected)
     assert set(found) == set(expected)
     ids = random.Random(1).sample(found, 500)
-    wanted = things.encoder.encode([expected[id_] for id_ in ids])
-    stored = things.vectors.fetch_vectors(ids)
+    wanted = solution.encoder.encode([expected[id_] for id_ in ids])
+    stored = solution.vectors.fetch_vectors(ids)
     assert np.allclose(wanted, [stored[id_] for id_ in ids], atol=1e-6)
 
     ids = {item_id(item.key): item for item in items}
-    assert dict(things.metadata.iter_records()) == {
+    assert dict(solution.metadata.iter_records()) == {
         id_: Record(item.key, item.uri, item.content, item.metadata) for id_, item in ids.items()
     }
-    ledger = dict(things.metadata.iter_ledger())
+    ledger = dict(solution.metadata.iter_ledger())
     assert ledger.keys() == ids.keys()
     for id_, item in ids.items():
         count = len(segments[item.key])
@@ -138,8 +138,8 @@ def assert_exact(things, report):
             count,
             count,
         )
-    state = things.metadata.state()
+    state = solution.metadata.state()
     assert (state["items"], state["rows"]) == (len(items), len(expected))
-    check = things.check()
+    check = solution.check()
     assert check.consistent
     assert (check.items, check.rows, check.unfinished) == (len(items), len(expected), 0)

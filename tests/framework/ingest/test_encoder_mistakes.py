@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from encoders import Hashed, Letters
-from ingest_helpers import Listed, assert_exact, items
+from ingest_helpers import ListSource, assert_consistent, make_items
 from vicinal import Item, ItemError, Segment
 from vicinal.errors import PluginError, VicinalError
 
@@ -28,16 +28,18 @@ class Reusing(Hashed):
 
 
 def test_buffer_that_the_encoder_fills_again_is_copied(lite):
-    things = lite.solution()
-    things.encoder = Reusing()
-    things.source = Listed([*items(3_000), Item("x", "spoil")])
-    assert things.ingest().rows == 3_000
+    solution = lite.solution()
+    solution.encoder = Reusing()
+    solution.source = ListSource([*make_items(3_000), Item("x", "spoil")])
+    assert solution.ingest().rows == 3_000
     expected = Hashed().encode([f"text {number}" for number in range(3_000)])
-    stored = things.vectors.fetch_vectors([row["id"] for batch in things.vectors.iter_rows(["id"]) for row in batch])
+    stored = solution.vectors.fetch_vectors(
+        [row["id"] for batch in solution.vectors.iter_rows(["id"]) for row in batch]
+    )
     assert {np.asarray(vector, np.float32).tobytes() for vector in stored.values()} == {
         vector.tobytes() for vector in expected
     }
-    results = things.search([f"text {number}" for number in range(0, 3_000, 100)], limit=1)
+    results = solution.search([f"text {number}" for number in range(0, 3_000, 100)], limit=1)
     assert [result[0].key for result in results] == [f"k{number}" for number in range(0, 3_000, 100)]
 
 
@@ -65,27 +67,27 @@ class Scaling(Hashed):
     ],
 )
 def test_vectors_that_cannot_be_compared_are_failures_of_their_items(lite, metric, factor, reason):
-    things = lite.solution(extra=f"index: {{metric: {metric}}}")
-    things.encoder = Scaling()
-    things.encoder.factor = factor
-    things.source = Listed(items(100))
-    report = things.ingest()
+    solution = lite.solution(extra=f"index: {{metric: {metric}}}")
+    solution.encoder = Scaling()
+    solution.encoder.factor = factor
+    solution.source = ListSource(make_items(100))
+    report = solution.ingest()
     assert (report.new, report.failed) == (90, 10)
-    assert {failure.key for failure in things.failures()} == {f"k{number}" for number in range(7, 100, 10)}
-    assert {(failure.stage, failure.message) for failure in things.failures()} == {("encode", reason)}
+    assert {failure.key for failure in solution.failures()} == {f"k{number}" for number in range(7, 100, 10)}
+    assert {(failure.stage, failure.message) for failure in solution.failures()} == {("encode", reason)}
     with pytest.raises(ItemError, match=re.escape(reason)):
-        things.search("scaled")
-    assert things.search("text 1", limit=1)[0].key == "k1"
+        solution.search("scaled")
+    assert solution.search("text 1", limit=1)[0].key == "k1"
 
 
 @pytest.mark.parametrize("metric", ["L2", "IP"])
 def test_vectors_of_zeros_are_valid_under_other_metrics(lite, metric):
-    things = lite.solution(extra=f"index: {{metric: {metric}}}")
-    things.encoder = Scaling()
-    things.encoder.factor = 0.0
-    things.source = Listed(items(100))
-    assert things.ingest().new == 100
-    assert len(things.search("scaled", limit=100)) == 100
+    solution = lite.solution(extra=f"index: {{metric: {metric}}}")
+    solution.encoder = Scaling()
+    solution.encoder.factor = 0.0
+    solution.source = ListSource(make_items(100))
+    assert solution.ingest().new == 100
+    assert len(solution.search("scaled", limit=100)) == 100
 
 
 class Decoding(Hashed):
@@ -113,33 +115,33 @@ def segments_one_by_one(text):
     ],
 )
 def test_decode_that_returns_no_segments_ends_the_run_and_the_search(lite, results, described):
-    things = lite.solution()
-    things.source = Listed(items(20))
-    things.ingest()
-    things.encoder = Decoding()
-    things.encoder.results = results
-    things.source = Listed(items(40))
-    things.refresh()
+    solution = lite.solution()
+    solution.source = ListSource(make_items(20))
+    solution.ingest()
+    solution.encoder = Decoding()
+    solution.encoder.results = results
+    solution.source = ListSource(make_items(40))
+    solution.refresh()
     message = f"encoder Decoding: decode{{}} returned {described}, not a list of Segment"
     with pytest.raises(PluginError) as error:
-        things.ingest()
+        solution.ingest()
     assert (str(error.value), error.value.hint) == (message.format(""), "return [Segment(sample)]")
     with pytest.raises(PluginError) as error:
-        things.search("text 1")
+        solution.search("text 1")
     assert str(error.value) == message.format("_query")
 
 
 def test_two_segments_of_an_encoder_that_is_not_segmented_end_the_run(lite):
-    things = lite.solution()
-    things.encoder = Decoding()
-    things.encoder.results = lambda text: [Segment(word) for word in text.split()]
-    things.source = Listed(items(20))
+    solution = lite.solution()
+    solution.encoder = Decoding()
+    solution.encoder.results = lambda text: [Segment(word) for word in text.split()]
+    solution.source = ListSource(make_items(20))
     with pytest.raises(
         PluginError, match="encoder Decoding: decode returned 2 segments for 'k0', but is not segmented"
     ) as error:
-        things.ingest()
+        solution.ingest()
     assert error.value.hint == "set `segmented = True` in the encoder's class, or return one segment an item"
-    assert things.metadata.state()["items"] == 0
+    assert solution.metadata.state()["items"] == 0
 
 
 class DecodingMany(Hashed):
@@ -154,12 +156,12 @@ class DecodingMany(Hashed):
     [(lambda found: found[1:], "a list of list"), (lambda found: None, "None"), (lambda found: [], "an empty list")],
 )
 def test_decode_many_that_returns_another_number_of_results_ends_the_run(lite, results, described):
-    things = lite.solution()
-    things.encoder = DecodingMany()
-    things.encoder.results = results
-    things.source = Listed(items(16))
+    solution = lite.solution()
+    solution.encoder = DecodingMany()
+    solution.encoder.results = results
+    solution.source = ListSource(make_items(16))
     with pytest.raises(PluginError) as error:
-        things.ingest()
+        solution.ingest()
     assert str(error.value) == f"encoder DecodingMany: decode_many returned {described} for 16 items"
 
 
@@ -178,32 +180,32 @@ class Exiting(Hashed):
 
 
 def test_sys_exit_at_one_item_is_its_failure(lite):
-    things = lite.solution()
-    things.encoder = Exiting()
-    things.source = Listed([*items(30), Item("x", "leave"), Item("y", "exit"), *items(60)[30:]])
-    report = things.ingest()
+    solution = lite.solution()
+    solution.encoder = Exiting()
+    solution.source = ListSource([*make_items(30), Item("x", "leave"), Item("y", "exit"), *make_items(60)[30:]])
+    report = solution.ingest()
     assert (report.new, report.failed) == (60, 2)
-    assert {failure.key: (failure.stage, failure.message) for failure in things.failures()} == {
+    assert {failure.key: (failure.stage, failure.message) for failure in solution.failures()} == {
         "x": ("decode", "encoder Exiting called sys.exit(3) in decode"),
         "y": ("encode", "encoder Exiting called sys.exit('fatal: cannot go on') in encode"),
     }
-    assert_exact(things, 60)
+    assert_consistent(solution, 60)
     for query, method in (("leave", "3) in decode_query"), ("exit", "'fatal: cannot go on') in encode")):
         with pytest.raises(PluginError, match=re.escape(f"encoder Exiting called sys.exit({method}")):
-            things.search(query)
+            solution.search(query)
         with pytest.raises(VicinalError, match=r"encoder Exiting called sys\.exit"):
-            things.add(Item("new", query))
+            solution.add(Item("new", query))
 
 
 def test_sys_exit_at_every_item_ends_the_run_with_an_error(lite):
-    things = lite.solution()
-    things.encoder = Exiting()
-    things.source = Listed([Item(f"y{number}", "exit") for number in range(20)])
+    solution = lite.solution()
+    solution.encoder = Exiting()
+    solution.source = ListSource([Item(f"y{number}", "exit") for number in range(20)])
     with pytest.raises(
         PluginError, match=re.escape("encoder Exiting called sys.exit('fatal: cannot go on') in encode")
     ):
-        things.ingest()
-    assert things.failures() == []
+        solution.ingest()
+    assert solution.failures() == []
 
 
 @pytest.mark.parametrize(
@@ -218,13 +220,13 @@ def test_sys_exit_at_every_item_ends_the_run_with_an_error(lite):
 )
 def test_encoder_without_signature_or_space_is_refused_before_anything_is_stored(lite, name, value, message):
     lite.write([("a", "text", 1)])
-    things = lite.solution()
-    things.encoder = type("Odd", (Hashed,), {name: value})()
-    for use in (things.ingest, lambda: things.add(Item("k", "text"))):
+    solution = lite.solution()
+    solution.encoder = type("Odd", (Hashed,), {name: value})()
+    for use in (solution.ingest, lambda: solution.add(Item("k", "text"))):
         with pytest.raises(PluginError) as error:
             use()
         assert str(error.value) == message
-    assert things.metadata.state() == {}
+    assert solution.metadata.state() == {}
 
 
 def test_fingerprints_of_zeros_are_failures(lite):
@@ -232,8 +234,10 @@ def test_fingerprints_of_zeros_are_failures(lite):
         def encode(self, samples):
             return super().encode(samples) * np.array([["blank" not in sample] for sample in samples], np.uint8)
 
-    things = lite.solution(encoder="{type: letters}")
-    things.encoder = Blank()
-    things.source = Listed([Item("a", "blank"), Item("b", "text")])
-    things.ingest()
-    assert [(failure.key, failure.message) for failure in things.failures()] == [("a", "the fingerprint is all zeros")]
+    solution = lite.solution(encoder="{type: letters}")
+    solution.encoder = Blank()
+    solution.source = ListSource([Item("a", "blank"), Item("b", "text")])
+    solution.ingest()
+    assert [(failure.key, failure.message) for failure in solution.failures()] == [
+        ("a", "the fingerprint is all zeros")
+    ]

@@ -1,4 +1,4 @@
-"""Ingest as a user sees it: nothing twice, nothing lost, every failure with its reason."""
+"""Ingest as a user sees it: no duplicates, no losses, every failure with its reason."""
 
 from __future__ import annotations
 
@@ -10,55 +10,56 @@ from vicinal.errors import StoreMismatchError, TooManyFailuresError, UnknownItem
 from vicinal.ingest import changes, reader
 from vicinal.ingest.changes import compute_fingerprint
 from vicinal.search import candidates, query_encoder, searcher
-from vicinal.solution import maintenance, solution
+from vicinal.solution import maintenance
+from vicinal.solution import solution as solution_module
 from vicinal.types import item_id
 
 ROWS = [(f"k{number}", f"text {number}", 2000 + number) for number in range(50)]
 
 
-def test_a_run_indexes_every_item_and_a_second_changes_nothing(workshop):
+def test_run_indexes_every_item_and_a_second_one_changes_nothing(workshop):
     workshop.write(ROWS)
-    things = workshop.solution()
-    first = things.ingest()
+    solution = workshop.solution()
+    first = solution.ingest()
     assert (first.seen, first.new, first.unchanged, first.failed, first.rows) == (50, 50, 0, 0, 50)
-    second = things.ingest()
+    second = solution.ingest()
     assert (second.seen, second.new, second.unchanged, second.failed, second.rows) == (50, 0, 50, 0, 50)
-    assert things.vectors.count_rows() == 50
-    assert things.status()["items"] == 50
+    assert solution.vectors.count_rows() == 50
+    assert solution.status()["items"] == 50
 
 
-def test_a_changed_row_replaces_the_old_one(workshop):
+def test_changed_row_replaces_the_old_one(workshop):
     workshop.write(ROWS)
-    things = workshop.solution()
-    things.ingest()
+    solution = workshop.solution()
+    solution.ingest()
     workshop.write([("k0", "another text", 1999), *ROWS[1:]])
-    report = things.ingest()
+    report = solution.ingest()
     assert (report.new, report.updated, report.unchanged, report.rows) == (0, 1, 49, 50)
-    best = things.search("another text", limit=1)[0]
+    best = solution.search("another text", limit=1)[0]
     assert best.key == "k0"
     assert best.similarity > 0.9999
     assert best.metadata == {"year": "1999"}
 
 
-def test_prune_removes_what_the_source_has_no_more(workshop):
+def test_prune_removes_items_that_the_source_no_longer_has(workshop):
     workshop.write(ROWS)
-    things = workshop.solution()
-    things.ingest()
+    solution = workshop.solution()
+    solution.ingest()
     workshop.write(ROWS[10:])
-    assert things.ingest().rows == 50
-    report = things.ingest(prune=True)
+    assert solution.ingest().rows == 50
+    report = solution.ingest(prune=True)
     assert (report.removed, report.unchanged, report.rows) == (10, 40, 40)
-    assert [hit.key for hit in things.search("text 3", limit=1)] != ["k3"]
+    assert [hit.key for hit in solution.search("text 3", limit=1)] != ["k3"]
 
 
-def test_failures_are_recorded_and_the_good_rows_are_all_there(workshop):
+def test_failures_are_recorded_and_all_other_rows_are_indexed(workshop):
     workshop.write(
         [*ROWS, ("b1", "bad text", 1), ("b2", "crash text", 2), ("b3", "spoil text", 3), ("k1", "text 1", 4)]
     )
-    things = workshop.solution()
-    report = things.ingest()
+    solution = workshop.solution()
+    report = solution.ingest()
     assert (report.seen, report.new, report.failed, report.rows) == (54, 50, 4, 50)
-    reasons = {failure.key: (failure.stage, failure.message) for failure in things.failures()}
+    reasons = {failure.key: (failure.stage, failure.message) for failure in solution.failures()}
     assert reasons == {
         "b1": ("decode", "the text says bad"),
         "b2": ("decode", "RuntimeError: a decoder's own defect"),
@@ -66,128 +67,128 @@ def test_failures_are_recorded_and_the_good_rows_are_all_there(workshop):
         "k1": ("read", "the key occurs more than once in the source; its first item was kept"),
     }
     workshop.write([*ROWS, ("b1", "good text", 1), ("b2", "crash text", 2), ("b3", "spoil text", 3)])
-    assert things.retry().new == 1
-    assert [failure.key for failure in things.failures()] == ["b2", "b3"]
+    assert solution.retry().new == 1
+    assert [failure.key for failure in solution.failures()] == ["b2", "b3"]
 
 
 # --- parts of a source
 
 
-def test_a_limited_run_reads_no_further(lite):
+def test_limited_run_reads_only_the_first_items(lite):
     lite.write([("b1", "bad text", 1), *ROWS])
-    things = lite.solution()
-    first = things.ingest(limit=21)
+    solution = lite.solution()
+    first = solution.ingest(limit=21)
     assert (first.seen, first.new, first.failed, first.rows) == (21, 20, 1, 20)
     lite.write([*ROWS, ("b1", "bad text", 1)])
-    second = things.ingest(limit=30)
+    second = solution.ingest(limit=30)
     assert (second.seen, second.new, second.unchanged, second.failed, second.rows) == (30, 10, 20, 0, 30)
-    assert [failure.key for failure in things.failures()] == ["b1"]  # what was not read is not judged
-    third = things.ingest(limit=1_000)
+    assert [failure.key for failure in solution.failures()] == ["b1"]  # what was not read is not judged
+    third = solution.ingest(limit=1_000)
     assert (third.seen, third.new, third.unchanged, third.failed, third.rows) == (51, 20, 30, 1, 50)
-    assert things.ingest(limit=0).seen == 0
+    assert solution.ingest(limit=0).seen == 0
 
 
-def test_prune_refuses_a_limit_and_takes_an_empty_source_for_an_accident(lite):
+def test_prune_refuses_a_limit_and_an_empty_source(lite):
     lite.write(ROWS)
-    things = lite.solution()
-    things.ingest()
+    solution = lite.solution()
+    solution.ingest()
     with pytest.raises(VicinalError, match="prune and limit exclude each other"):
-        things.ingest(prune=True, limit=5)
+        solution.ingest(prune=True, limit=5)
     lite.write([])
     with pytest.raises(VicinalError, match="the source yields no item at all, so nothing was pruned") as error:
-        things.ingest(prune=True)
+        solution.ingest(prune=True)
     assert error.value.hint == "`vicinal drop` removes everything"
-    assert things.vectors.count_rows() == 50
-    assert things.status()["items"] == 50
+    assert solution.vectors.count_rows() == 50
+    assert solution.status()["items"] == 50
 
 
-def test_prune_keeps_what_is_in_the_source_but_fails(lite):
+def test_prune_keeps_items_that_are_in_the_source_but_fail(lite):
     lite.write([("a", "text a", 1), ("b", "text b", 1), ("c", "text c", 1), ("d", "text d", 1)])
-    things = lite.solution(extra="fields: {year: int64}")
-    things.ingest()
+    solution = lite.solution(extra="fields: {year: int64}")
+    solution.ingest()
     lite.write([("a", "bad text", 1), ("b", "text b", "never"), ("c", "spoil", 1)])
-    report = things.ingest(prune=True)
+    report = solution.ingest(prune=True)
     assert (report.failed, report.removed, report.rows) == (3, 1, 3)
-    assert [hit.key for hit in things.search("text a", limit=1)] == ["a"]
+    assert [hit.key for hit in solution.search("text a", limit=1)] == ["a"]
 
 
-def test_a_run_that_fails_prunes_nothing(lite):
+def test_failed_run_prunes_nothing(lite):
     lite.write(ROWS)
-    things = lite.solution(extra="ingest: {max_failures: 0}")
-    things.ingest()
+    solution = lite.solution(extra="ingest: {max_failures: 0}")
+    solution.ingest()
     lite.write([*ROWS[:10], ("b", "bad text", 1)])
     with pytest.raises(TooManyFailuresError):
-        things.ingest(prune=True)
-    assert things.vectors.count_rows() == 50
+        solution.ingest(prune=True)
+    assert solution.vectors.count_rows() == 50
 
 
 # --- the budget of failures
 
 
-def test_more_failures_than_allowed_stop_a_run_and_what_was_done_is_kept(lite):
+def test_too_many_failures_end_the_run_and_finished_batches_are_kept(lite):
     """Batches of ten are slow, so that some are written and many are not when the fourth failure is met."""
     good = [(f"k{number}", f"text {number}", 1) for number in range(3_000)]
     bad = [(f"b{number}", "bad text", 1) for number in range(4)]
     lite.write([*good[:1_000], *bad, *good[1_000:]])
-    things = lite.solution(encoder="{type: hashed, window: 10, pause: 0.01}", extra="ingest: {max_failures: 3}")
+    solution = lite.solution(encoder="{type: hashed, batch_size: 10, pause: 0.01}", extra="ingest: {max_failures: 3}")
     with pytest.raises(
         TooManyFailuresError, match=r"4 of \d,?\d+ items failed, more than ingest.max_failures: 3"
     ) as error:
-        things.ingest()
+        solution.ingest()
     assert "`vicinal failures` lists them" in error.value.hint
-    done = things.status()["items"]
+    done = solution.status()["items"]
     assert 0 < done < 2_000
-    assert [failure.key for failure in things.failures()] == ["b0", "b1", "b2", "b3"]
+    assert [failure.key for failure in solution.failures()] == ["b0", "b1", "b2", "b3"]
     lite.write(good)
-    report = things.ingest()
+    report = solution.ingest()
     assert (report.new, report.unchanged, report.rows) == (3_000 - done, done, 3_000)
-    assert things.failures() == []
+    assert solution.failures() == []
 
 
-def test_a_budget_may_be_a_share_of_what_was_seen(lite):
+def test_max_failures_may_be_a_share_of_the_items_seen(lite):
     rows = [(f"k{number}", "bad text" if number % 10 == 0 else f"text {number}", 1) for number in range(50)]
     lite.write(rows)
     allowed = lite.solution(extra="ingest: {max_failures: 10%}").ingest()
     assert (allowed.failed, allowed.new) == (5, 45)
-    things = lite.solution("others", extra="ingest: {max_failures: 9.9%}")
+    solution = lite.solution("others", extra="ingest: {max_failures: 9.9%}")
     with pytest.raises(TooManyFailuresError, match=r"5 of 50 items failed, more than ingest.max_failures: 9.9%"):
-        things.ingest()
-    assert things.status()["items"] == 45  # a share of few items is judged at the end
-    assert things.search("text 1", limit=1)[0].key == "k1"
+        solution.ingest()
+    assert solution.status()["items"] == 45  # a share of few items is judged at the end
+    assert solution.search("text 1", limit=1)[0].key == "k1"
     with pytest.raises(TooManyFailuresError):
-        things.ingest(limit=49)
+        solution.ingest(limit=49)
 
 
 # --- failures, old and new
 
 
-def test_failures_that_have_no_more_reason_are_forgotten(lite):
+def test_resolved_failures_are_cleared(lite):
     lite.write([*ROWS, ("b1", "bad text", 1), ("b2", "bad text", 1), ("b3", "bad text", 1)])
-    things = lite.solution()
-    things.ingest()
-    assert [failure.key for failure in things.failures()] == ["b1", "b2", "b3"]
+    solution = lite.solution()
+    solution.ingest()
+    assert [failure.key for failure in solution.failures()] == ["b1", "b2", "b3"]
     lite.write([*ROWS, ("b1", "good text", 1), ("b3", "bad text", 1)])  # one is mended, one is gone
-    things.ingest()
-    assert [failure.key for failure in things.failures()] == ["b3"]
+    solution.ingest()
+    assert [failure.key for failure in solution.failures()] == ["b3"]
     lite.write([*ROWS, ("b1", "good text", 1)])
-    assert things.retry().seen == 0
-    assert things.failures() == []
+    assert solution.retry().seen == 0
+    assert solution.failures() == []
 
 
-def test_an_item_that_turns_bad_keeps_its_old_version_searchable(workshop):
+def test_item_that_begins_to_fail_stays_searchable_in_its_old_version(workshop):
     workshop.write(ROWS)
-    things = workshop.solution()
-    things.ingest()
+    solution = workshop.solution()
+    solution.ingest()
     workshop.write([("k0", "bad text", 1), *ROWS[1:]])
     for _ in range(2):
-        report = things.ingest()
+        report = solution.ingest()
         assert (report.updated, report.unchanged, report.failed, report.rows) == (0, 49, 1, 50)
-        assert [(failure.key, failure.stage) for failure in things.failures()] == [("k0", "decode")]
-        hit = things.search("text 0", limit=1)[0]
+        assert [(failure.key, failure.stage) for failure in solution.failures()] == [("k0", "decode")]
+        hit = solution.search("text 0", limit=1)[0]
         assert (hit.key, hit.metadata, hit.similarity > 0.9999) == ("k0", {"year": "2000"}, True)
     workshop.write(ROWS)
-    report = things.ingest()
-    assert (report.unchanged, report.failed, things.failures()) == (50, 0, [])
+    report = solution.ingest()
+    assert (report.unchanged, report.failed, solution.failures()) == (50, 0, [])
 
 
 # --- declared fields
@@ -196,18 +197,18 @@ def test_an_item_that_turns_bad_keeps_its_old_version_searchable(workshop):
 def test_fields_are_coerced_or_defaulted_or_fail(workshop):
     years = {"a": 2001, "b": "", "c": "never", "d": 2**40, "e": -7}
     workshop.write([(key, f"text {key}", year) for key, year in years.items()])
-    things = workshop.solution(extra="fields: {year: int32 = 1900, colour: varchar(8) = red}")
-    report = things.ingest()
+    solution = workshop.solution(extra="fields: {year: int32 = 1900, colour: varchar(8) = red}")
+    report = solution.ingest()
     assert (report.new, report.failed, report.rows) == (3, 2, 3)
-    assert {failure.key: failure.stage for failure in things.failures()} == {"c": "fields", "d": "fields"}
+    assert {failure.key: failure.stage for failure in solution.failures()} == {"c": "fields", "d": "fields"}
 
     def found(filter):
-        return sorted(hit.key for hit in things.search("text", filter=filter))
+        return sorted(hit.key for hit in solution.search("text", filter=filter))
 
     assert found("year == 1900") == ["b"]
     assert found("year < 2000 and colour == 'red'") == ["b", "e"]
     assert found("colour != 'red'") == []
-    (hit,) = things.search("@a", filter="year == 1900")
+    (hit,) = solution.search("@a", filter="year == 1900")
     assert hit.metadata == {"year": 1900, "colour": "red"}
 
 
@@ -215,21 +216,21 @@ def test_a_field_has_its_type_in_a_hit_and_leaves_the_fingerprint(workshop):
     given = {"yr": "2020.0", "seen": "yes", "price": "0.50", "code": 7, "start": "1.5"}
     row = {"key": "a", "text": "text a", **given}
     (workshop.folder / "items.jsonl").write_bytes(orjson.dumps(row))
-    things = workshop.solution(
+    solution = workshop.solution(
         source="{type: table, path: items.jsonl, key: key, content: text}",
         extra="fields: {year: int64 from yr, seen: bool, price: double, code: varchar(8),"
         " starts: float from start, stars: int32 = 3}",
     )
-    assert things.ingest().new == 1
-    (hit,) = things.search("text a", filter="year == 2020 and seen == true and starts > 1 and stars == 3")
+    assert solution.ingest().new == 1
+    (hit,) = solution.search("text a", filter="year == 2020 and seen == true and starts > 1 and stars == 3")
     assert hit.metadata == {
         "yr": "2020.0", "year": 2020, "seen": True, "price": 0.5, "code": "7", "start": "1.5", "starts": 1.5, "stars": 3
     }  # fmt: skip
     assert {name: type(value) for name, value in hit.metadata.items()} == {
         "yr": str, "year": int, "seen": bool, "price": float, "code": str, "start": str, "starts": float, "stars": int
     }  # fmt: skip
-    assert things.ingest().unchanged == 1
-    assert things.metadata.ledger_entries([item_id("a")])[0].fingerprint == compute_fingerprint(
+    assert solution.ingest().unchanged == 1
+    assert solution.metadata.ledger_entries([item_id("a")])[0].fingerprint == compute_fingerprint(
         Item("a", "text a", "", given)
     )
 
@@ -237,65 +238,65 @@ def test_a_field_has_its_type_in_a_hit_and_leaves_the_fingerprint(workshop):
 # --- segments
 
 
-def test_segments_that_an_item_has_no_more_are_deleted(workshop):
+def test_segments_that_an_item_no_longer_has_are_deleted(workshop):
     workshop.write([("a", "one two three four", 1), ("b", "five six", 1)])
-    things = workshop.solution(encoder="{type: words}")
-    assert things.ingest().rows == 6
+    solution = workshop.solution(encoder="{type: words}")
+    assert solution.ingest().rows == 6
     workshop.write([("a", "zero two", 1), ("b", "five six seven eight", 1)])
-    report = things.ingest()
+    report = solution.ingest()
     assert (report.updated, report.rows) == (2, 6)
-    assert things.vectors.count_rows() == 6
-    best = {word: things.search(word, limit=1)[0] for word in ("zero", "one", "four", "eight")}
+    assert solution.vectors.count_rows() == 6
+    best = {word: solution.search(word, limit=1)[0] for word in ("zero", "one", "four", "eight")}
     assert (best["zero"].key, best["zero"].similarity > 0.9999) == ("a", True)
     assert (best["eight"].key, best["eight"].segment) == ("b", {"number": 3, "start": 3.0, "end": 4.0})
     assert best["one"].similarity < 0.99
     assert best["four"].similarity < 0.99
-    assert things.check().consistent
+    assert solution.check().consistent
 
 
-def test_an_item_without_a_segment_is_a_failure(lite):
+def test_item_without_a_segment_is_a_failure(lite):
     (lite.folder / "items.jsonl").write_text('{"key": "a", "text": "  "}\n{"key": "b", "text": "word"}\n')
     source = "{type: table, path: items.jsonl, key: key, content: text}"
-    things = lite.solution(encoder="{type: words}", source=source)
-    assert things.ingest().new == 1
-    assert [(failure.key, failure.stage) for failure in things.failures()] in ([("a", "decode")], [("a", "read")])
+    solution = lite.solution(encoder="{type: words}", source=source)
+    assert solution.ingest().new == 1
+    assert [(failure.key, failure.stage) for failure in solution.failures()] in ([("a", "decode")], [("a", "read")])
 
 
 # --- keys
 
 
-def test_two_keys_of_one_id_are_never_mixed(lite, monkeypatch):
+def test_hash_collision_of_two_keys_is_a_failure(lite, monkeypatch):
     """Ids have 63 bits; here those of k1 and k2 are equal."""
-    for module in (changes, reader, query_encoder, candidates, searcher, maintenance, solution):
+    for module in (changes, reader, query_encoder, candidates, searcher, maintenance, solution_module):
         monkeypatch.setattr(module, "item_id", lambda key, segment=0: item_id("k1" if key == "k2" else key, segment))
     lite.write([("k1", "text 1", 1), ("k3", "text 3", 1)])
-    things = lite.solution()
-    things.ingest()
+    solution = lite.solution()
+    solution.ingest()
     lite.write([("k2", "text 2", 1), ("k1", "text 1", 1), ("k3", "text 3", 1)])
     for _ in range(2):
-        report = things.ingest()
+        report = solution.ingest()
         assert (report.new, report.updated, report.unchanged, report.rows) == (0, 0, 2, 2)
-        (failure,) = things.failures()
+        (failure,) = solution.failures()
         assert (failure.key, failure.message) == (
             "k2",
             "hash collision: its 63-bit id equals that of another indexed key; rename this key",
         )
-    assert [hit.key for hit in things.search("text 1")] == ["k1", "k3"]
+    assert [hit.key for hit in solution.search("text 1")] == ["k1", "k3"]
     with pytest.raises(UnknownItemError):
-        things.search("@k2")
+        solution.search("@k2")
     with pytest.raises(UnknownItemError):
-        things.remove(["k2"])
-    assert things.status()["items"] == 2
+        solution.remove(["k2"])
+    assert solution.status()["items"] == 2
 
 
 # --- what is stored is what the YAML says
 
 
-def test_another_encoder_or_other_fields_are_refused(lite):
+def test_changed_encoder_or_fields_are_refused(lite):
     lite.write(ROWS)
-    things = lite.solution()
-    things.ingest()
-    things.close()
+    solution = lite.solution()
+    solution.ingest()
+    solution.close()
     undo = "undo what changed (the encoder in the YAML, its plugin, or a model file), "
     back = "change the YAML back, "
     changed = {
@@ -322,9 +323,9 @@ def test_another_encoder_or_other_fields_are_refused(lite):
 
 def test_another_milvus_with_the_same_redis_is_refused(lite):
     lite.write(ROWS)
-    things = lite.solution()
-    things.ingest()
-    things.close()
+    solution = lite.solution()
+    solution.ingest()
+    solution.close()
     other = lite.solution(extra="stores: {milvus: other.db}")
     with pytest.raises(
         StoreMismatchError, match="knows 50 items of 'things', which this Milvus does not have"
@@ -340,12 +341,12 @@ def test_another_milvus_with_the_same_redis_is_refused(lite):
     assert lite.solution().ingest().unchanged == 50
 
 
-def test_a_lost_redis_is_filled_again_and_nothing_is_doubled(lite):
+def test_lost_redis_is_refilled_without_duplicates(lite):
     lite.write(ROWS)
-    things = lite.solution()
-    things.ingest()
-    things.metadata.drop()
-    report = things.ingest()
+    solution = lite.solution()
+    solution.ingest()
+    solution.metadata.drop()
+    report = solution.ingest()
     assert (report.new, report.rows) == (50, 50)
-    assert things.vectors.count() == 50
-    assert things.check().consistent
+    assert solution.vectors.count_rows() == 50
+    assert solution.check().consistent

@@ -1,4 +1,4 @@
-"""The way in when an encoder goes wrong, and what observers are told."""
+"""Ingest when an encoder fails, and what observers are notified of."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import numpy as np
 import pytest
 
 from encoders import Hashed
-from ingest_helpers import ROWS, Listed, Observer, assert_exact, items
+from ingest_helpers import ROWS, ListSource, Observer, assert_consistent, make_items
 from vicinal import Item, Segment
 from vicinal.errors import DependencyError, PluginError
 
-# --- what observers are told
+# --- observers
 
 
-def test_observers_are_told_of_every_item_once(lite):
+def test_observers_are_notified_of_every_item_once(lite):
     observer = Observer()
     lite.manager.register(observer, "observer")
     lite.write([*ROWS, ("b", "bad text", 1)])
-    things = lite.solution(extra="ingest: {batch_size: 30}")
-    report = things.ingest()
+    solution = lite.solution(extra="ingest: {batch_size: 30}")
+    report = solution.ingest()
     assert observer.calls[0][:2] == ("started", "things")
     assert observer.calls[-1] == ("finished", report)
     assert ("failed", ["b"]) in observer.calls
     written = [call[1:] for call in observer.calls if call[0] == "written"]
     assert written == [(30, 0, 0), (30, 0, 0), (30, 0, 0), (10, 0, 0)]
     observer.calls.clear()
-    things.ingest(limit=40)
+    solution.ingest(limit=40)
     assert observer.calls[0][2] == 40
     assert [call for call in observer.calls if call[0] == "written"] == [("written", 0, 0, 40)]
 
@@ -35,14 +35,14 @@ def test_observers_are_told_of_every_item_once(lite):
 # --- encoders
 
 
-class Meeting(Hashed):
-    """Each call of ``encode`` waits a while for another one; knows how many there were at once."""
+class ConcurrencyCounting(Hashed):
+    """Each call of ``encode`` waits a while for another one; ``at_once`` is how many there were at once."""
 
     encode_is_thread_safe = False
 
-    def __init__(self, concurrent):
+    def __init__(self, is_thread_safe):
         super().__init__()
-        self.encode_is_thread_safe, self.at_once, self._now, self._changed = concurrent, 0, 0, threading.Condition()
+        self.encode_is_thread_safe, self.at_once, self._now, self._changed = is_thread_safe, 0, 0, threading.Condition()
 
     def encode(self, samples):
         with self._changed:
@@ -54,14 +54,14 @@ class Meeting(Hashed):
         return super().encode(samples)
 
 
-@pytest.mark.parametrize(("concurrent", "at_once"), [(True, 2), (False, 1)])
-def test_a_run_has_two_batches_encoded_at_once_where_the_encoder_is_concurrent(lite, concurrent, at_once):
-    things = lite.solution(extra="ingest: {batch_size: 20}")
-    things.encoder = Meeting(concurrent)
-    things.source = Listed(items(200))
-    assert things.ingest().new == 200
-    assert things.encoder.at_once == at_once
-    assert_exact(things, 200)
+@pytest.mark.parametrize(("is_thread_safe", "at_once"), [(True, 2), (False, 1)])
+def test_two_batches_are_encoded_at_once_if_the_encoder_is_thread_safe(lite, is_thread_safe, at_once):
+    solution = lite.solution(extra="ingest: {batch_size: 20}")
+    solution.encoder = ConcurrencyCounting(is_thread_safe)
+    solution.source = ListSource(make_items(200))
+    assert solution.ingest().new == 200
+    assert solution.encoder.at_once == at_once
+    assert_consistent(solution, 200)
 
 
 class Exploding(Hashed):
@@ -74,39 +74,39 @@ class Exploding(Hashed):
         return super().encode(samples)
 
 
-def test_an_item_that_the_encoder_cannot_bear_is_a_failure_wherever_it_stands(lite):
-    things = lite.solution()
-    things.encoder = Exploding()
-    things.source = Listed([*items(70), Item("x", "explode")])
+def test_item_that_makes_encode_raise_is_a_failure_at_any_position(lite):
+    solution = lite.solution()
+    solution.encoder = Exploding()
+    solution.source = ListSource([*make_items(70), Item("x", "explode")])
     for _ in range(2):  # at the end of a batch, then alone in one
-        report = things.ingest()
+        report = solution.ingest()
         assert (report.failed, report.rows) == (1, 70)
-        (failure,) = things.failures()
+        (failure,) = solution.failures()
         assert (failure.key, failure.stage) == ("x", "encode")
         assert failure.message == "ZeroDivisionError: cannot encode explode"
-    things.source = Listed([*items(70), Item("x", "explode"), Item("y", "explode, too")])
-    assert things.ingest().failed == 2
-    assert_exact(things, 70)
+    solution.source = ListSource([*make_items(70), Item("x", "explode"), Item("y", "explode, too")])
+    assert solution.ingest().failed == 2
+    assert_consistent(solution, 70)
 
 
-def test_an_encoder_that_can_encode_nothing_ends_the_run_with_its_own_error(lite):
-    things = lite.solution()
-    things.encoder = Exploding()
-    things.source = Listed([Item(f"x{number}", "explode") for number in range(20)])
+def test_broken_encoder_ends_the_run_with_its_own_error(lite):
+    solution = lite.solution()
+    solution.encoder = Exploding()
+    solution.source = ListSource([Item(f"x{number}", "explode") for number in range(20)])
     with pytest.raises(ZeroDivisionError, match="cannot encode explode") as error:
-        things.ingest()
+        solution.ingest()
     assert error.value.__notes__ == ["raised by test_pipeline.Exploding.encode"]
-    assert things.failures() == []
-    things.source = Listed(items(10))
-    things.ingest()
-    things.source = Listed([*items(10), *(Item(f"x{number}", "explode") for number in range(20))])
-    with pytest.raises(ZeroDivisionError):  # it has worked before, but a whole batch in a row is no accident
-        things.ingest()
-    assert_exact(things, 10)
+    assert solution.failures() == []
+    solution.source = ListSource(make_items(10))
+    solution.ingest()
+    solution.source = ListSource([*make_items(10), *(Item(f"x{number}", "explode") for number in range(20))])
+    with pytest.raises(ZeroDivisionError):  # it has succeeded before, but not one item of a whole batch is encoded now
+        solution.ingest()
+    assert_consistent(solution, 10)
 
 
-class Odd(Hashed):
-    """Returns vectors that are not what its space says."""
+class Altering(Hashed):
+    """Returns its vectors as ``change`` alters them."""
 
     def __init__(self, change):
         super().__init__()
@@ -127,37 +127,37 @@ class Odd(Hashed):
         (lambda vectors: None, "object of shape ()"),
     ],
 )
-def test_vectors_of_a_wrong_form_end_the_run_and_name_the_encoder(lite, change, form):
-    things = lite.solution()
-    things.encoder = Odd(change)
-    things.source = Listed(items(70))
+def test_vectors_of_wrong_shape_or_dtype_end_the_run_and_name_the_encoder(lite, change, form):
+    solution = lite.solution()
+    solution.encoder = Altering(change)
+    solution.source = ListSource(make_items(70))
     with pytest.raises(PluginError) as error:
-        things.ingest()
-    assert str(error.value) == f"encoder Odd returned {form}, not float32 of shape (32, 16)"
-    assert error.value.__notes__ == ["raised by test_pipeline.Odd.encode"]
-    assert things.metadata.state()["items"] == 0
-    assert things.failures() == []
+        solution.ingest()
+    assert str(error.value) == f"encoder Altering returned {form}, not float32 of shape (32, 16)"
+    assert error.value.__notes__ == ["raised by test_pipeline.Altering.encode"]
+    assert solution.metadata.state()["items"] == 0
+    assert solution.failures() == []
 
 
-def test_vectors_that_are_not_finite_are_failures_of_their_items(lite):
+def test_items_with_nan_or_infinite_vectors_are_failures(lite):
     def spoil(vectors):
         vectors[vectors[:, 0] > 1.0 / 4] = np.nan
         vectors[vectors[:, 1] > 1.0 / 4] = np.inf
         return vectors
 
-    things = lite.solution()
-    encoder = things.encoder
-    things.encoder = Odd(spoil)
-    things.source = Listed(items(200))
-    report = things.ingest()
+    solution = lite.solution()
+    encoder = solution.encoder
+    solution.encoder = Altering(spoil)
+    solution.source = ListSource(make_items(200))
+    report = solution.ingest()
     whole = np.isfinite(spoil(encoder.encode([f"text {number}" for number in range(200)]))).all(axis=1)
     assert 50 < whole.sum() < 150
     assert (report.new, report.failed) == (whole.sum(), 200 - whole.sum())
-    assert {(failure.stage, failure.message) for failure in things.failures()} == {
-        ("encode", "encoder Odd returned NaN or infinity")
+    assert {(failure.stage, failure.message) for failure in solution.failures()} == {
+        ("encode", "encoder Altering returned NaN or infinity")
     }
-    assert {failure.key for failure in things.failures()} == {f"k{number}" for number in np.flatnonzero(~whole)}
-    assert_exact(things, whole.sum())
+    assert {failure.key for failure in solution.failures()} == {f"k{number}" for number in np.flatnonzero(~whole)}
+    assert_consistent(solution, whole.sum())
 
 
 class Decoding(Hashed):
@@ -169,7 +169,7 @@ class Decoding(Hashed):
         return item.content if isinstance(item.content, list) else super().decode(item)
 
 
-def test_whatever_a_decoder_raises_is_a_failure_of_its_item(lite):
+def test_any_exception_of_decode_is_a_failure_of_its_item(lite):
     raised = [
         ValueError("v"),
         KeyError("k"),
@@ -178,13 +178,13 @@ def test_whatever_a_decoder_raises_is_a_failure_of_its_item(lite):
         RecursionError("r"),
         StopIteration(),
     ]
-    things = lite.solution()
-    things.encoder = Decoding()
+    solution = lite.solution()
+    solution.encoder = Decoding()
     bad = [Item(f"x{number}", error, version="1") for number, error in enumerate(raised)]
-    things.source = Listed([*bad, *items(20), Item("none", [], version="1")])
-    report = things.ingest()
+    solution.source = ListSource([*bad, *make_items(20), Item("none", [], version="1")])
+    report = solution.ingest()
     assert (report.new, report.failed) == (20, 7)
-    assert {failure.key: failure.message for failure in things.failures()} == {
+    assert {failure.key: failure.message for failure in solution.failures()} == {
         "x0": "ValueError: v",
         "x1": "KeyError: 'k'",
         "x2": "AssertionError: ",
@@ -203,26 +203,26 @@ class ReadsMany(Decoding):
 
 
 @pytest.mark.parametrize("encoder", [Decoding, ReadsMany])
-def test_a_decoder_without_what_it_needs_ends_the_run_and_what_was_done_is_kept(lite, encoder):
-    things = lite.solution(extra="ingest: {batch_size: 20}")
-    things.encoder = encoder()
+def test_missing_dependency_of_decode_ends_the_run_and_keeps_finished_batches(lite, encoder):
+    solution = lite.solution(extra="ingest: {batch_size: 20}")
+    solution.encoder = encoder()
     missing = DependencyError("the weights are gone", hint="fetch them")
     beyond = [Item(f"x{number}", missing, version="1") for number in range(100)]
-    things.source = Listed([*items(200), Item("bad", "bad text"), *beyond])
+    solution.source = ListSource([*make_items(200), Item("bad", "bad text"), *beyond])
     with pytest.raises(DependencyError, match="the weights are gone") as error:
-        things.ingest()
+        solution.ingest()
     assert (error.value.hint, error.value.exit_code) == ("fetch them", 4)
-    assert {failure.key for failure in things.failures()} <= {"bad"}
-    kept = things.metadata.state()["items"]
+    assert {failure.key for failure in solution.failures()} <= {"bad"}
+    kept = solution.metadata.state()["items"]
     assert kept >= 100
-    assert_exact(things, kept)
-    things.source = Listed(items(220))
-    report = things.ingest()
+    assert_consistent(solution, kept)
+    solution.source = ListSource(make_items(220))
+    report = solution.ingest()
     assert (report.unchanged, report.new, report.failed) == (kept, 220 - kept, 0)
-    assert_exact(things, 220)
+    assert_consistent(solution, 220)
 
 
-def test_a_batch_of_many_segments_is_cut_between_items(lite):
+def test_batch_is_split_between_items_not_within_one(lite):
     sizes = []
 
     class Counting(Decoding):
@@ -232,12 +232,12 @@ def test_a_batch_of_many_segments_is_cut_between_items(lite):
             sizes.append(len(samples))
             return super().encode(samples)
 
-    things = lite.solution(extra="ingest: {batch_size: 10}")
-    things.encoder = Counting()
-    things.source = Listed(
+    solution = lite.solution(extra="ingest: {batch_size: 10}")
+    solution.encoder = Counting()
+    solution.source = ListSource(
         Item(f"k{number}", [Segment(f"{number} {part}", float(part)) for part in range(4)], version="1")
         for number in range(8)
     )
-    report = things.ingest()
+    report = solution.ingest()
     assert (report.new, report.rows) == (8, 32)
     assert sizes == [12, 12, 8]

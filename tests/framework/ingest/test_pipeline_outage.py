@@ -1,4 +1,4 @@
-"""The way in when a store goes away: Redis, then Milvus."""
+"""Ingest when a store becomes unreachable: Redis, then Milvus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ingest_helpers import Listed, Observer, assert_exact, items
+from ingest_helpers import ListSource, Observer, assert_consistent, make_items
 from proxy import Proxy
 from servers import end, free_port, wait_for_port, wait_until
 from vicinal import Item, hookimpl
@@ -21,7 +21,7 @@ from vicinal.stores.redis_server import find_redis_server
 
 
 class OwnRedis:
-    """A redis-server with an append-only file, which a test may kill and start again."""
+    """A redis-server with an append-only file, which a test may kill and restart."""
 
     def __init__(self, folder):
         self.port = free_port()
@@ -52,128 +52,128 @@ def own_redis(tmp_path):
         end(redis.process)
 
 
-def slow(lite, redis, count):
+def make_slow_solution(lite, redis, count):
     """A solution whose ingest of this many items takes two seconds or more."""
-    things = lite.solution(
-        encoder="{type: hashed, window: 20, pause: 0.04}",
+    solution = lite.solution(
+        encoder="{type: hashed, batch_size: 20, pause: 0.04}",
         extra=f"stores: {{redis: '{redis}'}}\ningest: {{batch_size: 20}}",
     )
-    things.source = Listed(items(count))
-    return things
+    solution.source = ListSource(make_items(count))
+    return solution
 
 
-def reachable(things):
-    """Whether Milvus answers; its client waits a while before it tries again to connect."""
+def is_reachable(solution):
+    """Whether Milvus responds; its client waits a while before it reconnects."""
     try:
-        return things.vectors.has_collection()
+        return solution.vectors.has_collection()
     except StoreUnreachableError:
         return False
 
 
-def later(seconds, call):
+def call_later(seconds, call):
     timer = threading.Timer(seconds, call)
     timer.start()
     return timer
 
 
-def test_a_redis_that_is_killed_and_comes_back_is_waited_for(lite, own_redis):
+def test_run_waits_for_a_killed_redis_to_restart(lite, own_redis):
     def fall():
         own_redis.kill()
-        later(1.5, own_redis.start)
+        call_later(1.5, own_redis.start)
 
     lite.manager.register(Observer(fall), "observer")
-    things = slow(lite, own_redis.url, 1_200)
-    things.source = Listed([*items(1_150), *(Item(f"b{number}", "bad") for number in range(50))])
-    report = things.ingest()
+    solution = make_slow_solution(lite, own_redis.url, 1_200)
+    solution.source = ListSource([*make_items(1_150), *(Item(f"b{number}", "bad") for number in range(50))])
+    report = solution.ingest()
     assert (report.new, report.failed, report.rows) == (1_150, 50, 1_150)
-    assert len(things.failures()) == 50
-    assert_exact(things, 1_150)
+    assert len(solution.failures()) == 50
+    assert_consistent(solution, 1_150)
 
 
-def test_a_redis_that_stands_still_for_a_while_is_waited_for(lite, own_redis):
+def test_run_waits_for_a_frozen_redis(lite, own_redis):
     def freeze():
         own_redis.process.send_signal(signal.SIGSTOP)
-        later(1, lambda: own_redis.process.send_signal(signal.SIGCONT))
+        call_later(1, lambda: own_redis.process.send_signal(signal.SIGCONT))
 
     lite.manager.register(Observer(freeze), "observer")
-    assert slow(lite, own_redis.url, 400).ingest().rows == 400
+    assert make_slow_solution(lite, own_redis.url, 400).ingest().rows == 400
 
 
-def test_a_redis_that_stays_away_ends_the_run_with_what_is_done_committed(lite, own_redis, monkeypatch):
+def test_run_ends_if_redis_stays_unreachable_and_keeps_finished_batches(lite, own_redis, monkeypatch):
     monkeypatch.setattr(worker_group, "_RETRY_SECONDS", 1)
     lite.manager.register(Observer(own_redis.kill), "observer")
-    things = slow(lite, own_redis.url, 1_500)
+    solution = make_slow_solution(lite, own_redis.url, 1_500)
     started = time.monotonic()
     with pytest.raises(StoreUnreachableError, match=f"Redis at {own_redis.url} does not answer"):
-        things.ingest()
+        solution.ingest()
     assert time.monotonic() - started < 10
     own_redis.start()
-    done = things.metadata.state()["items"]
+    done = solution.metadata.state()["items"]
     assert 20 <= done < 1_500
-    report = things.ingest()
+    report = solution.ingest()
     assert (report.new, report.unchanged) == (1_500 - done, done)
-    assert_exact(things, 1_500)
+    assert_consistent(solution, 1_500)
 
 
-def test_the_answers_of_a_redis_may_be_lost_one_by_one(lite, redis_url):
-    """Whatever transaction goes unanswered, it is sent again and counts once."""
-    with Proxy(urlsplit(redis_url).port) as wire:
+def test_transaction_whose_response_is_lost_counts_once(lite, redis_url):
+    """Whichever transaction gets no response is sent again and counts once."""
+    with Proxy(urlsplit(redis_url).port) as proxy:
 
         class Losing(Observer):
             @hookimpl
             def batch_written(self):
-                wire.drop_response_to(b"EXEC")
+                proxy.drop_response_to(b"EXEC")
 
         lite.manager.register(Losing(), "losing")
-        things = slow(lite, f"redis://127.0.0.1:{wire.port}/0", 200)
-        report = things.ingest()
+        solution = make_slow_solution(lite, f"redis://127.0.0.1:{proxy.port}/0", 200)
+        report = solution.ingest()
         assert (report.new, report.rows) == (200, 200)
-        assert_exact(things, 200)
-        things.drop()
+        assert_consistent(solution, 200)
+        solution.drop()
 
 
 @pytest.fixture
-def wired(milvus_server, redis_url, lite):
-    """A solution on a Milvus server behind a wire that can be cut."""
-    with Proxy(urlsplit(milvus_server).port) as wire:
-        lite.milvus, lite.redis = f"http://127.0.0.1:{wire.port}", redis_url
-        things = lite.solution(
-            "wired", encoder="{type: hashed, window: 20, pause: 0.04}", extra="ingest: {batch_size: 20}"
+def proxied_solution(milvus_server, redis_url, lite):
+    """A solution on a Milvus server behind a proxy that can be disconnected."""
+    with Proxy(urlsplit(milvus_server).port) as proxy:
+        lite.milvus, lite.redis = f"http://127.0.0.1:{proxy.port}", redis_url
+        solution = lite.solution(
+            "wired", encoder="{type: hashed, batch_size: 20, pause: 0.04}", extra="ingest: {batch_size: 20}"
         )
-        things.source = Listed(items(400))
-        yield things, wire
-        wire.restore()
-        things.drop()
-        things.close()
+        solution.source = ListSource(make_items(400))
+        yield solution, proxy
+        proxy.restore()
+        solution.drop()
+        solution.close()
         lite.milvus = None
 
 
-def test_a_milvus_that_goes_away_and_comes_back_is_waited_for(wired, manager):
-    things, wire = wired
+def test_run_waits_for_milvus_to_reconnect(proxied_solution, manager):
+    solution, proxy = proxied_solution
 
     def fall():
-        wire.disconnect()
-        later(1.5, wire.restore)
+        proxy.disconnect()
+        call_later(1.5, proxy.restore)
 
     manager.register(Observer(fall), "observer")
-    report = things.ingest()
+    report = solution.ingest()
     assert (report.new, report.rows) == (400, 400)
-    assert_exact(things, 400)
+    assert_consistent(solution, 400)
 
 
-def test_a_milvus_that_stays_away_ends_the_run_with_what_is_done_committed(wired, manager, monkeypatch):
+def test_run_ends_if_milvus_stays_unreachable_and_keeps_finished_batches(proxied_solution, manager, monkeypatch):
     monkeypatch.setattr(worker_group, "_RETRY_SECONDS", 1)
     monkeypatch.setattr(milvus, "_CALL_SECONDS", 1)
-    things, wire = wired
-    manager.register(Observer(wire.disconnect), "observer")
+    solution, proxy = proxied_solution
+    manager.register(Observer(proxy.disconnect), "observer")
     started = time.monotonic()
     with pytest.raises(StoreUnreachableError, match=r"Milvus at .* does not answer"):
-        things.ingest()
+        solution.ingest()
     assert time.monotonic() - started < 15
-    wire.restore()
-    wait_until(lambda: reachable(things), 30)
-    done = things.metadata.state()["items"]
+    proxy.restore()
+    wait_until(lambda: is_reachable(solution), 30)
+    done = solution.metadata.state()["items"]
     assert 20 <= done < 400
-    report = things.ingest()
+    report = solution.ingest()
     assert (report.new, report.unchanged, report.rows) == (400 - done, done, 400)
-    assert_exact(things, 400)
+    assert_consistent(solution, 400)

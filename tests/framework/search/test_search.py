@@ -1,4 +1,4 @@
-"""What is near: one query and many, filtered, reranked, before and after an ingest."""
+"""Search: one query and many, filtered, reranked, before and after an ingest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from search_helpers import ROWS, keys, vectors_of
+from search_helpers import ROWS, encode_texts, keys
 from servers import ROOT
 from vicinal import ItemError, Reranker, VicinalError, hookimpl
 from vicinal.errors import FilterError, UnknownItemError
@@ -18,21 +18,21 @@ from vicinal.types import SearchRequest, item_id
 
 
 @pytest.fixture
-def things(workshop):
+def solution(workshop):
     """Three hundred texts with a declared year."""
     workshop.write(ROWS)
-    things = workshop.solution(extra="fields: {year: int64}")
-    things.ingest()
-    return things
+    solution = workshop.solution(extra="fields: {year: int64}")
+    solution.ingest()
+    return solution
 
 
-def test_a_search_answers_what_comparing_with_everything_answers(things):
+def test_search_equals_exact_search(solution):
     """One query and many, any limit, filters, @key: on one collection, since a server takes seconds to load one."""
     texts = [text for _, text, _ in ROWS]
-    near = vectors_of(["text 7", "something else", "text 8"]) @ vectors_of(texts).T
+    near = encode_texts(["text 7", "something else", "text 8"]) @ encode_texts(texts).T
     expected = [[f"k{number}" for number in row] for row in np.argsort(-near, axis=1)]
 
-    result = things.search("text 7", limit=5)
+    result = solution.search("text 7", limit=5)
     assert keys(result) == expected[0][:5]
     assert [hit.rank for hit in result] == [1, 2, 3, 4, 5]
     assert [hit.similarity for hit in result] == pytest.approx(np.sort(near[0])[::-1][:5], abs=1e-5)
@@ -53,55 +53,57 @@ def test_a_search_answers_what_comparing_with_everything_answers(things):
         True,
     )
 
-    many = things.search(["text 7", "something else", "text 8"], limit=20)
+    many = solution.search(["text 7", "something else", "text 8"], limit=20)
     assert [keys(hits) for hits in many] == [row[:20] for row in expected]
-    assert things.search([]) == []
+    assert solution.search([]) == []
 
-    assert keys(things.search("text 7", limit=1)) == ["k7"]
-    assert keys(things.search("text 7", limit=300)) == expected[0]
-    assert keys(things.search("text 7", limit=16_384)) == expected[0]
+    assert keys(solution.search("text 7", limit=1)) == ["k7"]
+    assert keys(solution.search("text 7", limit=300)) == expected[0]
+    assert keys(solution.search("text 7", limit=16_384)) == expected[0]
     for limit in (0, -1, 16_385):
         with pytest.raises(VicinalError, match=f"limit is {limit}"):
-            things.search("text 7", limit=limit)
+            solution.search("text 7", limit=limit)
 
     of_2003 = [key for key in expected[0] if int(key[1:]) % 10 == 3]
-    assert keys(things.search("text 7", limit=100, filter="year == 2003")) == of_2003
-    assert keys(things.search("text 7", limit=3, filter="year in [2003, 2001] and item != 'k7'"))[0] in expected[0][1:]
-    assert keys(things.search("text 7", limit=5, filter="year > 3000")) == []
-    assert keys(things.search("@k7", limit=100, filter="year == 2003")) == of_2003
+    assert keys(solution.search("text 7", limit=100, filter="year == 2003")) == of_2003
+    assert (
+        keys(solution.search("text 7", limit=3, filter="year in [2003, 2001] and item != 'k7'"))[0] in expected[0][1:]
+    )
+    assert keys(solution.search("text 7", limit=5, filter="year > 3000")) == []
+    assert keys(solution.search("@k7", limit=100, filter="year == 2003")) == of_2003
     for wrong in ("year ==", "yeer == 2003", "year == 'x'"):
         with pytest.raises(FilterError) as error:
-            things.search("text 7", filter=wrong)
+            solution.search("text 7", filter=wrong)
         assert "item, segment, year" in error.value.hint
 
-    assert keys(things.search("@k7", limit=5)) == expected[0][1:6]
-    assert keys(things.search("@k7", limit=300)) == expected[0][1:]
-    mixed = things.search(["@k7", "text 8", "@k8"], limit=4)
+    assert keys(solution.search("@k7", limit=5)) == expected[0][1:6]
+    assert keys(solution.search("@k7", limit=300)) == expected[0][1:]
+    mixed = solution.search(["@k7", "text 8", "@k8"], limit=4)
     assert [keys(hits) for hits in mixed] == [expected[0][1:5], expected[2][:4], expected[2][1:5]]
     with pytest.raises(UnknownItemError, match="no item has the key 'K7'") as error:
-        things.search(["text 7", "@K7"])
+        solution.search(["text 7", "@K7"])
     assert error.value.hint == "write a text that begins with @ as \\@…; keys are case-sensitive"
 
     with pytest.raises(ItemError, match="the text says bad"):
-        things.search("a bad query")
-    assert keys(things.search(Path("text 7"), limit=1)) == ["k7"]
+        solution.search("a bad query")
+    assert keys(solution.search(Path("text 7"), limit=1)) == ["k7"]
 
 
-def test_a_text_that_begins_with_at_is_written_with_a_backslash(lite):
+def test_backslash_escapes_a_text_that_begins_with_at(lite):
     lite.write([("k", "@home", 1), ("@", "text", 1), ("l", "\\@home", 1)])
-    things = lite.solution()
-    things.ingest()
-    assert keys(things.search("\\@home", limit=1)) == ["k"]
-    assert keys(things.search("@@", limit=1)) != ["@"]
+    solution = lite.solution()
+    solution.ingest()
+    assert keys(solution.search("\\@home", limit=1)) == ["k"]
+    assert keys(solution.search("@@", limit=1)) != ["@"]
     with pytest.raises(UnknownItemError):
-        things.search("@home")
+        solution.search("@home")
 
 
 # --- rerankers and observers
 
 
 class Backwards(Reranker):
-    """Turns the order round, and drops the nearest."""
+    """Reverses the order, and drops the nearest."""
 
     seen: ClassVar = []
 
@@ -127,7 +129,7 @@ class Plugin:
         self.searches.append((solution, queries, hits, milliseconds))
 
 
-def test_a_reranker_orders_more_candidates_than_are_wanted(lite):
+def test_reranker_orders_more_candidates_than_the_limit(lite):
     plugin = Plugin()
     assert lite.manager.register(plugin, "backwards").status == "ok"
     lite.write(ROWS[:50])
@@ -135,8 +137,8 @@ def test_a_reranker_orders_more_candidates_than_are_wanted(lite):
     nearest = keys(lite._made[0].search("text 3", limit=6))
     lite._made[0].close()
     Backwards.seen.clear()
-    things = lite.solution("things", extra="rerank: {type: backwards}")
-    result, other = things.search(["text 3", "@k3"], limit=2)
+    solution = lite.solution("things", extra="rerank: {type: backwards}")
+    result, other = solution.search(["text 3", "@k3"], limit=2)
     assert Backwards.seen == [("text 3", nearest), ("@k3", Backwards.seen[1][1])]
     assert (keys(result), [hit.rank for hit in result]) == ([nearest[5], nearest[4]], [1, 2])
     assert len(other) == 2
@@ -150,22 +152,22 @@ def test_observers_are_not_notified_of_refused_queries(lite):
     plugin = Plugin()
     lite.manager.register(plugin, "plugin")
     lite.write(ROWS[:50])
-    things = lite.solution()
-    things.ingest()
+    solution = lite.solution()
+    solution.ingest()
     for query, options in (("a bad query", {}), ("@nobody", {}), ("text 1", {"filter": "no such field"})):
         with pytest.raises(VicinalError):
-            things.search(query, **options)
-    assert things.search([]) == []
+            solution.search(query, **options)
+    assert solution.search([]) == []
     assert plugin.searches == []
     requests = [SearchRequest("text 1", 3), SearchRequest("a bad query", 3), SearchRequest("text 2", 4)]
-    things.search_many(requests)
+    solution.search_many(requests)
     assert [search[:3] for search in plugin.searches] == [("things", 2, 7)]
 
 
 def test_error_names_the_query_unless_it_does_already(lite):
     lite.write(ROWS[:50])
-    things = lite.solution()
-    things.ingest()
+    solution = lite.solution()
+    solution.ingest()
     long = "a bad query " * 1_000
     for queries, message in (
         (["text 1", "a bad query"], "a bad query: the text says bad"),
@@ -174,18 +176,18 @@ def test_error_names_the_query_unless_it_does_already(lite):
         (["says bad"], "the text says bad"),
     ):
         with pytest.raises(ItemError) as error:
-            things.search(queries)
+            solution.search(queries)
         assert str(error.value) == message
-    (result,) = things.search_many([SearchRequest("a bad query")])
+    (result,) = solution.search_many([SearchRequest("a bad query")])
     assert str(result) == "the text says bad"  # a server's user knows the query, and must not read a path of it
 
 
 def test_search_once_measures_the_start_up_apart_from_the_search(lite):
     lite.write(ROWS[:50])
-    things = lite.solution(encoder="{type: hashed, pause: 0.2}")
-    things.ingest()
-    things.close()
-    results, startup = things.search_once(["text 1", "@k2"], limit=3)
+    solution = lite.solution(encoder="{type: hashed, pause: 0.2}")
+    solution.ingest()
+    solution.close()
+    results, startup = solution.search_once(["text 1", "@k2"], limit=3)
     assert keys(results[0])[0] == "k1"
     assert list(startup) == ["stores", "model"]
     assert startup["stores"] > 1
@@ -193,24 +195,24 @@ def test_search_once_measures_the_start_up_apart_from_the_search(lite):
     assert list(timings) == ["decode", "encode", "search", "metadata", "total"]
     assert (startup["model"] >= 200, timings["encode"] >= 200) == (True, True)  # each is a call of encode
     assert timings["total"] == pytest.approx(sum(list(timings.values())[:-1]), abs=150)  # without the model
-    assert things.search_once(["@k2"], limit=3)[1]["model"] < 200  # nothing to encode
+    assert solution.search_once(["@k2"], limit=3)[1]["model"] < 200  # nothing to encode
     with pytest.raises(VicinalError, match="limit is 0"):
-        things.search_once(["text 1"], limit=0)
+        solution.search_once(["text 1"], limit=0)
 
 
 # --- before, during and after an ingest
 
 
-def test_a_search_before_anything_is_indexed_says_so(lite):
+def test_search_before_the_first_ingest_is_an_error(lite):
     lite.write(ROWS)
-    things = lite.solution()
-    for use in (lambda: things.search("text 1"), lambda: things.search("@k1"), lambda: things.search(["a", "b"])):
+    solution = lite.solution()
+    for use in (lambda: solution.search("text 1"), lambda: solution.search("@k1"), lambda: solution.search(["a", "b"])):
         with pytest.raises(VicinalError, match="nothing is indexed in 'things' yet") as error:
             use()
         assert error.value.hint == "run `vicinal ingest` first"
 
 
-def test_a_search_after_an_interrupted_first_ingest_builds_the_index(workshop):
+def test_search_after_an_interrupted_first_ingest_builds_the_index(workshop):
     class Interrupting:
         @hookimpl
         def batch_written(self, new):
@@ -219,53 +221,53 @@ def test_a_search_after_an_interrupted_first_ingest_builds_the_index(workshop):
     workshop.write(ROWS)
     interrupting = Interrupting()
     workshop.manager.register(interrupting, "interrupting")
-    things = workshop.solution("interrupted")
+    solution = workshop.solution("interrupted")
     with pytest.raises(KeyboardInterrupt):
-        things.ingest()
-    state = things.metadata.state()
-    assert ("index" in state) != things.vectors.embedded  # a server has its exact index before the rows
+        solution.ingest()
+    state = solution.metadata.state()
+    assert ("index" in state) != solution.vectors.embedded  # a server has its exact index before the rows
     assert 0 < state["rows"] < 300
     workshop.manager.unregister(interrupting)
-    assert keys(things.search("text 1", limit=1)) == ["k1"]
-    assert things.vectors.describe_index()["index_type"] == "FLAT"
-    assert len(things.search("text 1", limit=300)) == state["rows"]
-    assert things.ingest().rows == 300
-    assert len(things.search("text 1", limit=300)) == 300
+    assert keys(solution.search("text 1", limit=1)) == ["k1"]
+    assert solution.vectors.describe_index()["index_type"] == "FLAT"
+    assert len(solution.search("text 1", limit=300)) == state["rows"]
+    assert solution.ingest().rows == 300
+    assert len(solution.search("text 1", limit=300)) == 300
 
 
-def test_another_process_finds_everything_at_once(workshop):
+def test_another_process_can_search_immediately(workshop):
     workshop.write(ROWS)
-    things = workshop.solution("found")
-    things.ingest()
+    solution = workshop.solution("found")
+    solution.ingest()
     path = workshop.folder / "found.yaml"
     if not workshop.embedded:
-        things.vectors._client.release_collection(things.vectors.alias)  # as after a restart of the server
-    things.close()
+        solution.vectors._client.release_collection(solution.vectors.alias)  # as after a restart of the server
+    solution.close()
     script = (
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT / 'tests' / 'helpers')!r})\n"
         "import encoders\nfrom vicinal import Solution, create_manager\n"
         "manager = create_manager()\nmanager.register(encoders, 'tests')\n"
-        f"with Solution.from_yaml({str(path)!r}, manager=manager) as things:\n"
-        "    found = things.search([f'text {number}' for number in range(300)], limit=1)\n"
-        "    print(*(hits[0].key for hits in found), len(things.search('text 1', limit=1000)))\n"
+        f"with Solution.from_yaml({str(path)!r}, manager=manager) as solution:\n"
+        "    found = solution.search([f'text {number}' for number in range(300)], limit=1)\n"
+        "    print(*(hits[0].key for hits in found), len(solution.search('text 1', limit=1000)))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.stderr, done.returncode) == ("", 0)
     assert done.stdout.split() == [*(f"k{number}" for number in range(300)), "300"]
 
 
-def test_a_search_sees_what_the_last_run_changed(lite):
+def test_search_sees_the_changes_of_the_last_run(lite):
     lite.write(ROWS[:10])
-    things = lite.solution()
-    things.ingest()
-    assert len(things.search("text 1", limit=100)) == 10
+    solution = lite.solution()
+    solution.ingest()
+    assert len(solution.search("text 1", limit=100)) == 10
     lite.write([("k1", "new text", 1), *ROWS[2:20]])
-    things.ingest(prune=True)
-    assert len(things.search("text 1", limit=100)) == 19
-    assert keys(things.search("new text", limit=1)) == ["k1"]
-    things.remove(["k1", "k5"])
-    assert not {"k1", "k5"} & set(keys(things.search("new text", limit=100)))
+    solution.ingest(prune=True)
+    assert len(solution.search("text 1", limit=100)) == 19
+    assert keys(solution.search("new text", limit=1)) == ["k1"]
+    solution.remove(["k1", "k5"])
+    assert not {"k1", "k5"} & set(keys(solution.search("new text", limit=100)))
 
 
 def test_item_deleted_since_milvus_found_it_is_left_out(lite):

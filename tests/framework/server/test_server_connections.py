@@ -26,7 +26,7 @@ def solution_yaml(lite):
     solution.ingest()
     solution.close()
     lite.write([*ROWS, *MORE])
-    return lite.yaml(encoder="{type: hashed, window: 32, pause: 0.2}")
+    return lite.yaml(encoder="{type: hashed, batch_size: 32, pause: 0.2}")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ JOB = {
 def ingest_client(workshop):
     """A client of sixty indexed texts and 601 that are not; their ingest takes a second at least."""
     workshop.write(ROWS)
-    solution = workshop.solution(encoder="{type: hashed, window: 32, pause: 0.05}")
+    solution = workshop.solution(encoder="{type: hashed, batch_size: 32, pause: 0.05}")
     solution.ingest()
     workshop.write([*ROWS, *MORE, ("b", "bad text", 1)])
     with run_server(solution) as client:
@@ -131,7 +131,7 @@ def test_failed_ingest_says_why(lite):
 
 def test_event_streams_beyond_the_limit_are_a_429(lite):
     lite.write(MORE)
-    solution = lite.solution(encoder="{type: hashed, window: 32, pause: 0.3}")
+    solution = lite.solution(encoder="{type: hashed, batch_size: 32, pause: 0.3}")
     with run_server(solution, max_streams=5, heartbeat_seconds=0.3) as client:
         job = client.post("/api/things/ingest").json()
         url = f"{client.url}/api/things/ingest/{job['id']}/events"
@@ -173,7 +173,7 @@ def test_idle_event_stream_sends_heartbeats(lite):
 
 def test_shutdown_cancels_the_ingest(lite):
     lite.write(MORE)
-    solution = lite.solution(encoder="{type: hashed, window: 32, pause: 0.1}")
+    solution = lite.solution(encoder="{type: hashed, batch_size: 32, pause: 0.1}")
     with run_server(solution) as client:
         client.post("/api/things/ingest")
         while not client.get("/api/things/ingest").json()["new"]:

@@ -1,4 +1,4 @@
-"""One solution under several threads: searches during a run, items added by hand, a run that is called off."""
+"""One solution in several threads: searches during a run, items added by hand, a cancelled run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ YEAR = "fields: {year: 'int64 = 0'}"
 
 
 @pytest.fixture
-def things(workshop):
+def solution(workshop):
     workshop.write(ROWS)
-    things = workshop.solution(extra=YEAR)
-    things.ingest()
-    return things
+    solution = workshop.solution(extra=YEAR)
+    solution.ingest()
+    return solution
 
 
 class OnBatch:
-    """Does something once, when the first batch is written."""
+    """Calls ``work`` once, when the first batch is written."""
 
     def __init__(self, work):
         self.work = work
@@ -37,7 +37,7 @@ class OnBatch:
             work()
 
 
-def test_queries_of_several_users_are_answered_together_and_fail_alone(things):
+def test_requests_of_several_users_are_answered_together_and_fail_alone(solution):
     asks = [
         SearchRequest("text 7", 3),
         SearchRequest("bad query", 3),
@@ -47,26 +47,26 @@ def test_queries_of_several_users_are_answered_together_and_fail_alone(things):
         SearchRequest("text 9", 3, "no such year"),
         SearchRequest("@k7", 1),
     ]
-    answers = things.search_many(asks)
-    alone = [things.search("text 7", 3), things.search("text 8", 5, "year > 2007"), things.search("@k7", 1)]
+    answers = solution.search_many(asks)
+    alone = [solution.search("text 7", 3), solution.search("text 8", 5, "year > 2007"), solution.search("@k7", 1)]
     assert [[hit.key for hit in answers[n]] for n in (0, 4, 6)] == [[hit.key for hit in one] for one in alone]
     assert [type(answers[n]) for n in (1, 2, 3, 5)] == [ItemError, ItemError, UnknownItemError, FilterError]
-    assert things.search_many([]) == []
+    assert solution.search_many([]) == []
 
 
-def test_answers_come_from_one_encode_and_one_search_for_those_alike(things, monkeypatch):
+def test_requests_share_one_encode_and_one_search_per_filter(solution, monkeypatch):
     encoded, searched = [], []
-    encode, search = things.encoder.encode, things.vectors.search
-    monkeypatch.setattr(things.encoder, "encode", lambda samples: encoded.append(len(samples)) or encode(samples))
+    encode, search = solution.encoder.encode, solution.vectors.search
+    monkeypatch.setattr(solution.encoder, "encode", lambda samples: encoded.append(len(samples)) or encode(samples))
     monkeypatch.setattr(
-        things.vectors, "search", lambda vectors, *a, **k: searched.append(len(vectors)) or search(vectors, *a, **k)
+        solution.vectors, "search", lambda vectors, *a, **k: searched.append(len(vectors)) or search(vectors, *a, **k)
     )
-    things.search_many([SearchRequest(f"text {n}", 3, "year > 2003" if n % 2 else "") for n in range(8)])
+    solution.search_many([SearchRequest(f"text {n}", 3, "year > 2003" if n % 2 else "") for n in range(8)])
     assert encoded == [8]
     assert sorted(searched) == [4, 4]
 
 
-def test_searches_go_on_while_a_run_writes_and_see_what_it_wrote(workshop, things):
+def test_searches_continue_during_a_run_and_see_its_items(workshop, solution):
     workshop.write([*ROWS, *((f"n{number}", f"new {number}", 1) for number in range(2_000))])
     ended = threading.Event()
     asked = 0
@@ -74,25 +74,25 @@ def test_searches_go_on_while_a_run_writes_and_see_what_it_wrote(workshop, thing
     def ask():
         nonlocal asked
         while not ended.is_set():
-            assert [hit.key for hit in things.search("text 7", limit=1)] == ["k7"]
+            assert [hit.key for hit in solution.search("text 7", limit=1)] == ["k7"]
             asked += 1
         return asked
 
     with ThreadPoolExecutor(2) as pool:
         askers = [pool.submit(ask) for _ in range(2)]
         try:
-            report = things.ingest(encoder=things.new_encoder())
+            report = solution.ingest(encoder=solution.new_encoder())
         finally:
             ended.set()
         assert sum(asker.result(60) for asker in askers) > 1
     assert (report.new, report.rows) == (2_000, 2_200)
-    assert [hit.key for hit in things.search("new 1999", limit=1)] == ["n1999"]
+    assert [hit.key for hit in solution.search("new 1999", limit=1)] == ["n1999"]
 
 
-def test_a_concurrent_encoder_is_called_by_searches_while_a_run_encodes(workshop, things, monkeypatch):
+def test_thread_safe_encoder_serves_searches_while_a_run_encodes(workshop, solution, monkeypatch):
     workshop.write([*ROWS, ("new", "new", 1)])
-    monkeypatch.setattr(type(things.encoder), "encode_is_thread_safe", True)
-    encoding, asked, encode = threading.Event(), threading.Event(), things.encoder.encode
+    monkeypatch.setattr(type(solution.encoder), "encode_is_thread_safe", True)
+    encoding, asked, encode = threading.Event(), threading.Event(), solution.encoder.encode
 
     def slow(samples):
         if list(samples) == ["new"]:
@@ -100,17 +100,17 @@ def test_a_concurrent_encoder_is_called_by_searches_while_a_run_encodes(workshop
             assert asked.wait(60), "the search waits for the run"
         return encode(samples)
 
-    monkeypatch.setattr(things.encoder, "encode", slow)
+    monkeypatch.setattr(solution.encoder, "encode", slow)
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(things.ingest)
+        run = pool.submit(solution.ingest)
         assert encoding.wait(60)
-        assert [hit.key for hit in things.search("text 7", limit=1)] == ["k7"]
+        assert [hit.key for hit in solution.search("text 7", limit=1)] == ["k7"]
         asked.set()
         assert run.result(60).new == 1
 
 
-def test_the_encoder_is_called_by_one_thread_at_a_time(things, monkeypatch):
-    busy, encode = threading.Lock(), things.encoder.encode
+def test_encoder_is_called_by_one_thread_at_a_time(solution, monkeypatch):
+    busy, encode = threading.Lock(), solution.encoder.encode
 
     def alone(samples):
         assert busy.acquire(blocking=False), "two threads are in encode"
@@ -119,112 +119,112 @@ def test_the_encoder_is_called_by_one_thread_at_a_time(things, monkeypatch):
         finally:
             busy.release()
 
-    monkeypatch.setattr(things.encoder, "encode", alone)
+    monkeypatch.setattr(solution.encoder, "encode", alone)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda n: things.search(f"text {n}", limit=1)[0].key, range(60)))
+        found = list(pool.map(lambda n: solution.search(f"text {n}", limit=1)[0].key, range(60)))
     assert found == [f"k{n}" for n in range(60)]
 
 
-def test_a_first_run_is_searched_on_a_server_while_it_goes_on_and_on_an_embedded_engine_when_it_has_ended(workshop):
+def test_first_run_is_searchable_at_once_on_a_server_and_at_its_end_on_milvus_lite(workshop):
     workshop.write(ROWS)
-    things = workshop.solution()
+    solution = workshop.solution()
     with pytest.raises(NothingIndexedError, match="nothing is indexed"):
-        things.search("text 7")
+        solution.search("text 7")
     answers = []
 
     def ask():
         try:
-            things.search("text 7")
+            solution.search("text 7")
             answers.append("searched")
         except NothingIndexedError as error:
             assert "being indexed for the first time" in str(error)
             answers.append("refused")
 
-    things.manager.register(OnBatch(ask), "asks")
-    things.ingest()
-    assert answers == ["refused" if things.vectors.embedded else "searched"]
-    assert things.search("text 7", limit=1)[0].key == "k7"
+    solution.manager.register(OnBatch(ask), "asks")
+    solution.ingest()
+    assert answers == ["refused" if solution.vectors.embedded else "searched"]
+    assert solution.search("text 7", limit=1)[0].key == "k7"
 
 
-def test_another_thread_calls_a_run_off_and_the_next_one_goes_on(workshop):
+def test_interrupt_from_another_thread_ends_the_run_and_the_next_one_continues(workshop):
     workshop.write(ROWS)
-    things = workshop.solution(extra="ingest: {batch_size: 20}")
-    assert things.interrupt() is False
-    things.manager.register(OnBatch(things.interrupt), "calls it off")
+    solution = workshop.solution(extra="ingest: {batch_size: 20}")
+    assert solution.interrupt() is False
+    solution.manager.register(OnBatch(solution.interrupt), "calls it off")
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
-        pool.submit(things.ingest).result()
-    done = things.status()["items"]
+        pool.submit(solution.ingest).result()
+    done = solution.status()["items"]
     assert 0 < done < 200
-    assert things.search("text 1", limit=1)
-    assert things.ingest().new == 200 - done
+    assert solution.search("text 1", limit=1)
+    assert solution.ingest().new == 200 - done
 
 
-def test_an_item_added_by_hand_is_found_and_stays_when_the_source_is_pruned(things):
-    assert things.add(Item("mine", "a text of mine", metadata={"year": 1999})) == "new"
-    assert things.add(Item("mine", "a text of mine", metadata={"year": 1999})) == "unchanged"
-    assert things.add(Item("mine", "another text of mine", metadata={"year": 1999})) == "updated"
-    assert things.ingest(prune=True).removed == 0
-    best = things.search("another text of mine", limit=1)[0]
+def test_added_item_is_found_and_survives_prune(solution):
+    assert solution.add(Item("mine", "a text of mine", metadata={"year": 1999})) == "new"
+    assert solution.add(Item("mine", "a text of mine", metadata={"year": 1999})) == "unchanged"
+    assert solution.add(Item("mine", "another text of mine", metadata={"year": 1999})) == "updated"
+    assert solution.ingest(prune=True).removed == 0
+    best = solution.search("another text of mine", limit=1)[0]
     assert (best.key, best.metadata) == ("mine", {"year": 1999})
-    assert things.check().consistent
-    assert things.remove(["mine"]) == 1
-    assert things.metadata.manual_ids() == set()
+    assert solution.check().consistent
+    assert solution.remove(["mine"]) == 1
+    assert solution.metadata.manual_ids() == set()
 
 
-def test_an_item_that_the_source_comes_to_have_is_the_sources(workshop, things):
-    things.add(Item("mine", "a text of mine"))
+def test_added_item_that_the_source_yields_later_belongs_to_the_source(workshop, solution):
+    solution.add(Item("mine", "a text of mine"))
     workshop.write([*ROWS, ("mine", "the text of the source", 2001)])
-    assert things.ingest(prune=True).updated == 1
+    assert solution.ingest(prune=True).updated == 1
     workshop.write(ROWS)
-    assert things.ingest(prune=True).removed == 1
+    assert solution.ingest(prune=True).removed == 1
 
 
-def test_the_first_item_of_a_solution_may_be_added_by_hand(workshop):
-    things = workshop.solution()
-    assert things.add(Item("mine", "a text of mine")) == "new"
-    assert [hit.key for hit in things.search("a text of mine")] == ["mine"]
+def test_add_works_before_the_first_ingest(workshop):
+    solution = workshop.solution()
+    assert solution.add(Item("mine", "a text of mine")) == "new"
+    assert [hit.key for hit in solution.search("a text of mine")] == ["mine"]
 
 
-def test_an_item_that_cannot_be_added_leaves_nothing_behind(things):
+def test_item_that_cannot_be_added_changes_nothing(solution):
     for content in ("bad text", "crash text", "spoil text"):
         with pytest.raises(ItemError):
-            things.add(Item("k1", content))
+            solution.add(Item("k1", content))
     with pytest.raises(ItemError, match="field 'year' is not an int64"):
-        things.add(Item("k1", "text", metadata={"year": "soon"}))
+        solution.add(Item("k1", "text", metadata={"year": "soon"}))
     with pytest.raises(ItemError, match="key is empty"):
-        things.add(Item("", "text"))
-    assert things.failures() == []
-    assert things.search("text 1", limit=1)[0].key == "k1"
-    assert things.check().consistent
+        solution.add(Item("", "text"))
+    assert solution.failures() == []
+    assert solution.search("text 1", limit=1)[0].key == "k1"
+    assert solution.check().consistent
 
 
-def test_nothing_is_added_while_a_run_writes(things, workshop):
+def test_add_is_refused_during_a_run(solution, workshop):
     workshop.write([*ROWS, ("n", "new", 1)])
     refused = []
 
     def add():
         with pytest.raises(StoreBusyError):
-            things.add(Item("mine", "a text of mine"))
+            solution.add(Item("mine", "a text of mine"))
         refused.append(True)
 
-    things.manager.register(OnBatch(add), "adds")
-    things.ingest()
+    solution.manager.register(OnBatch(add), "adds")
+    solution.ingest()
     assert refused == [True]
 
 
-def test_every_item_is_on_one_page_and_only_there(things):
+def test_every_item_is_on_exactly_one_page(solution):
     for limit, look in ((7, 20_000), (50, 20_000), (50, 10)):
         keys, after = [], -1
         while after is not None:
-            records, after = things.metadata.page(limit, after, look=look)
+            records, after = solution.metadata.page(limit, after, look=look)
             assert len(records) <= limit
             keys += [record.key for record in records]
         assert sorted(keys) == sorted(key for key, *_ in ROWS)
-    records, after = things.metadata.page(50, prefix="k19")
+    records, after = solution.metadata.page(50, prefix="k19")
     assert (sorted(record.key for record in records), after) == (["k19", *(f"k19{n}" for n in range(10))], None)
 
 
-def test_a_gate_lets_many_pass_and_closes_when_they_are_through():
+def test_read_write_lock_admits_many_readers_or_one_writer():
     gate = ReadWriteLock()
     inside, leave, closed = threading.Barrier(3), threading.Event(), threading.Event()
 

@@ -120,13 +120,13 @@ def test_a_state_of_megabytes_is_kept_in_pieces(lite):
 
 def test_an_export_brings_what_was_learnt_with_it(learning, workshop, tmp_path):
     learning.ingest()
-    learnt, expected = learning.encoder.state_hash, [hit.key for hit in learning.search("word3 rest1", limit=5)]
+    learnt, expected = learning.encoder.state_hash, [hit.key for hit in learning.search("word3 rest1", limit=30)]
     learning.export(tmp_path / "out.parquet")
     learning.drop()
     workshop.write(ROWS[:1])
     assert learning.import_(tmp_path / "out.parquet").new == 30
     assert learning.metadata.fitted_state.read_hash() == learnt
-    assert [hit.key for hit in learning.search("word3 rest1", limit=5)] == expected
+    assert [hit.key for hit in learning.search("word3 rest1", limit=30)] == expected
 
 
 def test_an_export_of_other_learning_is_not_read_into_a_filled_solution(learning, workshop, tmp_path):

@@ -1,4 +1,4 @@
-"""Export and import: what leaves a solution, and what another takes in."""
+"""Export from one solution and import into another."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vicinal.stores.records import Entry
 from vicinal.types import item_id
 
 
-class Told:
-    """What observers are told of batches."""
+class BatchRecorder:
+    """Records the batches that observers are notified of."""
 
     def __init__(self, batches):
         self.batches = batches
@@ -28,10 +28,10 @@ def refuse(*_):
     raise AssertionError("nothing is to be written")
 
 
-def stored(things):
+def stored(solution):
     """Every vector that a solution holds, by id."""
-    ids = [row["id"] for batch in things.vectors.iter_rows(["id"]) for row in batch]
-    return {id_: bits_of(vector) for id_, vector in things.vectors.fetch_vectors(ids).items()}
+    ids = [row["id"] for batch in solution.vectors.iter_rows(["id"]) for row in batch]
+    return {id_: bits_of(vector) for id_, vector in solution.vectors.fetch_vectors(ids).items()}
 
 
 def bits_of(vector):
@@ -44,7 +44,7 @@ def bits_of(vector):
 
 
 @pytest.mark.parametrize("encoder", ["words", "letters"])
-def test_what_one_engine_exports_the_other_imports(lite, milvus_server, redis_url, encoder):
+def test_export_of_one_engine_is_imported_by_the_other(lite, milvus_server, redis_url, encoder):
     """From an embedded Milvus to a server and back: nothing is encoded, and nothing is lost."""
     rows = [(key, text + " and more", year) for key, text, year in ROWS]
     lite.write(rows)
@@ -90,56 +90,59 @@ def test_what_one_engine_exports_the_other_imports(lite, milvus_server, redis_ur
     assert kept == stored(home)
 
 
-def test_an_import_replaces_what_changed(lite):
+def test_import_replaces_changed_items(lite):
     lite.write(ROWS)
-    things = lite.solution(encoder="{type: words}")
-    things.ingest()
-    things.export(lite.folder / "old.parquet")
+    solution = lite.solution(encoder="{type: words}")
+    solution.ingest()
+    solution.export(lite.folder / "old.parquet")
     changed = [("k0", "one two three four five", 1), ("k2", "one", 1), *ROWS[3:]]
     lite.write(changed)
-    assert things.ingest(prune=True).rows == SEGMENTS - 2 + 2
-    report = things.import_(lite.folder / "old.parquet")
+    assert solution.ingest(prune=True).rows == SEGMENTS - 2 + 2
+    report = solution.import_(lite.folder / "old.parquet")
     assert (report.seen, report.new, report.updated, report.unchanged) == (ITEMS, 1, 2, ITEMS - 3)
     assert report.rows == SEGMENTS
-    assert nonzero_findings(things.check()) == CONSISTENT
+    assert nonzero_findings(solution.check()) == CONSISTENT
     lite.write(ROWS)
-    assert things.ingest().unchanged == ITEMS
+    assert solution.ingest().unchanged == ITEMS
 
 
-def test_an_import_writes_nothing_again(workshop, monkeypatch):
+def test_import_skips_unchanged_items(workshop, monkeypatch):
     workshop.write(ROWS)
-    things = workshop.solution(encoder="{type: words}")
-    things.ingest()
-    things.export(workshop.folder / "things.parquet")
-    told = []
-    workshop.manager.register(Told(told), "told")
+    solution = workshop.solution(encoder="{type: words}")
+    solution.ingest()
+    solution.export(workshop.folder / "things.parquet")
+    batches = []
+    workshop.manager.register(BatchRecorder(batches), "recorder")
     with monkeypatch.context() as patch:
-        for store, writes in ((things.vectors, ("upsert_rows", "delete_rows")), (things.metadata, ("begin", "commit"))):
+        for store, writes in (
+            (solution.vectors, ("upsert_rows", "delete_rows")),
+            (solution.metadata, ("begin", "commit")),
+        ):
             for name in writes:
                 patch.setattr(store, name, refuse)
-        report = things.import_(workshop.folder / "things.parquet")
+        report = solution.import_(workshop.folder / "things.parquet")
     assert (report.seen, report.new, report.updated, report.unchanged) == (ITEMS, 0, 0, ITEMS)
     assert report.rows == SEGMENTS
-    assert told == [(0, 0, ITEMS)]
-    assert nonzero_findings(things.check()) == CONSISTENT
+    assert batches == [(0, 0, ITEMS)]
+    assert nonzero_findings(solution.check()) == CONSISTENT
 
 
-def test_an_import_of_a_key_whose_id_is_taken_is_refused(lite):
+def test_import_refuses_a_hash_collision(lite):
     lite.write(ROWS)
-    things = lite.solution()
-    things.ingest()
-    things.export(lite.folder / "things.parquet")
-    things.remove(["k3"])
-    things.metadata.commit({item_id("k3"): Entry(Entry.checksum("another key"), b"f" * 12, 1, 1)}, [])
+    solution = lite.solution()
+    solution.ingest()
+    solution.export(lite.folder / "things.parquet")
+    solution.remove(["k3"])
+    solution.metadata.commit({item_id("k3"): Entry(Entry.checksum("another key"), b"f" * 12, 1, 1)}, [])
     with pytest.raises(StoreMismatchError, match="hash collision: the 63-bit id of 'k3' equals"):
-        things.import_(lite.folder / "things.parquet")
+        solution.import_(lite.folder / "things.parquet")
 
 
-def test_an_import_of_another_encoders_vectors_is_refused(lite):
+def test_import_refuses_vectors_of_another_encoder(lite):
     lite.write(ROWS)
-    things = lite.solution("things")
-    things.ingest()
-    things.export(lite.folder / "things.parquet")
+    solution = lite.solution("things")
+    solution.ingest()
+    solution.export(lite.folder / "things.parquet")
     other = lite.solution("other", encoder="{type: hashed, salt: other}")
     with pytest.raises(StoreMismatchError, match="were made by encoder hashed/16/, not by hashed/16/other") as error:
         other.import_(lite.folder / "things.parquet")
@@ -148,11 +151,11 @@ def test_an_import_of_another_encoders_vectors_is_refused(lite):
     assert other.ingest().new == ITEMS
 
 
-def test_what_is_no_export_is_refused(lite):
+def test_import_refuses_other_files(lite):
     lite.write(ROWS)
-    things = lite.solution()
-    things.ingest()
-    things.export(lite.folder / "things.parquet")
+    solution = lite.solution()
+    solution.ingest()
+    solution.export(lite.folder / "things.parquet")
     table = pq.read_table(lite.folder / "things.parquet")
     pq.write_table(table.replace_schema_metadata({}), lite.folder / "plain.parquet")
     for name, message in (
@@ -161,16 +164,16 @@ def test_what_is_no_export_is_refused(lite):
         ("plain.parquet", "was not written by `vicinal export`"),
     ):
         with pytest.raises(SourceError, match=message):
-            things.import_(lite.folder / name)
-    assert things.ingest().unchanged == ITEMS
+            solution.import_(lite.folder / name)
+    assert solution.ingest().unchanged == ITEMS
 
 
-def test_an_item_that_is_not_whole_is_not_exported(lite):
+def test_export_leaves_out_incomplete_items(lite):
     lite.write(ROWS)
-    things = lite.solution(encoder="{type: words}")
-    things.ingest()
-    things.vectors.delete_rows([item_id("k5", 1)])
-    begin_write(things)
-    assert things.export(lite.folder / "things.parquet") == ITEMS - 2
+    solution = lite.solution(encoder="{type: words}")
+    solution.ingest()
+    solution.vectors.delete_rows([item_id("k5", 1)])
+    begin_write(solution)
+    assert solution.export(lite.folder / "things.parquet") == ITEMS - 2
     keys = set(pq.read_table(lite.folder / "things.parquet")["key"].to_pylist())
     assert {f"k{number}" for number in range(ITEMS)} - keys == {"k3", "k5"}

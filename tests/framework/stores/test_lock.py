@@ -164,7 +164,7 @@ def test_a_run_that_lost_its_lock_stops(lite, monkeypatch):
     """Whoever stood still for too long must not write beside the writer that took over."""
     monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
     lite.write([(f"k{number}", f"text {number}", 1) for number in range(200)])
-    things = lite.solution(encoder="{type: hashed, window: 10, pause: 0.1}")
+    things = lite.solution(encoder="{type: hashed, batch_size: 10, pause: 0.1}")
     taken = []
 
     class Thief:

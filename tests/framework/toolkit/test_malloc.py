@@ -41,14 +41,14 @@ thread.join()
 """
 
 
-RUN = """
+INGEST = """
 from vicinal import Solution
 with Solution.from_yaml("molecules.yaml") as molecules:
     assert molecules.ingest().new == 1
 """
 
 
-def faults(keep="retain_freed_memory()", where=None, **environment):
+def count_faults(keep="retain_freed_memory()", where=None, **environment):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")} | environment
     program = FAULTS.replace("{keep}", keep)
     done = subprocess.run(
@@ -59,18 +59,18 @@ def faults(keep="retain_freed_memory()", where=None, **environment):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 class TestRetainFreedMemory:
-    def test_a_thread_gets_the_same_pages_again(self):
-        assert faults() < PAGES / 50
+    def test_thread_gets_the_same_pages_again(self):
+        assert count_faults() < PAGES / 50
 
-    def test_it_is_so_in_a_run_whose_encoder_has_no_network(self, tmp_path):
+    def test_every_run_retains_freed_memory(self, tmp_path):
         (tmp_path / "molecules.csv").write_text("name,smiles\nethanol,CCO\n")
         (tmp_path / "molecules.yaml").write_text(
             "name: molecules\nsource: {type: table, path: molecules.csv, key: name, content: smiles}\n"
             "encoder: {type: morgan}\n"
         )
-        assert faults("pass", tmp_path) > PAGES / 50
-        assert faults(RUN, tmp_path) < PAGES / 50
+        assert count_faults("pass", tmp_path) > PAGES / 50
+        assert count_faults(INGEST, tmp_path) < PAGES / 50
 
-    def test_what_the_environment_says_stays(self):
-        told = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}
-        assert faults(**told) > PAGES / 2
+    def test_environment_variables_take_precedence(self):
+        variables = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}
+        assert count_faults(**variables) > PAGES / 2
