@@ -54,7 +54,8 @@ class Batch:
             for number, segment in enumerate(item.segments):
                 row = {"id": item_id(key, number), "item": key, "segment": number, **fields, **next(columns)}
                 if store.schema.labelled:
-                    row |= {"label": shorten_text(segment.label, 256), "excerpt": shorten_text(segment.excerpt)}
+                    row["segment_label"] = shorten_text(segment.label, 256)
+                    row["segment_excerpt"] = shorten_text(segment.excerpt)
                 elif store.schema.segmented:
                     row |= {"start": segment.start or 0.0, "end": segment.end or segment.start or 0.0}
                 if store.schema.hybrid:

@@ -119,8 +119,8 @@ def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: V
                 "segment": number,
                 "start": stored[id_].get("start"),
                 "end": stored[id_].get("end"),
-                "label": stored[id_].get("label"),
-                "excerpt": stored[id_].get("excerpt"),
+                "label": stored[id_].get("segment_label"),
+                "excerpt": stored[id_].get("segment_excerpt"),
                 "truncated": entry.counted_truncated,
                 "vector": _to_column(stored[id_]["vector"], encoder),
             }

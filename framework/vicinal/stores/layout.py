@@ -22,7 +22,10 @@ MAX_LABEL_BYTES = 1_024
 MAX_EXCERPT_BYTES = 8_192
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _PREFIX = "vicinal_"
-_INTERNAL_COLUMNS = {"id", "item", "segment", "start", "end", "vector", "ones", "text", "text_sparse"}
+_INTERNAL_COLUMNS = {
+    *("id", "item", "segment", "start", "end", "segment_label", "segment_excerpt"),
+    *("vector", "ones", "text", "text_sparse"),
+}
 _MILVUS_COLUMNS = {"RowID", "Timestamp", "_seq", "_partition"}
 """What a Milvus server, or Milvus Lite, adds to every collection."""
 
@@ -80,8 +83,8 @@ class RowFormat:
         schema.add_field("item", DataType.VARCHAR, max_length=MAX_KEY_BYTES)
         schema.add_field("segment", DataType.INT32)
         if self.schema.labelled:
-            schema.add_field("label", DataType.VARCHAR, max_length=MAX_LABEL_BYTES)
-            schema.add_field("excerpt", DataType.VARCHAR, max_length=MAX_EXCERPT_BYTES)
+            schema.add_field("segment_label", DataType.VARCHAR, max_length=MAX_LABEL_BYTES)
+            schema.add_field("segment_excerpt", DataType.VARCHAR, max_length=MAX_EXCERPT_BYTES)
         elif self.schema.segmented:
             schema.add_field("start", DataType.DOUBLE)
             schema.add_field("end", DataType.DOUBLE)
@@ -126,7 +129,7 @@ class RowFormat:
     def segment_columns(self) -> tuple[str, ...]:
         """The columns with a segment's start and end, in seconds, or with its label and excerpt."""
         if self.schema.labelled:
-            return ("label", "excerpt")
+            return ("segment_label", "segment_excerpt")
         return ("start", "end") if self.schema.segmented else ()
 
     @property
@@ -149,8 +152,8 @@ def candidate_from_hit(hit: Any) -> Candidate:
         hit["distance"],
         entity.get("start"),
         entity.get("end"),
-        entity.get("label", ""),
-        entity.get("excerpt", ""),
+        entity.get("segment_label", ""),
+        entity.get("segment_excerpt", ""),
         entity.get("ones", 0),
     )
 
