@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from vicinal.config.document import Document, Loc
 from vicinal.config.models import Block, SolutionConfig
+from vicinal.config.redis_location import redis_location_problem
 from vicinal.errors import ConfigError, PluginError
 from vicinal.plugin.manager import Manager
 from vicinal.plugin.params import Params
@@ -172,6 +173,8 @@ class _Checker:
         stores = config.stores
         milvus = stores.milvus or os.environ.get("MILVUS_URI") or f".vicinal/{config.name}/milvus.db"
         redis = stores.redis or os.environ.get("REDIS_URL") or ".vicinal/redis"
+        if reason := redis_location_problem(redis):
+            self._document.add_problem(("stores", "redis"), reason if stores.redis else f"REDIS_URL {reason}")
         locations = {"milvus": self._absolute_or_uri(milvus, "milvus"), "redis": self._absolute_or_uri(redis, "redis")}
         return config.model_copy(update={"stores": stores.model_copy(update=locations)})
 

@@ -54,12 +54,16 @@ def test_the_environment_names_the_stores_that_the_file_does_not(config, monkeyp
     "where", ["http://[", "http://host:port", "http://ada:hun/ter2@host", "~nobody-of-this-name/x"]
 )
 def test_a_store_is_a_path_or_a_uri(problems, monkeypatch, where):
-    wrong = "is neither a path nor a valid URI such as"
-    assert problems(f"{MINIMAL_YAML}stores:\n  redis: '{where}'\n") == [
-        f"a.yaml:5:3: stores.redis: {wrong} redis://host:6379/0"
-    ]
     monkeypatch.setenv("MILVUS_URI", where)
+    wrong = "is neither a path nor a valid URI such as"
     assert problems(MINIMAL_YAML) == [f"a.yaml:1:1: stores.milvus: {wrong} http://host:19530"]
+
+
+def test_the_home_of_an_unknown_user_is_no_folder(problems):
+    wrong = "is neither a path nor a valid URI such as redis://host:6379/0"
+    assert problems(f"{MINIMAL_YAML}stores:\n  redis: ~nobody-of-this-name/x\n") == [
+        f"a.yaml:5:3: stores.redis: {wrong}"
+    ]
 
 
 # --- the environment and secrets
@@ -115,7 +119,7 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(problems, monkeypatch,
         "token: '${NAME}:${SECRET}'",
         "redis: 'redis://:${SECRET}@redis:6379/0'",
         "redis: 'redis://${NAME}:${SECRET}@redis:6379/0'",
-        "redis: '${URL:-redis://redis:6379/0}'",
+        "redis: '${REDIS:-redis://redis:6379/0}'",
         "milvus: '${URL}'",
     ],
 )
@@ -123,6 +127,7 @@ def test_a_secret_comes_from_the_environment(config, monkeypatch, store):
     monkeypatch.setenv("SECRET", "hunter2")
     monkeypatch.setenv("NAME", "ada")
     monkeypatch.setenv("URL", "http://root:hunter2@somewhere:1")
+    monkeypatch.setenv("REDIS", "redis://:hunter2@somewhere:1")
     found = config(f"{MINIMAL_YAML}stores: {{{store}}}\n").stores
     assert "hunter2" in getattr(found, store.partition(":")[0])
 
