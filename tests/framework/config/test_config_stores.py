@@ -50,15 +50,6 @@ def test_the_environment_names_the_stores_that_the_file_does_not(config, monkeyp
     assert (stores.milvus, stores.redis) == ("http://milvus:19530", str(tmp_path / "r"))
 
 
-@pytest.mark.parametrize(
-    "location", ["http://[", "http://host:port", "http://ada:hun/ter2@host", "~nobody-of-this-name/x"]
-)
-def test_redis_is_a_path_or_a_uri(problems, location):
-    assert problems(f"{MINIMAL_YAML}stores:\n  redis: '{location}'\n") == [
-        "a.yaml:5:3: stores.redis: is neither a path nor a valid URI such as redis://host:6379/0"
-    ]
-
-
 PATH = "must be a path ending in .db, or a server's URI such as http://HOST:19530 or https://HOST"
 URI = "must be a server's URI such as http://HOST:19530 or https://HOST, or a path ending in .db"
 
@@ -106,6 +97,13 @@ def test_locations_of_milvus(config, monkeypatch, tmp_path, location, resolved):
     assert config(f"{MINIMAL_YAML}stores: {{milvus: '{location}'}}\n").stores.milvus == resolved
     monkeypatch.setenv("MILVUS_URI", location)
     assert config(MINIMAL_YAML).stores.milvus == resolved
+
+
+def test_the_home_of_an_unknown_user_is_no_folder(problems):
+    wrong = "is neither a path nor a valid URI such as redis://host:6379/0"
+    assert problems(f"{MINIMAL_YAML}stores:\n  redis: ~nobody-of-this-name/x\n") == [
+        f"a.yaml:5:3: stores.redis: {wrong}"
+    ]
 
 
 # --- the environment and secrets
@@ -161,7 +159,7 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(problems, monkeypatch,
         "token: '${NAME}:${SECRET}'",
         "redis: 'redis://:${SECRET}@redis:6379/0'",
         "redis: 'redis://${NAME}:${SECRET}@redis:6379/0'",
-        "redis: '${URL:-redis://redis:6379/0}'",
+        "redis: '${REDIS:-redis://redis:6379/0}'",
         "milvus: '${URL}'",
     ],
 )
@@ -169,6 +167,7 @@ def test_a_secret_comes_from_the_environment(config, monkeypatch, store):
     monkeypatch.setenv("SECRET", "hunter2")
     monkeypatch.setenv("NAME", "ada")
     monkeypatch.setenv("URL", "http://root:hunter2@somewhere:1")
+    monkeypatch.setenv("REDIS", "redis://:hunter2@somewhere:1")
     found = config(f"{MINIMAL_YAML}stores: {{{store}}}\n").stores
     assert "hunter2" in getattr(found, store.partition(":")[0])
 

@@ -10,6 +10,7 @@ import pytest
 
 from proxy import Proxy
 from redis_helpers import index_item, make_entry, make_record, read_counts
+from redis_servers import SERVERS, name_of
 from servers import end, free_port, wait_for_port
 from vicinal.errors import StoreError, StoreUnreachableError
 from vicinal.stores.redis import MetadataStore
@@ -27,8 +28,20 @@ def test_a_url_of_each_form_reaches_the_same_data(tmp_path):
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "redis//x://", "redis://127.0.0.1:port/0"])
 def test_an_invalid_redis_url_is_an_error(url):
-    with pytest.raises(StoreUnreachableError, match="not a Redis URL"):
+    with pytest.raises(StoreUnreachableError, match=f"^Redis location {url} must "):
         MetadataStore("shared", url)
+
+
+def test_an_invalid_redis_url_is_reported_without_its_password():
+    for url in (
+        "redis://:hun/ter2@host/0",
+        "redis://:hun?ter2@host",
+        "http://ada:hunter2@host",
+        "ada:hunter2@host:6379",
+    ):
+        with pytest.raises(StoreUnreachableError) as error:
+            MetadataStore("shared", url)
+        assert "ter2" not in str(error.value) + error.value.hint
 
 
 def test_a_closed_port_is_reported_at_once_and_without_the_password():
@@ -77,28 +90,86 @@ def test_every_call_reports_an_unreachable_server(redis_url, tmp_path):
         far.drop()
 
 
-def test_a_wrong_password_is_refused_not_unreachable(tmp_path):
+@pytest.fixture
+def start_redis(tmp_path):
+    """Starts a Redis server on a free port with more arguments; gives its port."""
+    processes = []
+
+    def start_redis(*arguments, server=None):
+        while (port := free_port()) > 55_000:
+            pass  # a cluster's bus has this port plus 10,000
+        program = (server or find_redis_server()).path
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), *arguments]
+        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True))
+        wait_for_port(port, processes[-1], 20)
+        return port
+
+    yield start_redis
+    for process in processes:
+        end(process)
+
+
+def test_a_wrong_password_is_refused_not_unreachable(start_redis):
+    port = start_redis("--requirepass", "right")
+    with MetadataStore("shared", f"redis://:right@127.0.0.1:{port}") as store:
+        assert store.version().split(".")[0].isdigit()
+    for url in (f"redis://:wrong@127.0.0.1:{port}", f"redis://127.0.0.1:{port}"):
+        with pytest.raises(StoreError, match=f"127.0.0.1:{port} refused") as error:
+            MetadataStore("shared", url)
+        assert not isinstance(error.value, StoreUnreachableError)
+        assert "wrong@" not in str(error.value)
+
+
+def test_a_password_in_the_parameters_opens_and_is_not_shown(start_redis, tmp_path):
+    path = tmp_path / "r.sock"
+    port = start_redis("--requirepass", "hunter2", "--unixsocket", str(path))
+    for location in (f"unix://{path}?password=hunter2&db=1", f"redis://127.0.0.1:{port}/1?password=hunter2"):
+        with MetadataStore("shared", location) as store:
+            store.set_state(by="me")
+            assert store.client.info("keyspace").keys() == {"db1"}
+            with pytest.raises(StoreError, match="unknown command") as error:
+                store.call("execute_command", "NO_SUCH_COMMAND")
+            assert "hunter2" not in str(error.value)
+    with pytest.raises(StoreError, match=r"\?password=… refused") as error:
+        MetadataStore("shared", f"redis://127.0.0.1:{port}?password=hunter3")
+    assert "hunter3" not in str(error.value)
+    with pytest.raises(StoreUnreachableError, match=r"/nowhere.sock\?password=… does not answer"):
+        MetadataStore("shared", "unix:///nowhere.sock?password=hunter2")
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=name_of)
+def test_a_redis_cluster_is_refused_with_the_reason(start_redis, server):
+    port = start_redis("--cluster-enabled", "yes", server=server)
+    with pytest.raises(StoreError, match=f"127.0.0.1:{port}/0 is a Redis Cluster, which vicinal does not") as error:
+        MetadataStore("shared", f"redis://127.0.0.1:{port}/0")
+    assert error.value.hint == "set REDIS_URL to a single Redis; it may have replicas"
+    assert not isinstance(error.value, StoreUnreachableError)
+
+
+def test_a_sentinel_is_refused_with_the_reason(start_redis, tmp_path):
+    config = tmp_path / "sentinel.conf"
+    config.touch()
     port = free_port()
-    command = [
-        find_redis_server().path,
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--dir",
-        tmp_path,
-        "--requirepass",
-        "right",
-    ]
+    command = [find_redis_server().path, str(config), "--sentinel", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         wait_for_port(port, process, 20)
-        with MetadataStore("shared", f"redis://:right@127.0.0.1:{port}") as store:
-            assert store.version().split(".")[0].isdigit()
-        for url in (f"redis://:wrong@127.0.0.1:{port}", f"redis://127.0.0.1:{port}"):
-            with pytest.raises(StoreError, match=f"127.0.0.1:{port} refused") as error:
-                MetadataStore("shared", url)
-            assert not isinstance(error.value, StoreUnreachableError)
-            assert "wrong@" not in str(error.value)
+        with pytest.raises(StoreError, match=f"127.0.0.1:{port} is a Sentinel, which stores no data") as error:
+            MetadataStore("shared", f"redis://127.0.0.1:{port}")
+        assert error.value.hint == "set REDIS_URL to the Redis that it watches"
     finally:
         end(process)
+
+
+def test_a_user_without_the_right_to_info_may_connect(start_redis):
+    port = start_redis("--user", "ada", "on", ">hunter2", "~vicinal:*", "+@all", "-info")
+    with MetadataStore("shared", f"redis://ada:hunter2@127.0.0.1:{port}") as store:
+        index_item(store, "a", 1)
+        assert read_counts(store) == (1, 1)
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=name_of)
+def test_the_version_of_a_valkey_has_its_name(start_redis, server):
+    with MetadataStore("shared", f"redis://127.0.0.1:{start_redis(server=server)}") as store:
+        version = ".".join(map(str, server.version))
+        assert store.version() == (f"7.2.4 (Valkey {version})" if server.name == "Valkey" else version)

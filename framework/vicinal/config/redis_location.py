@@ -1,0 +1,89 @@
+"""Where a solution's Redis may be: a folder, or the URL of a server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+__all__ = ["redis_location_problem"]
+
+_FORMS = "a folder, or a URL such as redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH"
+_ENCODE = "must have the characters @ : / ? # % of a password percent-encoded, and a port from 1 to 65535"
+
+
+def _is_float(value: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", value)) and float(value) > 0
+
+
+_CHECKS: dict[str, Callable[[str], object]] = {
+    "username": bool,
+    "password": bool,
+    "client_name": bool,
+    "db": str.isdecimal,
+    "health_check_interval": str.isdecimal,
+    "socket_timeout": _is_float,
+    "socket_connect_timeout": _is_float,
+}
+_TLS_CHECKS: dict[str, Callable[[str], object]] = {
+    "ssl_ca_certs": bool,
+    "ssl_ca_path": bool,
+    "ssl_cert_reqs": {"none", "optional", "required"}.__contains__,
+    "ssl_certfile": bool,
+    "ssl_check_hostname": {"true", "false"}.__contains__,
+    "ssl_keyfile": bool,
+    "ssl_password": bool,
+}
+
+
+def redis_location_problem(location: str) -> str:
+    """Say why a location is none of Redis; an empty text when it is one.
+
+    The client takes what it does not understand for something else or fails late: ``localhost:6379`` would be a folder,
+    ``redis://host/abc`` database 0. A location may hold a password, so the text repeats only the names of parameters.
+    """
+    if location != location.strip():
+        return "must not begin or end with a space or a line break"
+    if "://" not in location:
+        return _path_problem(location)
+    scheme = location.partition("://")[0]
+    if scheme not in ("redis", "rediss", "unix"):
+        return f"must be {_FORMS}" + ("; a Valkey's has these schemes, too" if scheme.startswith("valkey") else "")
+    try:
+        url = urlsplit(location)
+        is_valid = url.port != 0 and not url.fragment
+    except ValueError:
+        is_valid = False
+    if not is_valid or (url.netloc and "@" in url.path + url.query):
+        return _ENCODE
+    return (_socket_problem(url) if scheme == "unix" else _database_problem(url)) or _parameter_problem(url)
+
+
+def _path_problem(location: str) -> str:
+    """Find what was meant as a URL or as a server's address."""
+    if re.fullmatch(r"[\w.-]+:[0-9]+(/[0-9]*)?", location):
+        return f"must be {_FORMS}, did you mean redis://{location}?"
+    looks_like_url = re.match(r"(rediss?|unix|valkeys?|https?|tcp):|[^/]*:[^/]*@", location)
+    return f"must be {_FORMS}" if looks_like_url else ""
+
+
+def _database_problem(url: SplitResult) -> str:
+    return "" if re.fullmatch(r"/?[0-9]*", url.path) else "must name the database by its number, as redis://HOST:6379/0"
+
+
+def _socket_problem(url: SplitResult) -> str:
+    host = url.netloc.rpartition("@")[2]
+    return "must have the socket's path after three slashes, as unix:///run/redis.sock" if host or not url.path else ""
+
+
+def _parameter_problem(url: SplitResult) -> str:
+    known = _CHECKS | (_TLS_CHECKS if url.scheme == "rediss" else {})
+    for name, value in parse_qsl(url.query, keep_blank_values=True):
+        if name in _TLS_CHECKS and name not in known:
+            return f"must begin with rediss:// for the parameter {name}"
+        if name not in known:
+            unknown = f"the parameter {name}" if re.fullmatch(r"[a-z_]{1,40}", name) else "parameters of other names"
+            return f"must not have {unknown}; known: {', '.join(sorted(known))}"
+        if not known[name](value):
+            return f"must have another value of the parameter {name}"
+    return ""

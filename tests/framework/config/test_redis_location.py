@@ -1,0 +1,131 @@
+"""Which locations of Redis a solution may have, and what is said of the others."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from minimal_config import MINIMAL_YAML
+from vicinal.config.redis_location import redis_location_problem
+
+pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
+
+FORMS = "must be a folder, or a URL such as redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH"
+ENCODE = "must have the characters @ : / ? # % of a password percent-encoded, and a port from 1 to 65535"
+DATABASE = "must name the database by its number, as redis://HOST:6379/0"
+SOCKET = "must have the socket's path after three slashes, as unix:///run/redis.sock"
+KNOWN = "client_name, db, health_check_interval, password, socket_connect_timeout, socket_timeout, username"
+
+
+@pytest.mark.parametrize(
+    ("location", "problem"),
+    [
+        ("localhost:7777", f"{FORMS}, did you mean redis://localhost:7777?"),
+        ("redis.example.com:6379/0", f"{FORMS}, did you mean redis://redis.example.com:6379/0?"),
+        ("redis:6379", f"{FORMS}, did you mean redis://redis:6379?"),
+        ("redis:/host:6379/0", FORMS),
+        ("unix:/run/redis.sock", FORMS),
+        (":hunter2@host:6379", FORMS),
+        ("ada:hunter2@host", FORMS),
+        ("http://host:6379", FORMS),
+        ("REDIS://host:6379/0", FORMS),
+        ("redis+sentinel://host:26379/0", FORMS),
+        ("redis//host://x", FORMS),
+        ("valkey://host:6379/0", f"{FORMS}; a Valkey's has these schemes, too"),
+        ("redis://host/abc", DATABASE),
+        ("redis://host/0/1", DATABASE),
+        ("redis://host/-1", DATABASE),
+        ("redis://host:port/0", ENCODE),
+        ("redis://host:0/0", ENCODE),
+        ("redis://host:99999/0", ENCODE),
+        ("redis://[", ENCODE),
+        ("redis://:hun/ter2@host/0", ENCODE),
+        ("redis://ada:hun?ter2@host/0", ENCODE),
+        ("redis://ada:hun#ter2@host/0", ENCODE),
+        ("redis://host/0?password=hun@ter2", ENCODE),
+        ("redis://host/0#1", ENCODE),
+        ("unix://", SOCKET),
+        ("unix://run/redis.sock", SOCKET),
+        ("redis://host/0?foo=bar", f"must not have the parameter foo; known: {KNOWN}"),
+        ("redis://host/0?decode_responses=True", f"must not have the parameter decode_responses; known: {KNOWN}"),
+        ("redis://host/0?protocol=3", f"must not have the parameter protocol; known: {KNOWN}"),
+        ("redis://host/0?Hunter2", f"must not have parameters of other names; known: {KNOWN}"),
+        ("redis://host/0?ssl_cert_reqs=none", "must begin with rediss:// for the parameter ssl_cert_reqs"),
+        ("redis://host?db=one", "must have another value of the parameter db"),
+        ("redis://host?socket_timeout=soon", "must have another value of the parameter socket_timeout"),
+        ("rediss://host?ssl_check_hostname=maybe", "must have another value of the parameter ssl_check_hostname"),
+        ("redis://host?password=", "must have another value of the parameter password"),
+        ("redis://host:6379/0\n", "must not begin or end with a space or a line break"),
+    ],
+)
+def test_a_location_that_is_none_is_found_at_its_place(problems, monkeypatch, location, problem):
+    monkeypatch.setenv("LOCATION", location)
+    assert problems(MINIMAL_YAML + "stores:\n  redis: ${LOCATION}\n") == [f"a.yaml:5:3: stores.redis: {problem}"]
+    monkeypatch.setenv("REDIS_URL", location)
+    assert problems(MINIMAL_YAML) == [f"a.yaml:1:1: stores.redis: REDIS_URL {problem}"]
+    assert "unter2" not in problem
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "redis://host",
+        "redis://host/",
+        "redis://host:6379/15",
+        "redis:///0",
+        "redis://[::1]:6379/0",
+        "redis://ada:hun%40ter2@host:6379/0",
+        "redis://:hunter2@host",
+        "rediss://host:6380/0",
+        "unix:///run/redis.sock",
+        "unix:///run/at@home/redis.sock",
+        "unix://ada:hunter2@/run/redis.sock",
+    ],
+)
+def test_a_url_is_a_location(config, monkeypatch, location):
+    monkeypatch.setenv("REDIS_URL", location)
+    assert config(MINIMAL_YAML).stores.redis == location
+    redis.Redis.from_url(location).connection_pool.make_connection()
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "client_name=vicinal",
+        "db=3",
+        "health_check_interval=30",
+        "password=hunter2",
+        "socket_connect_timeout=2.5",
+        "socket_timeout=10",
+        "username=ada",
+    ],
+)
+@pytest.mark.parametrize("url", ["redis://host", "rediss://host", "unix:///run/redis.sock"])
+def test_the_client_knows_each_parameter(url, parameter):
+    assert redis_location_problem(f"{url}?{parameter}") == ""
+    name, value = parameter.split("=")
+    client = redis.Redis.from_url(f"{url}?{parameter}")
+    client.connection_pool.make_connection()
+    assert str(client.connection_pool.connection_kwargs[name]).removesuffix(".0") == value
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "ssl_ca_certs=/etc/ca.pem",
+        "ssl_ca_path=/etc/ca",
+        "ssl_cert_reqs=none",
+        "ssl_certfile=/etc/me.pem",
+        "ssl_check_hostname=false",
+        "ssl_keyfile=/etc/me.key",
+        "ssl_password=hunter2",
+    ],
+)
+def test_the_client_knows_each_parameter_of_tls(parameter):
+    assert redis_location_problem(f"rediss://host?{parameter}") == ""
+    redis.Redis.from_url(f"rediss://host?{parameter}").connection_pool.make_connection()
+
+
+@pytest.mark.parametrize("location", ["redis", "./my redis", "/data/redis:1", "a@b", "C", "host.name"])
+def test_other_locations_are_folders(config, tmp_path, location):
+    assert config(f"{MINIMAL_YAML}stores: {{redis: '{location}'}}\n").stores.redis == str(tmp_path / location)
