@@ -16,7 +16,7 @@ from vicinal.errors import SourceError
 from vicinal.types import Failure, Item
 from vicinal_files.text import MAX_TEXT_BYTES, format_megabytes
 
-__all__ = ["Columns", "Row", "make_row_failure", "shorten"]
+__all__ = ["Columns", "Row", "make_row_failure", "quote_name"]
 
 MAX_KEY_CHARS = 1024
 """No key is longer; a failure is not named by more of it."""
@@ -42,7 +42,7 @@ class Columns:
     content: str
     metadata: Sequence[str] | None = None
 
-    def select(self, names: Sequence[str]) -> list[str]:
+    def select_names(self, names: Sequence[str]) -> list[str]:
         """Return those of the file's columns that have to be read."""
         needed = names if self.metadata is None else {self.key, self.content, *self.metadata}
         return [name for name in names if name in needed]
@@ -123,11 +123,11 @@ def _suggest_name(name: str, names: tuple[str, ...]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def shorten(name: str) -> str:
+def quote_name(name: str) -> str:
     """Return a name for a message, quoted and at most 80 characters long."""
     return repr(name if len(name) <= 80 else f"{name[:79]}…")
 
 
 def _format_names(names: Sequence[str]) -> str:
-    listed = ", ".join(shorten(name) for name in names[:20])
+    listed = ", ".join(quote_name(name) for name in names[:20])
     return listed if len(names) <= 20 else f"{listed} and {len(names) - 20} more"

@@ -47,7 +47,7 @@ class InvalidLine(str):
         self = super().__new__(cls, line)
         marks = ((place, char) for place, char in enumerate(line, 1) if "\udc00" <= char <= "\udcff")
         place, char = next(marks, (1, line[:1]))
-        self.problem = f"not {_display(encoding)}: byte 0x{ord(char) & 0xFF:02x} at position {place}"
+        self.problem = f"not {_display_encoding(encoding)}: byte 0x{ord(char) & 0xFF:02x} at position {place}"
         self.suggestion = f"; the file may be {suggestion}: set `encoding: {suggestion}`" if suggestion else ""
         return self
 
@@ -64,9 +64,9 @@ def choose_encoding(path: Path, head: bytes, declared: str | None) -> str:
     if has_nul and not shown and not is_wide:
         raise _not_a_text_error(path)
     if shown and not mark and declared is None:
-        raise SourceError(f"{path} seems to be {_display(shown)}, not UTF-8", hint=_encoding_hint(shown))
-    if shown and declared and _decode(head, shown) != _decode(head, declared):
-        raise SourceError(f"{path} seems to be {_display(shown)}, not {declared}", hint=_encoding_hint(shown))
+        raise SourceError(f"{path} seems to be {_display_encoding(shown)}, not UTF-8", hint=_encoding_hint(shown))
+    if shown and declared and _decode_sample(head, shown) != _decode_sample(head, declared):
+        raise SourceError(f"{path} seems to be {_display_encoding(shown)}, not {declared}", hint=_encoding_hint(shown))
     if is_wide and not shown and head and is_utf8(head):
         raise SourceError(f"{path} seems to be UTF-8, not {declared}", hint=_encoding_hint("utf-8"))
     chosen = declared or shown or "utf-8"
@@ -150,7 +150,7 @@ def _not_a_text_error(path: Path) -> SourceError:
     return SourceError(f"{path} is {advice.kind}, not a text file", hint=advice.hint)
 
 
-def _decode(head: bytes, encoding: str) -> str:
+def _decode_sample(head: bytes, encoding: str) -> str:
     return codecs.getincrementaldecoder(encoding)("replace").decode(head).removeprefix("\ufeff")
 
 
@@ -158,7 +158,7 @@ def _is_utf8_name(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
-def _display(encoding: str) -> str:
+def _display_encoding(encoding: str) -> str:
     return encoding.upper().removesuffix("-SIG") if encoding.startswith("utf") else encoding
 
 

@@ -54,10 +54,15 @@ def _to_row(entry: Item | Failure) -> dict[str, Any]:
 
     if isinstance(entry, Failure):
         return {"key": entry.key, "failed": entry.stage, "message": entry.message}
-    return {"key": entry.key, "content": _shorten(entry.content), "uri": entry.uri, "metadata": dict(entry.metadata)}
+    return {
+        "key": entry.key,
+        "content": _shorten_content(entry.content),
+        "uri": entry.uri,
+        "metadata": dict(entry.metadata),
+    }
 
 
-def _shorten(content: object) -> str:
+def _shorten_content(content: object) -> str:
     return shorten(" ".join(str(content)[: 8 * MAX_CHARS].split()), MAX_CHARS)
 
 
@@ -87,4 +92,4 @@ def _to_cell(text: str, style: str = "") -> Text:
     """Return a text of the user's data as it is, without markup, and with nothing that a terminal obeys."""
     from rich.text import Text
 
-    return Text(escape_controls(_shorten(text)), style)
+    return Text(escape_controls(_shorten_content(text)), style)

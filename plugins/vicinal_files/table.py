@@ -15,7 +15,7 @@ from vicinal.plugin.source import Source
 from vicinal.toolkit.csv_dialect import guess_delimiter, parse_sep_line
 from vicinal.toolkit.file_kinds import advise_conversion
 from vicinal.types import Failure, Item
-from vicinal_files.columns import Columns, Row, shorten
+from vicinal_files.columns import Columns, Row, quote_name
 from vicinal_files.csvfile import Dialect, read_csv_rows
 from vicinal_files.decoding import Encoding
 from vicinal_files.jsonlfile import read_jsonl_rows
@@ -117,7 +117,7 @@ class Table(Source["Table.Params"]):
         hint = f"set `delimiter: {json.dumps(guessed, ensure_ascii=False)}`" if guessed != used else ""
         if hint and self.params.delimiter is None and len(names) == 1:
             raise SourceError(
-                f"the cells of {self.params.path} are not separated by {used!r}: its header is {shorten(names[0])}",
+                f"the cells of {self.params.path} are not separated by {used!r}: its header is {quote_name(names[0])}",
                 hint=f"{hint}, or `delimiter: {json.dumps(used)}` if it really has one column",
             )
         self._columns.require_in(self.params.path, names, hint)
@@ -130,4 +130,4 @@ class Table(Source["Table.Params"]):
 
     def _select_columns(self, names: Sequence[str]) -> list[str]:
         self._columns.require_in(self.params.path, names)
-        return self._columns.select(names)
+        return self._columns.select_names(names)

@@ -135,7 +135,7 @@ class Worker:
             try:
                 if not self._is_ready():
                     return None
-                _send(smiles, self._process.stdin)  # type: ignore[union-attr, arg-type]
+                _send_message(smiles, self._process.stdin)  # type: ignore[union-attr, arg-type]
                 computed: list[bytes | None] = pickle.load(self._process.stdout)  # type: ignore[union-attr, arg-type]
             except (OSError, EOFError, pickle.UnpicklingError):
                 self._discard_process()
@@ -144,13 +144,13 @@ class Worker:
 
     def _is_ready(self) -> bool:
         if self._process is None and not self._cannot_start:
-            self._start()
+            self._start_process()
         if self._process is not None and not self._ready:
             stdout: Any = self._process.stdout
             self._ready = bool(select.select([stdout], [], [], 0)[0]) and pickle.load(stdout) is True
         return self._ready
 
-    def _start(self) -> None:
+    def _start_process(self) -> None:
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
@@ -183,16 +183,16 @@ def _worker_main(bits: str, radius: str, chirality: str) -> None:
     fingerprints = Fingerprints(int(bits), int(radius), bool(int(chirality)))
     fingerprints.compute(["C"])  # imports what is needed of RDKit
     requests, responses = sys.stdin.buffer, sys.stdout.buffer
-    _send(True, responses)
+    _send_message(True, responses)
     while select.select([requests], [], [], _IDLE_SECONDS)[0]:
         try:
             smiles = pickle.load(requests)
         except EOFError:
             return
-        _send(fingerprints.compute(smiles), responses)
+        _send_message(fingerprints.compute(smiles), responses)
 
 
-def _send(message: object, file: IO[bytes]) -> None:
+def _send_message(message: object, file: IO[bytes]) -> None:
     pickle.dump(message, file)
     file.flush()
 

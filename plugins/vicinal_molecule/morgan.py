@@ -148,10 +148,10 @@ def _explain_notation(text: str, log: str) -> str:
         return "not a valid InChI,"
     core, bar, _ = text.partition(" |")
     if bar and _is_smiles(core):
-        return f"its CXSMILES extension {_shorten(text[len(core) + 1 :])} is broken,"
+        return f"its CXSMILES extension {_quote_excerpt(text[len(core) + 1 :])} is broken,"
     first = re.split(r"[,;|]", text, maxsplit=1)[0]
     if first != text and _is_smiles(first):
-        return f"not a SMILES alone; separate {_shorten(first)} from what follows it,"
+        return f"not a SMILES alone; separate {_quote_excerpt(first)} from what follows it,"
     return f"not a SMILES: {_find_syntax_error(log)}"
 
 
@@ -167,7 +167,7 @@ def _is_smiles(text: str) -> bool:
     return molecule is not None and molecule.GetNumAtoms() > 0
 
 
-def _shorten(text: str) -> str:
+def _quote_excerpt(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:37]}…")
 
 

@@ -29,7 +29,7 @@ def advise_conversion(path: Path) -> Advice | None:
 
     A file that does not exist is known by its suffix alone.
     """
-    suffix = _suffix(path)
+    suffix = _get_suffix(path)
     head = _read_head(path)
     if suffix in (".json", ".geojson"):
         return json_advice(path, head)
@@ -39,7 +39,7 @@ def advise_conversion(path: Path) -> Advice | None:
         return Advice("a file of molecules", _to_csv_command(path, _SDF_SCRIPT))
     for suffixes, advice in _BY_SUFFIX.items():
         if suffix in suffixes:
-            return Advice(advice.kind, advice.hint.format(**_names(path)))
+            return Advice(advice.kind, advice.hint.format(**_quote_names(path)))
     return _advise_by_content(path, head)
 
 
@@ -53,15 +53,15 @@ def json_advice(path: Path, head: bytes) -> Advice:
     if not text.startswith("{"):
         return Advice("no JSON, though its name says so", "check the file, or rename it by what it is")
     if _is_object(text.partition("\n")[0]) and "\n" in text.strip():
-        target = shlex.quote(f"{_stem(path)}.jsonl{'.gz' if _is_gzip(path) else ''}")
+        target = shlex.quote(f"{_strip_suffixes(path)}.jsonl{'.gz' if _is_gzip(path) else ''}")
         return Advice("JSON with an object on each line", f"rename it: mv {shlex.quote(str(path))} {target}")
     lists = re.findall(r'"([^"\\]+)"\s*:\s*\[\s*\{', text)
-    name = "features" if _suffix(path) == ".geojson" else lists[0] if lists else "NAME"
+    name = "features" if _get_suffix(path) == ".geojson" else lists[0] if lists else "NAME"
     return Advice("a JSON object", _to_jsonl_command(path, f"json.loads(sys.stdin.buffer.read())[{name!r}]"))
 
 
 def _advise_by_content(path: Path, head: bytes) -> Advice | None:
-    if _suffix(path) == ".parquet" or guess_encoding(head):
+    if _get_suffix(path) == ".parquet" or guess_encoding(head):
         return None
     if head.startswith(b"PK\x03\x04"):
         return _advise_zip(path)
@@ -74,11 +74,11 @@ def _advise_by_content(path: Path, head: bytes) -> Advice | None:
 def _advise_zip(path: Path) -> Advice:
     with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         if any(name.startswith("xl/") for name in archive.namelist()):
-            return Advice("an Excel workbook", _SPREADSHEET.format(**_names(path)))
+            return Advice("an Excel workbook", _SPREADSHEET.format(**_quote_names(path)))
     return Advice("a zip archive", _UNPACK)
 
 
-def _suffix(path: Path) -> str:
+def _get_suffix(path: Path) -> str:
     """Return the suffix in lower case; for a gzip file the one before ``.gz``."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return "".join(suffixes[:-1][-1:] if _is_gzip(path) else suffixes[-1:])
@@ -104,25 +104,31 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _stem(path: Path) -> str:
+def _strip_suffixes(path: Path) -> str:
     stem = path.with_suffix("") if _is_gzip(path) else path
     return str(stem.with_suffix(""))
 
 
-def _names(path: Path) -> dict[str, str]:
-    return {"path": repr(str(path)), "csv": repr(f"{_stem(path)}.csv"), "parquet": repr(f"{_stem(path)}.parquet")}
+def _quote_names(path: Path) -> dict[str, str]:
+    return {
+        "path": repr(str(path)),
+        "csv": repr(f"{_strip_suffixes(path)}.csv"),
+        "parquet": repr(f"{_strip_suffixes(path)}.parquet"),
+    }
 
 
 def _to_csv_command(path: Path, script: str) -> str:
-    return _pipe(path, script, f"{_stem(path)}.csv")
+    return _format_command(path, script, f"{_strip_suffixes(path)}.csv")
 
 
 def _to_jsonl_command(path: Path, rows: str) -> str:
-    return _pipe(path, f"import json, sys; [print(json.dumps(row)) for row in {rows}]", f"{_stem(path)}.jsonl")
+    return _format_command(
+        path, f"import json, sys; [print(json.dumps(row)) for row in {rows}]", f"{_strip_suffixes(path)}.jsonl"
+    )
 
 
-def _pipe(path: Path, script: str, target: str) -> str:
-    target = target if target != str(path) else f"{_stem(path)}-converted{path.suffix}"
+def _format_command(path: Path, script: str, target: str) -> str:
+    target = target if target != str(path) else f"{_strip_suffixes(path)}-converted{path.suffix}"
     source, target = shlex.quote(str(path)), shlex.quote(target)
     if _is_gzip(path):
         return f'make a table of it: gzip -dc {source} | python -c "{script}" > {target}'

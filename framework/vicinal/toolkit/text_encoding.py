@@ -122,14 +122,14 @@ def _language_share(sample: bytes, encoding: str) -> float:
     text = _decode_head(sample, encoding)
     if text is None:
         return 0.0
-    letters = [_fold(text, place) for place, char in enumerate(text) if not char.isascii()]
+    letters = [_classify_char(text, place) for place, char in enumerate(text) if not char.isascii()]
     hits = [sum(letter in language for letter, _ in letters) for language in _LANGUAGES[encoding]]
     mixed = sum(alone and any(letter in language for language in _LANGUAGES[encoding]) for letter, alone in letters)
     plausible = sum(letter == _PLAUSIBLE for letter, _ in letters)
     return (plausible + max(*hits, 0.95 * mixed)) / max(1, len(letters))
 
 
-def _fold(text: str, place: int) -> tuple[str, bool]:
+def _classify_char(text: str, place: int) -> tuple[str, bool]:
     """Return a letter's lower case, or whether a character is plausible there; and whether one of its sides is free."""
     char, before, after = text[place], text[place - 1 : place], text[place + 1 : place + 2]
     beside = [other for other in (before, after) if other.isalpha()]
