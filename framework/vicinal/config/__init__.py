@@ -1,4 +1,7 @@
-"""One YAML file is one solution: strict models, located errors, and the JSON Schema that editors use."""
+"""A solution's YAML: strict models, located errors, the table of indexes, and the JSON Schema that editors use.
+
+Imports the plugin contract, types and errors.
+"""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class Document:
     def _construct_scalar(self, node: yaml.Node, loc: Loc, loader: _Loader) -> Any:
         text, tag = str(node.value), node.tag
         if "${" in text:
-            text = self._interpolate(text, loc)
+            text = self._expand_variables(text, loc)
             if getattr(node, "style", None) is None:
                 tag = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
         kind = tag.rpartition(":")[2]
@@ -200,7 +200,7 @@ class Document:
         self.add_problem(loc, "a number of more than 64 bits")
         return 0
 
-    def _interpolate(self, text: str, loc: Loc) -> str:
+    def _expand_variables(self, text: str, loc: Loc) -> str:
         self.unexpanded[loc] = _VARIABLE.sub(lambda match: match["default"] or "", text)
 
         def expand(match: re.Match[str]) -> str:

@@ -244,11 +244,11 @@ def check_parameters(type_: str, key: str, values: Mapping[str, Any]) -> dict[st
     try:
         return parameters_of(type_, key).model_validate(dict(values), strict=True).model_dump(exclude_none=True)
     except ValidationError as error:
-        details = [_explain(detail, type_, key) for detail in error.errors(include_url=False)]
+        details = [_explain_error(detail, type_, key) for detail in error.errors(include_url=False)]
         raise ValidationError.from_exception_data(error.title, details) from None
 
 
-def _explain(detail: Any, type_: str, key: str) -> InitErrorDetails:
+def _explain_error(detail: Any, type_: str, key: str) -> InitErrorDetails:
     """An error of pydantic's; that of an unknown parameter says what the index has."""
     kind: Any = detail["type"]
     if kind == "extra_forbidden":

@@ -97,7 +97,7 @@ class CollectionManager:
     def _create_state(self, collection: StoredCollection | None) -> dict[str, Any]:
         """Create a new state; that of a collection that exists is lost."""
         if collection:
-            require_columns(collection, self._vectors.columns(), self._config.name, self._config.stores)
+            require_columns(collection, self._vectors.expected_columns(), self._config.name, self._config.stores)
         state = {
             "physical": collection.physical if collection else self._first_physical,
             "owner": collection.owner if collection else create_owner(),

@@ -193,7 +193,7 @@ def test_parameters_for_auto_that_the_chosen_index_lacks_do_not_build_it_anew(li
     index = things.status()["index"]
     assert (index["type"], index["params"], index["search"]) == ("FLAT", {}, {})
     assert things.search(ROWS[7][1], limit=1)[0].key == "k7"
-    monkeypatch.delattr("vicinal.stores.milvus.VectorStore.build_index")
+    monkeypatch.delattr("vicinal.stores.milvus_collection.MilvusCollection.build_index")
     assert things.ingest().unchanged == ITEMS
 
 

@@ -1,0 +1,183 @@
+"""The collection of one solution in Milvus: created, indexed, loaded and dropped.
+
+A solution's physical collection is ``vicinal_{name}_v{generation}``; readers and writers use the alias
+``vicinal_{name}``. ``layout`` defines its rows, ``index_builder`` builds its index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
+from vicinal.stores.index_builder import IndexBuilder
+from vicinal.stores.layout import RowFormat, Schema
+from vicinal.stores.milvus_client import clear_schema_cache
+from vicinal.stores.milvus_connection import MilvusConnection
+from vicinal.stores.milvus_engine import Index
+
+__all__ = ["MilvusCollection", "StoredCollection"]
+
+_CALL_SECONDS = 60.0
+_OWNER, _HOME = "vicinal.owner", "vicinal.home"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    """A collection that exists: its own name, the id of the solution that owns it, and where that has its state.
+
+    ``columns`` has the dimension of a vector, and None for other columns.
+    """
+
+    physical: str
+    owner: str
+    home: str
+    columns: Mapping[str, int | None]
+
+
+class MilvusCollection(MilvusConnection):
+    """The collection of one solution. ``location`` is a path ending in .db (embedded) or a URI.
+
+    Raises:
+        StoreUnreachableError: Milvus does not answer.
+        StoreBusyError: another process holds the embedded file.
+        UnsupportedByEngineError: the schema is hybrid and the engine has no full-text index.
+    """
+
+    def __init__(
+        self, name: str, location: str, schema: Schema, *, token: str | None = None, timeout: float = 5.0
+    ) -> None:
+        super().__init__(location, token=token, timeout=timeout)
+        self.alias = "vicinal_" + name.replace("-", "__")
+        self.schema = schema
+        if schema.hybrid and not self.engine.has_full_text:
+            self.close()
+            raise UnsupportedByEngineError(
+                f"{self.engine} has no full-text index, which `hybrid: true` needs",
+                hint="use Milvus Lite or Milvus 2.5 and later, or `rerank: {type: keywords}`, which works everywhere",
+            )
+
+    @property
+    def uses_sparse_bits(self) -> bool:
+        """Whether binary vectors are stored as sparse float vectors, because the engine has no binary ones."""
+        return self._row_format.uses_sparse_bits
+
+    @property
+    def _row_format(self) -> RowFormat:
+        return RowFormat(self.schema, self.engine)
+
+    @property
+    def _index_builder(self) -> IndexBuilder:
+        return IndexBuilder(self._client, self.alias, self.schema, self.embedded)
+
+    def has_collection(self) -> bool:
+        """Whether the solution has a collection."""
+        with self._wrap_errors():
+            return bool(self._client.has_collection(self.alias))
+
+    def find_collection(self, physical: str) -> StoredCollection | None:
+        """The collection behind the alias, or else that of this physical name; None if there is neither."""
+        with self._wrap_errors():
+            for name in (self.alias, physical):
+                if self._client.has_collection(name):
+                    return _to_stored_collection(self._client.describe_collection(name))
+        return None
+
+    def expected_columns(self) -> dict[str, int | None]:
+        """The columns that a new collection has, with the dimension of a vector."""
+        schema = self._row_format.to_milvus_schema(self._client)
+        return {field.name: field.params.get("dim") for field in schema.fields}
+
+    def create_collection(self, physical: str, *, owner: str = "", home: str = "") -> None:
+        """Create an empty collection, unless it exists, and point the alias to it.
+
+        Args:
+            owner: the id of the solution that it belongs to.
+            home: where that solution has its state.
+        """
+        with self._wrap_errors():
+            if not self._client.has_collection(physical):
+                self._client.create_collection(
+                    physical,
+                    schema=self._row_format.to_milvus_schema(self._client),
+                    consistency_level="Bounded",
+                    properties={_OWNER: owner, _HOME: home},
+                )
+            self._client.create_alias(physical, self.alias)
+            clear_schema_cache()
+
+    def drop_collection(self) -> None:
+        """Drop the collection and its alias, if they exist."""
+        with self._wrap_errors():
+            if self._client.has_collection(self.alias):
+                physical = self._client.describe_collection(self.alias)["collection_name"]
+                self._client.drop_alias(self.alias)
+                self._client.drop_collection(physical)
+
+    def drop_physical_collection(self, physical: str) -> None:
+        """Drop a collection by its physical name, if it exists: one whose alias was never created, or was dropped."""
+        with self._wrap_errors():
+            if self._client.has_collection(physical):
+                self._client.drop_collection(physical)
+
+    def flush(self) -> None:
+        """Flush: seal the written rows into segments, so that an index can be built over them."""
+        with self._wrap_errors():
+            self._client.flush(self.alias, timeout=600)
+
+    def describe_index(self) -> dict[str, Any]:
+        """Milvus' description of the vector index; empty if there is none."""
+        with self._wrap_errors():
+            return self._index_builder.describe_index()
+
+    def build_index(self, index: Index) -> None:
+        """Build the index in place of the current one, and wait until every flushed row is indexed."""
+        with self._wrap_errors():
+            self._index_builder.build_index(index)
+
+    def nlist_too_small(self, index: Index) -> bool:
+        """Whether an embedded IVF index has fewer than half the cells that its rows can train by now."""
+        with self._wrap_errors():
+            return self._index_builder.nlist_too_small(index)
+
+    def load_collection(self, *, reload: bool = False, wait: bool = True) -> None:
+        """Load the collection, so that it can be searched.
+
+        Args:
+            reload: release an embedded collection first; only then does its index serve the rows written since.
+            wait: return only once it is loaded; else a server loads in the background.
+        """
+        with self._wrap_errors():
+            if reload and self.embedded:
+                self._client.release_collection(self.alias)
+            if str(self._client.get_load_state(self.alias)["state"]) != "Loaded":
+                self._client.load_collection(self.alias, timeout=600, _async=not wait)
+
+    def is_loading(self) -> bool:
+        """Whether a server is still loading the collection, so that a search would wait.
+
+        After a crash of the server this takes half a minute.
+        """
+        if self.embedded:
+            return False
+        with self._wrap_errors():
+            state = str(self._client.get_load_state(self.alias)["state"])
+        if state != "Loaded":
+            return state == "Loading"
+        try:
+            with self._wrap_errors():  # the state may be Loaded before any query node serves the collection
+                self._client.query(self.alias, filter="id == -1", output_fields=["id"], timeout=_CALL_SECONDS)
+        except StoreUnreachableError:
+            raise
+        except StoreError:
+            return True
+        return False
+
+
+def _to_stored_collection(description: Mapping[str, Any]) -> StoredCollection:
+    properties = description.get("properties") or {}
+    columns = {column["name"]: column["params"].get("dim") for column in description["fields"]}
+    return StoredCollection(
+        description["collection_name"], properties.get(_OWNER, ""), properties.get(_HOME, ""), columns
+    )
