@@ -52,7 +52,7 @@ def delete_ledger(things):
     store = things.metadata
     for key in ("k4", "k5"):  # two and three segments
         id_ = item_id(key)
-        assert store.client.hdel(store._key_of("ledger", id_), id_.to_bytes(8, "big")) == 1
+        assert store.client.hdel(store.buckets.key_of("ledger", id_), id_.to_bytes(8, "big")) == 1
     return {"orphan_vectors": 5, "orphan_metadata": 2, "wrong_counts": 2, "items": ITEMS - 2}, 2
 
 
