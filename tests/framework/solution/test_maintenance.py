@@ -115,6 +115,16 @@ def test_a_check_of_an_empty_solution_is_consistent(lite):
     assert solution.metadata.state() == {}
 
 
+def test_rows_without_a_record_are_no_hits_and_take_no_places(solution):
+    """As those of a solution whose Redis was flushed, until a check repairs them."""
+    nearest = [hit.key for hit in solution.search("w5n2", limit=ITEMS)]
+    solution.metadata.drop_metadata([item_id(key) for key in nearest[:60]])
+    hits = solution.search("w5n2", limit=10)
+    assert ([hit.key for hit in hits], [hit.rank for hit in hits]) == (nearest[60:70], [*range(1, 11)])
+    assert all(hit.content for hit in hits)
+    assert [hit.key for hit in solution.search("w5n2", limit=ITEMS)] == nearest[60:]
+
+
 # --- remove and drop
 
 
