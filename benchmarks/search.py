@@ -132,7 +132,7 @@ class Plain:
         pipe = self.redis.client.pipeline(transaction=False)
         for key in keys:
             id_ = item_id(key)
-            pipe.hget(self.redis._key_of("meta", id_), id_.to_bytes(8, "big"))
+            pipe.hget(self.redis.buckets.key_of("meta", id_), id_.to_bytes(8, "big"))
         assert all(pipe.execute())
         clock.append(time.perf_counter())
         spent = [(after - before) * 1000 for before, after in pairwise(clock)]

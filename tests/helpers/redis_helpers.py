@@ -32,6 +32,14 @@ def index_item(store, key, segments):
     commit_item(store, key, segments)
 
 
+def merge_parts(parts):
+    """Return all items that a store lists part by part, and check that none occurs twice."""
+    parts = list(parts)
+    merged = {id_: value for part in parts for id_, value in part.items()}
+    assert len(merged) == sum(map(len, parts))
+    return merged
+
+
 def read_counts(store):
     state = store.state()
     return state.get("items", 0), state.get("rows", 0)

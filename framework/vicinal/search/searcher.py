@@ -108,15 +108,30 @@ class Searcher:
         self, requests: Sequence[SearchRequest], queries: Sequence[Any], limit: int, filter: str, timer: Timer
     ) -> Sequence[list[Hit] | Exception]:
         fetch = min(limit * self.reranker.candidates, MAX_LIMIT) if self.reranker else limit
-        candidates = self._retriever.retrieve(queries, fetch, filter)
-        timer.end_step("search")
-        results = self._to_hits(candidates)
-        timer.end_step("metadata")
+        results = self._find_hits(queries, fetch, filter, timer)
         if self.reranker:
             pairs = zip(requests, results, strict=True)
             results = [_number_ranks(self.reranker.rerank(request.query, hits)) for request, hits in pairs]
             timer.end_step("rerank")
         return [hits[:limit] for hits in results]
+
+    def _find_hits(self, queries: Sequence[EncodedQuery], limit: int, filter: str, timer: Timer) -> list[list[Hit]]:
+        """Find the nearest items that have a record, and search further where rows without one took their places.
+
+        A row lacks its record where its item is just being deleted, or where Redis lost its data.
+        """
+        fetch = limit
+        while True:
+            candidates = self._retriever.retrieve(queries, fetch, filter)
+            timer.end_step("search")
+            results = self._to_hits(candidates)
+            timer.end_step("metadata")
+            is_short = any(
+                len(hits) < limit and len(found) == fetch for hits, found in zip(results, candidates, strict=True)
+            )
+            if not is_short or fetch == MAX_LIMIT:
+                return [hits[:limit] for hits in results]
+            fetch = min(4 * fetch, MAX_LIMIT)
 
     def _to_hits(self, results: Sequence[Sequence[Candidate]]) -> list[list[Hit]]:
         """The hits of the candidates, without items that were deleted since Milvus found them."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from vicinal.ingest.changes import SeenIds
 from vicinal.stores.milvus import VectorStore
-from vicinal.stores.records import Entry
+from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import item_id
 
 __all__ = ["CheckReport", "check", "prune", "remove"]
 
 _BATCH = 1_000
+_MAX_DELETE = 10_000
 
 
 @dataclass(slots=True)
@@ -77,14 +80,16 @@ def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
 
     Items that were added by hand and that the source yields, too, belong to the source from now on.
     """
-    ledger = dict(metadata.iter_ledger())
-    found = seen.contain(np.fromiter(ledger, np.int64, len(ledger)))
-    missing = {id_: entry for (id_, entry), there in zip(ledger.items(), found, strict=True) if not there}
-    added = metadata.manual_ids()
-    metadata.unmark_manual(sorted(added - missing.keys()))
-    gone = {id_: entry for id_, entry in missing.items() if id_ not in added}
-    remove(vectors, metadata, gone)
-    return len(gone)
+    removed = 0
+    for entries in metadata.iter_ledger():
+        ids = list(entries)
+        is_seen = seen.contain(np.array(ids, np.int64))
+        is_manual = np.array(metadata.are_manual(ids), bool)
+        metadata.unmark_manual([ids[number] for number in np.flatnonzero(is_seen & is_manual)])
+        gone = {ids[number]: entries[ids[number]] for number in np.flatnonzero(~is_seen & ~is_manual)}
+        remove(vectors, metadata, gone)
+        removed += len(gone)
+    return removed
 
 
 def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False) -> CheckReport:
@@ -92,50 +97,74 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
 
     ``repair`` deletes rows and metadata that belong to no item, and marks items that lack rows or metadata as pending,
     so that the next ingest indexes them again. It encodes nothing.
+
+    Takes nine bytes of memory a row, and ledger and metadata of about 2,000 items at a time.
     """
     report = CheckReport(metadata.name, repaired=repair)
-    ledger = dict(metadata.iter_ledger())
-    keys = {id_: record.key for id_, record in metadata.iter_records()}
-    stored = _fetch_row_ids(vectors)
-    report.items, report.rows = len(ledger), len(stored)
-    owned: list[int] = []
-    broken: dict[int, Entry] = {}
-    for id_, entry in ledger.items():
-        rows = [item_id(keys[id_], number) for number in range(entry.segments)] if id_ in keys else [id_]
-        owned += rows
-        if not entry.is_committed:
-            report.unfinished += 1
-            continue
-        report.missing_metadata += (no_metadata := id_ not in keys)
-        report.missing_vectors += (no_vectors := not _contains_all(rows, stored))
-        if no_metadata or no_vectors:
-            broken[id_] = entry
-    orphans = np.setdiff1d(stored, np.fromiter(owned, np.int64, len(owned))).tolist()
-    strays = [id_ for id_ in keys if id_ not in ledger]
-    counts = {
-        "items": sum(entry.counted_segments > 0 for entry in ledger.values()),
-        "rows": sum(entry.counted_segments for entry in ledger.values()),
-        "truncated": sum(entry.counted_truncated for entry in ledger.values()),
-    }
+    rows = _StoredRows(vectors)
+    report.rows = len(rows.ids)
+    counts = dict.fromkeys(("items", "rows", "truncated"), 0)
+    for entries, records in metadata.iter_ledger_and_records():
+        broken = _check_part(entries, records, rows, report)
+        strays = [id_ for id_ in records if id_ not in entries]
+        report.orphan_metadata += len(strays)
+        counts["items"] += sum(entry.counted_segments > 0 for entry in entries.values())
+        counts["rows"] += sum(entry.counted_segments for entry in entries.values())
+        counts["truncated"] += sum(entry.counted_truncated for entry in entries.values())
+        if repair:
+            metadata.drop_metadata(strays)
+            metadata.mark_pending(broken)
+    orphans = rows.ids[~rows.owned]
     state = metadata.state()
-    report.orphan_vectors, report.orphan_metadata = len(orphans), len(strays)
+    report.orphan_vectors = len(orphans)
     report.wrong_counts = sum(state.get(name, 0) != value for name, value in counts.items())
     if repair:
-        vectors.delete_rows(orphans)
-        metadata.drop_metadata(strays)
-        metadata.mark_pending(broken)
+        for start in range(0, len(orphans), _MAX_DELETE):
+            vectors.delete_rows(orphans[start : start + _MAX_DELETE].tolist())
         metadata.set_state(**counts)
     return report
 
 
-def _fetch_row_ids(vectors: VectorStore) -> np.ndarray[Any, np.dtype[np.int64]]:
-    parts = [np.fromiter((row["id"] for row in batch), np.int64, len(batch)) for batch in vectors.iter_rows(["id"])]
-    return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+def _check_part(
+    entries: Mapping[int, Entry], records: Mapping[int, Record], rows: _StoredRows, report: CheckReport
+) -> dict[int, Entry]:
+    """Add some items to the report, and return those that lack rows or metadata."""
+    row_ids = {
+        id_: [item_id(records[id_].key, number) for number in range(entry.segments)] if id_ in records else [id_]
+        for id_, entry in entries.items()
+    }
+    lacking = rows.claim(row_ids)
+    report.items += len(entries)
+    broken = {}
+    for id_, entry in entries.items():
+        if not entry.is_committed:
+            report.unfinished += 1
+            continue
+        report.missing_metadata += id_ not in records
+        report.missing_vectors += id_ in lacking
+        if id_ not in records or id_ in lacking:
+            broken[id_] = entry
+    return broken
 
 
-def _contains_all(ids: Iterable[int], stored: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
-    wanted = np.fromiter(ids, np.int64)
-    if not len(stored):
-        return not len(wanted)
-    place = np.minimum(np.searchsorted(stored, wanted), len(stored) - 1)
-    return bool((stored[place] == wanted).all())
+class _StoredRows:
+    """The ids of all rows in Milvus, sorted, and which of them belong to an item."""
+
+    def __init__(self, vectors: VectorStore) -> None:
+        stored = array("q")
+        for rows in vectors.iter_rows(["id"]):
+            stored.extend(row["id"] for row in rows)
+        self.ids = np.frombuffer(stored, np.int64) if stored else np.empty(0, np.int64)
+        self.ids.sort()
+        self.owned = np.zeros(len(self.ids), bool)
+
+    def claim(self, row_ids: Mapping[int, Sequence[int]]) -> set[int]:
+        """Mark the rows of items as owned, and return the items that lack one."""
+        counts = np.fromiter(map(len, row_ids.values()), np.int64, len(row_ids))
+        items = np.repeat(np.fromiter(row_ids, np.int64, len(row_ids)), counts)
+        wanted = np.fromiter(chain.from_iterable(row_ids.values()), np.int64, len(items))
+        places = np.searchsorted(self.ids, wanted)
+        stored = places < len(self.ids)
+        stored[stored] = self.ids[places[stored]] == wanted[stored]
+        self.owned[places[stored]] = True
+        return set(items[~stored].tolist())

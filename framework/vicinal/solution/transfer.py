@@ -42,7 +42,7 @@ def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: M
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for records in _iter_batches(metadata.iter_records()):
+        for records in metadata.iter_records():
             entries = metadata.ledger_entries(list(records))
             committed = [
                 (record, entry)
@@ -85,17 +85,6 @@ def _parquet_schema(encoder: Encoder, metadata: MetadataStore) -> pa.Schema:
     if encoder.learns:
         file_metadata["vicinal.fit"] = metadata.fitted_state.load()
     return pa.schema(fields, metadata=file_metadata)
-
-
-def _iter_batches(records: Iterator[tuple[int, Record]]) -> Iterator[dict[int, Record]]:
-    batch: dict[int, Record] = {}
-    for id_, record in records:
-        batch[id_] = record
-        if len(batch) == _BATCH_SIZE:
-            yield batch
-            batch = {}
-    if batch:
-        yield batch
 
 
 def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: VectorStore) -> Iterator[dict[str, Any]]:

@@ -8,8 +8,7 @@
     vicinal:{name}:state             hash: physical collection, encoder, index, counts
     vicinal:{name}:writer            the process that writes now; expires unless renewed
 
-Items are spread over 65,536 buckets by the upper 16 bits of their ids, so that the hashes stay small and packed: a
-million items cost little more than their own bytes. Commit order of a batch: ``begin`` (metadata and pending entries)
+Items are spread over buckets, see ``stores.buckets``. Commit order of a batch: ``begin`` (metadata and pending entries)
 -> vectors -> ``commit`` (ledger). The ledger therefore never lists less than Milvus holds.
 """
 
@@ -19,8 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
-import redis
 
+from vicinal.stores.buckets import Buckets, encode_id
 from vicinal.stores.failures import Failures
 from vicinal.stores.fitted_state import FittedState
 from vicinal.stores.records import Entry, Record
@@ -28,8 +27,6 @@ from vicinal.stores.redis_connection import RedisConnection
 from vicinal.types import Failure
 
 __all__ = ["MetadataStore"]
-
-_BUCKET_BITS = 16
 
 # Writes entries to the ledger, or deletes them where the new one is empty, and changes the counts by the difference to
 # the previous entries. It is idempotent, so a call whose response was lost may be sent again.
@@ -60,17 +57,6 @@ redis.call('hincrby', KEYS[1], 'truncated', truncated)
 """
 
 
-# One script call for many hashes costs the client a third of a pipeline of commands.
-_GET_SCRIPT = """
-local found = {}
-for i = 1, #KEYS do found[i] = redis.call('hget', KEYS[i], ARGV[i]) end
-return found
-"""
-_PUT_SCRIPT = "for i = 1, #KEYS do redis.call('hset', KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]) end"
-_MAX_COMMAND_KEYS = 500
-_MAX_COMMAND_BYTES = 1024 * 1024
-
-
 class MetadataStore(RedisConnection):
     """The Redis side of one solution. ``location`` is a folder (an embedded Redis) or a URL."""
 
@@ -78,22 +64,23 @@ class MetadataStore(RedisConnection):
         super().__init__(location, timeout)
         self.name = name
         self._prefix = f"vicinal:{name}:"
+        self.buckets = Buckets(self, self._prefix)
         self._failures = Failures(self, self._prefix)
         self.fitted_state = FittedState(self, self._prefix)
 
     def ledger_entries(self, ids: Sequence[int]) -> list[Entry | None]:
         """Fetch the ledger entries of these items, in few round trips; None for an item without one."""
-        return [Entry.unpack(data) if data else None for data in self._read_values("ledger", ids)]
+        return [Entry.unpack(data) if data else None for data in self.buckets.get("ledger", ids)]
 
     def records(self, ids: Sequence[int]) -> list[Record | None]:
         """Fetch the records of these items, in few round trips; None for an item without one."""
-        return [Record.unpack(data) if data else None for data in self._read_values("meta", ids)]
+        return [Record.unpack(data) if data else None for data in self.buckets.get("meta", ids)]
 
     def begin(self, records: Mapping[int, Record], entries: Mapping[int, Entry]) -> None:
         """Write the records and the pending entries of items whose vectors are written next."""
         with self.transaction() as pipe:
-            self._queue_puts(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
-            self._queue_puts(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
+            self.buckets.queue_puts(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
+            self.buckets.queue_puts(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
 
     def commit(self, entries: Mapping[int, Entry], cleared: Sequence[str] = ()) -> None:
         """Mark items as indexed once their vectors are written, count them, and clear old failures."""
@@ -108,23 +95,33 @@ class MetadataStore(RedisConnection):
         with self.transaction() as pipe:
             self._queue_commit(pipe, deleted)
             for id_ in deleted:
-                pipe.hdel(self._key_of("meta", id_), _encode_id(id_))
-                pipe.srem(self._prefix + "added", _encode_id(id_))
+                pipe.hdel(self.buckets.key_of("meta", id_), encode_id(id_))
+                pipe.srem(self._prefix + "added", encode_id(id_))
 
     def mark_pending(self, entries: Mapping[int, Entry]) -> None:
         """Mark items as pending, so that the next run indexes them again."""
         with self.transaction() as pipe:
-            self._queue_puts(pipe, "ledger", {id_: entry.as_pending(entry).pack() for id_, entry in entries.items()})
+            self.buckets.queue_puts(
+                pipe, "ledger", {id_: entry.as_pending(entry).pack() for id_, entry in entries.items()}
+            )
 
-    def iter_ledger(self) -> Iterator[tuple[int, Entry]]:
-        """Yield every id and ledger entry, bucket by bucket."""
-        for id_, data in self._iter_values("ledger"):
-            yield id_, Entry.unpack(data)
+    def iter_ledger(self) -> Iterator[dict[int, Entry]]:
+        """Yield all ledger entries by id, about 2,000 at a time."""
+        for _, (entries,) in self.buckets.iter_parts("ledger"):
+            yield {id_: Entry.unpack(data) for id_, data in entries.items()}
 
-    def iter_records(self) -> Iterator[tuple[int, Record]]:
-        """Yield every id and record, bucket by bucket."""
-        for id_, data in self._iter_values("meta"):
-            yield id_, Record.unpack(data)
+    def iter_records(self) -> Iterator[dict[int, Record]]:
+        """Yield all records by id, about 2,000 at a time."""
+        for _, (records,) in self.buckets.iter_parts("meta"):
+            yield {id_: Record.unpack(data) for id_, data in records.items()}
+
+    def iter_ledger_and_records(self) -> Iterator[tuple[dict[int, Entry], dict[int, Record]]]:
+        """Yield all ledger entries and records by id, about 2,000 at a time, both of an item in the same part."""
+        for _, (entries, records) in self.buckets.iter_parts("ledger", "meta"):
+            yield (
+                {id_: Entry.unpack(data) for id_, data in entries.items()},
+                {id_: Record.unpack(data) for id_, data in records.items()},
+            )
 
     def page(
         self, limit: int, after: int = -1, prefix: str = "", look: int = 20_000
@@ -138,45 +135,36 @@ class MetadataStore(RedisConnection):
         """
         page: list[tuple[int, Record]] = []
         count = 0
-        numbers = sorted(int(bucket.rpartition(":")[2], 16) for bucket in self._find_buckets("meta"))
-        numbers = [number for number in numbers if number >= max(after, 0) >> (63 - _BUCKET_BITS)]
-        for start in range(0, len(numbers), step := max(8, limit)):
-            part = numbers[start : start + step]
-            for id_, data in sorted(self._read_buckets([self._bucket_key("meta", number) for number in part])):
-                if id_ <= after:
-                    continue
+        for next_after, (values,) in self.buckets.iter_parts("meta", after=after):
+            for id_, data in sorted(values.items()):
                 count += 1
                 if (record := Record.unpack(data)).key.startswith(prefix):
                     if len(page) == limit:
                         return [record for _, record in page], page[-1][0]
                     page.append((id_, record))
-            if count >= look and start + step < len(numbers):
-                return [record for _, record in page], ((part[-1] + 1) << (63 - _BUCKET_BITS)) - 1
+            if count >= look and next_after is not None:
+                return [record for _, record in page], next_after
         return [record for _, record in page], None
 
     def mark_manual(self, ids: Sequence[int]) -> None:
         """Record that these items were added by hand."""
-        self.call("sadd", self._prefix + "added", *map(_encode_id, ids))
+        self.call("sadd", self._prefix + "added", *map(encode_id, ids))
 
     def unmark_manual(self, ids: Sequence[int]) -> None:
         """Record that the source yields these items."""
         if ids:
-            self.call("srem", self._prefix + "added", *map(_encode_id, ids))
-
-    def manual_ids(self) -> set[int]:
-        """Return the ids of the items that were added by hand."""
-        return {int.from_bytes(field, "big") for field in self.call("smembers", self._prefix + "added")}
+            self.call("srem", self._prefix + "added", *map(encode_id, ids))
 
     def are_manual(self, ids: Sequence[int]) -> list[bool]:
         """Tell for each of these items whether it was added by hand."""
-        members = [*map(_encode_id, ids)]
+        members = [*map(encode_id, ids)]
         return [bool(one) for one in self.call("smismember", self._prefix + "added", members)] if members else []
 
     def drop_metadata(self, ids: Sequence[int]) -> None:
         """Delete records that belong to no item."""
         with self.transaction() as pipe:
             for id_ in ids:
-                pipe.hdel(self._key_of("meta", id_), _encode_id(id_))
+                pipe.hdel(self.buckets.key_of("meta", id_), encode_id(id_))
 
     def fail(self, failures: Iterable[Failure]) -> None:
         """Record failures, the newest of each key."""
@@ -212,69 +200,10 @@ class MetadataStore(RedisConnection):
     def drop(self) -> None:
         """Delete every key of the solution except the writer lock."""
         with self.transaction() as pipe:
-            for kind in ("ledger", "meta"):
-                for bucket in self._find_buckets(kind):
-                    pipe.unlink(bucket)
+            self.buckets.queue_drop(pipe, "ledger", "meta")
             pipe.unlink(self._prefix + "added", *self._failures.keys, *self.fitted_state.keys, self._prefix + "state")
 
-    def _key_of(self, kind: str, id_: int) -> str:
-        return self._bucket_key(kind, id_ >> (63 - _BUCKET_BITS))
-
-    def _bucket_key(self, kind: str, number: int) -> str:
-        return f"{self._prefix}{kind}:{number:x}"
-
-    def _queue_puts(self, pipe: Any, kind: str, values: Mapping[int, bytes]) -> None:
-        """Queue values for their buckets, in commands of about a megabyte."""
-        keys: list[str] = []
-        words: list[bytes] = []
-        held = 0
-        for id_, data in values.items():
-            keys.append(self._key_of(kind, id_))
-            words += (_encode_id(id_), data)
-            held += len(data)
-            if len(keys) == _MAX_COMMAND_KEYS or held > _MAX_COMMAND_BYTES:
-                pipe.eval(_PUT_SCRIPT, len(keys), *keys, *words)
-                keys, words, held = [], [], 0
-        if keys:
-            pipe.eval(_PUT_SCRIPT, len(keys), *keys, *words)
-
     def _queue_commit(self, pipe: Any, entries: Mapping[int, bytes]) -> None:
-        buckets = [self._key_of("ledger", id_) for id_ in entries]
-        arguments = [word for id_, data in entries.items() for word in (_encode_id(id_), data)]
+        buckets = [self.buckets.key_of("ledger", id_) for id_ in entries]
+        arguments = [word for id_, data in entries.items() for word in (encode_id(id_), data)]
         pipe.eval(_COMMIT_SCRIPT, 1 + len(buckets), self._prefix + "state", *buckets, *arguments)
-
-    def _read_values(self, kind: str, ids: Sequence[int]) -> list[bytes | None]:
-        found: list[bytes | None] = []
-        for start in range(0, len(ids), _MAX_COMMAND_KEYS):
-            part = ids[start : start + _MAX_COMMAND_KEYS]
-            keys = [self._key_of(kind, id_) for id_ in part]
-            found += self.call("eval", _GET_SCRIPT, len(keys), *keys, *map(_encode_id, part))
-        return found
-
-    def _find_buckets(self, kind: str) -> list[str]:
-        prefix = f"{self._prefix}{kind}:"
-        try:
-            return sorted({key.decode() for key in self.client.scan_iter(f"{_escape_glob(prefix)}*", count=5000)})
-        except redis.RedisError as error:
-            raise self.to_store_error(error) from error
-
-    def _iter_values(self, kind: str) -> Iterator[tuple[int, bytes]]:
-        buckets = self._find_buckets(kind)
-        for start in range(0, len(buckets), 500):
-            yield from self._read_buckets(buckets[start : start + 500])
-
-    def _read_buckets(self, buckets: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-        pipe = self.client.pipeline(transaction=False)
-        for bucket in buckets:
-            pipe.hgetall(bucket)
-        for answer in self.execute(pipe):
-            for field, data in answer.items():
-                yield int.from_bytes(field, "big"), data
-
-
-def _encode_id(id_: int) -> bytes:
-    return id_.to_bytes(8, "big")
-
-
-def _escape_glob(pattern: str) -> str:
-    return "".join(f"\\{c}" if c in "*?[]\\" else c for c in pattern)

@@ -14,6 +14,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from redis_helpers import merge_parts
 from servers import ROOT
 from vicinal.ingest.changes import compute_fingerprint
 from vicinal.stores.records import Record
@@ -126,10 +127,10 @@ def assert_equals_source(solution, report):
     assert np.allclose(wanted, [stored[id_] for id_ in ids], atol=1e-6)
 
     ids = {item_id(item.key): item for item in items}
-    assert dict(solution.metadata.iter_records()) == {
+    assert merge_parts(solution.metadata.iter_records()) == {
         id_: Record(item.key, item.uri, item.content, item.metadata) for id_, item in ids.items()
     }
-    ledger = dict(solution.metadata.iter_ledger())
+    ledger = merge_parts(solution.metadata.iter_ledger())
     assert ledger.keys() == ids.keys()
     for id_, item in ids.items():
         count = len(segments[item.key])

@@ -10,7 +10,7 @@ import pytest
 from vicinal import Item, ItemError, hookimpl
 from vicinal.errors import FilterError, NothingIndexedError, StoreBusyError, UnknownItemError
 from vicinal.solution.rwlock import ReadWriteLock
-from vicinal.types import SearchRequest
+from vicinal.types import SearchRequest, item_id
 
 ROWS = [(f"k{number}", f"text {number}", 2000 + number % 10) for number in range(200)]
 YEAR = "fields: {year: 'int64 = 0'}"
@@ -168,7 +168,7 @@ def test_added_item_is_found_and_survives_prune(solution):
     assert (best.key, best.metadata) == ("mine", {"year": 1999})
     assert solution.check().consistent
     assert solution.remove(["mine"]) == 1
-    assert solution.metadata.manual_ids() == set()
+    assert solution.metadata.are_manual([item_id("mine")]) == [False]
 
 
 def test_added_item_that_the_source_yields_later_belongs_to_the_source(workshop, solution):

@@ -164,18 +164,18 @@ def test_a_run_that_lost_its_lock_stops(lite, monkeypatch):
     """Whoever stood still for too long must not write beside the writer that took over."""
     monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
     lite.write([(f"k{number}", f"text {number}", 1) for number in range(200)])
-    things = lite.solution(encoder="{type: hashed, batch_size: 10, pause: 0.1}")
+    solution = lite.solution(encoder="{type: hashed, batch_size: 10, pause: 0.1}")
     taken = []
 
     class Thief:
         @hookimpl
         def batch_written(self, **_):
             if not taken:
-                taken.append(things.metadata.client.set(key(things.metadata), "another writer"))
+                taken.append(solution.metadata.client.set(key(solution.metadata), "another writer"))
 
     lite.manager.register(Thief(), "thief")
     with pytest.raises(StoreBusyError, match="lost its lock"):
-        things.ingest()
-    assert 10 <= things.metadata.state()["items"] < 200
-    things.metadata.client.delete(key(things.metadata))
-    assert things.ingest().rows == 200
+        solution.ingest()
+    assert 10 <= solution.metadata.state()["items"] < 200
+    solution.metadata.client.delete(key(solution.metadata))
+    assert solution.ingest().rows == 200

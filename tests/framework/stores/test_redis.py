@@ -8,8 +8,18 @@ from urllib.parse import urlsplit
 import pytest
 
 from proxy import Proxy
-from redis_helpers import FINGERPRINT, begin_item, commit_item, index_item, make_entry, make_record, read_counts
+from redis_helpers import (
+    FINGERPRINT,
+    begin_item,
+    commit_item,
+    index_item,
+    make_entry,
+    make_record,
+    merge_parts,
+    read_counts,
+)
 from servers import wait_until
+from vicinal.stores import buckets
 from vicinal.stores.records import Entry
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import Failure, item_id
@@ -95,10 +105,10 @@ def test_every_entry_and_record_is_listed_once(store):
     store.begin({item_id(key): make_record(key, n=1) for key in keys}, {})
     store.commit({item_id(key): make_entry(key, 1) for key in keys})
     assert read_counts(store) == (300, 300)
-    ledger, metadata = list(store.iter_ledger()), list(store.iter_records())
+    ledger, metadata = merge_parts(store.iter_ledger()), merge_parts(store.iter_records())
     assert len(ledger) == len(metadata) == 300
-    assert dict(ledger) == {item_id(key): make_entry(key, 1) for key in keys}
-    assert dict(metadata) == {item_id(key): make_record(key, n=1) for key in keys}
+    assert ledger == {item_id(key): make_entry(key, 1) for key in keys}
+    assert metadata == {item_id(key): make_record(key, n=1) for key in keys}
     store.drop_metadata([item_id("k0")])
     assert store.records([item_id("k0"), item_id("k1")]) == [None, make_record("k1", n=1)]
 
@@ -108,11 +118,65 @@ def test_a_name_with_glob_characters_reads_and_drops_its_own_keys_only(redis_url
         with MetadataStore(name, redis_url) as mine, MetadataStore(other, redis_url) as theirs:
             index_item(mine, "mine", 1)
             index_item(theirs, "theirs", 1)
-            assert [found.key for _, found in mine.iter_records()] == ["mine"]
+            assert [found.key for found in merge_parts(mine.iter_records()).values()] == ["mine"]
             mine.drop()
-            assert (list(mine.iter_ledger()), list(mine.iter_records()), mine.state()) == ([], [], {})
-            assert [found.key for _, found in theirs.iter_records()] == ["theirs"]
+            assert (merge_parts(mine.iter_ledger()), merge_parts(mine.iter_records()), mine.state()) == ({}, {}, {})
+            assert [found.key for found in merge_parts(theirs.iter_records()).values()] == ["theirs"]
             theirs.drop()
+
+
+# --- buckets
+
+
+@pytest.fixture(params=["small", "large"])
+def shared_redis(request, store, monkeypatch):
+    """A Redis with few keys of others, and one that counts as large, in which SCAN would take too long."""
+    store.client.mset({f"other:{number}": number for number in range(100)})
+    if request.param == "large":
+        monkeypatch.setattr(buckets, "_MAX_KEYS_TO_SCAN", 100)
+    yield store.client
+    store.client.delete(*(f"other:{number}" for number in range(100)))
+
+
+def test_a_solution_is_listed_and_dropped_whatever_else_redis_holds(store, shared_redis):
+    keys = [f"k{number}" for number in range(300)]
+    store.begin({item_id(key): make_record(key) for key in keys}, {})
+    store.commit({item_id(key): make_entry(key, 1) for key in keys[:200]})
+    scans = shared_redis.info("commandstats").get("cmdstat_scan", {"calls": 0})["calls"]
+    assert merge_parts(store.iter_ledger()) == {item_id(key): make_entry(key, 1) for key in keys[:200]}
+    assert merge_parts(store.iter_records()) == {item_id(key): make_record(key) for key in keys}
+    pairs = list(store.iter_ledger_and_records())
+    assert merge_parts(entries for entries, _ in pairs).keys() == {item_id(key) for key in keys[:200]}
+    assert merge_parts(records for _, records in pairs).keys() == {item_id(key) for key in keys}
+    assert all(entries.keys() <= records.keys() for entries, records in pairs)
+    store.drop()
+    if buckets._MAX_KEYS_TO_SCAN == 100:
+        assert shared_redis.info("commandstats").get("cmdstat_scan", {"calls": 0})["calls"] == scans
+    assert not list(shared_redis.scan_iter(f"vicinal:{store.name}:*"))
+    assert shared_redis.get("other:99") == b"99"
+
+
+def test_pages_have_all_records_in_the_order_of_their_ids(store, shared_redis):
+    keys = [f"k{number}" for number in range(300)]
+    store.begin({item_id(key): make_record(key) for key in keys}, {})
+    for limit, look in ((7, 20_000), (50, 20_000), (50, 10), (1000, 20_000)):
+        paged, after = [], -1
+        while after is not None:
+            records, after = store.page(limit, after, look=look)
+            assert len(records) <= limit
+            paged += [record.key for record in records]
+        assert paged == sorted(keys, key=item_id)
+
+
+def test_parts_stay_small_where_buckets_are_full(store):
+    """Four buckets as full as those of fifty million items, the others as those of a few thousand."""
+    rng = random.Random(7)
+    ids = [bucket << 47 | rng.getrandbits(47) for bucket in range(1000, 1004) for _ in range(800)]
+    ids += [rng.getrandbits(63) for _ in range(3_000)]
+    store.begin({id_: make_record(f"{id_:x}") for id_ in ids}, {})
+    parts = list(store.iter_records())
+    assert merge_parts(parts).keys() == set(ids)
+    assert max(map(len, parts)) <= 4 * 800 + 2_000
 
 
 # --- failures and state
