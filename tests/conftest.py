@@ -13,6 +13,8 @@ from servers import MILVUS, Milvus, end, free_port, wait_for_port
 from vicinal import Solution, create_manager
 from vicinal.stores.redis_server import find_redis_server
 
+collect_ignore = ["examples"]  # test_example_plugin.py installs the example, and runs its tests
+
 
 @pytest.fixture(scope="session")
 def own_milvus(tmp_path_factory):

@@ -65,7 +65,7 @@ def manager(written, monkeypatch):
 
 def test_every_python_block_of_the_page_is_a_file():
     text = PAGE.read_text(encoding="utf-8")
-    assert text.count("```python\n") == len(BLOCK.findall(text)) == 8
+    assert text.count("```python\n") == len(BLOCK.findall(text)) == 9
 
 
 def test_every_example_is_typed(written):
@@ -108,6 +108,15 @@ def test_every_encoder_is_searchable_over_http(tmp_path, manager, encoder, lines
         response = client.search(query, encoder)
         assert response.status_code == 200, response.text
         assert response.json()["hits"][0]["key"] == found
+
+
+def test_the_journal_gets_a_line_for_each_run(tmp_path, manager):
+    row = manager.register(importlib.import_module("my_package.journal"), "journal")
+    assert row.status == "ok", row.reason
+    settings = "plugins: {journal: {path: runs.jsonl}}"
+    with solution(tmp_path, manager, "letters", ["one", "two"], settings) as made:
+        made.ingest()
+    assert (tmp_path / "runs.jsonl").read_text() == '{"solution": "letters", "new": 2, "failed": 0}\n'
 
 
 def test_the_reranker_gives_hits_a_score_and_a_note(tmp_path, manager):

@@ -85,7 +85,12 @@ class Manager:
     # --- registering
 
     def register(self, plugin: object, name: str, distribution: str = "", version: str = "") -> PluginInfo:
-        """Register a plugin; what goes wrong with it is written in its row, and nothing of it stays registered."""
+        """Register a plugin; what goes wrong with it is written in its row, and nothing of it stays registered.
+
+        A program may register a module that an entry point has registered already: its row is returned as it is.
+        """
+        if not distribution and name in self._registered and self._pluggy.get_plugin(name) is plugin:
+            return self._registered[name]
         row = PluginInfo(name, distribution, version)
         self.rows.append(row)
         try:

@@ -56,6 +56,7 @@ def write_plugin(name: str, directory: Path, parts: Collection[str] = ()) -> Pat
     target = directory / f"vicinal-{name}"
     parts = [part for part in PARTS if part in parts]
     values = {"name": name, "module": _module_name(name), "version": __version__}
+    values["click"] = ', "click>=8.2"' if "command" in parts else ""
     values["types"] = _import_types(parts)
     values["parts"] = "".join(f"| `src/{values['module']}/{part}.py` | {PARTS[part]} |\n" for part in parts)
     layout = LAYOUT | {f"{part}.py": f"src/$module/{part}.py" for part in parts}

@@ -155,6 +155,14 @@ def test_a_second_plugin_of_the_same_name_leaves_the_first_as_it_is(manager):
     assert names(manager.encoders) == ["length"]
 
 
+def test_a_program_may_register_a_plugin_that_is_installed(manager):
+    """A test that registers its module passes before and after ``pip install``."""
+    plugin = encoder_plugin("length")
+    installed = manager.register(plugin, "mine", "vicinal-mine", "1.0")
+    assert manager.register(plugin, "mine") is installed
+    assert (installed.status, manager.rows) == ("ok", [installed])
+
+
 def test_a_plugin_that_cannot_be_imported_leaves_its_namesake_as_it_is(manager):
     manager.register(encoder_plugin("length"), "text", "vicinal")
     manager.load_entry_point(EntryPoint("text", "no_such_module", "vicinal"), "vicinal-text", "1.0")

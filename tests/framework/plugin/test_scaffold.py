@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,12 @@ def test_it_writes_a_distribution_named_after_the_plugin(written):
 def test_no_placeholder_is_left(written):
     left = {path.name: re.findall(r"\$\w+", path.read_text("utf-8")) for path in written.rglob("*") if path.is_file()}
     assert not any(left.values()), left
+
+
+def test_every_package_that_it_imports_is_a_dependency(written, complete):
+    for folder, packages in ((written, "numpy pydantic vicinal"), (complete, "click numpy pydantic vicinal")):
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        assert sorted(re.split(r"\W", need)[0] for need in project["dependencies"]) == packages.split()
 
 
 def test_what_it_writes_is_typed_and_tidy(written):
