@@ -75,11 +75,13 @@ class Searcher:
         requests: Sequence[SearchRequest],
         on_encoded: Callable[[], object] = bool,
         timer: Timer | None = None,
+        *,
+        notify: bool = True,
     ) -> list[SearchResult | Exception]:
         """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filter.
 
         The error of a query that fails stands in its place, and the others are answered. ``on_encoded`` is called once
-        the encoder is free for others.
+        the encoder is free for others. Observers are told of the search unless ``notify`` is false.
         """
         timer = timer or Timer()
         queries = self._query_encoder.encode_requests(requests, timer)
@@ -95,7 +97,7 @@ class Searcher:
                 results[number] = hits
         timings = timer.to_timings()
         answered = [result for result in results if not isinstance(result, Exception)]
-        if answered:
+        if answered and notify:
             self.observers.search_finished(
                 solution=self.metadata.name,
                 queries=len(answered),

@@ -123,10 +123,14 @@ def to_response(error: ApiError) -> Response:
 
 
 def add_exception_handlers(app: FastAPI) -> None:
-    """Make every failure of every route end in the one body."""
+    """Make every expected failure of every route end in the one body.
+
+    Unexpected ones end in ``SecurityMiddleware``: starlette raises an error again after its handler for ``Exception``,
+    so that uvicorn would log the traceback a second time.
+    """
 
     async def handle(request: Request, error: Exception) -> Response:
         return to_response(to_api_error(error))
 
-    for kind in (ApiError, errors.VicinalError, RequestValidationError, ValidationError, HTTPException, Exception):
+    for kind in (ApiError, errors.VicinalError, RequestValidationError, ValidationError, HTTPException):
         app.add_exception_handler(kind, handle)

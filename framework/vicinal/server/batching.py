@@ -14,7 +14,8 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 
-from vicinal.server.api_errors import ApiError
+from vicinal.errors import VicinalError
+from vicinal.server.api_errors import ApiError, to_api_error
 from vicinal.server.settings import Settings
 from vicinal.types import SearchRequest, SearchResult
 
@@ -109,7 +110,8 @@ class QueryBatcher:
                 self._executor, self._search, requests, partial(loop.call_soon_threadsafe, encoded.set)
             )
         except Exception as error:
-            results = [error] * len(requests)
+            is_expected = isinstance(error, VicinalError)
+            results = [error if is_expected else to_api_error(error)] * len(requests)  # logged once for all of them
         encoded.set()
         self._last_load, self._last_end = self._in_flight + self._queued, loop.time()
         self._in_flight -= len(requests)

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vicinal.server.api_errors import ApiError, to_response
+from vicinal.server.api_errors import ApiError, to_api_error, to_response
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
 
@@ -41,7 +41,7 @@ _SECURITY_HEADERS = {
 
 
 class SecurityMiddleware:
-    """Checks the API key and the body's size, adds security headers, and counts requests."""
+    """Checks the API key and the body's size, adds security headers, counts requests, and answers unexpected errors."""
 
     def __init__(self, app: ASGIApp, state: AppState) -> None:
         self._app = app
@@ -52,23 +52,23 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status, is_started = time.perf_counter(), 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_started = message["status"], True
                 headers = MutableHeaders(scope=message)
                 for name, value in self._security_headers().items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
-            receive = self._authorize_and_limit(scope, receive)
-        except ApiError as error:
-            await to_response(error)(scope, receive, send_with_headers)
-        else:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, self._authorize_and_limit(scope, receive), send_with_headers)
+        except Exception as error:
+            if is_started:
+                raise
+            await to_response(to_api_error(error))(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             self._state.metrics.count_request(route, scope["method"], status, time.perf_counter() - started)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from vicinal.errors import StoreError, StoreUnreachableError, UnknownItemError, VicinalError
+from vicinal.errors import PluginError, StoreError, StoreUnreachableError, UnknownItemError, VicinalError
 from vicinal.server.api_errors import ApiError, logger
 from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
 from vicinal.server.jobs import Jobs
@@ -78,7 +78,7 @@ class SolutionService:
             records, _ = self.solution.open().metadata.page(1, look=1)
             for record in records:
                 segments = self.solution.encoder.decode(self.to_item(record))[:1]
-                self.solution.search_many([SearchRequest(record.key, 1, segments=segments)])
+                self.solution.search_many([SearchRequest(record.key, 1, segments=segments)], notify=False)
         except VicinalError as error:
             logger.warning("%s: the model was not preloaded: %s", self.name, error)
         except Exception as error:
@@ -148,7 +148,10 @@ class SolutionService:
 
     def _open_and_run(self, work: Callable[..., T], *args: Any) -> T:
         self.solution.open()
-        return work(*args)
+        try:
+            return work(*args)
+        except SystemExit as error:  # of a plugin; it would end the event loop that awaits it
+            raise PluginError(f"a plugin called sys.exit({error.code!r})") from error
 
     async def search(self, requests: Sequence[SearchRequest]) -> list[SearchResult | Exception]:
         """Search, in one batch with the queries of others that arrive at the same time.
@@ -173,7 +176,7 @@ class SolutionService:
         if (now := time.monotonic()) - self._refreshed_at > _REFRESH_SECONDS:
             self._refreshed_at = now
             self._refresh_if_changed()
-        return self.solution.open().search_many(requests, on_encoded)
+        return self._open_and_run(self.solution.search_many, requests, on_encoded)
 
     def _refresh_if_changed(self) -> None:
         """Reload the collection if another process has filled, changed or dropped it since."""

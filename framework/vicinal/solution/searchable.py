@@ -112,24 +112,25 @@ class SearchableSolution(Components):
             return results, {"stores": stores_ms, "model": timer.model_ms}
 
     def search_many(
-        self, requests: Sequence[SearchRequest], on_encoded: Callable[[], object] = bool
+        self, requests: Sequence[SearchRequest], on_encoded: Callable[[], object] = bool, *, notify: bool = True
     ) -> list[SearchResult | Exception]:
         """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filter.
 
         The error of a query that fails stands in its place. ``on_encoded`` is called once the encoder is free for
         others. If a store refuses the search, as after another process has changed the collection, it is repeated once.
+        Observers are told of the search unless ``notify`` is false, as when a server loads its model.
 
         Raises:
             NothingIndexedError: nothing can be searched yet.
             StoreUnreachableError: a store does not answer.
         """
         with self._searcher.borrow() as searcher:
-            results = searcher.search_many(requests, on_encoded)
+            results = searcher.search_many(requests, on_encoded, notify=notify)
         if not any(map(_is_refused, results)):
             return results
         self.refresh()
         with self._searcher.borrow() as searcher:
-            return searcher.search_many(requests)
+            return searcher.search_many(requests, notify=notify)
 
     @cached_property
     def _collection(self) -> CollectionManager:

@@ -127,8 +127,17 @@ def test_failed_batch_does_not_affect_the_next(search):
         return failed, await batcher.submit(requests("c"))
 
     (failed, after), _ = run(search, scenario)
-    assert [[str(error) for error in each] for each in failed] == [["broken"], ["broken", "broken"]]
+    message = "internal server error"
+    assert [[error.error for error in errors] for errors in failed] == [[message], [message, message]]
     assert after == ["C"]
+
+
+def test_unexpected_error_of_a_batch_is_logged_once(search, caplog):
+    async def scenario(batcher):
+        await asyncio.gather(*(batcher.submit(requests(query)) for query in ("broken", "a", "b")))
+
+    run(search, scenario)
+    assert [str(record.exc_info[1]) for record in caplog.records] == ["broken"]
 
 
 def test_disconnected_client_does_not_cancel_batch(search):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -287,6 +288,17 @@ def test_molecules_are_drawn_by_key_and_by_query(molecule_client):
     body = check_error(molecule_client.post("/api/molecules/render", json={"query": "c1ccccc"}), 422)
     assert body["error"].startswith("query: not a SMILES: unclosed ring")
     assert molecule_client.search("CCO", "molecules").json()["hits"][0]["kind"] == "svg"
+
+
+def test_encoder_that_calls_sys_exit_does_not_end_the_server(lite, monkeypatch):
+    lite.write(ROWS)
+    solution = lite.solution()
+    solution.ingest()
+    with run_server(solution) as client:
+        monkeypatch.setattr(solution.encoder, "render", lambda item: sys.exit(3))
+        error = check_error(client.get("/api/things/items/k1/content"), 500)["error"]
+        assert error == "a plugin called sys.exit(3)"
+        assert client.get("/api/things/items/k1").status_code == 200
 
 
 def test_texts_are_not_drawn(text_client):

@@ -168,6 +168,17 @@ def test_concurrent_searches_share_a_batch_and_fail_alone(lite):
     assert max(sizes) >= 8
 
 
+def test_defect_of_the_decoder_at_one_query_affects_no_other(lite, caplog):
+    lite.write([(f"k{n}", f"text {n}", 1) for n in range(20)])
+    solution = lite.solution(encoder="{type: hashed, pause: 0.05}")
+    solution.ingest()
+    with run_server(solution) as client, ThreadPoolExecutor(20) as pool:
+        responses = list(pool.map(lambda n: client.search(f"text {n}" if n else "crash", limit=1), range(20)))
+    assert [response.status_code for response in responses] == [500] + [200] * 19
+    assert check_error(responses[0], 500)["error"] == "internal server error"
+    assert len(caplog.records) == 1
+
+
 def test_only_the_query_that_breaks_a_batch_fails(lite):
     lite.write([(f"k{n}", f"text {n}", 1) for n in range(20)])
     solution = lite.solution(encoder="{type: hashed, pause: 0.05}")

@@ -7,12 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
 from inprocess_server import check_error, run_server
+from serve_process import run_server_process
+from vicinal import hookimpl
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
 from vicinal.server.service import SolutionService, _to_title
@@ -152,6 +155,41 @@ def test_unexpected_error_is_logged_and_not_sent(text_client, monkeypatch, caplo
     response = text_client.get("/api/things/items/k1")
     assert "secret" not in str(check_error(response, 500))
     assert "a secret" in caplog.text
+
+
+def test_traceback_of_an_unexpected_error_is_logged_once(lite):
+    lite.write([("k", "text", 1)])
+    solution = lite.solution()
+    solution.ingest()
+    solution.close()
+    with run_server_process(lite.folder / "things.yaml", allows_log=True) as client:
+        check_error(client.post("/api/things/search", json={"query": "crash"}), 500)
+        log = client.log_file.read_text()
+    assert log.count("Traceback (most recent call last)") == 1
+    assert log.count("RuntimeError: a decoder's own defect") == 1
+
+
+class Observer:
+    def __init__(self):
+        self.searches = []
+
+    @hookimpl
+    def search_finished(self, solution, queries, hits, milliseconds):
+        self.searches.append((solution, queries, hits))
+
+
+def test_observers_are_not_notified_of_preloading(lite, monkeypatch):
+    observer, is_preloaded = Observer(), threading.Event()
+    lite.manager.register(observer, "observer")
+    lite.write([("k", "text", 1)])
+    solution = lite.solution()
+    solution.ingest()
+    encode = solution.encoder.encode
+    monkeypatch.setattr(solution.encoder, "encode", lambda samples: is_preloaded.set() or encode(samples))
+    with run_server(solution, preload_models=True) as client:
+        assert is_preloaded.wait(30)
+        assert client.search("text").status_code == 200
+    assert observer.searches == [("things", 1, 1)]
 
 
 def test_openapi_has_examples_and_docs_need_no_network(text_client):
