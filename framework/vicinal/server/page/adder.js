@@ -19,8 +19,8 @@ function createTextPanel(solution, onAdded) {
   const key = createField("Key", { required: true, placeholder: "a unique name" });
   const content = createField(capitalize(modality?.label ?? "text"), {
     required: true,
-    placeholder: modality?.example ? `${modality.example}` : "",
-    spellcheck: solution.query.renders === "text",
+    placeholder: modality?.example ?? "",
+    spellcheck: String(solution.query.renders === "text"),
   });
   const metadataForm = createMetadataForm(solution.fields);
   const status = h("p", { role: "status" });

@@ -93,7 +93,7 @@ export const listSolutions = async () => (await fetchJson("api/solutions")).solu
 // The path in `content_url` has the prefix of a proxy only if the server knows it, so it is resolved here.
 const withContentUrl = (name, entry) => ({ ...entry, content_url: resolve(itemPath(name, entry.key) + "/content") });
 
-/** Searches by a text, a SMILES, `@key`, or a file. */
+/** Searches by something typed, `@key`, or a file. */
 export async function search(name, { query, file, limit, filter }, signal) {
   const body = file ? toForm({ file, limit, filter }) : { query, limit, filter };
   const result = await fetchJson(solutionPath(name, "/search"), { method: "POST", body, signal });

@@ -53,6 +53,7 @@ function renderSimilarity(hit) {
     { title: `Similarity ${hit.similarity}` },
     h("span.meter", { "aria-hidden": "true" }, bar),
     h("b", formatSimilarity(hit)),
+    typeof hit.score === "number" && h("span.score", { title: hit.note ?? "Score of the reranker" }, hit.score.toFixed(2)),
   );
 }
 

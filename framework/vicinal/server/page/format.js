@@ -2,6 +2,8 @@
 
 const NUMBER = new Intl.NumberFormat("en");
 
+export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 export const formatNumber = (number) => NUMBER.format(number);
 
 export const formatCount = (number, one, many = `${one}s`) => `${formatNumber(number)} ${number === 1 ? one : many}`;

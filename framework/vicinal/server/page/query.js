@@ -37,7 +37,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
     enterkeyhint: "search",
     autocomplete: "off",
     autocapitalize: isProse ? "sentences" : "off",
-    spellcheck: isProse,
+    spellcheck: String(isProse),
     "aria-label": query.placeholder,
     "aria-describedby": problem.id,
     placeholder: query.placeholder,
