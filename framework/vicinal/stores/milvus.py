@@ -79,7 +79,7 @@ class VectorStore(MilvusCollection):
                 iterator.close()
 
     def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """The rows with these ids: ``id``, ``vector``, ``start`` and ``end`` if segmented. Unknown ids are left out."""
+        """The rows with these ids: ``id``, ``vector`` and the columns of a segment. Unknown ids are left out."""
         if not ids:
             return []
         fields = ["id", "vector", *self._row_format.segment_columns]
