@@ -1,29 +1,38 @@
 # `make demo` and `make test` do everything from a fresh clone: environment, installation, run.
+# Another Python, beside the default one: `make demo PYTHON=python3.13 VENV=.venv-3.13`.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+CORE_TESTS := $(addprefix tests/framework/,config plugin stores solution ingest search cli testing)
 
-.PHONY: demo test lint unit docs bench clean
+.PHONY: demo test test-core lint unit docs bench clean
 
-demo: .venv/demo.stamp
+demo: $(VENV)/demo.stamp
 	@$(BIN)/vicinal demo
 
 test: lint unit
 
-lint: .venv/dev.stamp
+lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/generate.py --check
 
-unit: .venv/dev.stamp .venv-milvus/stamp
+unit: $(VENV)/dev.stamp .venv-milvus/stamp
 	$(BIN)/python -m pytest $(ARGS)
 
-docs: .venv/dev.stamp
+# The tests that need neither torch nor a browser, and the sample of molecules: half a minute to install, not three.
+test-core: $(VENV)/core.stamp .venv-milvus/stamp
+	$(BIN)/vicinal ingest configs/molecule.yaml
+	$(BIN)/vicinal search configs/molecule.yaml @aspirin
+	$(BIN)/python -m pytest $(CORE_TESTS) $(ARGS)
+
+docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
 
-bench: .venv/dev.stamp
+bench: $(VENV)/dev.stamp
 	$(PIP) -e ".[bench]"
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/images.py
@@ -35,21 +44,26 @@ bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/during.py
 
 clean:
-	rm -rf .venv .venv-milvus configs/.vicinal
+	rm -rf $(VENV) .venv-* configs/.vicinal
 
-.venv/bin/python:
-	@echo "making .venv with $(PYTHON)"
-	@$(PYTHON) -m venv .venv
+$(BIN)/python:
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
 
-.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+$(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vicinal with its encoders (about two minutes the first time)"
 	@$(PIP) -e ".[all]"
 	@touch $@
 
-.venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vicinal with its test extras (about two minutes the first time)"
 	@$(PIP) -e ".[dev]"
-	@touch $@ .venv/demo.stamp
+	@touch $@ $(VENV)/demo.stamp $(VENV)/core.stamp
+
+$(VENV)/core.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing vicinal with the molecule encoder and what tests need"
+	@$(PIP) -e ".[molecule,test]"
+	@touch $@
 
 # The real Milvus server that the tests run against: its Python package needs an environment of its own.
 .venv-milvus/stamp:
