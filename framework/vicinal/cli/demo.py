@@ -162,6 +162,6 @@ def _print_searches(solution: Solution, sample: Sample, directory: Path, out: Co
         result = _search(solution, query, directory, 5 if query.title else 2)
         details = f"  [dim]{query.query}  {query.filter}[/]" if query.title else ""
         out.print(f"[bold green]›[/] [bold]{query.title or query.query}[/]{details}")
-        out.print(build_hits_table(result.hits))
+        out.print(build_hits_table(result.hits, render=solution.render))
         if query is sample.queries[0]:
             out.print(f"answered in {result.timings_ms['total']:.0f} ms\n", style="dim")

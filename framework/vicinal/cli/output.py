@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vicinal.plugin.hookspecs import hookimpl
-from vicinal.toolkit.text import shorten
+from vicinal.toolkit.text import escape_controls, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
-    from vicinal.types import Failure, Hit, IngestReport
+    from vicinal.types import Failure, Hit, IngestReport, Rendering
 
 __all__ = ["Progress", "build_hits_table", "build_table", "json_option", "make_console", "print_json"]
 
@@ -51,70 +52,87 @@ def build_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     """A plain table."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     built = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         built.add_column(column, overflow="fold")
     for row in rows:
-        built.add_row(*(Text(str(cell)) for cell in row))
+        built.add_row(*(_to_text(str(cell)) for cell in row))
     return built
 
 
-def build_hits_table(hits: Sequence[Hit], title: str = "") -> RenderableType:
-    """Hits for people: a row for each where they are short, a card for each where they hold long texts."""
-    has_long_text = any(
-        len(str(value)) > _MAX_CELL_CHARS for hit in hits for value in (hit.excerpt or "", *hit.metadata.values())
-    )
-    return _hit_cards(hits, title) if has_long_text else _hit_rows(hits, title)
+def _to_text(value: str, style: str = "") -> Text:
+    """Data as they are, line by line: without markup, and with nothing that a terminal would obey."""
+    from rich.text import Text
+
+    return Text("\n".join(escape_controls(line.expandtabs(4)) for line in value.splitlines()), style)
 
 
-def _hit_rows(hits: Sequence[Hit], title: str) -> RenderableType:
+def build_hits_table(
+    hits: Sequence[Hit], title: str = "", *, render: Callable[[Hit], Rendering] | None = None
+) -> RenderableType:
+    """Hits for people: a row for each where they are short, a card for each where they hold long texts.
+
+    ``render`` returns how the encoder shows a hit; without it, and where that is no text, it is the hit's excerpt.
+    """
+    texts = [_read_text(hit, render) for hit in hits]
+    values = [*texts, *(str(value) for hit in hits for value in hit.metadata.values())]
+    has_long_text = any(len(value) > _MAX_CELL_CHARS for value in values)
+    return _hit_cards(hits, texts, title) if has_long_text else _hit_rows(hits, texts, title)
+
+
+def _read_text(hit: Hit, render: Callable[[Hit], Rendering] | None) -> str:
+    rendering = render(hit) if render else None
+    text = rendering.value if rendering and rendering.kind == "text" else hit.excerpt
+    return shorten(text or "", _MAX_TEXT_CHARS)
+
+
+def _hit_rows(hits: Sequence[Hit], texts: Sequence[str], title: str) -> RenderableType:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     all_names = dict.fromkeys(name for hit in hits for name in hit.metadata)
     names = [name for name in all_names if _is_informative(name, hits)][:_MAX_METADATA_COLUMNS]
-    built = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    built = Table(title=_to_text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     built.add_column("#", justify="right", style="dim")
     built.add_column("similarity", no_wrap=True, min_width=14)
     built.add_column("key", style="bold", overflow="fold")
-    if any(hit.segment for hit in hits):
-        built.add_column("at", no_wrap=True)
-    if any(hit.excerpt for hit in hits):
-        built.add_column("content", overflow="fold")
-    for name in names:
-        built.add_column(name, overflow="fold")
-    for hit in hits:
-        cells = [str(hit.rank), _format_similarity(hit), hit.key]
-        if any(other.segment for other in hits):
-            cells.append(_format_place(hit.segment))
-        if any(other.excerpt for other in hits):
-            cells.append(hit.excerpt or "")
-        built.add_row(*(Text(cell) for cell in cells), *(Text(str(hit.metadata.get(name, ""))) for name in names))
+    columns = [
+        ("at", [_format_place(hit) for hit in hits]),
+        ("content", texts),
+        ("note", [hit.note or "" for hit in hits]),
+    ]
+    columns = [(name, cells) for name, cells in columns if any(cells)]
+    columns += [(name, [str(hit.metadata.get(name, "")) for hit in hits]) for name in names]
+    for name, _ in columns:
+        built.add_column(_to_text(name), overflow="fold")
+    for hit, *cells in zip(hits, *(cells for _, cells in columns), strict=True):
+        built.add_row(*map(_to_text, (str(hit.rank), _format_similarity(hit), hit.key, *cells)))
     return built
 
 
-def _hit_cards(hits: Sequence[Hit], title: str) -> RenderableType:
+def _hit_cards(hits: Sequence[Hit], texts: Sequence[str], title: str) -> RenderableType:
     """A line with rank, similarity, key and short metadata; below it the long texts, as wide as the terminal."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(title, style="bold")] if title else []
-    for hit in hits:
+    parts: list[RenderableType] = [_to_text(title, "bold")] if title else []
+    for hit, text in zip(hits, texts, strict=True):
         short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= _MAX_SHORT_CHARS}
-        head = Text.assemble((f"{hit.rank:>2}  ", "dim"), f"{_format_similarity(hit)}  ", (hit.key, "bold"))
-        if place := _format_place(hit.segment):
-            head.append(f"  {place}")
-        for name, value in short.items():
-            head.append(f"  {name}: {value}", "dim")
+        details = [("", detail) for detail in (_format_place(hit), hit.note) if detail]
+        details += [("dim", f"{name}: {value}") for name, value in short.items()]
+        head = Text.assemble(
+            (f"{hit.rank:>2}  ", "dim"),
+            f"{_format_similarity(hit)}  ",
+            _to_text(hit.key, "bold"),
+            *(_to_text(f"  {detail}", style) for style, detail in details),
+        )
         parts.append(head)
-        if hit.excerpt:
-            parts.append(Padding(Text(shorten(hit.excerpt, _MAX_TEXT_CHARS), style="cyan"), (0, 0, 0, 4)))
+        if text:
+            parts.append(Padding(_to_text(text, "cyan"), (0, 0, 0, 4)))
         long = [str(value) for name, value in hit.metadata.items() if name not in short]
-        parts += [Padding(Text(shorten(value, _MAX_TEXT_CHARS)), (0, 0, 0, 4)) for value in long]
+        parts += [Padding(_to_text(shorten(value, _MAX_TEXT_CHARS)), (0, 0, 0, 4)) for value in long]
     return Padding(Group(*parts), (1, 0, 1, 0))
 
 
@@ -133,10 +151,13 @@ def _draw_bar(share: float, width: int = 8) -> str:
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
 
 
-def _format_place(segment: Mapping[str, Any] | None) -> str:
-    """The label of a segment, or its start as players show it: 0:05, 1:02:03."""
-    if not segment or segment.get("start") is None:
-        return str((segment or {}).get("label", ""))
+def _format_place(hit: Hit) -> str:
+    """Which part of the item was found: its label, or its start as players show it: 0:05, 1:02:03."""
+    segment = hit.segment or {}
+    if segment.get("label"):
+        return str(segment["label"])
+    if segment.get("start") is None:
+        return ""
     minutes, seconds = divmod(int(segment["start"]), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -48,7 +48,11 @@ def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json
     for text, result in zip(query, results, strict=True):
         if result:
             make_console().print(
-                build_hits_table(result.hits, title=shorten(text, _MAX_TITLE_CHARS) if len(query) > 1 else "")
+                build_hits_table(
+                    result.hits,
+                    title=shorten(text, _MAX_TITLE_CHARS) if len(query) > 1 else "",
+                    render=solution.render,
+                )
             )
         else:
             click.echo(f"nothing found for {shorten(text, _MAX_TITLE_CHARS)!r}")
