@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from starlette.datastructures import Headers
@@ -17,19 +17,11 @@ from vicinal.server.api_errors import ApiError
 from vicinal.server.media_types import MEDIA_TYPES
 from vicinal.types import Rendering
 
-__all__ = ["content_response", "path_from_file_uri", "svg_response"]
+__all__ = ["content_response", "svg_response"]
 
 _COLOR = re.compile(r"[0-9a-fA-F]{6}")
 _SANDBOX_CSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _SANDBOX_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SANDBOX_CSP}
-
-
-def path_from_file_uri(uri: str) -> Path | None:
-    """Return the file that a ``file:`` URI names; None for any other URI, and for a part of a file."""
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc or parts.fragment or parts.query:
-        return None
-    return Path(unquote(parts.path))
 
 
 def content_response(request: Request, key: str, rendering: Rendering, color: str | None = None) -> Response:

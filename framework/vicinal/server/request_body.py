@@ -70,6 +70,12 @@ class Form:
             raise invalid_value(name, "is not a whole number")
         return int(value)
 
+    def get_bool(self, name: str, default: bool) -> bool:
+        value = self.get_text(name, str(default)).strip().lower()
+        if value not in ("true", "false"):
+            raise invalid_value(name, "must be true or false")
+        return value == "true"
+
     def get_file(self, name: str) -> UploadFile:
         value = self.data.get(name)
         if not isinstance(value, UploadFile):

@@ -59,6 +59,9 @@ class SearchRequest(_Request):
     filter: str = ""
     """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
 
+    whole: bool = False
+    """Whether hits have their whole content, however long, rather than the beginning or the segment's excerpt."""
+
     @model_validator(mode="after")
     def _check(self) -> SearchRequest:
         if (self.query is None) == (self.queries is None):

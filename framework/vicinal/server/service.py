@@ -13,13 +13,12 @@ from vicinal.errors import PluginError, StoreError, StoreUnreachableError, Unkno
 from vicinal.server.api_errors import ApiError, logger
 from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
 from vicinal.server.jobs import Jobs
-from vicinal.server.media import path_from_file_uri
 from vicinal.server.metrics import Metrics
 from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
-from vicinal.types import TEXT, Item, Modality, SearchRequest, SearchResult, item_id
+from vicinal.types import TEXT, Item, Modality, SearchRequest, SearchResult, item_id, path_from_file_uri
 
 __all__ = ["SolutionService"]
 

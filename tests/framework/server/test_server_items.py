@@ -76,6 +76,22 @@ def test_text_is_added_replaced_found_and_removed(client):
     check_error(client.delete("/api/things/items/mine%2Fone"), 404)
 
 
+def test_long_content_is_shortened_unless_the_whole_is_asked_for(text_client):
+    text = "word " * 20_000
+    text_client.post("/api/things/items", json={"key": "long", "content": text})
+    for whole in (False, True):
+        one = text_client.get("/api/things/items/long", params={"whole": whole}).json()
+        listed = text_client.get("/api/things/items", params={"prefix": "long", "whole": whole, "limit": 100}).json()
+        request = {"queries": ["x", "y"], "whole": whole, "limit": 61}
+        found = text_client.post("/api/things/search", json=request).json()["results"][1]["hits"]
+        hit = text_client.search("x", limit=61, whole=whole).json()["hits"]
+        items = [one, *listed["items"], *(hit for hit in [*found, *hit] if hit["key"] == "long")]
+        assert len(items) == 4
+        for item in items:
+            assert item["content"] == (text if whole else f"{text[:1_999].rstrip()}…")
+    assert text_client.get("/api/things/items/long/content").text == text
+
+
 def test_several_items_are_removed_or_none(client):
     def remove(keys):
         return client.request("DELETE", "/api/things/items", json={"keys": keys})
@@ -144,7 +160,7 @@ def test_uploads_go_to_the_folder_of_the_settings(lite, tmp_path, monkeypatch):
 
 def test_unknown_form_field_is_refused(file_client):
     """Otherwise the ``Num`` of an old client would be ignored, and it would get ten hits instead of three."""
-    for path, fields in (("search", "file, limit, filter"), ("items", "file, key, metadata")):
+    for path, fields in (("search", "file, limit, filter, whole"), ("items", "file, key, metadata")):
         body = check_error(file_client.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
         assert body["errors"] == ["Num: unknown form field"]
         assert body["hint"] == f"known: {fields}"

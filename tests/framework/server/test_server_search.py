@@ -31,6 +31,20 @@ def test_search_returns_the_hits_of_the_solution(client):
     assert (best["kind"], best["content_url"]) == ("text", "/api/things/items/k7/content")
 
 
+def test_hit_of_a_labelled_segment_has_its_excerpt(lite):
+    """A hit in a record of three million letters is a line of JSON."""
+    record = "gattaca " * 300 + "banana"
+    lite.write([("long", record, 1), ("short", "cherry", 2)])
+    solution = lite.solution(encoder="{type: labelled}")
+    solution.ingest()
+    with run_server(solution) as client:
+        hit = client.search("banana", limit=1).json()["hits"][0]
+        assert hit["segment"] == {"number": 300, "label": "word 301", "excerpt": "banana"}
+        assert hit["content"] == "banana"
+        whole = client.search("banana", limit=1, whole=True).json()["hits"][0]
+        assert (whole["content"], whole["segment"]) == (record, hit["segment"])
+
+
 def test_limit_filter_and_key_queries(client):
     assert len(hit_keys(client.search("text 7", limit=5))) == 5
     assert len(hit_keys(client.search("text 7"))) == 10
@@ -123,6 +137,7 @@ def test_uploaded_file_finds_files(file_client):
         (b"", {}, "file: is empty"),
         (b"x", {"limit": "many"}, "limit: is not a whole number"),
         (b"x", {"limit": "0"}, "limit: must be 1 to 1,000"),
+        (b"x", {"whole": "perhaps"}, "whole: must be true or false"),
     ],
 )
 def test_unreadable_upload_says_why_and_names_no_path(file_client, content, data, error):

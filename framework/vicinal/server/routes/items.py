@@ -9,6 +9,7 @@ from typing import Annotated, Any, BinaryIO
 from fastapi import APIRouter, Query, Request, Response
 
 from vicinal.errors import ItemError
+from vicinal.plugin.encoder_calls import decode_query
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.media import content_response, svg_response
@@ -20,7 +21,7 @@ from vicinal.server.routes.search import to_encoder_query
 from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
 from vicinal.stores.records import Record
-from vicinal.types import Item, item_id
+from vicinal.types import Item, item_id, shorten_text
 
 __all__ = ["router"]
 
@@ -45,11 +46,13 @@ async def list_items(
     limit: Annotated[int, Query(ge=1)] = 50,
     cursor: str = "",
     prefix: Annotated[str, Query(max_length=1024)] = "",
+    whole: bool = False,
 ) -> Response:
     service = get_service(request, name)
     if limit > service.settings.max_limit:
         raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
-    return json_response(await service.run_blocking(_item_page, request, service, limit, _parse_cursor(cursor), prefix))
+    after = _parse_cursor(cursor)
+    return json_response(await service.run_blocking(_item_page, request, service, limit, after, prefix, whole))
 
 
 def _parse_cursor(cursor: str) -> int:
@@ -60,22 +63,26 @@ def _parse_cursor(cursor: str) -> int:
     return int(cursor)
 
 
-def _item_page(request: Request, service: SolutionService, limit: int, cursor: int, prefix: str) -> dict[str, Any]:
+def _item_page(
+    request: Request, service: SolutionService, limit: int, cursor: int, prefix: str, whole: bool
+) -> dict[str, Any]:
     store = service.solution.metadata
     records, next_cursor = store.page(limit, cursor, prefix)
     manual = store.are_manual([item_id(record.key) for record in records])
     return {
-        "items": [_to_json(request, service, record, added) for record, added in zip(records, manual, strict=True)],
+        "items": [
+            _to_json(request, service, record, added, whole) for record, added in zip(records, manual, strict=True)
+        ],
         "next": None if next_cursor is None else str(next_cursor),
         "total": int(store.state().get("items", 0)),
     }
 
 
-def _to_json(request: Request, service: SolutionService, record: Record, added: bool) -> dict[str, Any]:
+def _to_json(request: Request, service: SolutionService, record: Record, added: bool, whole: bool) -> dict[str, Any]:
     return {
         "key": record.key,
         "uri": record.uri,
-        "content": record.content,
+        "content": record.content if whole or record.content is None else shorten_text(record.content),
         "metadata": record.metadata,
         "kind": service.display_kind(record.uri),
         "content_label": service.item_modality.label,
@@ -176,12 +183,16 @@ def _delete(service: SolutionService, keys: list[str]) -> int:
     },
 )
 async def get_content(
-    request: Request, name: str, key: str, color: Annotated[str | None, Query(pattern="^[0-9a-fA-F]{6}$")] = None
+    request: Request,
+    name: str,
+    key: str,
+    color: Annotated[str | None, Query(pattern="^[0-9a-fA-F]{6}$")] = None,
+    whole: Annotated[bool, Query(include_in_schema=False)] = False,
 ) -> Response:
     service = get_service(request, name)
     if not request.scope.get("raw_path", b"/content").partition(b"?")[0].endswith(b"/content"):
         # the key itself ends in /content, its slash percent-encoded
-        return json_response(await service.run_blocking(_get_item, request, service, f"{key}/content"))
+        return json_response(await service.run_blocking(_get_item, request, service, f"{key}/content", whole))
     return await service.run_blocking(_get_content, request, service, key, color)
 
 
@@ -191,14 +202,14 @@ def _get_content(request: Request, service: SolutionService, key: str, color: st
 
 
 @router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.Item}})
-async def get_item(request: Request, name: str, key: str) -> Response:
+async def get_item(request: Request, name: str, key: str, whole: bool = False) -> Response:
     service = get_service(request, name)
-    return json_response(await service.run_blocking(_get_item, request, service, key))
+    return json_response(await service.run_blocking(_get_item, request, service, key, whole))
 
 
-def _get_item(request: Request, service: SolutionService, key: str) -> dict[str, Any]:
+def _get_item(request: Request, service: SolutionService, key: str, whole: bool) -> dict[str, Any]:
     record = service.get_record(key)
-    return _to_json(request, service, record, service.solution.metadata.are_manual([item_id(key)])[0])
+    return _to_json(request, service, record, service.solution.metadata.are_manual([item_id(key)])[0], whole)
 
 
 @router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})
@@ -225,7 +236,7 @@ async def render_query(request: Request, name: str) -> Response:
 def _render_svg(service: SolutionService, query: str) -> str:
     encoder = service.solution.encoder
     try:
-        encoder.decode_query(query)
+        decode_query(encoder, query)
     except ItemError as error:
         raise invalid_value("query", str(error), error.hint) from error
     rendering = encoder.render(Item("query", query))

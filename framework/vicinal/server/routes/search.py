@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from fastapi import APIRouter, Request, Response
 
 from vicinal.errors import FilterError, ItemError, VicinalError
+from vicinal.plugin.encoder_calls import decode_query
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value
 from vicinal.server.openapi import describe_body, describe_form
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/api/{name}", tags=["search"])
 _FORM_FIELDS = {
     "limit": {"type": "integer", "minimum": 1, "default": 10},
     "filter": {"type": "string", "default": ""},
+    "whole": {"type": "boolean", "default": False},
 }
 _FORM = describe_form({"file": {"type": "string", "format": "binary"}, **_FORM_FIELDS}, ["file"])
 
@@ -39,20 +41,20 @@ async def search(request: Request, name: str) -> Response:
     service = get_service(request, name)
     if is_multipart(request):
         async with parse_form(request, "file", *_FORM_FIELDS) as form:
-            return _single_response(request, service, await _search_by_file(service, form))
+            whole = form.get_bool("whole", False)
+            return _single_response(request, service, await _search_by_file(service, form), whole)
     body = await parse_json(request, schemas.SearchRequest)
     _check_limits(service, body.limit, body.filter)
     if body.query is not None:
         query = to_encoder_query(service, body.query, "query")
-        return _single_response(
-            request, service, (await service.search([SearchRequest(query, body.limit, body.filter)]))[0]
-        )
+        results = await service.search([SearchRequest(query, body.limit, body.filter)])
+        return _single_response(request, service, results[0], body.whole)
     queries = body.queries or []
     if not 1 <= len(queries) <= service.settings.max_queries:
         raise invalid_value("queries", f"must be 1 to {service.settings.max_queries} in one call")
     texts = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(queries)]
     results = await service.search([SearchRequest(text, body.limit, body.filter) for text in texts])
-    return _multi_response(request, service, results)
+    return _multi_response(request, service, results, body.whole)
 
 
 async def _search_by_file(service: SolutionService, form: Form) -> SearchResult | Exception:
@@ -68,7 +70,7 @@ async def _search_by_file(service: SolutionService, form: Form) -> SearchResult 
 def _decode_upload(service: SolutionService, file: BinaryIO, name: str) -> Sequence[Segment]:
     with service.uploads.temporary_file(file, name) as path:
         try:
-            return service.solution.encoder.decode_query(path)
+            return decode_query(service.solution.encoder, path)
         except VicinalError as error:
             if isinstance(error, ItemError):
                 message = str(error).replace(str(path), "the file").replace(path.name, "the file")
@@ -113,14 +115,16 @@ def _check_limits(service: SolutionService, limit: int, filter: str) -> None:
 # --- responses
 
 
-def _single_response(request: Request, service: SolutionService, result: SearchResult | Exception) -> Response:
+def _single_response(
+    request: Request, service: SolutionService, result: SearchResult | Exception, whole: bool
+) -> Response:
     if isinstance(result, Exception):
         raise _error_for(result, "query")
-    return json_response({"solution": service.name, **_result_to_json(request, service, result)})
+    return json_response({"solution": service.name, **_result_to_json(request, service, result, whole)})
 
 
 def _multi_response(
-    request: Request, service: SolutionService, results: Sequence[SearchResult | Exception]
+    request: Request, service: SolutionService, results: Sequence[SearchResult | Exception], whole: bool
 ) -> Response:
     failed = [(number, result) for number, result in enumerate(results) if isinstance(result, Exception)]
     if failed:
@@ -128,8 +132,9 @@ def _multi_response(
         if isinstance(first, ApiError):
             first.errors = [line for n, error in failed for line in _error_lines(_error_for(error, f"queries.{n}"))]
         raise first
+    answered = [result for result in results if isinstance(result, SearchResult)]
     return json_response(
-        {"solution": service.name, "results": [_result_to_json(request, service, one) for one in results]}
+        {"solution": service.name, "results": [_result_to_json(request, service, one, whole) for one in answered]}
     )
 
 
@@ -144,16 +149,16 @@ def _error_for(error: Exception, location: str) -> Exception:
     return from_vicinal_error(error, "filter" if isinstance(error, FilterError) else location)
 
 
-def _result_to_json(request: Request, service: SolutionService, result: Any) -> dict[str, Any]:
+def _result_to_json(request: Request, service: SolutionService, result: SearchResult, whole: bool) -> dict[str, Any]:
     return {
-        "hits": [_hit_to_json(request, service, hit) for hit in result.hits],
+        "hits": [_hit_to_json(request, service, hit, whole) for hit in result.hits],
         "timings_ms": {name: round(value, 3) for name, value in result.timings_ms.items()},
     }
 
 
-def _hit_to_json(request: Request, service: SolutionService, hit: Hit) -> dict[str, Any]:
+def _hit_to_json(request: Request, service: SolutionService, hit: Hit, whole: bool) -> dict[str, Any]:
     return {
-        **hit.to_dict(),
+        **hit.to_dict(whole=whole),
         "kind": service.display_kind(hit.uri),
         "content_label": service.item_modality.label,
         "content_url": content_path(request, service.name, hit.key),
