@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 import vicinal_video
-from vicinal import Item, ItemError, Rendering, create_manager
+from vicinal import IMAGE, VIDEO, Item, ItemError, Rendering, create_manager
 from vicinal.config import check_config
 from vicinal.errors import PluginError
 from vicinal.testing import EncoderContract
@@ -143,8 +143,8 @@ def test_errors_for_renamed_keys_name_the_new_ones(tmp_path, manager):
 
 
 def test_query_modalities_are_video_and_the_image_encoders():
-    assert Keyframes().query_modalities == ("video", "image")
-    assert make_keyframes().query_modalities == ("video",), "an image encoder that states none"
+    assert Keyframes().query_modalities == (VIDEO, IMAGE)
+    assert make_keyframes().query_modalities == (VIDEO,), "an image encoder that states none"
 
 
 def test_query_is_an_image_or_a_video(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from inprocess_server import check_error, run_server
 from tiny_clip import SENTENCES
-from vicinal import Item, ItemError
+from vicinal import IMAGE, TEXT, VIDEO, Item, ItemError
 from vicinal_image.clip import Clip
 from vicinal_video.keyframes import Keyframes
 from video_helpers import shot_frames, write_video
@@ -49,7 +49,7 @@ def rank_by_best_frame(solution, sentence):
 
 
 def test_query_modalities_include_text(encoder):
-    assert encoder.query_modalities == ("video", "image", "text")
+    assert encoder.query_modalities == (VIDEO, IMAGE, TEXT)
 
 
 def test_sentence_is_encoded_by_clip(encoder, tiny_clip):
@@ -78,7 +78,8 @@ def test_server_searches_videos_by_sentence(videos):
     (videos.folder / "secret.mp4").write_bytes((videos.folder / "videos" / "fish.mp4").read_bytes())
     with run_server(videos) as client:
         query = client.get("/api/solutions").json()["solutions"][0]["query"]
-        assert (query["kinds"], query["text"], query["file"]) == (["video", "image", "text"], True, True)
+        assert [modality["name"] for modality in query["modalities"]] == ["video", "image", "text"]
+        assert (query["text"], query["file"]) == (True, True)
         assert query["accept"] == ["video/*", "image/*"]
         for sentence in ("a red balloon", str(videos.folder / "secret.mp4"), "text:fish"):
             response = client.search(sentence, name="videos")
@@ -98,6 +99,7 @@ def test_server_refuses_sentences_without_a_text_encoder(lite):
     )
     with run_server(made) as client:
         query = client.get("/api/solutions").json()["solutions"][0]["query"]
-        assert (query["kinds"], query["text"]) == (["video", "image"], False)
+        assert [modality["name"] for modality in query["modalities"]] == ["video", "image"]
+        assert not query["text"]
         body = check_error(client.search("a red balloon", name="videos"), 422)
         assert body["errors"] == ["query: 'videos' is not searched by texts"]
