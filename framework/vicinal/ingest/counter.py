@@ -36,7 +36,7 @@ class RunCounter:
 
     def load_old_failures(self) -> None:
         """Read which keys failed in earlier runs; those that fail no more are cleared as the run goes."""
-        self._old_failures = {failure.key for failure in self._metadata.failures()}
+        self._old_failures = {failure.key for failure in self._metadata.iter_failures()}
 
     def resolved_failures(self, keys: Sequence[str]) -> list[str]:
         """Which of these keys, which are indexed now, failed in an earlier run."""
@@ -66,7 +66,7 @@ class RunCounter:
         """Store failures in Redis and count them; too many of them end the run."""
         if not failures:
             return
-        self._workers.call_with_retry(self._metadata.fail, failures)
+        self._workers.call_with_retry(self._metadata.add_failures, failures)
         with self._lock:
             self.report.failed += len(failures)
             self._old_failures.difference_update(failure.key for failure in failures)

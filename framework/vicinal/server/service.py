@@ -74,7 +74,7 @@ class SolutionService:
     def _preload(self) -> None:
         """Load the model, the index and the connections by searching for an indexed item, if there is one."""
         try:
-            records, _ = self.solution.open().metadata.page(1, look=1)
+            records, _ = self.solution.open().metadata.list_records(1, max_read=1)
             for record in records:
                 segments = self.solution.encoder.decode(self.to_item(record))[:1]
                 self.solution.search_many([SearchRequest(record.key, 1, segments=segments)], notify=False)
@@ -126,7 +126,7 @@ class SolutionService:
         return {
             "items": int(state.get("items", 0)),
             "rows": int(state.get("rows", 0)),
-            "failures": solution.metadata.failure_count(),
+            "failures": solution.metadata.count_failures(),
         }
 
     def _require_stores(self) -> None:

@@ -53,7 +53,7 @@ class Solution(SearchableSolution):
 
     def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
-        return self._run(only={failure.key for failure in self.metadata.failures()}, encoder=encoder)
+        return self._run(only={failure.key for failure in self.metadata.iter_failures()}, encoder=encoder)
 
     def fit(self) -> dict[str, Any]:
         """Have an encoder that learns do so anew, from all items of the source.
@@ -213,7 +213,7 @@ class Solution(SearchableSolution):
 
     def failures(self) -> list[Failure]:
         """The items that could not be indexed, and why."""
-        return sorted(self.metadata.failures(), key=lambda failure: failure.key)
+        return sorted(self.metadata.iter_failures(), key=lambda failure: failure.key)
 
     def status(self) -> dict[str, Any]:
         """Items, rows, failures, encoder, index and stores."""
@@ -223,7 +223,7 @@ class Solution(SearchableSolution):
             "items": state.get("items", 0),
             "rows": state.get("rows", 0),
             "truncated": state.get("truncated", 0),
-            "failures": self.metadata.failure_count(),
+            "failures": self.metadata.count_failures(),
             "encoder": {"type": self.config.encoder.type, "signature": state.get("signature")},
             "index": state.get("index"),
             "created": state.get("created"),

@@ -123,12 +123,12 @@ class MetadataStore(RedisConnection):
                 {id_: Record.unpack(data) for id_, data in records.items()},
             )
 
-    def page(
-        self, limit: int, after: int = -1, prefix: str = "", look: int = 20_000
+    def list_records(
+        self, limit: int, after: int = -1, prefix: str = "", max_read: int = 20_000
     ) -> tuple[list[Record], int | None]:
         """Fetch a page of records whose id is above ``after`` and whose key has this prefix, in the order of their ids.
 
-        It reads about ``look`` items at most, so that a page may hold fewer than ``limit`` though there are more.
+        It reads about ``max_read`` items at most, so that a page may hold fewer than ``limit`` though there are more.
 
         Returns:
             The records, and the id after which the next page starts; None when this is the last page.
@@ -142,7 +142,7 @@ class MetadataStore(RedisConnection):
                     if len(page) == limit:
                         return [record for _, record in page], page[-1][0]
                     page.append((id_, record))
-            if count >= look and next_after is not None:
+            if count >= max_read and next_after is not None:
                 return [record for _, record in page], next_after
         return [record for _, record in page], None
 
@@ -166,19 +166,19 @@ class MetadataStore(RedisConnection):
             for id_ in ids:
                 pipe.hdel(self.buckets.key_of("meta", id_), encode_id(id_))
 
-    def fail(self, failures: Iterable[Failure]) -> None:
+    def add_failures(self, failures: Iterable[Failure]) -> None:
         """Record failures, the newest of each key."""
         self._failures.add(failures)
 
-    def failures(self) -> Iterator[Failure]:
+    def iter_failures(self) -> Iterator[Failure]:
         """Yield the recorded failures, in no order."""
         return iter(self._failures)
 
-    def failure_page(self, limit: int, after: str = "") -> tuple[list[Failure], str | None, int]:
+    def list_failures(self, limit: int, after: str = "") -> tuple[list[Failure], str | None, int]:
         """Fetch a page of failures in the order of their keys; see ``Failures.page``."""
         return self._failures.page(limit, after)
 
-    def failure_count(self) -> int:
+    def count_failures(self) -> int:
         """Return the number of recorded failures."""
         return self._failures.count()
 

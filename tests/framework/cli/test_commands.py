@@ -129,6 +129,7 @@ class TestSearch:
         assert cli("search", molecules_yaml, "@unobtainium", code=1) == ""
         assert cli.err.splitlines()[0] == "error: no item has the key 'unobtainium'"
 
+    @pytest.mark.all_encoders
     def test_a_query_file_that_does_not_exist_is_named(self, cli):
         Path("images").mkdir()
         shutil.copyfile(CONFIGS / "data" / "images" / "fish" / "fish-1.jpg", "images/fish.jpg")
@@ -269,6 +270,7 @@ class TestFailures:
         assert cli.json("failures", molecules_yaml) == []
 
 
+@pytest.mark.all_encoders
 def test_demo_indexes_and_searches_the_samples(vicinal):
     molecules_yaml, qa, images, sounds, videos = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
     assert [each["solution"] for each in answers] == ["molecules", "qa", "images-offline", "audio", "videos"]

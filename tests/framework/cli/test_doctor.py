@@ -116,6 +116,7 @@ def test_plugins_of_a_stranger(vicinal, slowpoke):
 
 
 class TestDoctor:
+    @pytest.mark.all_encoders
     def test_it_looks_at_what_is_installed_and_at_the_stores(self, cli, molecules_yaml, rows):
         found = cli.json("doctor", molecules_yaml)
         assert [list(finding) for finding in found] == [["what", "status", "detail", "hint"]] * len(found)
@@ -133,6 +134,7 @@ class TestDoctor:
         assert details["molecules: Milvus"].endswith(str(Path(".vicinal/molecules/milvus.db").resolve()))
         assert details["molecules: items"] == f"{len(rows):,}"
 
+    @pytest.mark.all_encoders
     def test_it_fits_a_terminal(self, cli, monkeypatch, tmp_path):
         """Encoders without a solution are two lines; the one of a solution tells all that there is to tell."""
         monkeypatch.setenv("COLUMNS", "80")

@@ -225,6 +225,7 @@ def test_strangers_plugins_are_listed_beside_the_built_in_ones(tmp_path):
     assert rows["molecule"]["encoders"] == ["morgan"]
 
 
+@pytest.mark.all_encoders
 def test_a_stranger_cannot_take_the_names_of_built_in_plugins(tmp_path):
     """Whatever comes first in the alphabet: vicinal's own plugins are registered first."""
     good = "from vicinal import hookimpl\n@hookimpl\ndef register_encoders(encoders): encoders.add('NAME', 'a:B')\n"
@@ -242,6 +243,7 @@ def test_a_stranger_cannot_take_the_names_of_built_in_plugins(tmp_path):
     )
 
 
+@pytest.mark.all_encoders
 def test_a_plugin_that_is_switched_off_is_a_row_and_not_imported(tmp_path, monkeypatch):
     install(tmp_path, "crashing", "raise RuntimeError('no GPU')")
     monkeypatch.setenv("VICINAL_NO_PLUGINS", "crashing, molecule")

@@ -213,14 +213,14 @@ def test_add_is_refused_during_a_run(solution, workshop):
 
 
 def test_every_item_is_on_exactly_one_page(solution):
-    for limit, look in ((7, 20_000), (50, 20_000), (50, 10)):
+    for limit, max_read in ((7, 20_000), (50, 20_000), (50, 10)):
         keys, after = [], -1
         while after is not None:
-            records, after = solution.metadata.page(limit, after, look=look)
+            records, after = solution.metadata.list_records(limit, after, max_read=max_read)
             assert len(records) <= limit
             keys += [record.key for record in records]
         assert sorted(keys) == sorted(key for key, *_ in ROWS)
-    records, after = solution.metadata.page(50, prefix="k19")
+    records, after = solution.metadata.list_records(50, prefix="k19")
     assert (sorted(record.key for record in records), after) == (["k19", *(f"k19{n}" for n in range(10))], None)
 
 

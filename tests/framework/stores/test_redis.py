@@ -159,10 +159,10 @@ def test_a_solution_is_listed_and_dropped_whatever_else_redis_holds(store, share
 def test_pages_have_all_records_in_the_order_of_their_ids(store, shared_redis):
     keys = [f"k{number}" for number in range(300)]
     store.begin({item_id(key): make_record(key) for key in keys}, {})
-    for limit, look in ((7, 20_000), (50, 20_000), (50, 10), (1000, 20_000)):
+    for limit, max_read in ((7, 20_000), (50, 20_000), (50, 10), (1000, 20_000)):
         paged, after = [], -1
         while after is not None:
-            records, after = store.page(limit, after, look=look)
+            records, after = store.list_records(limit, after, max_read=max_read)
             assert len(records) <= limit
             paged += [record.key for record in records]
         assert paged == sorted(keys, key=item_id)
@@ -186,28 +186,28 @@ def test_the_newest_failure_of_each_key_is_kept(store):
     old = Failure("ключ 1", "read", "old", "u", "2024-01-01T00:00:00+00:00")
     new = Failure("ключ 1", "decode", "new", "", "2024-01-02T00:00:00+00:00")
     other = Failure("b", "encode", "x")
-    store.fail([old, other])
-    store.fail([new])
-    assert sorted(store.failures(), key=lambda failure: failure.key) == [other, new]
-    assert store.failure_count() == 2
+    store.add_failures([old, other])
+    store.add_failures([new])
+    assert sorted(store.iter_failures(), key=lambda failure: failure.key) == [other, new]
+    assert store.count_failures() == 2
     store.clear_failures(["b", "never there"])
     store.clear_failures([])
-    assert list(store.failures()) == [new]
+    assert list(store.iter_failures()) == [new]
 
 
 def test_a_commit_clears_the_failures_that_it_names(store):
-    store.fail([Failure("a", "read", "x"), Failure("b", "read", "x")])
+    store.add_failures([Failure("a", "read", "x"), Failure("b", "read", "x")])
     store.commit({item_id("a"): make_entry("a", 1)}, cleared=["a"])
-    assert [failure.key for failure in store.failures()] == ["b"]
+    assert [failure.key for failure in store.iter_failures()] == ["b"]
 
 
 def test_failures_are_paged_in_the_order_of_their_keys(store):
     keys = sorted(["b", "a", "ä", "z/1", "Z", "ключ", "\U0001f600", *(f"n{n:03d}" for n in range(50))])
-    assert store.failure_page(5) == ([], None, 0)
-    store.fail([Failure(key, "read", "x", at="then") for key in reversed(keys)])
+    assert store.list_failures(5) == ([], None, 0)
+    store.add_failures([Failure(key, "read", "x", at="then") for key in reversed(keys)])
     found, after, pages = [], "", 0
     while after is not None:
-        page, after, total = store.failure_page(5, after)
+        page, after, total = store.list_failures(5, after)
         assert total == len(keys)
         found += page
         pages += 1
@@ -215,15 +215,15 @@ def test_failures_are_paged_in_the_order_of_their_keys(store):
     assert pages == 12
     store.clear_failures(["a"])
     store.commit({item_id("b"): make_entry("b", 1)}, cleared=["b", "never there"])
-    page, _, total = store.failure_page(3)
+    page, _, total = store.list_failures(3)
     assert ([failure.key for failure in page], total) == (sorted(set(keys) - {"a", "b"})[:3], len(keys) - 2)
-    assert store.failure_page(5, "\U0001f600") == ([], None, total)
+    assert store.list_failures(5, "\U0001f600") == ([], None, total)
 
 
 def test_failures_of_a_version_without_the_sorted_set_are_paged(store):
-    store.fail([Failure(key, "read", "x") for key in "cab"])
+    store.add_failures([Failure(key, "read", "x") for key in "cab"])
     store.client.delete(f"vicinal:{store.name}:failed")
-    page, after, total = store.failure_page(2)
+    page, after, total = store.list_failures(2)
     assert ([failure.key for failure in page], after, total) == (["a", "b"], "b", 3)
 
 
@@ -236,7 +236,7 @@ def test_state_stores_json_values(store):
 
 def test_drop_leaves_only_the_writer_lock(store):
     index_item(store, "a", 1)
-    store.fail([Failure("b", "read", "x")])
+    store.add_failures([Failure("b", "read", "x")])
     store.client.set(f"vicinal:{store.name}:writer", "me")
     store.drop()
     assert list(store.client.scan_iter(f"vicinal:{store.name}:*")) == [f"vicinal:{store.name}:writer".encode()]

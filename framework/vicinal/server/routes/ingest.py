@@ -158,5 +158,5 @@ async def list_failures(
 
 
 def _failure_page(service: SolutionService, limit: int, cursor: str) -> dict[str, Any]:
-    failures, next_cursor, total = service.solution.metadata.failure_page(limit, cursor)
+    failures, next_cursor, total = service.solution.metadata.list_failures(limit, cursor)
     return {"failures": [asdict(failure) for failure in failures], "next": next_cursor, "total": total}

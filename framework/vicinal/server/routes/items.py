@@ -67,7 +67,7 @@ def _item_page(
     request: Request, service: SolutionService, limit: int, cursor: int, prefix: str, whole: bool
 ) -> dict[str, Any]:
     store = service.solution.metadata
-    records, next_cursor = store.page(limit, cursor, prefix)
+    records, next_cursor = store.list_records(limit, cursor, prefix)
     manual = store.are_manual([item_id(record.key) for record in records])
     return {
         "items": [
