@@ -137,7 +137,7 @@ class TestSearch:
         file.write_text("name: images\nsource: {type: folder, path: images}\nencoder: {type: efficientnet_lite0}\n")
         assert cli.json("ingest", file)["rows"] == 1
         assert cli("search", file, "images/fish.jpg", "holiday/gone.jpg", code=1) == ""
-        assert cli.err == "error: holiday/gone.jpg: there is no such file\n"
+        assert cli.err == "error: there is no file holiday/gone.jpg\n"
 
     def test_filter_without_a_match(self, cli, molecules_yaml):
         printed = cli("search", molecules_yaml, "CCO", "--filter", 'use == "none at all"')
