@@ -17,6 +17,7 @@ from vicinal.server.media import path_from_file_uri
 from vicinal.server.metrics import Metrics
 from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
+from vicinal.solution.checksum import config_checksum
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
 from vicinal.types import TEXT, Item, Modality, SearchRequest, SearchResult, item_id
@@ -239,6 +240,7 @@ class SolutionService:
         return {
             "name": self.name,
             "title": _to_title(self.name),
+            "checksum": config_checksum(config),
             "encoder": {"type": config.encoder.type, "summary": self._encoder_summary()},
             **self._counts,
             "query": {
