@@ -33,27 +33,27 @@ class ServerProcess:
         return int(float(re.search(r"^vicinal_event_streams (\S+)$", self.get("/metrics").text, re.M)[1]))
 
 
-def _plugin_environment(folder, settings):
+def make_plugin_environment(folder, settings):
     """Return environment variables with which the tests' encoders are a distribution with an entry point."""
     info = folder / "vicinal_tests-1.0.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vicinal-tests\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[vicinal]\ntests = encoders\n")
+    (info / "entry_points.txt").write_text("[vicinal]\ntests = encoders\ntest-files = file_encoders\n")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VICINAL_")}
     variables = {f"VICINAL_{name.upper()}": str(value) for name, value in {"preload_models": 0, **settings}.items()}
     return {**inherited, **variables, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "helpers"), str(folder)])}
 
 
 @contextmanager
-def run_server_process(yaml, ulimit="-Sn 1024", allows_log=False, **settings):
-    """Serve this YAML file while the block runs; the process must exit with 0, and log nothing unless it may."""
+def run_server_process(yaml, ulimit="-Sn 1024", log_pattern="", **settings):
+    """Serve this YAML file while the block runs; the process must exit with 0 and log what the pattern says."""
     program = [sys.executable, "-c", "from vicinal.cli import main; raise SystemExit(main())"]
     command = ["sh", "-c", f'ulimit {ulimit}; exec "$@"', "sh", *program, "serve", yaml, "--port", "0"]
     log_file = yaml.with_suffix(".log")
     with (
         log_file.open("w") as log,
         subprocess.Popen(
-            command, env=_plugin_environment(yaml.parent, settings), stdout=subprocess.PIPE, stderr=log, text=True
+            command, env=make_plugin_environment(yaml.parent, settings), stdout=subprocess.PIPE, stderr=log, text=True
         ) as process,
     ):
         try:
@@ -69,4 +69,4 @@ def run_server_process(yaml, ulimit="-Sn 1024", allows_log=False, **settings):
                 assert process.wait(30) == 0
             finally:
                 process.kill()
-    assert allows_log or log_file.read_text() == ""
+    assert re.fullmatch(log_pattern, log_file.read_text(), re.S)

@@ -26,14 +26,17 @@ def ingest(file: Path, prune: bool, limit: int | None, as_json: bool) -> None:
     Unchanged items are skipped without being read; items that cannot be read are recorded, see `vicinal failures`.
     Ctrl-C ends the run after the current batch; the next run continues from there.
     """
-    from vicinal.solution.solution import Solution
+    from vicinal.solution.remote import RemoteSolution, open_solution
 
     if prune and limit is not None:
         raise click.UsageError("--prune and --limit exclude each other: a limited run does not see every item.")
-    with Solution.from_yaml(file) as solution:
+    with open_solution(file) as solution:
         with Progress(quiet=as_json) as progress:
-            solution.manager.register(progress, "progress")
-            report = solution.ingest(prune=prune, limit=limit)
+            if isinstance(solution, RemoteSolution):
+                report = solution.ingest(prune=prune, limit=limit, on_progress=progress.show_job)
+            else:
+                solution.manager.register(progress, "progress")
+                report = solution.ingest(prune=prune, limit=limit)
         print_report(report, file, as_json=as_json)
 
 
@@ -60,12 +63,14 @@ def print_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
 @json_option
 def failures(file: Path, retry: bool, as_json: bool) -> None:
     """List the items of the solution FILE that could not be indexed, with stage and reason."""
+    from vicinal.solution.remote import open_solution
     from vicinal.solution.solution import Solution
 
+    if retry:
+        with open_solution(file) as opened:
+            print_report(opened.retry(), file, as_json=as_json)
+        return
     with Solution.from_yaml(file) as solution:
-        if retry:
-            print_report(solution.retry(), file, as_json=as_json)
-            return
         found = solution.failures()
     if as_json:
         from dataclasses import asdict

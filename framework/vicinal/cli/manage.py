@@ -18,9 +18,9 @@ from vicinal.errors import ExitCode, VicinalError
 @json_option
 def status(file: Path, as_json: bool) -> None:
     """Show items, rows, failures, encoder, index and stores of the solution FILE."""
-    from vicinal.solution.solution import Solution
+    from vicinal.solution.remote import open_solution
 
-    with Solution.from_yaml(file) as solution:
+    with open_solution(file) as solution:
         found = solution.status()
     if as_json:
         print_json(found)
@@ -68,9 +68,9 @@ def check(file: Path, repair: bool, as_json: bool) -> int:
 @json_option
 def remove(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
     """Remove the items KEYS from the solution FILE. The next ingest adds them again if the source still has them."""
-    from vicinal.solution.solution import Solution
+    from vicinal.solution.remote import open_solution
 
-    with Solution.from_yaml(file) as solution:
+    with open_solution(file) as solution:
         count = solution.remove(keys)
     if as_json:
         print_json({"solution": solution.name, "removed": count})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -209,6 +209,19 @@ class Progress:
     @hookimpl
     def ingest_finished(self, report: IngestReport) -> None:
         self._bar.update(self._task, total=report.seen, completed=report.seen, speed=f"{report.items_per_second:,.0f}")
+
+    def show_job(self, job: Mapping[str, Any]) -> None:
+        """Show how far the job of a server is, which has its own hooks."""
+        self._bar.update(
+            self._task,
+            description=job["kind"],
+            total=job["total"],
+            completed=job["seen"],
+            visible=True,
+            speed=f"{job['items_per_second']:,.0f}",
+            unchanged=job["unchanged"],
+            failed=f"[red]{job['failed']} failed[/]" if job["failed"] else "",
+        )
 
     def _advance(self, count: int) -> None:
         speed = self._bar.tasks[self._task].finished_speed or self._bar.tasks[self._task].speed

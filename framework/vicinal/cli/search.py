@@ -34,9 +34,9 @@ def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json
     """
     with ImportClock() as clock:
         started = clock.now()
-        from vicinal.solution.solution import Solution
+        from vicinal.solution.remote import open_solution
 
-        with Solution.from_yaml(file) as solution:
+        with open_solution(file) as solution:
             config_ms = (clock.now() - started) * 1000
             results, startup = solution.search_once(query, limit, filter_, clock.now)
             name = solution.name

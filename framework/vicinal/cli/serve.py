@@ -6,8 +6,12 @@ import logging
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from vicinal.server.state import AppState
 
 
 @click.command()
@@ -31,6 +35,9 @@ def serve(files: tuple[Path, ...], host: str, port: int, root_path: str | None) 
 
     Settings are environment variables such as VICINAL_API_KEYS and VICINAL_MAX_UPLOAD_MB. Ctrl-C stops the server and
     cancels a running ingest; finished batches are kept.
+
+    While it runs with an embedded Milvus, `search`, `status`, `ingest`, `failures` and `remove` in other terminals are
+    answered through it; if it wants an API key, they send VICINAL_API_KEY.
     """
     from vicinal.errors import DependencyError
 
@@ -50,12 +57,13 @@ def serve(files: tuple[Path, ...], host: str, port: int, root_path: str | None) 
         display_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
             address, f"[{address}]" if ":" in address else address
         )
-        names = ", ".join(app.state.vicinal.services)
-        serve_app(
-            app,
-            listener,
-            lambda: click.echo(f"serving {names} at http://{display_host}:{bound_port} (Ctrl-C stops it)"),
-        )
+        url = f"http://{display_host}:{bound_port}"
+        serve_app(app, listener, lambda: _announce(app.state.vicinal, url))
+
+
+def _announce(state: AppState, url: str) -> None:
+    state.publish_address(url)
+    click.echo(f"serving {', '.join(state.services)} at {url} (Ctrl-C stops it)")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -67,7 +67,8 @@ class ApiError(Exception):
 def from_vicinal_error(error: errors.VicinalError, location: str = "") -> ApiError:
     """Convert one of vicinal's own errors; ``location`` is the parameter that it is about."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return ApiError(status, str(error), errors=[f"{location}: {error}"] if location else (), hint=error.hint)
+    errors_ = [f"{location}: {error}"] if location else ()
+    return ApiError(status, str(error), errors=errors_, hint=error.hint, extra={"type": type(error).__name__})
 
 
 def from_validation_error(error: RequestValidationError | ValidationError) -> ApiError:

@@ -19,6 +19,7 @@ from vicinal.types import Failure, IngestReport
 __all__ = ["Job", "Jobs"]
 
 _MAX_JOBS = 20
+_COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows")
 
 State = Literal["running", "cancelling", "done", "failed", "cancelled"]
 
@@ -36,8 +37,11 @@ class Job:
     unchanged: int = 0
     removed: int = 0
     failed: int = 0
+    truncated: int = 0
+    rows: int | None = None
     total: int | None = None
     error: str | None = None
+    error_type: str | None = None
     hint: str = ""
     warnings: list[str] = field(default_factory=list)
     started: str = field(default_factory=lambda: _utc_now())
@@ -55,15 +59,15 @@ class Job:
         seconds = self._duration if self._duration is not None else time.monotonic() - self._started_at
         speed = self.seen / seconds if seconds > 0 else 0.0
         left = None if self.total is None or not self.is_active or not self.seen else max(0, self.total - self.seen)
-        names = ("id", "kind", "state", "seen", "new", "updated", "unchanged", "removed", "failed", "total")
         return {
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in ("id", "kind", "state", *_COUNTS, "total")},
             "items_per_second": round(speed, 1),
             "eta_seconds": None if left is None or not speed else round(left / speed, 1),
             "seconds": round(seconds, 3),
             "started": self.started,
             "ended": self.ended,
             "error": self.error,
+            "error_type": self.error_type,
             "hint": self.hint,
             "warnings": list(self.warnings),
         }
@@ -162,7 +166,7 @@ class Jobs:
         except KeyboardInterrupt:
             job.finish("cancelled")
         except VicinalError as error:
-            job.error, job.hint = str(error), error.hint
+            job.error, job.error_type, job.hint = str(error), type(error).__name__, error.hint
             job.finish("failed")
         except Exception as error:
             logger.error("the run %s of %s failed", job.id, self._solution.name, exc_info=error)
@@ -207,7 +211,7 @@ class Jobs:
 
 
 def _copy_report(job: Job, report: IngestReport) -> None:
-    for name in ("seen", "new", "updated", "unchanged", "removed", "failed"):
+    for name in _COUNTS:
         setattr(job, name, getattr(report, name))
     job.warnings = report.warnings
 

@@ -118,6 +118,8 @@ class Error(BaseModel):
     errors: list[str]
     hint: str
     status: int
+    type: str | None = None
+    """The class of vicinal's error, as ``FilterError``, where it is one."""
 
 
 class Segment(BaseModel):
@@ -198,6 +200,10 @@ class Job(BaseModel):
     unchanged: int
     removed: int
     failed: int
+    truncated: int
+    """New and updated items that the encoder reads only in part; known when the run is done."""
+    rows: int | None
+    """The vectors that the collection holds when the run is done."""
     total: int | None
     items_per_second: float
     eta_seconds: float | None
@@ -205,6 +211,8 @@ class Job(BaseModel):
     started: str
     ended: str | None
     error: str | None
+    error_type: str | None
+    """The class of vicinal's error, as ``TooManyFailuresError``, where it is one."""
     hint: str
     warnings: list[str]
 
@@ -264,6 +272,8 @@ class FieldInfo(BaseModel):
 class SolutionInfo(BaseModel):
     name: str
     title: str
+    checksum: str
+    """Of the configuration that the solution is served with."""
     encoder: EncoderInfo
     items: int
     rows: int

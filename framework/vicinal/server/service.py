@@ -16,6 +16,7 @@ from vicinal.server.jobs import Jobs
 from vicinal.server.metrics import Metrics
 from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
+from vicinal.solution.checksum import config_checksum
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
 from vicinal.types import TEXT, Item, Modality, SearchRequest, SearchResult, item_id, path_from_file_uri
@@ -241,6 +242,7 @@ class SolutionService:
         return {
             "name": self.name,
             "title": _to_title(self.name),
+            "checksum": config_checksum(config),
             "encoder": {"type": config.encoder.type, "summary": self._encoder_summary()},
             **self._counts,
             "query": {

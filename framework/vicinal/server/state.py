@@ -39,6 +39,11 @@ class AppState:
                 raise ConfigError(f"two solutions are named {solution.name!r}", hint="rename one of them")
             self.services[solution.name] = SolutionService(solution, settings, self.metrics)
 
+    def publish_address(self, url: str) -> None:
+        """Tell commands in other terminals that this server answers for the embedded Milvus files that it holds."""
+        for service in self.services.values():
+            service.solution.publish_address(url)
+
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         """Open every solution, monitor its health, and close it at the end."""

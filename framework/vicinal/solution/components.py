@@ -30,6 +30,7 @@ class Components:
         self.folder = Path(folder or ".").resolve()
         self.manager = manager or create_manager()
         self.manager.configure(config.name, config.plugins)
+        self._address = ""
 
     @classmethod
     def from_yaml(cls, path: str | Path, *, manager: Manager | None = None) -> Self:
@@ -53,6 +54,12 @@ class Components:
             store = self.__dict__.pop(name, None)
             if store is not None:
                 store.close()
+
+    def publish_address(self, url: str) -> None:
+        """Tell processes that cannot open an embedded Milvus, since this one has it, where this one answers them."""
+        self._address = url
+        if (vectors := self.__dict__.get("vectors")) is not None:
+            vectors.publish_address(url)
 
     @property
     def name(self) -> str:
@@ -95,4 +102,7 @@ class Components:
         stores = self.config.stores
         encoder, config = self.encoder, self.config
         schema = Schema(require_space(encoder), encoder.segmented, config.field_specs, config.hybrid, encoder.labelled)
-        return VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)
+        store = VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)
+        if self._address:
+            store.publish_address(self._address)
+        return store

@@ -74,6 +74,11 @@ class MilvusConnection:
             self._lite_lock.close()
             self._lite_lock = None
 
+    def publish_address(self, url: str) -> None:
+        """Tell processes that cannot open the embedded file where this one answers them; a server needs none."""
+        if self._lite_lock is not None:
+            self._lite_lock.publish_address(url)
+
     @property
     def embedded(self) -> bool:
         """Whether Milvus is embedded: the collection is in a file that this process has locked."""

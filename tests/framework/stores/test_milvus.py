@@ -21,6 +21,7 @@ from vicinal.errors import FilterError, StoreBusyError, StoreError, StoreUnreach
 from vicinal.stores.layout import split_by_bytes
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.stores.milvus_errors import wrap_errors
+from vicinal.stores.milvus_lite import LockHolder, MilvusLiteLock
 from vicinal.types import Space
 
 MIB = 1024 * 1024
@@ -290,6 +291,28 @@ def test_error_of_a_second_process_names_the_holder_of_an_embedded_file(tmp_path
         with pytest.raises(StoreBusyError):
             VectorStore("a", str(path), Schema(FLOATS, False, {}))
     VectorStore("a", str(path), Schema(FLOATS, False, {})).close()
+
+
+def test_a_server_is_found_by_the_lock_that_it_holds(tmp_path):
+    path = tmp_path / "milvus.db"
+    lock_file = tmp_path / "milvus.db.holder"
+    held = MilvusLiteLock(path)
+    assert LockHolder.find_server(path) is None
+    held.publish_address("http://127.0.0.1:8000")
+    assert LockHolder.find_server(path).url == "http://127.0.0.1:8000"
+    with pytest.raises(StoreBusyError, match=f"in use by process {os.getpid()} on") as error:
+        MilvusLiteLock(path)
+    assert error.value.hint.startswith("stop that server (http://127.0.0.1:8000) first")
+    published = lock_file.read_text()
+    lock_file.write_text(published.replace(socket.gethostname(), "another-machine"))
+    assert LockHolder.find_server(path) is None
+    held.close()
+    assert lock_file.read_text() == ""
+    lock_file.write_text(published)  # as a killed process leaves it
+    assert LockHolder.find_server(path) is None
+    lock_file.write_text("process 7 on elsewhere, as an older version wrote")
+    assert LockHolder.find_server(path) is None
+    MilvusLiteLock(path).close()
 
 
 def test_unreachable_server_is_reported_at_once():

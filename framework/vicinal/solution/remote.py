@@ -1,0 +1,256 @@
+"""A solution whose embedded Milvus another process, a server, holds: it is searched and filled through that server."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from vicinal.config import SolutionConfig, load_config
+from vicinal.errors import ItemError, StoreBusyError, VicinalError
+from vicinal.plugin.manager import create_manager
+from vicinal.solution.api_client import ApiClient, ApiResponseError, ServerUnreachableError, to_vicinal_error
+from vicinal.solution.checksum import config_checksum
+from vicinal.stores.milvus_lite import LockHolder
+from vicinal.types import Hit, IngestReport, Rendering, SearchResult, TextQuery
+
+if TYPE_CHECKING:
+    from vicinal.solution.solution import Solution
+
+__all__ = ["RemoteSolution", "open_solution"]
+
+_CONNECT_SECONDS = 10.0
+_FIRST_POLL_SECONDS, _MAX_POLL_SECONDS = 0.05, 0.5
+_MAX_QUERIES = 64
+"""In one call; a server takes 256 by default."""
+_HIT_FIELDS = ("key", "rank", "distance", "similarity", "uri", "metadata", "content", "segment", "score", "note")
+_COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows")
+
+
+def open_solution(path: str | Path) -> Solution | RemoteSolution:
+    """The solution of a YAML file; one that talks to a server, where that holds the solution's embedded Milvus.
+
+    Raises:
+        ConfigError: the file is wrong.
+        StoreBusyError: that server serves something else, or wants an API key.
+    """
+    manager = create_manager()
+    config = load_config(path, manager)
+    if "://" not in (milvus := config.stores.milvus):
+        holder = LockHolder.find_server(Path(milvus))
+        if holder is not None:
+            with suppress(ServerUnreachableError):  # then the solution's own attempt says who holds the file
+                return RemoteSolution(config, holder, os.environ.get("VICINAL_API_KEY", ""))
+    from vicinal.solution.solution import Solution
+
+    return Solution(config, manager, Path(path).parent)
+
+
+class RemoteSolution:
+    """What commands ask of a ``Solution``, answered by the server that holds its embedded Milvus."""
+
+    def __init__(self, config: SolutionConfig, holder: LockHolder, api_key: str = "") -> None:
+        """
+        Raises:
+            ServerUnreachableError: the server does not answer.
+            StoreBusyError: it does not serve this solution with this configuration, or wants an API key.
+        """
+        self.name = config.name
+        self._client = ApiClient(holder.url or "", api_key, _CONNECT_SECONDS)
+        self._query = self._find_solution(config, holder, has_key=bool(api_key))["query"]
+        self._client.timeout = 10 * _CONNECT_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open: each request has a connection of its own."""
+
+    def render(self, found: Hit) -> Rendering:
+        """The hit's excerpt; how an encoder shows an item, only its own process can tell."""
+        return Rendering("text", found.excerpt or "")
+
+    def _find_solution(self, config: SolutionConfig, holder: LockHolder, *, has_key: bool) -> Mapping[str, Any]:
+        busy = f"{config.stores.milvus} is in use by {holder.process}"
+        try:
+            served = self._client.request("GET", "/api/solutions")["solutions"]
+        except ApiResponseError as error:
+            if error.status != 401:
+                raise error.to_vicinal_error() from None
+            refusal = "does not accept the key in VICINAL_API_KEY" if has_key else "wants an API key"
+            raise StoreBusyError(
+                f"{busy}, and its server at {holder.url} {refusal}", hint="set VICINAL_API_KEY to one of its keys"
+            ) from None
+        for solution in served:
+            if solution["name"] == self.name:
+                if solution.get("checksum") == config_checksum(config):
+                    found: Mapping[str, Any] = solution
+                    return found
+                raise StoreBusyError(
+                    f"{busy}, and its server at {holder.url} serves another configuration of {self.name!r}",
+                    hint="restart the server, if the YAML or an environment variable has changed",
+                )
+        raise StoreBusyError(
+            f"{busy}, and its server at {holder.url} does not serve {self.name!r}", hint="stop the server first"
+        )
+
+    def _request(self, method: str, route: str, body: Any = None) -> Any:
+        try:
+            return self._client.request(method, f"/api/{self.name}/{route}", body)
+        except ApiResponseError as error:
+            raise error.to_vicinal_error() from None
+
+    # --- reading
+
+    def status(self) -> dict[str, Any]:
+        """As ``Solution.status``."""
+        found: dict[str, Any] = self._request("GET", "stats")
+        return found
+
+    def search_once(
+        self,
+        queries: Sequence[str | Path],
+        limit: int = 10,
+        filter: str = "",
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> tuple[list[SearchResult], dict[str, float]]:
+        """As ``Solution.search_once``; the server's stores are connected and its model is loaded, which takes no time.
+
+        Raises:
+            ItemError, FilterError, VicinalError: as ``Solution.search`` does.
+        """
+        results: dict[int, SearchResult] = {}
+        files = {number: path for number, query in enumerate(queries) if (path := self._find_file(query)) is not None}
+        for number, file in files.items():
+            results[number] = self._search_file(file, queries[number], limit, filter)
+        typed = [number for number in range(len(queries)) if number not in files]
+        for start in range(0, len(typed), _MAX_QUERIES):
+            part = typed[start : start + _MAX_QUERIES]
+            found = self._search_typed([str(queries[number]) for number in part], limit, filter)
+            results |= dict(zip(part, found, strict=True))
+        return [results[number] for number in range(len(queries))], {"stores": 0.0, "model": 0.0}
+
+    def _find_file(self, query: str | Path) -> Path | None:
+        """The file that a query is; None where it is typed, or ``@key`` of an indexed item.
+
+        Raises:
+            ItemError: it can only be a file, and there is none.
+        """
+        text = str(query)
+        if not self._query["file"] or text.startswith(("@", "\\@")):
+            return None
+        is_file = os.path.isfile(text)  # noqa: PTH113, since Path.is_file raises for a name that is too long
+        if not self._query["text"]:
+            if not is_file:
+                raise ItemError(f"there is no file {text}")
+            return Path(text)
+        if text.startswith(TextQuery.PREFIX):
+            return None
+        media_type = mimetypes.guess_type(text)[0] or ""
+        if not is_file and f"{media_type.partition('/')[0]}/*" in self._query["accept"] and not re.search(r"\s", text):
+            raise ItemError(f"there is no file {text}; write {TextQuery.PREFIX}{text} if that is a sentence")
+        return Path(text) if is_file else None
+
+    def _search_file(self, file: Path, query: str | Path, limit: int, filter: str) -> SearchResult:
+        try:
+            document = self._client.upload(f"/api/{self.name}/search", file, {"limit": str(limit), "filter": filter})
+        except ApiResponseError as error:
+            if not str(error).startswith("file: "):
+                raise error.to_vicinal_error() from None
+            message = str(error).removeprefix("file: ").replace("the file", str(query), 1)
+            raise _name_query(ItemError(message, error.body.get("hint", "")), query) from None
+        return _to_result(document)
+
+    def _search_typed(self, queries: Sequence[str], limit: int, filter: str) -> list[SearchResult]:
+        body = {"queries": [_to_api_query(query, self._query) for query in queries], "limit": limit, "filter": filter}
+        try:
+            document = self._client.request("POST", f"/api/{self.name}/search", body)
+        except ApiResponseError as error:
+            converted = error.to_vicinal_error()
+            located = re.match(r"queries\.([0-9]+): ", (error.body.get("errors") or [""])[0])
+            if located and isinstance(converted, ItemError):
+                converted = _name_query(converted, queries[int(located[1])])
+            raise converted from None
+        return [_to_result(result) for result in document["results"]]
+
+    # --- writing
+
+    def ingest(
+        self,
+        *,
+        prune: bool = False,
+        limit: int | None = None,
+        on_progress: Callable[[Mapping[str, Any]], object] = bool,
+    ) -> IngestReport:
+        """As ``Solution.ingest``; ``on_progress`` gets the server's job again and again.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the job is cancelled, and finished batches are kept.
+            VicinalError: as ``Solution.ingest`` does, or the job was cancelled at the server.
+        """
+        return self._run("ingest", {"prune": prune, "limit": limit}, on_progress)
+
+    def retry(self) -> IngestReport:
+        """As ``Solution.retry``."""
+        return self._run("failures/retry", None, bool)
+
+    def remove(self, keys: Sequence[str]) -> int:
+        """As ``Solution.remove``."""
+        return int(self._request("DELETE", "items", {"keys": [_replace_surrogates(key) for key in keys]})["removed"])
+
+    def _run(self, route: str, options: Any, on_progress: Callable[[Mapping[str, Any]], object]) -> IngestReport:
+        job = self._request("POST", route, options)
+        try:
+            job = self._follow(job, on_progress)
+        except KeyboardInterrupt:
+            with suppress(VicinalError):  # it may just have ended
+                self._request("DELETE", f"ingest/{job['id']}")
+                self._follow(job, on_progress)
+            raise
+        if job["state"] == "failed":
+            raise to_vicinal_error(job["error_type"], job["error"], job["hint"])
+        if job["state"] == "cancelled":
+            raise VicinalError(
+                f"the server at {self._client.url} has cancelled the run; finished batches are kept",
+                hint="run the same command again to continue",
+            )
+        report = IngestReport(self.name, **{name: job[name] for name in _COUNTS}, warnings=job["warnings"])
+        report.took(job["seconds"])
+        return report
+
+    def _follow(self, job: Mapping[str, Any], on_progress: Callable[[Mapping[str, Any]], object]) -> Mapping[str, Any]:
+        """The job as it has ended."""
+        pause = _FIRST_POLL_SECONDS
+        while job["state"] in ("running", "cancelling"):
+            on_progress(job)
+            time.sleep(pause)
+            pause = min(1.5 * pause, _MAX_POLL_SECONDS)
+            job = self._request("GET", f"ingest/{job['id']}")
+        on_progress(job)
+        return job
+
+
+def _to_api_query(query: str, modes: Mapping[str, Any]) -> str:
+    """A typed query as the API takes it: where files can be queries too, it takes what it is sent for a sentence."""
+    return _replace_surrogates(query.removeprefix(TextQuery.PREFIX) if modes["file"] else query)
+
+
+def _replace_surrogates(text: str) -> str:
+    """The text without the bytes of an argument that are not UTF-8, which JSON cannot hold."""
+    return text.encode(errors="replace").decode()
+
+
+def _to_result(document: Mapping[str, Any]) -> SearchResult:
+    hits = [Hit(**{name: hit[name] for name in _HIT_FIELDS}) for hit in document["hits"]]
+    return SearchResult(hits, document["timings_ms"])
+
+
+def _name_query(error: ItemError, query: str | Path) -> ItemError:
+    from vicinal.search.query_encoder import name_query
+
+    return name_query(error, query)

@@ -1,0 +1,273 @@
+"""Commands while `vicinal serve`, in another process, holds the embedded Milvus: answered through that server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from serve_process import make_plugin_environment, run_server_process
+from servers import wait_until
+
+SCRIPT = Path(sys.executable).with_name("vicinal")
+ROWS = [f"k{number},text {number},{2000 + number}" for number in range(50)]
+YAML = """
+name: things
+source: {type: table, path: items.csv, key: key, content: text}
+encoder: {type: hashed, pause: 0, batch_size: 5}
+fields: {year: int64}
+"""
+
+
+class Terminal:
+    """Another terminal in the folder of a solution: it runs the installed script."""
+
+    def __init__(self, vicinal, folder):
+        self.vicinal = vicinal
+        self.environment = {"PYTHONPATH": make_plugin_environment(folder, {})["PYTHONPATH"]}
+
+    def __call__(self, *arguments, code=0, **environment):
+        return self.vicinal(*arguments, code=code, **self.environment, **environment)
+
+    def json(self, *arguments, **environment):
+        return json.loads(self(*arguments, "--json", **environment).stdout)
+
+    def error(self, *arguments, code=1, **environment):
+        """The lines of a command's error."""
+        done = self(*arguments, code=code, **environment)
+        assert done.stdout == ""
+        return done.stderr.splitlines()
+
+
+@pytest.fixture
+def terminal(vicinal, tmp_path):
+    return Terminal(vicinal, tmp_path)
+
+
+@pytest.fixture
+def things(tmp_path):
+    """The YAML of fifty texts, of which nothing is indexed yet."""
+    write_items(ROWS)
+    file = tmp_path / "things.yaml"
+    file.write_text(YAML)
+    return file
+
+
+def write_items(rows):
+    Path("items.csv").write_text("\n".join(["key,text,year", *rows]) + "\n")
+
+
+def drop_timings(document):
+    """A result, or a list of them, without its timings; their names are kept."""
+    documents = document if isinstance(document, list) else [document]
+    return [{**one, "timings_ms": list(one["timings_ms"])} for one in documents]
+
+
+SEARCHES = [
+    ("text 7", "--limit", 3),
+    ("@k7", "--limit", 60),
+    ("text 7", "--filter", "year > 2030"),
+    ("text 1", "@k2", "text 3", "--limit", 2),
+]
+
+
+def test_search_and_status_are_the_same_while_a_server_holds_the_file(terminal, things):
+    terminal("ingest", things)
+    alone = [terminal.json("search", things, *search) for search in SEARCHES]
+    table = terminal("search", things, "text 7", "text 8").stdout
+    status = terminal.json("status", things)
+    with run_server_process(things):
+        assert [drop_timings(terminal.json("search", things, *search)) for search in SEARCHES] == [
+            drop_timings(result) for result in alone
+        ]
+        assert without_numbers_of_timings(terminal("search", things, "text 7", "text 8").stdout) == (
+            without_numbers_of_timings(table)
+        )
+        assert terminal.json("status", things) == status
+
+
+def without_numbers_of_timings(text):
+    return re.sub(r"[0-9,]+(\.[0-9])? ms", "… ms", text)
+
+
+def test_ingest_retry_and_remove_go_through_the_server(terminal, things):
+    write_items([*ROWS, "broken,bad,1"])
+    with run_server_process(things, log_pattern=".* broken failed to decode: the text says bad\n") as server:
+        report = terminal.json("ingest", things)
+        assert {name: report[name] for name in ("seen", "new", "failed", "rows")} == {
+            "seen": 51,
+            "new": 50,
+            "failed": 1,
+            "rows": 50,
+        }
+        assert [failure["key"] for failure in terminal.json("failures", things)] == ["broken"]
+        write_items([*ROWS[1:], "broken,mended,1", "new,a new text,1"])
+        assert terminal.json("failures", things, "--retry")["new"] == 1
+        done = terminal("ingest", things, "--prune")
+        assert re.fullmatch(
+            r"things: 51 items seen in .* s \(.*/s\): 1 new, 50 unchanged, 1 removed; 51 rows indexed\n", done.stdout
+        )
+        assert terminal.json("ingest", things, "--limit", 3)["seen"] == 3
+        assert terminal.json("search", things, "a new text", "--limit", 1)["hits"][0]["key"] == "new"
+        assert terminal("remove", things, "new", "k1").stdout == "things: 2 removed\n"
+        assert server.get("/api/things/stats").json()["items"] == 49
+    alone = terminal.json("ingest", things, "--limit", 1)
+    assert list(alone) == list(report)
+    assert alone["rows"] == 50  # k1 again
+
+
+def test_errors_are_those_of_a_command_alone(terminal, things):
+    terminal("ingest", things)
+    commands = [
+        (1, "search", things, "@nobody"),
+        (1, "search", things, "text 1", "bad text"),
+        (2, "search", things, "text", "--filter", "nope == 1"),
+        (1, "remove", things, "k1", "nobody"),
+    ]
+    alone = [terminal.error(*command, code=code) for code, *command in commands]
+    with run_server_process(things):
+        assert [terminal.error(*command, code=code) for code, *command in commands] == alone
+        assert terminal.json("status", things)["items"] == 50
+
+
+def test_nothing_is_indexed_yet(terminal, things):
+    with run_server_process(things):
+        assert terminal.error("search", things, "text 1") == [
+            "error: nothing is indexed in 'things' yet",
+            "hint: run `vicinal ingest` first",
+        ]
+
+
+def test_files_are_uploaded(terminal, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"f{number}.png").write_bytes(bytes([number]) * 1000)
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    for encoder in ("bytes", "either"):
+        file = tmp_path / f"{encoder}.yaml"
+        file.write_text(f"name: {encoder}\nsource: {{type: folder, path: files}}\nencoder: {{type: {encoder}}}\n")
+        terminal("ingest", file)
+        queries = ["files/f3.png", "@f2.png", *(["text:some words"] if encoder == "either" else [])]
+        alone = terminal.json("search", file, *queries)
+        assert alone[0]["hits"][0]["key"] == "f3.png"
+        with run_server_process(file):
+            assert drop_timings(terminal.json("search", file, *queries)) == drop_timings(alone)
+            assert terminal.error("search", file, "bad.png") == ["error: bad.png is bad"]
+            assert terminal.error("search", file, "none.png")[0].startswith("error: there is no file none.png")
+
+
+def test_ctrl_c_cancels_the_run_of_the_server(terminal, things):
+    things.write_text(YAML.replace("pause: 0", "pause: 0.2"))
+    with run_server_process(things) as server:
+        run = subprocess.Popen([SCRIPT, "ingest", things], env={**os.environ, **terminal.environment}, stderr=-1)
+        wait_until(lambda: server.get("/api/things/ingest").json().get("new", 0))
+        run.send_signal(signal.SIGINT)
+        assert run.communicate(timeout=30)[1].decode().splitlines()[-2:] == [
+            "error: interrupted; finished batches are kept",
+            "hint: run the same command again to continue",
+        ]
+        assert run.returncode == 130
+        job = server.get("/api/things/ingest").json()
+        assert job["state"] == "cancelled"
+        assert 0 < job["new"] < 50
+        assert terminal.json("ingest", things)["rows"] == 50
+
+
+def test_a_run_that_fails_at_the_server_fails_here(terminal, things):
+    things.write_text(YAML + "ingest: {max_failures: 1}\n")
+    write_items([*ROWS, "x,bad,1", "y,bad,1"])
+    with run_server_process(things, log_pattern=".* failed to decode: the text says bad\n"):
+        through_server = terminal.error("ingest", things)
+    assert through_server == terminal.error("ingest", things)
+    assert through_server[0].startswith("error: ")
+
+
+def test_a_key_of_the_server_is_needed(terminal, things):
+    terminal("ingest", things)
+    with run_server_process(things, api_keys="secret") as server:
+        error, hint = terminal.error("search", things, "text 1")
+        process = rf"error: {things.parent}/.vicinal/things/milvus.db is in use by process {server.process.pid} on .*"
+        assert re.fullmatch(rf"{process}, and its server at {server.url} wants an API key", error)
+        assert hint == "hint: set VICINAL_API_KEY to one of its keys"
+        wrong = terminal.error("status", things, VICINAL_API_KEY="wrong")
+        assert wrong[0].endswith("does not accept the key in VICINAL_API_KEY")
+        assert "wrong" not in " ".join(wrong)
+        assert terminal.json("status", things, VICINAL_API_KEY="secret")["items"] == 50
+        assert terminal.json("failures", things) == []
+
+
+def test_what_the_api_does_not_offer_is_refused(terminal, things):
+    terminal("ingest", things)
+    with run_server_process(things) as server:
+        for command in (
+            ["check", things],
+            ["index", things],
+            ["drop", things, "--yes"],
+            ["export", things, "a.parquet"],
+        ):
+            error, hint = terminal.error(*command)
+            assert f"is in use by process {server.process.pid} on" in error
+            assert hint.startswith(f"hint: stop that server ({server.url}) first")
+    assert terminal("check", things).stdout.endswith("consistent\n")
+
+
+def test_a_solution_of_the_same_name_elsewhere_is_not_the_servers(terminal, things, tmp_path):
+    """Each file has its own lock: the server of one is not asked for the other."""
+    terminal("ingest", things)
+    (tmp_path / "other").mkdir()
+    for name in ("things.yaml", "items.csv"):
+        shutil.copy(tmp_path / name, tmp_path / "other")
+    with run_server_process(things):
+        assert terminal.json("status", "other/things.yaml")["items"] == 0
+        assert terminal.json("ingest", "other/things.yaml", "--limit", 3)["rows"] == 3
+        assert terminal.json("status", things)["items"] == 50
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda yaml: yaml.replace("name: things", "name: others"), "does not serve 'others'"),
+        (lambda yaml: yaml.replace("int64", "int32"), "serves another configuration of 'things'"),
+        (lambda yaml: yaml.replace("redis: r", "redis: r2"), "serves another configuration of 'things'"),
+    ],
+)
+def test_a_server_of_something_else_is_not_asked(terminal, things, change, reason):
+    """Of one file: another solution in it, a YAML that has changed since, another Redis."""
+    things.write_text(YAML + "stores: {milvus: m.db, redis: r}\n")
+    terminal("ingest", things)
+    other = things.with_name("other.yaml")
+    other.write_text(change(things.read_text()))
+    with run_server_process(things) as server:
+        error, hint = terminal.error("ingest", other)
+        assert error.endswith(f"and its server at {server.url} {reason}")
+        assert hint.startswith(("hint: stop the server first", "hint: restart the server"))
+        assert terminal.json("status", things)["items"] == 50
+
+
+def test_a_killed_server_leaves_the_file_free(terminal, things):
+    terminal("ingest", things)
+    command = [SCRIPT, "serve", things, "--port", "0"]
+    environment = {**os.environ, **terminal.environment, "VICINAL_PRELOAD_MODELS": "0"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as server:
+        server.stdout.readline()
+        assert terminal.json("status", things)["items"] == 50
+        server.send_signal(signal.SIGSTOP)
+        started = time.monotonic()
+        error = terminal.error("status", things)[0]
+        assert f"is in use by process {server.pid} on" in error
+        assert time.monotonic() - started < 20
+        server.kill()
+    holder = Path(".vicinal/things/milvus.db.holder")
+    assert json.loads(holder.read_text())["url"]
+    assert terminal.json("status", things)["items"] == 50
+    assert terminal("check", things).stdout.endswith("consistent\n")
+    assert holder.read_text() == ""
