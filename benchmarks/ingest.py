@@ -6,7 +6,7 @@ texts      SentenceTransformer.encode on texts of 15 to 120 words, against the w
 molecules  RDKit's own multi-threaded way from SMILES to Morgan fingerprints (MultithreadedSmilesMolSupplier with two
            writer threads, GetFingerprints on all cores), and its plain way (MolFromSmiles in a loop), against the whole
            of ``vicinal ingest`` on Milvus Lite, and on a Milvus server where one is named.
-skip       A second run over unchanged rows, stores opened anew, and its parts one by one. Nothing is encoded in such a
+skip       A second run over unchanged rows, stores reopened, and its parts one by one. Nothing is encoded in such a
            run, so the first one uses a cheap encoder; what MiniLM adds, the hash of its weights, is shown beside it.
 memory     Peak memory of a fresh process that ingests few rows and many; see memory.py.
 images, sounds, videos
@@ -223,7 +223,7 @@ def measure_skip(options: argparse.Namespace, results: Results) -> None:
 
 
 def _time_signature() -> float:
-    """Seconds until the encoder of texts has told its signature; asked in a fresh process, since it is remembered."""
+    """Seconds until the encoder of texts returns its signature, in a fresh process, since it is cached."""
     script = (
         "import time; from vicinal import create_manager; encoder = create_manager().encoders.load('sentence')();"
         "started = time.perf_counter(); encoder.signature; print(time.perf_counter() - started)"

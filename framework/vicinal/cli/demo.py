@@ -95,7 +95,7 @@ SAMPLES = (
 def demo(directory: Path, as_json: bool) -> None:
     """Index the sample solutions in DIRECTORY (written there if missing) and search each of them."""
     write_samples(directory)
-    results = [_run(sample, directory, as_json=as_json) for sample in SAMPLES]
+    results = [_run_sample(sample, directory, as_json=as_json) for sample in SAMPLES]
     if as_json:
         print_json(results)
         return
@@ -129,7 +129,7 @@ def write_samples(directory: Path) -> None:
                 shutil.copyfile(file, target)
 
 
-def _run(sample: Sample, directory: Path, *, as_json: bool) -> dict[str, object]:
+def _run_sample(sample: Sample, directory: Path, *, as_json: bool) -> dict[str, object]:
     from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(directory / sample.yaml) as solution:
@@ -149,17 +149,17 @@ def _run(sample: Sample, directory: Path, *, as_json: bool) -> dict[str, object]
             )
             _print_searches(solution, sample, directory, out)
             return {}
-        searches = [_search(solution, query, directory, 3).to_dict(solution.name) for query in sample.queries]
+        searches = [_search_sample(solution, query, directory, 3).to_dict(solution.name) for query in sample.queries]
         return {"solution": solution.name, "ingest": report.to_dict(), "searches": searches}
 
 
-def _search(solution: Solution, query: SampleQuery, directory: Path, limit: int) -> SearchResult:
+def _search_sample(solution: Solution, query: SampleQuery, directory: Path, limit: int) -> SearchResult:
     return solution.search(directory / query.query if query.is_file else query.query, limit=limit, filter=query.filter)
 
 
 def _print_searches(solution: Solution, sample: Sample, directory: Path, out: Console) -> None:
     for query in sample.queries:
-        result = _search(solution, query, directory, 5 if query.title else 2)
+        result = _search_sample(solution, query, directory, 5 if query.title else 2)
         details = f"  [dim]{query.query}  {query.filter}[/]" if query.title else ""
         out.print(f"[bold green]›[/] [bold]{query.title or query.query}[/]{details}")
         out.print(build_hits_table(result.hits, render=solution.render))

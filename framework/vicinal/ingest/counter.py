@@ -35,7 +35,7 @@ class RunCounter:
         self._old_failures: set[str] = set()
 
     def load_old_failures(self) -> None:
-        """Read which keys failed in earlier runs; those that fail no more are cleared as the run goes."""
+        """Read which keys failed in earlier runs; those that succeed now are cleared."""
         self._old_failures = {failure.key for failure in self._metadata.iter_failures()}
 
     def resolved_failures(self, keys: Sequence[str]) -> list[str]:

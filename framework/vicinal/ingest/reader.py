@@ -77,7 +77,7 @@ class SourceReader:
         minute for an entry, so a chunk that is not full after 0.2 s is submitted as it is.
         """
         chunk = _Chunk(_FIRST_CHUNK)
-        for count, entry in enumerate(self._entries(only)):
+        for count, entry in enumerate(self._iter_entries(only)):
             if self._workers.stopped or count == limit:
                 break
             chunk.add(entry)
@@ -90,7 +90,7 @@ class SourceReader:
             self._submit_chunk(chunk)
         self.is_complete = self.is_complete and not self._workers.stopped
 
-    def _entries(self, only: Collection[str] | None) -> Iterator[Item | Failure]:
+    def _iter_entries(self, only: Collection[str] | None) -> Iterator[Item | Failure]:
         for entry in self._source:
             if only is None or entry.key in only:
                 yield entry

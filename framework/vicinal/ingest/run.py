@@ -105,17 +105,17 @@ class IngestRun:
         decode_threads = os.cpu_count() or 2 if self.config.workers == "auto" else self.config.workers
         encoders = ThreadPoolExecutor(2 if self.encoder.encode_is_thread_safe else 1, "vicinal-encode")
         with encoders, ThreadPoolExecutor(decode_threads, "vicinal-decode") as decoders, self._workers.handle_ctrl_c():
-            reader = self._workers.start("vicinal-read", lambda: self._read(decoders, decoded), decoded)
+            reader = self._workers.start("vicinal-read", lambda: self._read_source(decoders, decoded), decoded)
             writer = self._workers.start("vicinal-write", lambda: self._write_all(encoded))
             try:
                 for batch in self._collect_batches(decoded, batch_size):
-                    self._workers.put(encoded, encoders.submit(self._encode, batch))
+                    self._workers.put(encoded, encoders.submit(self._encode_batch, batch))
             except BaseException as error:
                 self._workers.fail(error)
             finally:
                 encoded.put(SENTINEL)
                 writer.join()
-                self._drain(decoded)
+                self._drain_queue(decoded)
                 reader.join()
         if self._workers.error is not None:
             raise self._workers.error
@@ -137,7 +137,7 @@ class IngestRun:
             changed = batch.select([item.change.needs_indexing for item in batch.items])
             self._counter.count_read(len(batch.items), len(batch.items) - len(changed.items))
             if changed.items:
-                self._writer.write(changed)
+                self._writer.write_batch(changed)
         return self.report
 
     def add_item(self, item: Item) -> Literal["new", "updated", "unchanged"]:
@@ -152,18 +152,18 @@ class IngestRun:
             raise ItemError(failures[0].message)
         if not changes:
             return "unchanged"
-        self._writer.write(self._stage.encode_change(changes[0]))
+        self._writer.write_batch(self._stage.encode_change(changes[0]))
         return "new" if changes[0].is_new else "updated"
 
     # --- the stages
 
-    def _read(self, decoders: ThreadPoolExecutor, decoded: _DecodeQueue) -> None:
+    def _read_source(self, decoders: ThreadPoolExecutor, decoded: _DecodeQueue) -> None:
         # One segmented item (a video) per task: each takes seconds and yields many segments.
         task_size = 1 if self.encoder.segmented else self.encoder.decode_batch_size
 
         def submit(changes: Sequence[Change]) -> None:
             for start in range(0, len(changes), task_size):
-                task = decoders.submit(self._decode, changes[start : start + task_size])
+                task = decoders.submit(self._decode_changes, changes[start : start + task_size])
                 self._workers.put(decoded, task)
 
         lookup = partial(self._workers.call_with_retry, self.metadata.ledger_entries)
@@ -171,7 +171,7 @@ class IngestRun:
         reader.read(self.limit, self.only)
         self.is_complete, self.hidden_behind = reader.is_complete, reader.hidden_behind
 
-    def _decode(self, changes: Sequence[Change]) -> list[DecodedItem]:
+    def _decode_changes(self, changes: Sequence[Change]) -> list[DecodedItem]:
         items, failures = self._stage.decode_changes(changes)
         self._counter.record_failures(failures)
         return items
@@ -209,7 +209,7 @@ class IngestRun:
         if batch.items and not self._workers.stopped:
             yield batch
 
-    def _encode(self, batch: Batch) -> Batch:
+    def _encode_batch(self, batch: Batch) -> Batch:
         if self._workers.stopped:
             return Batch()
         with low_priority(lambda: self._workers.error is not None):
@@ -222,11 +222,11 @@ class IngestRun:
             try:
                 batch = future.result()
                 if batch.items and self._workers.error is None:
-                    self._writer.write(batch)
+                    self._writer.write_batch(batch)
             except BaseException as error:
                 self._workers.fail(error)
 
-    def _drain(self, decoded: _DecodeQueue) -> None:
+    def _drain_queue(self, decoded: _DecodeQueue) -> None:
         """Empty the queue until its sentinel, so that a reader that waits for a free place can finish."""
         while not self._reader_done and (future := decoded.get()) is not SENTINEL:
             future.cancel()

@@ -29,7 +29,7 @@ class BatchWriter:
         self._counter = counter
         self._workers = workers
 
-    def write(self, batch: Batch) -> None:
+    def write_batch(self, batch: Batch) -> None:
         """Write metadata and intent, then vectors, then the ledger; each step can be repeated."""
         if self._lock is not None:
             self._lock.check()

@@ -29,7 +29,7 @@ class CandidateRetriever:
     segmented: bool
     hybrid: bool
 
-    def retrieve(self, queries: Sequence[EncodedQuery], limit: int, filter: str) -> list[list[Candidate]]:
+    def retrieve_candidates(self, queries: Sequence[EncodedQuery], limit: int, filter: str) -> list[list[Candidate]]:
         """For each query its nearest items, at most ``limit``, each as the candidate of its nearest segment."""
         if self.hybrid:
             return [self._hybrid_search(query, limit, filter) for query in queries]

@@ -78,14 +78,14 @@ class QueryEncoder:
         content = query[1:] if isinstance(query, str) and query.startswith("\\@") else query
         segments = request.segments if request.segments is not None else decode_query(self.encoder, content)
         if not segments:
-            raise ItemError(f"nothing to search with in {_show(query)!r}")
+            raise ItemError(f"nothing to search with in {_shorten_query(query)!r}")
         return EncodedQuery([], str(content) if self.encoder.samples_are_text else None), segments[:_MAX_SEGMENTS]
 
     def _load_indexed(self, key: str) -> EncodedQuery:
         entry = self.metadata.ledger_entries([item_id(key)])[0]
         if entry is None or not entry.matches_key(key):
             raise UnknownItemError(
-                f"no item has the key {_show(key)!r}",
+                f"no item has the key {_shorten_query(key)!r}",
                 hint="write a text that begins with @ as \\@…; keys are case-sensitive",
             )
         ids = [item_id(key, number) for number in range(min(entry.segments, _MAX_SEGMENTS))]
@@ -131,15 +131,15 @@ class QueryEncoder:
 def name_query(error: ItemError, query: str | Path) -> ItemError:
     """The error, with the query in its message, unless that is there already.
 
-    A user who asks several queries, or names a file, reads which of them is meant.
+    With several queries, or where the query is a file, the user sees which one is at fault.
     """
     message = str(error)
     if not str(query).strip() or str(query) in message:
         return error
-    named = ItemError(f"{_show(query)}: {message}", hint=error.hint)
+    named = ItemError(f"{_shorten_query(query)}: {message}", hint=error.hint)
     named.__cause__ = error
     return named
 
 
-def _show(query: str | Path) -> str:
+def _shorten_query(query: str | Path) -> str:
     return shorten(str(query), _MAX_SHOWN_CHARS)

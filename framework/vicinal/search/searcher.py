@@ -81,7 +81,7 @@ class Searcher:
         """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filter.
 
         The error of a query that fails stands in its place, and the others are answered. ``on_encoded`` is called once
-        the encoder is free for others. Observers are told of the search unless ``notify`` is false.
+        the encoder is free for others. Observers are notified of the search unless ``notify`` is false.
         """
         timer = timer or Timer()
         queries = self._query_encoder.encode_requests(requests, timer)
@@ -124,7 +124,7 @@ class Searcher:
         """
         fetch = limit
         while True:
-            candidates = self._retriever.retrieve(queries, fetch, filter)
+            candidates = self._retriever.retrieve_candidates(queries, fetch, filter)
             timer.end_step("search")
             results = self._to_hits(candidates)
             timer.end_step("metadata")

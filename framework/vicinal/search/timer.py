@@ -27,13 +27,13 @@ class Timer:
 
     def end_step(self, name: str) -> None:
         """Add the time since the previous step ended to this step."""
-        self._steps[name] = self._steps.get(name, 0.0) + self._lap()
+        self._steps[name] = self._steps.get(name, 0.0) + self._end_lap()
 
     def end_model_load(self) -> None:
         """Add the time since the previous step ended to the loading of the model."""
-        self.model_ms += self._lap()
+        self.model_ms += self._end_lap()
 
-    def _lap(self) -> float:
+    def _end_lap(self) -> float:
         last, self._last = self._last, self._clock()
         return (self._last - last) * 1000
 

@@ -105,12 +105,12 @@ class CollectionManager:
             "items": 0,
             "rows": 0,
             "encoder": self._config.encoder.type,
-            **self._identity(),
+            **self._current_identity(),
         }
         self._metadata.set_state(**state)
         return state
 
-    def _identity(self) -> dict[str, Any]:
+    def _current_identity(self) -> dict[str, Any]:
         """What the rows of a collection have in common; none of it can change while there are rows."""
         return {
             "signature": require_signature(self._encoder),
@@ -121,7 +121,7 @@ class CollectionManager:
 
     def _require_same_identity(self, state: dict[str, Any]) -> None:
         name = repr(self._config.name)
-        for part, value in self._identity().items():
+        for part, value in self._current_identity().items():
             if (stored := state.get(part)) == value:
                 continue
             if part == "signature":
@@ -152,7 +152,7 @@ class CollectionManager:
         rows = int(state.get("rows", 0))
         wanted = self._choose_index(rows)
         current = self.current_index()
-        rebuild = current is None or not self._vectors.describe_index() or self._differs(current, wanted)
+        rebuild = current is None or not self._vectors.describe_index() or self._needs_rebuild(current, wanted)
         if written and (self._vectors.embedded or (written >= _MIN_ROWS_TO_FLUSH and not wanted.is_exact)):
             self._vectors.flush()
         rebuild = rebuild or self._vectors.nlist_too_small(wanted)
@@ -189,7 +189,7 @@ class CollectionManager:
         search = {**stored["search"], **(self._config.index.search if same_type else {})}
         return Index(**{**stored, "search": search})
 
-    def _differs(self, current: Index, wanted: Index) -> bool:
+    def _needs_rebuild(self, current: Index, wanted: Index) -> bool:
         """Whether the index must be rebuilt: another type or metric, or other parameters that the user set."""
         user_params = self._config.index.params
         return (current.engine_type, current.metric) != (wanted.engine_type, wanted.metric) or any(

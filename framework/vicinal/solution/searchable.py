@@ -118,7 +118,7 @@ class SearchableSolution(Components):
 
         The error of a query that fails stands in its place. ``on_encoded`` is called once the encoder is free for
         others. If a store refuses the search, as after another process has changed the collection, it is repeated once.
-        Observers are told of the search unless ``notify`` is false, as when a server loads its model.
+        Observers are notified of the search unless ``notify`` is false, as when a server loads its model.
 
         Raises:
             NothingIndexedError: nothing can be searched yet.
@@ -177,4 +177,4 @@ def _is_refused(result: SearchResult | Exception) -> bool:
 
 def _require_limit(limit: int) -> None:
     if not 1 <= limit <= _MAX_LIMIT:
-        raise VicinalError(f"limit is {limit}", hint=f"1 to {_MAX_LIMIT:,} items can be asked for")
+        raise VicinalError(f"limit is {limit}", hint=f"a limit is 1 to {_MAX_LIMIT:,}")

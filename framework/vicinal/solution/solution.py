@@ -49,11 +49,11 @@ class Solution(SearchableSolution):
         """
         if prune and limit is not None:
             raise VicinalError("prune and limit exclude each other", hint="a limited run does not see every item")
-        return self._run(prune=prune, limit=limit, encoder=encoder)
+        return self._run_ingest(prune=prune, limit=limit, encoder=encoder)
 
     def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
-        return self._run(only={failure.key for failure in self.metadata.iter_failures()}, encoder=encoder)
+        return self._run_ingest(only={failure.key for failure in self.metadata.iter_failures()}, encoder=encoder)
 
     def fit(self) -> dict[str, Any]:
         """Have an encoder that learns do so anew, from all items of the source.
@@ -120,7 +120,7 @@ class Solution(SearchableSolution):
             **options,
         )
 
-    def _run(
+    def _run_ingest(
         self,
         *,
         prune: bool = False,
@@ -142,7 +142,7 @@ class Solution(SearchableSolution):
             finally:
                 self._active_run = None
             if prune and run.is_complete:
-                self._prune(run)
+                self._prune_unseen(run)
             if run.interrupted:
                 raise KeyboardInterrupt
             report.rows = self._collection.make_searchable(report.new + report.updated + report.removed)
@@ -164,7 +164,7 @@ class Solution(SearchableSolution):
             message = f"{items} longer than the encoder reads; only {their} beginning is searched"
             report.warnings.append(": ".join(filter(None, [message, self.encoder.truncation_note])))
 
-    def _prune(self, run: IngestRun) -> None:
+    def _prune_unseen(self, run: IngestRun) -> None:
         """Remove the items that the source no longer has, without those that ``add`` indexed.
 
         Nothing is removed that may only not have been seen: a source that yields nothing at all is taken for an

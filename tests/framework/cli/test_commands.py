@@ -225,8 +225,8 @@ class TestMaintenance:
         assert re.match(r"error: Milvus Lite [\d.]+ cannot build index 'HNSW' for binary vectors\nhint: ", cli.err)
 
     def test_export_and_import_move_everything_without_encoding(self, cli, molecules_yaml, rows):
-        asked = ("search", "molecule.yaml", "@aspirin", "--limit", 20)
-        before = cli.json(*asked)["hits"]
+        arguments = ("search", "molecule.yaml", "@aspirin", "--limit", 20)
+        before = cli.json(*arguments)["hits"]
         assert cli("export", molecules_yaml, "out/all.parquet") == f"molecules: {len(rows)} items in out/all.parquet\n"
         assert cli.json("export", molecules_yaml, "all.parquet") == {
             "solution": "molecules", "exported": len(rows), "path": "all.parquet",
@@ -235,7 +235,7 @@ class TestMaintenance:
         shutil.rmtree("data")
         report = cli.json("import", molecules_yaml, "all.parquet")
         assert (list(report), report["new"], report["rows"]) == (REPORT, len(rows), len(rows))
-        assert cli.json(*asked)["hits"] == before
+        assert cli.json(*arguments)["hits"] == before
         assert cli.json("import", molecules_yaml, "all.parquet")["new"] == 0
         assert cli.json("check", molecules_yaml)["consistent"] is True
 

@@ -32,8 +32,8 @@ def test_seen_ids_behave_as_a_set(batches):
             expected.append(id_ in known)
             known.add(id_)
         assert seen.add(batch).tolist() == expected
-    asked = [*known, *range(61), 2**63 - 1]
-    assert seen.contain(np.array(asked, np.int64)).tolist() == [id_ in known for id_ in asked]
+    ids = [*known, *range(61), 2**63 - 1]
+    assert seen.contain(np.array(ids, np.int64)).tolist() == [id_ in known for id_ in ids]
 
 
 def test_seen_ids_take_eight_bytes_each_in_a_few_arrays():
@@ -114,10 +114,10 @@ def test_items_are_sorted_into_changes_unchanged_and_failures():
         item_id("begun"): entry_of(begun).as_pending(None),
         item_id("taken"): entry_of(Item("another key with this id", "x")),
     }
-    asked = []
+    lookups = []
 
     def lookup(ids):
-        asked.append(ids)
+        lookups.append(ids)
         return [ledger.get(id_) for id_ in ids]
 
     long = Item("ü" * 600, "e", "file:///long")
@@ -139,7 +139,7 @@ def test_items_are_sorted_into_changes_unchanged_and_failures():
         ("odd", "read", "cannot be stored as JSON: Type is not JSON serializable: object", ""),
         ("vast", "read", "its content and metadata have 4,194,321 bytes, at most 4,194,304 fit", ""),
     ]
-    assert len(asked) == 1
+    assert len(lookups) == 1
     assert seen.contain(np.array([item_id("same"), item_id("never")])).tolist() == [True, False]
     assert detect_changes([same], seen, lookup)[2][0].message.startswith("the key occurs more than once")
 

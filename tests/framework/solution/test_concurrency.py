@@ -38,7 +38,7 @@ class OnBatch:
 
 
 def test_requests_of_several_users_are_answered_together_and_fail_alone(solution):
-    asks = [
+    requests = [
         SearchRequest("text 7", 3),
         SearchRequest("bad query", 3),
         SearchRequest("spoil query", 3),
@@ -47,7 +47,7 @@ def test_requests_of_several_users_are_answered_together_and_fail_alone(solution
         SearchRequest("text 9", 3, "no such year"),
         SearchRequest("@k7", 1),
     ]
-    answers = solution.search_many(asks)
+    answers = solution.search_many(requests)
     alone = [solution.search("text 7", 3), solution.search("text 8", 5, "year > 2007"), solution.search("@k7", 1)]
     assert [[hit.key for hit in answers[n]] for n in (0, 4, 6)] == [[hit.key for hit in one] for one in alone]
     assert [type(answers[n]) for n in (1, 2, 3, 5)] == [ItemError, ItemError, UnknownItemError, FilterError]
@@ -69,22 +69,22 @@ def test_requests_share_one_encode_and_one_search_per_filter(solution, monkeypat
 def test_searches_continue_during_a_run_and_see_its_items(workshop, solution):
     workshop.write([*ROWS, *((f"n{number}", f"new {number}", 1) for number in range(2_000))])
     ended = threading.Event()
-    asked = 0
+    searches = 0
 
-    def ask():
-        nonlocal asked
+    def search_once():
+        nonlocal searches
         while not ended.is_set():
             assert [hit.key for hit in solution.search("text 7", limit=1)] == ["k7"]
-            asked += 1
-        return asked
+            searches += 1
+        return searches
 
     with ThreadPoolExecutor(2) as pool:
-        askers = [pool.submit(ask) for _ in range(2)]
+        searchers = [pool.submit(search_once) for _ in range(2)]
         try:
             report = solution.ingest(encoder=solution.new_encoder())
         finally:
             ended.set()
-        assert sum(asker.result(60) for asker in askers) > 1
+        assert sum(searcher.result(60) for searcher in searchers) > 1
     assert (report.new, report.rows) == (2_000, 2_200)
     assert [hit.key for hit in solution.search("new 1999", limit=1)] == ["n1999"]
 
@@ -92,12 +92,12 @@ def test_searches_continue_during_a_run_and_see_its_items(workshop, solution):
 def test_thread_safe_encoder_serves_searches_while_a_run_encodes(workshop, solution, monkeypatch):
     workshop.write([*ROWS, ("new", "new", 1)])
     monkeypatch.setattr(type(solution.encoder), "encode_is_thread_safe", True)
-    encoding, asked, encode = threading.Event(), threading.Event(), solution.encoder.encode
+    encoding, searched, encode = threading.Event(), threading.Event(), solution.encoder.encode
 
     def slow(samples):
         if list(samples) == ["new"]:
             encoding.set()
-            assert asked.wait(60), "the search waits for the run"
+            assert searched.wait(60), "the search waits for the run"
         return encode(samples)
 
     monkeypatch.setattr(solution.encoder, "encode", slow)
@@ -105,7 +105,7 @@ def test_thread_safe_encoder_serves_searches_while_a_run_encodes(workshop, solut
         run = pool.submit(solution.ingest)
         assert encoding.wait(60)
         assert [hit.key for hit in solution.search("text 7", limit=1)] == ["k7"]
-        asked.set()
+        searched.set()
         assert run.result(60).new == 1
 
 
@@ -132,7 +132,7 @@ def test_first_run_is_searchable_at_once_on_a_server_and_at_its_end_on_milvus_li
         solution.search("text 7")
     answers = []
 
-    def ask():
+    def search_once():
         try:
             solution.search("text 7")
             answers.append("searched")
@@ -140,7 +140,7 @@ def test_first_run_is_searchable_at_once_on_a_server_and_at_its_end_on_milvus_li
             assert "being indexed for the first time" in str(error)
             answers.append("refused")
 
-    solution.manager.register(OnBatch(ask), "asks")
+    solution.manager.register(OnBatch(search_once), "searches")
     solution.ingest()
     assert answers == ["refused" if solution.vectors.embedded else "searched"]
     assert solution.search("text 7", limit=1)[0].key == "k7"
@@ -225,16 +225,16 @@ def test_every_item_is_on_exactly_one_page(solution):
 
 
 def test_read_write_lock_admits_many_readers_or_one_writer():
-    gate = ReadWriteLock()
+    lock = ReadWriteLock()
     inside, leave, closed = threading.Barrier(3), threading.Event(), threading.Event()
 
     def go_through():
-        with gate.read():
+        with lock.read():
             inside.wait(10)
             leave.wait(10)
 
     def close():
-        with gate.write(), gate.write(), gate.read():
+        with lock.write(), lock.write(), lock.read():
             closed.set()
 
     with ThreadPoolExecutor(3) as pool:
