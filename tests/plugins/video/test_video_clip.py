@@ -102,4 +102,4 @@ def test_server_refuses_sentences_without_a_text_encoder(lite):
         assert [modality["name"] for modality in query["modalities"]] == ["video", "image"]
         assert not query["text"]
         body = check_error(client.search("a red balloon", name="videos"), 422)
-        assert body["errors"] == ["query: 'videos' is not searched by texts"]
+        assert body["errors"] == ["query: 'videos' cannot be searched by a text"]
