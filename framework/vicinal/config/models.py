@@ -248,7 +248,8 @@ class StoresConfig(Params):
     """A path ending in .db (an embedded Milvus Lite), or the URI of a server or a cluster. Default:
     `${MILVUS_URI:-.vicinal/{name}/milvus.db}`."""
     redis: str = ""
-    """A folder (an embedded Redis, started by vicinal), or a redis://, rediss:// or unix:// URL. Default:
+    """A folder (an embedded Redis, started by vicinal; `VICINAL_REDIS_SERVER` may name the redis-server for it), or a
+    redis://, rediss:// or unix:// URL of a single Redis or Valkey from 6.2 on. Default:
     `${REDIS_URL:-.vicinal/redis}`."""
     token: str | None = None
     """Milvus' user:password or API key; only from an environment variable, as ${NAME}."""
