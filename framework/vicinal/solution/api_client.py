@@ -54,7 +54,7 @@ class ApiClient:
         self.url = url
         self.timeout = timeout
         self._address = urlsplit(url)
-        self._headers = {"X-API-Key": api_key} if api_key else {}
+        self._headers = {"X-API-Key": api_key.strip().encode()} if api_key else {}
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON that the server answers; ``body`` is sent as JSON.

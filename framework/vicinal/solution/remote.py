@@ -76,28 +76,22 @@ class RemoteSolution:
         return Rendering("text", found.excerpt or "")
 
     def _find_solution(self, config: SolutionConfig, holder: LockHolder, *, has_key: bool) -> Mapping[str, Any]:
-        busy = f"{config.stores.milvus} is in use by {holder.process}"
+        """What the server says of this solution, if it serves it with this configuration."""
         try:
             served = self._client.request("GET", "/api/solutions")["solutions"]
         except ApiResponseError as error:
             if error.status != 401:
                 raise error.to_vicinal_error() from None
-            refusal = "does not accept the key in VICINAL_API_KEY" if has_key else "wants an API key"
-            raise StoreBusyError(
-                f"{busy}, and its server at {holder.url} {refusal}", hint="set VICINAL_API_KEY to one of its keys"
-            ) from None
-        for solution in served:
-            if solution["name"] == self.name:
-                if solution.get("checksum") == config_checksum(config):
-                    found: Mapping[str, Any] = solution
-                    return found
-                raise StoreBusyError(
-                    f"{busy}, and its server at {holder.url} serves another configuration of {self.name!r}",
-                    hint="restart the server, if the YAML or an environment variable has changed",
-                )
-        raise StoreBusyError(
-            f"{busy}, and its server at {holder.url} does not serve {self.name!r}", hint="stop the server first"
-        )
+            reason = "does not accept the key in VICINAL_API_KEY" if has_key else "wants an API key"
+            raise _busy_error(config, holder, reason, "set VICINAL_API_KEY to one of its keys") from None
+        found: Mapping[str, Any] | None = next((one for one in served if one["name"] == self.name), None)
+        if found is None:
+            raise _busy_error(config, holder, f"does not serve {self.name!r}", "stop the server first")
+        if found.get("checksum") != config_checksum(config):
+            reason = f"serves another configuration of {self.name!r}"
+            hint = "restart the server, if the YAML or an environment variable has changed"
+            raise _busy_error(config, holder, reason, hint)
+        return found
 
     def _request(self, method: str, route: str, body: Any = None) -> Any:
         try:
@@ -233,6 +227,12 @@ class RemoteSolution:
             job = self._request("GET", f"ingest/{job['id']}")
         on_progress(job)
         return job
+
+
+def _busy_error(config: SolutionConfig, holder: LockHolder, reason: str, hint: str) -> StoreBusyError:
+    return StoreBusyError(
+        f"{config.stores.milvus} is in use by {holder.process}, and its server at {holder.url} {reason}", hint=hint
+    )
 
 
 def _to_api_query(query: str, modes: Mapping[str, Any]) -> str:

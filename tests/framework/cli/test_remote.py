@@ -193,7 +193,7 @@ def test_a_run_that_fails_at_the_server_fails_here(terminal, things):
 
 def test_a_key_of_the_server_is_needed(terminal, things):
     terminal("ingest", things)
-    with run_server_process(things, api_keys="secret") as server:
+    with run_server_process(things, api_keys="sécret") as server:
         error, hint = terminal.error("search", things, "text 1")
         process = rf"error: {things.parent}/.vicinal/things/milvus.db is in use by process {server.process.pid} on .*"
         assert re.fullmatch(rf"{process}, and its server at {server.url} wants an API key", error)
@@ -201,7 +201,7 @@ def test_a_key_of_the_server_is_needed(terminal, things):
         wrong = terminal.error("status", things, VICINAL_API_KEY="wrong")
         assert wrong[0].endswith("does not accept the key in VICINAL_API_KEY")
         assert "wrong" not in " ".join(wrong)
-        assert terminal.json("status", things, VICINAL_API_KEY="secret")["items"] == 50
+        assert terminal.json("status", things, VICINAL_API_KEY="sécret")["items"] == 50
         assert terminal.json("failures", things) == []
 
 
