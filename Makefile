@@ -61,8 +61,8 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/demo.stamp $(VENV)/core.stamp
 
 $(VENV)/core.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing vicinal with the molecule encoder and what tests need"
-	@$(PIP) -e ".[molecule,test]"
+	@echo "installing vicinal with the molecule encoder, the server and what tests need"
+	@$(PIP) -e ".[molecule,server,test]"
 	@touch $@
 
 # The real Milvus server that the tests run against: its Python package needs an environment of its own.
