@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests run in so many processes; `make test JOBS=0` runs them in one, as a debugger needs.
+JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CORE_TESTS := $(addprefix tests/framework/,config plugin stores solution ingest search cli testing)
 
@@ -21,13 +24,13 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py --check
 
 unit: $(VENV)/dev.stamp .venv-milvus/stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # The tests that need neither torch nor a browser, and the sample of molecules: half a minute to install, not three.
 test-core: $(VENV)/core.stamp .venv-milvus/stamp
 	$(BIN)/vicinal ingest configs/molecule.yaml
 	$(BIN)/vicinal search configs/molecule.yaml @aspirin
-	$(BIN)/python -m pytest -m "not all_encoders" $(CORE_TESTS) $(ARGS)
+	$(PYTEST) -m "not all_encoders" $(CORE_TESTS) $(ARGS)
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
