@@ -36,6 +36,7 @@ __all__ = [
     "SearchRequest",
     "SearchResult",
     "Segment",
+    "SegmentMatch",
     "Space",
     "TextQuery",
     "is_blank",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 Metric = Literal["COSINE", "IP", "L2", "JACCARD"]
+SegmentMatch = Literal["mean", "best"]
 MAX_EXCERPT_CHARS = 2_000
 RenderKind = Literal["text", "svg", "image", "audio", "video"]
 

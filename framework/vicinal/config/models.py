@@ -20,7 +20,7 @@ from pydantic import (
 
 from vicinal.config.indexes import IndexType, check_parameters
 from vicinal.plugin.params import Params
-from vicinal.types import Metric
+from vicinal.types import Metric, SegmentMatch
 
 __all__ = [
     "FILTER_KEYWORDS",
@@ -288,6 +288,9 @@ class SolutionConfig(Params):
     another name, `year: int64 from yr = 0`."""
     hybrid: bool = False
     """Search by full text (BM25) beside vectors, joined by reciprocal rank fusion; for encoders of texts."""
+    match: SegmentMatch = "mean"
+    """How a query of several segments, as a video or a windowed sound, ranks items: by the `mean` over its segments of
+    each one's best match in the item, or by the `best` match of any of them."""
     rerank: Block | None = None
     """How candidates are reordered: `type` and its parameters."""
     stores: StoresConfig = StoresConfig()

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vicinal.search.mean_match import BestMatchComputer, rank_by_mean_match
 from vicinal.search.query_encoder import EncodedQuery
-from vicinal.search.similarity import milvus_distance, to_distance_and_similarity
+from vicinal.search.similarity import compute_milvus_distances, to_distance_and_similarity
 from vicinal.stores import tanimoto
 from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
 from vicinal.stores.milvus_engine import Index
-from vicinal.types import item_id
+from vicinal.stores.redis import MetadataStore
+from vicinal.types import SegmentMatch, item_id
 
 __all__ = ["CandidateRetriever"]
 
@@ -24,13 +26,19 @@ class CandidateRetriever:
     """Finds the nearest items to encoded queries: by vectors alone, or by vectors and words (``hybrid``)."""
 
     vectors: VectorStore
+    metadata: MetadataStore
     index: Index
     rows: int
     segmented: bool
     hybrid: bool
+    match: SegmentMatch
 
     def retrieve_candidates(self, queries: Sequence[EncodedQuery], limit: int, filter: str) -> list[list[Candidate]]:
-        """For each query its nearest items, at most ``limit``, each as the candidate of its nearest segment."""
+        """For each query its nearest items, at most ``limit``, each as the candidate of its nearest segment.
+
+        A query of several segments ranks items by the mean of the best match of each (``match: mean``) or by the best
+        match of any of them (``best``).
+        """
         if self.hybrid:
             return [self._hybrid_search(query, limit, filter) for query in queries]
         nearest: list[list[Candidate]] = [[] for _ in queries]
@@ -42,9 +50,12 @@ class CandidateRetriever:
             incomplete = []
             for number in pending:
                 lists = [next(found) for _ in queries[number].vectors]
-                nearest[number] = self._best_per_item(lists, queries[number].exclude_key)
-                if len(nearest[number]) < limit and any(len(part) >= fetch for part in lists) and fetch < MAX_LIMIT:
+                candidates = self._best_per_item(lists, queries[number].exclude_key)
+                if len(candidates) < limit and any(len(part) >= fetch for part in lists) and fetch < MAX_LIMIT:
                     incomplete.append(number)
+                elif self.match == "mean" and len(lists) > 1:
+                    candidates = self._rank_by_mean_match(queries[number], lists, limit)
+                nearest[number] = candidates
             pending, fetch = incomplete, min(MAX_LIMIT, fetch * 4)
         return [candidates[:limit] for candidates in nearest]
 
@@ -61,6 +72,14 @@ class CandidateRetriever:
         if self.vectors.uses_sparse_bits:
             return tanimoto.search_exact(search, vectors, limit, filter)
         return search(vectors, limit, filter)
+
+    def _rank_by_mean_match(
+        self, query: EncodedQuery, lists: Sequence[Sequence[Candidate]], limit: int
+    ) -> list[Candidate]:
+        lists = [[candidate for candidate in part if candidate.item != query.exclude_key] for part in lists]
+        computer = BestMatchComputer(self.vectors, self.metadata, self.index.metric, query.vectors)
+        ranked = rank_by_mean_match(lists, limit, self.index.metric, computer.compute_best_matches)
+        return [candidate for candidate in ranked if self.index.metric != "JACCARD" or candidate.distance < 1.0]
 
     def _best_per_item(self, lists: Sequence[Sequence[Candidate]], exclude_key: str | None) -> list[Candidate]:
         """One candidate for each item, its nearest segment; nearest item first."""
@@ -92,6 +111,6 @@ class CandidateRetriever:
         best: dict[str, Candidate] = {}
         for candidate, id_ in zip(found, ids, strict=True):
             if id_ in stored and candidate.item != query.exclude_key:
-                distance = milvus_distance(query.vectors[0], stored[id_], self.index.metric)
-                best.setdefault(candidate.item, replace(candidate, distance=distance))
+                distances = compute_milvus_distances(query.vectors[:1], [stored[id_]], self.index.metric)
+                best.setdefault(candidate.item, replace(candidate, distance=float(distances[0, 0])))
         return list(best.values())[:limit]

@@ -20,7 +20,7 @@ from vicinal.types import Metric, SearchRequest, Segment, item_id
 __all__ = ["EncodedQuery", "QueryEncoder", "name_query"]
 
 _MAX_SEGMENTS = 64
-"""A query's later segments are ignored."""
+"""Of a query of more segments, so many are searched with, evenly spaced from the first one on."""
 _MAX_SHOWN_CHARS = 100
 """How much of a query an error shows."""
 
@@ -79,7 +79,8 @@ class QueryEncoder:
         segments = request.segments if request.segments is not None else decode_query(self.encoder, content)
         if not segments:
             raise ItemError(f"nothing to search with in {_shorten_query(query)!r}")
-        return EncodedQuery([], str(content) if self.encoder.samples_are_text else None), segments[:_MAX_SEGMENTS]
+        used = [segments[number] for number in _space_evenly(len(segments))]
+        return EncodedQuery([], str(content) if self.encoder.samples_are_text else None), used
 
     def _load_indexed(self, key: str) -> EncodedQuery:
         entry = self.metadata.ledger_entries([item_id(key)])[0]
@@ -88,7 +89,7 @@ class QueryEncoder:
                 f"no item has the key {_shorten_query(key)!r}",
                 hint="write a text that begins with @ as \\@…; keys are case-sensitive",
             )
-        ids = [item_id(key, number) for number in range(min(entry.segments, _MAX_SEGMENTS))]
+        ids = [item_id(key, number) for number in _space_evenly(entry.segments)]
         record = self.metadata.records([item_id(key)])[0] if self.hybrid else None
         return EncodedQuery(
             list(self.vectors.fetch_vectors(ids).values()), record.content if record else None, exclude_key=key
@@ -139,6 +140,12 @@ def name_query(error: ItemError, query: str | Path) -> ItemError:
     named = ItemError(f"{_shorten_query(query)}: {message}", hint=error.hint)
     named.__cause__ = error
     return named
+
+
+def _space_evenly(count: int) -> Sequence[int]:
+    """The numbers of the segments that a query of ``count`` segments is searched with."""
+    used = min(count, _MAX_SEGMENTS)
+    return [number * count // used for number in range(used)]
 
 
 def _shorten_query(query: str | Path) -> str:

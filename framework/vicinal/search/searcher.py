@@ -19,7 +19,7 @@ from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.records import Record
 from vicinal.stores.redis import MetadataStore
-from vicinal.types import Hit, SearchRequest, SearchResult, item_id
+from vicinal.types import Hit, SearchRequest, SearchResult, SegmentMatch, item_id
 
 if TYPE_CHECKING:
     from vicinal.plugin.observers import Observers
@@ -38,6 +38,7 @@ class Searcher:
     rows: int
     observers: Observers
     hybrid: bool = False
+    match: SegmentMatch = "mean"
     reranker: Reranker | None = None
     encoder_lock: AbstractContextManager[Any] = field(default_factory=nullcontext)
     """Held during ``encode``: a lock, unless several threads may call it at once."""
@@ -48,7 +49,9 @@ class Searcher:
         self._query_encoder = QueryEncoder(
             self.encoder, self.vectors, self.metadata, self.index.metric, self.hybrid, self.encoder_lock
         )
-        self._retriever = CandidateRetriever(self.vectors, self.index, self.rows, self.encoder.segmented, self.hybrid)
+        self._retriever = CandidateRetriever(
+            self.vectors, self.metadata, self.index, self.rows, self.encoder.segmented, self.hybrid, self.match
+        )
 
     def search(
         self, queries: Sequence[str | Path], limit: int = 10, filter: str = "", timer: Timer | None = None

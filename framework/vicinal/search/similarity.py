@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from vicinal.types import Metric
 
-__all__ = ["milvus_distance", "to_distance_and_similarity"]
+__all__ = ["compute_milvus_distances", "to_distance_and_similarity"]
 
 
 def to_distance_and_similarity(milvus_distance: float, metric: Metric) -> tuple[float, float]:
@@ -24,12 +25,41 @@ def to_distance_and_similarity(milvus_distance: float, metric: Metric) -> tuple[
     return -milvus_distance, milvus_distance
 
 
-def milvus_distance(query: Any, stored: Any, metric: Metric) -> float:
-    """What Milvus would return as the distance of two float vectors."""
+def compute_milvus_distances(queries: Sequence[Any], stored: Sequence[Any], metric: Metric) -> Any:
+    """What Milvus would return as the distance of each query to each stored vector.
+
+    Args:
+        queries: m vectors in the form that the store is searched with: floats, packed bits, or sparse bits.
+        stored: n vectors in the same form.
+
+    Returns:
+        A float64 array of shape (m, n).
+    """
     import numpy as np
 
-    a, b = np.asarray(query, np.float32), np.asarray(stored, np.float32)
+    if metric == "JACCARD":
+        return 1.0 - _compute_tanimoto(queries, stored)
+    a, b = np.asarray(queries, np.float64), np.asarray(stored, np.float64)
+    product = a @ b.T
     if metric == "L2":
-        return float(((a - b) ** 2).sum())
-    product = float(a @ b)
-    return product if metric == "IP" else product / float(np.linalg.norm(a) * np.linalg.norm(b))
+        return np.maximum((a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * product, 0.0)
+    return product if metric == "IP" else product / np.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
+
+
+def _compute_tanimoto(queries: Sequence[Any], stored: Sequence[Any]) -> Any:
+    import numpy as np
+
+    if isinstance(queries[0], bytes):
+        a, b = (_unpack_bits(vectors) for vectors in (queries, stored))
+        common, a_bits, b_bits = a @ b.T, a.sum(1), b.sum(1)
+    else:
+        common = np.array([[len(query.keys() & vector.keys()) for vector in stored] for query in queries], np.float64)
+        a_bits, b_bits = (np.array(list(map(len, vectors)), np.float64) for vectors in (queries, stored))
+    return common / np.maximum(a_bits[:, None] + b_bits - common, 1.0)
+
+
+def _unpack_bits(vectors: Sequence[bytes]) -> Any:
+    import numpy as np
+
+    packed = np.frombuffer(b"".join(vectors), np.uint8).reshape(len(vectors), -1)
+    return np.unpackbits(packed, axis=1).astype(np.float64)

@@ -166,6 +166,7 @@ class SearchableSolution(Components):
             rows,
             self.manager.observers,
             self.config.hybrid,
+            self.config.match,
             self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
             self._encoder_lock_if_needed,
         )

@@ -82,6 +82,25 @@ def test_a_clip_finds_its_recording_and_its_time(audio, tmp_path):
     assert right >= 18, f"{right} of 20"
 
 
+def test_recordings_that_share_a_jingle_are_told_apart(audio, tmp_path):
+    jingle = make_sounds.sound("bells", 0, np.random.default_rng(1), 6)
+    folder = tmp_path / "shows"
+    folder.mkdir()
+    shows = {}
+    for number, kind in enumerate(sorted(make_sounds.NAMES)):
+        shows[f"{kind}.flac"] = np.concatenate(
+            [jingle, make_sounds.sound(kind, number % 4, np.random.default_rng(2), 6)]
+        )
+        write_sound(folder / f"{kind}.flac", shows[f"{kind}.flac"], make_sounds.RATE)
+    solution = audio.solution(
+        source=f"{{type: folder, path: '{folder}'}}", encoder="{type: melstats, window: 3, hop: 1.5}"
+    )
+    solution.ingest()
+    for key, sound in shows.items():
+        query = write_sound(tmp_path / "query.mp3", sound, make_sounds.RATE, "libmp3lame")
+        assert solution.search(query, limit=1)[0].key == key
+
+
 def test_damaged_files_are_failures_with_reasons(audio, tmp_path):
     folder = tmp_path / "files"
     folder.mkdir()

@@ -82,6 +82,28 @@ def test_excerpt_finds_its_video(lite, clips, tmp_path):
     assert "3.mp4" not in [hit.key for hit in solution.search("@3.mp4", limit=9)]
 
 
+def test_films_that_begin_with_the_same_black_are_told_apart(lite, tmp_path):
+    """Of eight films with three seconds of black first, the one that a copy shows: by the mean over its frames."""
+
+    def draw_black(t):
+        return Image.new("RGB", (320, 180))
+
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for kind in KINDS[:8]:
+        frames = make_videos.film([draw_black, make_videos.shot(kind, 7)], SHOT)
+        write_video(folder / f"{kind}.mp4", frames, make_videos.RATE)
+    for keyframes in ("every: 1.0", "keyframes: scene"):
+        name = keyframes.partition(":")[0]
+        solution = lite.solution(name, source=source(folder), encoder=f"{{type: keyframes, {keyframes}}}")
+        solution.ingest()
+        for kind in KINDS[:8]:
+            frames = make_videos.film([draw_black, make_videos.shot(kind, 7)], SHOT)
+            copy = write_video(tmp_path / "copy.webm", frames, make_videos.RATE, "libvpx-vp9", {"crf": "40"})
+            first, second = solution.search(copy, limit=2)
+            assert (first.key, first.similarity > 0.9, second.similarity < 0.9) == (f"{kind}.mp4", True, True)
+
+
 def test_unchanged_videos_are_skipped(lite, clips, tmp_path):
     folder = tmp_path / "videos"
     folder.mkdir()
