@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vicinal import Encoder, ItemError, Segment, Space, hookimpl
+from vicinal import Encoder, ItemError, Modality, Rendering, Segment, Space, hookimpl
 
 
 def _random_vector(text, dimension):
@@ -181,9 +181,28 @@ class Labelled(Encoder):
         )
 
 
+class Hostile(Letters):
+    """Renders an item as an SVG that tries to run scripts, in each of the ways that SVG has."""
+
+    signature = "hostile"
+    query_modalities = (Modality("letters", placeholder="letters", example="abc", renders="svg"),)
+
+    def render(self, item):
+        script = "document.title = 'ran'; parent.document.title = 'ran'; fetch('/ran')"
+        return Rendering(
+            "svg",
+            f"""<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40" onload="{script}">
+            <script>{script}</script><image href="/ran" onerror="{script}"/><rect width="60" height="40" fill="red"/>
+            <foreignObject width="60" height="40"><body xmlns="http://www.w3.org/1999/xhtml">
+            <img src="/ran" onerror="{script}"/></body></foreignObject>
+            <a href="javascript:{script}"><text y="20">{item.key}</text></a></svg>""",
+        )
+
+
 @hookimpl
 def register_encoders(encoders):
     encoders.add("bits", "encoders:Bits", summary="for tests")
+    encoders.add("hostile", "encoders:Hostile", summary="for tests")
     encoders.add("hashed", "encoders:Hashed", summary="for tests")
     encoders.add("words", "encoders:Words", summary="for tests")
     encoders.add("lengths", "encoders:Lengths", summary="for tests")

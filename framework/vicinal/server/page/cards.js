@@ -3,11 +3,14 @@
 import { append, fill, h, icon, iconButton } from "./dom.js";
 import { openViewer } from "./dialogs.js";
 import { svgImage } from "./drawing.js";
-import { formatBytes, formatClock, splitPath, toText } from "./format.js";
+import { formatBytes, formatClock, shorten, splitPath, toText } from "./format.js";
 import { createPlayer } from "./player.js";
 
 const MAX_LABEL_CHARS = 40;
 const MIN_PARAGRAPH_CHARS = 60;
+const MAX_PARAGRAPH_CHARS = 400;
+const MAX_FACT_CHARS = 2000;
+const MAX_OPENED_CHARS = 20_000;
 const LAYOUTS = { image: "gallery", svg: "drawings", video: "videos", audio: "audios", text: "texts" };
 
 /** Creates a list of cards, laid out for their kind. `actions`: searchSimilar(key), and remove(key) if allowed. */
@@ -76,9 +79,16 @@ function renderActions(entry, { searchSimilar, remove }) {
   );
 }
 
-function formatStart(entry) {
-  if (entry.segment?.label) return entry.segment.label;
-  return entry.segment?.start === undefined || entry.segment?.start === null ? null : formatClock(entry.segment.start);
+/** Returns where the found segment begins: its label or its start time; null if it has neither. */
+function formatStart({ segment }) {
+  if (segment?.label) return segment.label;
+  return Number.isFinite(segment?.start) ? formatClock(segment.start) : null;
+}
+
+/** Returns where the found segment is, with its end if it has one. */
+function formatPlace(entry) {
+  const { label, start, end } = entry.segment ?? {};
+  return !label && end > start ? `${formatStart(entry)} – ${formatClock(end)}` : formatStart(entry);
 }
 
 /** Renders all facts about an entry, collapsed. */
@@ -89,17 +99,13 @@ function renderDetails(entry) {
 function renderFacts(entry) {
   const rows = Object.entries(entry.metadata).map(([name, value]) => [
     name,
-    name === "bytes" ? formatBytes(value) : toText(value),
+    name === "bytes" ? formatBytes(value) : shorten(toText(value), MAX_FACT_CHARS),
   ]);
   rows.unshift(["key", entry.key]);
   if (entry.kind === "svg" && entry.content) rows.push([entry.content_label, entry.content]);
-  if (typeof entry.score === "number") rows.push(["score", entry.note ? `${entry.score} (${entry.note})` : `${entry.score}`]);
-  if (entry.segment)
-    rows.push([
-      "found at",
-      entry.segment.label ||
-        `${formatStart(entry)}${entry.segment.end > entry.segment.start ? ` – ${formatClock(entry.segment.end)}` : ""}`,
-    ]);
+  if (typeof entry.score === "number")
+    rows.push(["score", entry.note ? `${entry.score} (${entry.note})` : `${entry.score}`]);
+  if (formatPlace(entry)) rows.push(["found at", formatPlace(entry)]);
   if (entry.distance !== undefined)
     rows.push(["similarity", entry.similarity.toPrecision(6)], ["distance", entry.distance.toPrecision(6)]);
   if (entry.added) rows.push(["added", "by hand"]);
@@ -121,6 +127,11 @@ function renderLabels(entry, except = []) {
       shown.slice(0, 4).map(([name, value]) => h("span.label", { title: name }, toText(value))),
     )
   );
+}
+
+function renderStart(entry) {
+  const start = formatStart(entry);
+  return start && h("span.label", { title: "where it was found" }, start);
 }
 
 function renderFooter(entry, actions) {
@@ -153,7 +164,11 @@ function renderSvg(entry, actions, open) {
       { type: "button", "aria-label": `See ${entry.key} large`, onclick: open },
       svgImage(entry.content_url, `Structure of ${entry.key}`),
     ),
-    h("div.body", h("div.head", renderKey(entry), renderLabels(entry)), renderFooter(entry, actions)),
+    h(
+      "div.body",
+      h("div.head", renderKey(entry), renderStart(entry), renderLabels(entry)),
+      renderFooter(entry, actions),
+    ),
   ];
 }
 
@@ -206,13 +221,7 @@ function renderVideo(entry, actions) {
 function renderAudio(entry, actions) {
   const { start = 0, end = null } = entry.segment ?? {};
   return [
-    h(
-      "div.head",
-      renderKey(entry),
-      entry.segment && h("span.label", formatStart(entry)),
-      h("span.grow"),
-      renderSimilarity(entry),
-    ),
+    h("div.head", renderKey(entry), renderStart(entry), h("span.grow"), renderSimilarity(entry)),
     createPlayer(entry.content_url, { start: start ?? 0, end, name: entry.key }),
     h("div.foot", renderDetails(entry), h("span.grow"), renderActions(entry, actions)),
   ];
@@ -221,20 +230,15 @@ function renderAudio(entry, actions) {
 /** Renders a text and its long metadata: a question and its answer. */
 function renderText(entry, actions) {
   const long = Object.entries(entry.metadata).filter(([, value]) => toText(value).length > MIN_PARAGRAPH_CHARS);
-  const paragraphs = long.map(([, value]) => collapsible(toText(value)));
+  const names = long.map(([name]) => name);
   return [
-    h(
-      "div.head",
-      entry.content ? h("h3", collapsible(entry.content)) : h("h3", renderKey(entry)),
-      renderSimilarity(entry),
-    ),
-    paragraphs,
+    h("div.head", h("h3", entry.content ? renderContent(entry) : renderKey(entry)), renderSimilarity(entry)),
+    long.map(([, value]) => collapsible(toText(value))),
     h(
       "div.foot",
-      renderLabels(
-        entry,
-        long.map(([name]) => name),
-      ),
+      entry.content && renderKey(entry),
+      renderStart(entry),
+      renderLabels(entry, names),
       renderDetails(entry),
       h("span.grow"),
       renderActions(entry, actions),
@@ -242,20 +246,27 @@ function renderText(entry, actions) {
   ];
 }
 
-/** Renders a text of which a few lines show, and the rest on demand. */
-function collapsible(content) {
-  const body = h("span.clamp", content);
-  if (content.length < 400) {
-    body.classList.add("open");
-    return h("span.prose", body);
-  }
+/** Renders a content, which the API has shortened if it ends in …, with a link to the whole of it. */
+function renderContent({ content, content_url: url, segment }) {
+  const isShortened = content.endsWith("…") || segment?.excerpt;
+  const link = h("a.link", { href: url, target: "_blank", rel: "noopener" }, "Whole text");
+  return collapsible(content, isShortened ? link : null);
+}
+
+/** Renders a text of which the beginning shows, and the rest on demand, followed by a link if there is one. */
+function collapsible(text, link = null) {
+  const beginning = shorten(text, MAX_PARAGRAPH_CHARS);
+  const body = h("span.clamp.open", beginning);
+  if (beginning === text) return h("span.prose", body, link && h("span.links", link));
+  body.classList.remove("open");
   const more = h("button.link", { type: "button", "aria-expanded": "false" }, "Show all");
   more.addEventListener("click", () => {
     const isOpen = body.classList.toggle("open");
+    body.textContent = isOpen ? shorten(text, MAX_OPENED_CHARS) : beginning;
     more.setAttribute("aria-expanded", isOpen);
     more.textContent = isOpen ? "Show less" : "Show all";
   });
-  return h("span.prose", body, more);
+  return h("span.prose", body, h("span.links", more, link));
 }
 
 function showLarge(entry, actions, list) {

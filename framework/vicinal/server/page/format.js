@@ -4,6 +4,11 @@ const NUMBER = new Intl.NumberFormat("en");
 
 export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** Shortens a text to so many characters, with … where something was left out. */
+export function shorten(text, maxChars) {
+  return text.length <= maxChars ? text : `${text.slice(0, maxChars - 1).trimEnd()}…`;
+}
+
 export const formatNumber = (number) => NUMBER.format(number);
 
 export const formatCount = (number, one, many = `${one}s`) => `${formatNumber(number)} ${number === 1 ? one : many}`;

@@ -4,10 +4,11 @@ import * as api from "./api.js";
 import { debounce, fill, h, icon, iconButton, uniqueId } from "./dom.js";
 import { toSentence } from "./dialogs.js";
 import { inkColor, svgImage } from "./drawing.js";
-import { formatBytes } from "./format.js";
+import { formatBytes, shorten } from "./format.js";
 import { createPlayer } from "./player.js";
 
 const RENDER_DEBOUNCE_MS = 250;
+const MAX_SUBJECT_CHARS = 200;
 const FILE_ICONS = ["image", "audio", "video"];
 
 const uploads = new Map();
@@ -187,7 +188,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
     showSubject(
       "More like",
       createPreview(item.kind, item.content_url, key),
-      item.kind === "text" && item.content ? item.content : key,
+      item.kind === "text" && item.content ? shorten(item.content, MAX_SUBJECT_CHARS) : key,
     );
   }
 

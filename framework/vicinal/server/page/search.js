@@ -13,6 +13,7 @@ import { MAX_LIMIT, navigate } from "./route.js";
 const SLIDER_DEBOUNCE_MS = 180;
 const SAMPLE_SIZES = { image: 12, svg: 12, video: 9, audio: 8, text: 6 };
 const MAX_CHIPS = 5;
+const MAX_CHIP_CHARS = 120;
 
 /** Creates the view in `root`; returns {update(route), close()}. */
 export function createSearchView(root, solution) {
@@ -259,7 +260,7 @@ async function showSample(results, solution, route, { searchSimilar, onText }) {
 
 /** Returns the items with the shortest contents, as examples. */
 function selectShortest(items) {
-  const withContent = items.filter((item) => item.content);
+  const withContent = items.filter((item) => item.content && item.content.length <= MAX_CHIP_CHARS);
   return withContent.sort((one, other) => one.content.length - other.content.length).slice(0, MAX_CHIPS);
 }
 
