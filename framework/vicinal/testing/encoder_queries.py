@@ -9,7 +9,7 @@ import numpy as np
 
 from vicinal.plugin.encoder import Encoder
 from vicinal.testing.checks import assert_refused
-from vicinal.testing.encoder_under_test import EncoderUnderTest, make_items
+from vicinal.testing.encoder_under_test import EncoderUnderTest, encode_copy, make_items
 from vicinal.types import TEXT, Item, Modality, Rendering, RenderKind
 
 __all__ = ["QueryContract"]
@@ -48,7 +48,8 @@ class QueryContract(EncoderUnderTest):
             if modality.input == "text":
                 assert modality.placeholder, f"give {modality.name} a placeholder"
                 assert modality.example, f"give {modality.name} an example"
-                assert self.encoder.decode_query(modality.example), f"the example {modality.example!r} is not read"
+                reader = self._get_reader(modality.example)
+                assert reader.decode_query(modality.example), f"the example {modality.example!r} is not read"
 
     def test_any_text_is_a_query_where_text_is_a_modality(self) -> None:
         """Any sentence; where files are queries too, what stands behind ``text:`` is never opened as one."""
@@ -56,7 +57,8 @@ class QueryContract(EncoderUnderTest):
         if TEXT not in modalities:
             return
         mark = "text:" if any(modality.input == "file" for modality in modalities) else ""
-        space, vectors = self.encoder.space, self._encode(self.encoder.decode_query(mark + SENTENCE))
+        space, reader = self.encoder.space, self._get_reader(SENTENCE)
+        vectors = encode_copy(reader, [segment.sample for segment in reader.decode_query(mark + SENTENCE)])
         width = space.dimension // 8 if space.kind == "binary" else space.dimension
         assert vectors.shape[1:] == (width,)
         assert len(vectors), f"{mark + SENTENCE!r} has no segment"

@@ -58,8 +58,14 @@ class EncoderUnderTest:
             type(self)._made = (key, self._make_fitted())
         return self._made[1]
 
-    def _make_fitted(self) -> Encoder:
-        return _fit(self.make_encoder(), self.items)
+    def _make_fitted(self, *more: Item) -> Encoder:
+        return _fit(self.make_encoder(), [*self.items, *more])
+
+    def _get_reader(self, text: str) -> Encoder:
+        """An encoder that reads a text; one that learns from texts learns from it too, or it may know no word of it."""
+        modalities = self.encoder.query_modalities
+        is_learnt = self.encoder.learns and modalities[0].input == "text"
+        return self._make_fitted(Item("query", text)) if is_learnt else self.encoder
 
     def _samples(self) -> list[Any]:
         return [segment.sample for item in self.items for segment in self.encoder.decode(item)]
