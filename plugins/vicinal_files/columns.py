@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 import orjson
 
 from vicinal.errors import SourceError
+from vicinal.toolkit.text import is_blank
 from vicinal.types import Failure, Item
 from vicinal_files.text import MAX_TEXT_BYTES, format_megabytes
 
@@ -20,11 +20,6 @@ __all__ = ["Columns", "Row", "make_row_failure", "quote_name"]
 
 MAX_KEY_CHARS = 1024
 """No key is longer; a failure is not named by more of it."""
-_ASCII_BLANKS = "".join(map(chr, range(33))) + "\x7f"
-_BLANK_CATEGORIES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-_BLANK_LETTERS = {*"\u034f\u115f\u1160\u2800\u3164\uffa0", *map(chr, range(0xFE00, 0xFE10))}
-"""The grapheme joiner, fillers of Hangul, the empty Braille pattern, and variation selectors."""
-
 Row = tuple[int, dict[str, Any]] | Failure
 """What a file format yields: a row's number, from 1, and its cells by column; or why it cannot be read."""
 
@@ -108,13 +103,6 @@ class Columns:
 
     def _named_parameters(self) -> list[tuple[str, str]]:
         return [("key", self.key), ("content", self.content), *(("metadata", name) for name in self.metadata or ())]
-
-
-def is_blank(text: str) -> bool:
-    """Whether a text shows nothing: no characters, or spaces, controls and zero-width characters alone."""
-    if text.isascii():
-        return not text.strip(_ASCII_BLANKS)
-    return all(unicodedata.category(char) in _BLANK_CATEGORIES or char in _BLANK_LETTERS for char in text)
 
 
 @lru_cache(maxsize=64)
