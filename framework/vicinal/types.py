@@ -175,13 +175,22 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An item that could not be indexed: at which stage (``read``, ``decode``, ``encode``, ``fields``) and why."""
+    """An item that could not be indexed: at which stage (``read``, ``decode``, ``encode``, ``fields``) and why.
+
+    ``hides_items`` says that items of other keys may stand behind it, as in a file of many that cannot be read: a run
+    that meets it prunes nothing. A source sets it to False where the failure stands for the one item of its key.
+    """
 
     key: str
     stage: str
     message: str
     uri: str = ""
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    hides_items: bool = field(default=True, kw_only=True)
+
+    def to_dict(self) -> dict[str, str]:
+        """The failure as the JSON object that ``failures --json`` prints: what is kept of it."""
+        return {name: getattr(self, name) for name in ("key", "stage", "message", "uri", "at")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,13 @@ Row = tuple[int, dict[str, Any]] | Failure
 """What a file format yields: a row's number, from 1, and its cells by column; or why it cannot be read."""
 
 
-def make_row_failure(number: int, message: str, key: str = "") -> Failure:
-    """Return the failure of a row, under its key or, where that is unknown, its number."""
-    return Failure(key[:MAX_KEY_CHARS] or f"row {number}", "read", f"row {number}: {message}")
+def make_row_failure(number: int, message: str, key: str | None = None) -> Failure:
+    """Return the failure of a row under its key, which may be empty, or under its number.
+
+    Where the key is None it could not be read: any item that is not seen may be the one of this row.
+    """
+    name = (key or "")[:MAX_KEY_CHARS] or f"row {number}"
+    return Failure(name, "read", f"row {number}: {message}", hides_items=key is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,15 @@ class Columns:
     def _find_problem(self, number: int, cells: Mapping[str, Any]) -> Failure | None:
         key, content = cells.get(self.key), cells.get(self.content)
         if self.key not in cells:
-            return make_row_failure(number, f"it has no key column {self.key!r}{_suggest_name(self.key, tuple(cells))}")
+            suggestion = _suggest_name(self.key, tuple(cells))
+            return make_row_failure(number, f"it has no key column {self.key!r}{suggestion}", "")
         if isinstance(key, (list, dict)):
             return make_row_failure(
-                number, f"its key in column {self.key!r} is a {type(key).__name__}, not a text or number"
+                number, f"its key in column {self.key!r} is a {type(key).__name__}, not a text or number", ""
             )
         name = "" if key is None else str(key)
         if is_blank(name):
-            return make_row_failure(number, f"its key in column {self.key!r} is empty")
+            return make_row_failure(number, f"its key in column {self.key!r} is empty", "")
         if self.content not in cells:
             suggestion = _suggest_name(self.content, tuple(cells))
             return make_row_failure(number, f"it has no content column {self.content!r}{suggestion}", name)
