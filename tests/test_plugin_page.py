@@ -29,6 +29,17 @@ def register_sources(sources: Registrar[Source]) -> None:
 def register_rerankers(rerankers: Registrar[Reranker]) -> None:
     rerankers.add("shared", "my_package.shared:SharedWords")
 """
+TESTS_OF_THE_README = """
+from my_plugin import Letters
+from vicinal.testing import EncoderContract
+
+
+class TestLetters(EncoderContract):
+    encoder_class = Letters
+    good = ("listen", "hello", "Enlist 3!")
+    bad = ("", "  ", "12.5")
+"""
+CONTRACTS = ("TestLengths", "TestKmers", "TestTfIdf", "TestNotes", "TestSharedWords", "TestLetters")
 MORE_ENCODERS = """
     encoders.add("kmers", "my_package.dna:Kmers")
     encoders.add("tfidf", "my_package.tfidf:TfIdf")
@@ -48,6 +59,7 @@ def written(tmp_path_factory):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "register_encoders" in code]
     (folder / "my_plugin.py").write_text(code)
+    (folder / "tests" / "test_my_plugin.py").write_text(TESTS_OF_THE_README)
     return folder
 
 
@@ -75,12 +87,12 @@ def test_every_example_is_typed(written):
     assert done.returncode == 0, done.stdout
 
 
-def test_the_tests_of_the_page_pass(written):
+def test_the_tests_of_the_page_and_the_contract_of_the_readme_pass(written):
     environment = {**os.environ, "PYTHONPATH": str(written)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "tests"]
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--rootdir", ".", "tests"]
     done = subprocess.run(command, cwd=written, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"\b1\d\d passed", done.stdout), done.stdout
+    assert all(f"::{name}::" in done.stdout for name in CONTRACTS), done.stdout
 
 
 def solution(folder, manager, encoder, lines, more=""):

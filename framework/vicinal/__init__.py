@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.registry import Registrar, SettingsRegistrar
     from vicinal.plugin.reranker import Reranker
     from vicinal.plugin.source import Source
+    from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
     from vicinal.solution.solution import Solution
     from vicinal.types import (
@@ -66,6 +67,7 @@ _HOMES = {
     "Source": "plugin.source",
     "SourceError": "errors",
     "Space": "types",
+    "State": "plugin.state",
     "Suggestion": "plugin.suggestion",
     "TEXT": "types",
     "VIDEO": "types",
@@ -100,6 +102,7 @@ __all__ = [
     "Source",
     "SourceError",
     "Space",
+    "State",
     "Suggestion",
     "VicinalError",
     "__version__",
@@ -112,3 +115,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'vicinal' has no attribute {name!r}")
     return getattr(import_module(f"vicinal.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

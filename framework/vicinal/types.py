@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from typing import Any, ClassVar, Literal, Self, overload
 from urllib.parse import unquote, urlsplit
 
 from vicinal.errors import ItemError
+from vicinal.toolkit.text import is_blank, shorten
 
 __all__ = [
     "AUDIO",
@@ -39,21 +39,14 @@ __all__ = [
     "SegmentMatch",
     "Space",
     "TextQuery",
-    "is_blank",
     "item_id",
     "path_from_file_uri",
-    "shorten_text",
 ]
 
 Metric = Literal["COSINE", "IP", "L2", "JACCARD"]
 SegmentMatch = Literal["mean", "best"]
 MAX_EXCERPT_CHARS = 2_000
 RenderKind = Literal["text", "svg", "image", "audio", "video"]
-
-
-def shorten_text(text: str, max_chars: int = MAX_EXCERPT_CHARS) -> str:
-    """The beginning of a text, with … where something was left out."""
-    return text if len(text) <= max_chars else f"{text[: max_chars - 1].rstrip()}…"
 
 
 def path_from_file_uri(uri: str) -> Path | None:
@@ -105,21 +98,6 @@ class Segment:
     label: str = ""
     excerpt: str = ""
     truncated: bool = False
-
-
-_BLANK_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"))
-_BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\ufffe\uffff")
-"""Hangul's fillers, the empty Braille pattern, the mark of an embedded object, and a reversed byte order mark."""
-
-
-def is_blank(text: str) -> bool:
-    """Whether nothing of a text can be seen: it has only whitespace, control, zero-width and combining characters.
-
-    Unassigned and private characters count as visible: they may be newer than this Python, or have a font of their own.
-    """
-    return all(
-        character in _BLANK_CHARACTERS or unicodedata.category(character) in _BLANK_CATEGORIES for character in text
-    )
 
 
 class TextQuery(str):
@@ -199,13 +177,22 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An item that could not be indexed: at which stage (``read``, ``decode``, ``encode``, ``fields``) and why."""
+    """An item that could not be indexed: at which stage (``read``, ``decode``, ``encode``, ``fields``) and why.
+
+    ``hides_items`` says that items of other keys may stand behind it, as in a file of many that cannot be read: a run
+    that meets it prunes nothing. A source sets it to False where the failure stands for the one item of its key.
+    """
 
     key: str
     stage: str
     message: str
     uri: str = ""
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    hides_items: bool = field(default=True, kw_only=True)
+
+    def to_dict(self) -> dict[str, str]:
+        """The failure as the JSON object that ``failures --json`` prints: what is kept of it."""
+        return {name: getattr(self, name) for name in ("key", "stage", "message", "uri", "at")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +232,7 @@ class Hit:
     def excerpt(self) -> str | None:
         """What people read of it: the found segment's excerpt, else the beginning of its content; None for a file."""
         own = (self.segment or {}).get("excerpt")
-        return own or (None if self.content is None else shorten_text(self.content))
+        return own or (None if self.content is None else shorten(self.content, MAX_EXCERPT_CHARS))
 
     def to_dict(self, *, whole: bool = False) -> dict[str, Any]:
         """The hit as the JSON object that every client gets; ``content`` is its excerpt, unless ``whole``.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 import orjson
 
 from vicinal.errors import SourceError
+from vicinal.toolkit.text import is_blank
 from vicinal.types import Failure, Item
 from vicinal_files.text import MAX_TEXT_BYTES, format_megabytes
 
@@ -20,18 +20,17 @@ __all__ = ["Columns", "Row", "make_row_failure", "quote_name"]
 
 MAX_KEY_CHARS = 1024
 """No key is longer; a failure is not named by more of it."""
-_ASCII_BLANKS = "".join(map(chr, range(33))) + "\x7f"
-_BLANK_CATEGORIES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-_BLANK_LETTERS = {*"\u034f\u115f\u1160\u2800\u3164\uffa0", *map(chr, range(0xFE00, 0xFE10))}
-"""The grapheme joiner, fillers of Hangul, the empty Braille pattern, and variation selectors."""
-
 Row = tuple[int, dict[str, Any]] | Failure
 """What a file format yields: a row's number, from 1, and its cells by column; or why it cannot be read."""
 
 
-def make_row_failure(number: int, message: str, key: str = "") -> Failure:
-    """Return the failure of a row, under its key or, where that is unknown, its number."""
-    return Failure(key[:MAX_KEY_CHARS] or f"row {number}", "read", f"row {number}: {message}")
+def make_row_failure(number: int, message: str, key: str | None = None) -> Failure:
+    """Return the failure of a row under its key, which may be empty, or under its number.
+
+    Where the key is None it could not be read: any item that is not seen may be the one of this row.
+    """
+    name = (key or "")[:MAX_KEY_CHARS] or f"row {number}"
+    return Failure(name, "read", f"row {number}: {message}", hides_items=key is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +86,15 @@ class Columns:
     def _find_problem(self, number: int, cells: Mapping[str, Any]) -> Failure | None:
         key, content = cells.get(self.key), cells.get(self.content)
         if self.key not in cells:
-            return make_row_failure(number, f"it has no key column {self.key!r}{_suggest_name(self.key, tuple(cells))}")
+            suggestion = _suggest_name(self.key, tuple(cells))
+            return make_row_failure(number, f"it has no key column {self.key!r}{suggestion}", "")
         if isinstance(key, (list, dict)):
             return make_row_failure(
-                number, f"its key in column {self.key!r} is a {type(key).__name__}, not a text or number"
+                number, f"its key in column {self.key!r} is a {type(key).__name__}, not a text or number", ""
             )
         name = "" if key is None else str(key)
         if is_blank(name):
-            return make_row_failure(number, f"its key in column {self.key!r} is empty")
+            return make_row_failure(number, f"its key in column {self.key!r} is empty", "")
         if self.content not in cells:
             suggestion = _suggest_name(self.content, tuple(cells))
             return make_row_failure(number, f"it has no content column {self.content!r}{suggestion}", name)
@@ -108,13 +108,6 @@ class Columns:
 
     def _named_parameters(self) -> list[tuple[str, str]]:
         return [("key", self.key), ("content", self.content), *(("metadata", name) for name in self.metadata or ())]
-
-
-def is_blank(text: str) -> bool:
-    """Whether a text shows nothing: no characters, or spaces, controls and zero-width characters alone."""
-    if text.isascii():
-        return not text.strip(_ASCII_BLANKS)
-    return all(unicodedata.category(char) in _BLANK_CATEGORIES or char in _BLANK_LETTERS for char in text)
 
 
 @lru_cache(maxsize=64)

@@ -90,6 +90,7 @@ class Folder(Source["Folder.Params"]):
 def walk_files(root: Path, take: Callable[[str], bool], enter: Callable[[str], bool]) -> Iterator[str | Failure]:
     """Yield the keys of the files that ``take`` accepts, sorted; a folder that cannot be listed is a failure.
 
+    A link that leads nowhere is yielded where it may have led to a folder, whatever ``take`` says of it.
     ``enter`` decides by its key whether a folder is walked. Memory holds only the listings of the folders above the
     current file.
 
@@ -105,7 +106,7 @@ def walk_files(root: Path, take: Callable[[str], bool], enter: Callable[[str], b
         if key is None:
             stack.pop()
         elif not key.endswith("/"):
-            if take(key):
+            if take(key) or (_may_be_lost_folder(root, key) and enter(key)):
                 yield key
         elif enter(key[:-1]):
             try:
@@ -113,7 +114,7 @@ def walk_files(root: Path, take: Callable[[str], bool], enter: Callable[[str], b
                 if all(inode != ancestor for ancestor, _ in stack):
                     stack.append((inode, _list_folder(root, key)))
             except OSError as error:
-                yield _make_failure(root, key[:-1], f"the folder cannot be listed: {error.strerror}")
+                yield _make_failure(root, key[:-1], f"the folder cannot be listed: {error.strerror}", hides_items=True)
 
 
 def _list_folder(root: Path, folder: str) -> Iterator[str]:
@@ -142,6 +143,8 @@ def _to_item(root: Path, key: str) -> Item | Failure:
     except UnicodeEncodeError:
         return _make_failure(root, key, "the name is not UTF-8; rename the file")
     except OSError as error:
+        if _may_be_lost_folder(root, key):
+            return _make_failure(root, key, f"the link leads nowhere, to {path.readlink()}", hides_items=True)
         return _make_failure(root, key, f"the file cannot be read: {error.strerror}")
     if not S_ISREG(status.st_mode):
         return _make_failure(root, key, "neither a file nor a folder (a pipe, a socket or a device)")
@@ -152,9 +155,15 @@ def _to_item(root: Path, key: str) -> Item | Failure:
     return Item(key, path, path.as_uri(), metadata, f"{status.st_size}-{status.st_mtime_ns}")
 
 
-def _make_failure(root: Path, key: str, message: str) -> Failure:
+def _make_failure(root: Path, key: str, message: str, *, hides_items: bool = False) -> Failure:
     printable = key.encode(errors="backslashreplace").decode()
-    return Failure(printable, "read", message, (root / key).absolute().as_uri())
+    return Failure(printable, "read", message, (root / key).absolute().as_uri(), hides_items=hides_items)
+
+
+def _may_be_lost_folder(root: Path, key: str) -> bool:
+    """Whether it is a link that leads nowhere, and has a name without a suffix: to a disk that is not mounted, say."""
+    path = root / key if "." not in key.rpartition("/")[2] else None
+    return path is not None and path.is_symlink() and not os.access(path, os.F_OK)
 
 
 def _to_source_error(root: Path, error: OSError) -> SourceError:

@@ -50,13 +50,14 @@ class Lines(Source["Lines.Params"]):
 
 def _to_item(number: str, line: str) -> Item | Failure:
     if isinstance(line, InvalidLine):
-        return Failure(number, "read", f"line {number} is {line.problem}{line.suggestion}")
+        return _make_failure(number, f"line {number} is {line.problem}{line.suggestion}")
     content = line.removesuffix("\n").removesuffix("\r")
     size = line.size if isinstance(line, OversizedLine) else len(content.encode())
     if size > MAX_TEXT_BYTES:
-        return Failure(
-            number,
-            "read",
-            f"line {number} has {format_megabytes(size)}, the limit is {format_megabytes(MAX_TEXT_BYTES)}",
-        )
+        sizes = f"{format_megabytes(size)}, the limit is {format_megabytes(MAX_TEXT_BYTES)}"
+        return _make_failure(number, f"line {number} has {sizes}")
     return Item(number, content)
+
+
+def _make_failure(number: str, message: str) -> Failure:
+    return Failure(number, "read", message, hides_items=False)

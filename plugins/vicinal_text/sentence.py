@@ -17,8 +17,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
 from vicinal.errors import PluginError
 from vicinal.plugin.params import folder_or_name
+from vicinal.toolkit.text import is_blank
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
-from vicinal.types import is_blank
 from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBackend
 from vicinal_text.model_dir import MINILM, SentenceModelDir
 from vicinal_text.resolve import resolve_model

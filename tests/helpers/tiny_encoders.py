@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vicinal import Encoder, ItemError, Params, Segment, Space
+from vicinal import TEXT, Encoder, ItemError, Params, Segment, Space
 
 
 def features(text: str, dimension: int) -> np.ndarray:
@@ -68,6 +68,22 @@ class TinyLabels(Tiny):
     def decode(self, item):
         words = super().decode(item)[0].sample.split()
         return [Segment(word, label=f"word {number}", excerpt=word) for number, word in enumerate(words, 1)]
+
+
+class TinyVocabulary(Tiny):
+    """Counts the words that it learnt, and refuses a text that has none of them."""
+
+    query_modalities = (TEXT,)
+
+    def fit(self, items):
+        return {"words": np.array(sorted({word for item in items for word in item.content.split()}))}
+
+    def decode(self, item):
+        (segment,) = super().decode(item)
+        words = [word for word in segment.sample.split() if word in self.state["words"]]
+        if not words:
+            raise ItemError("none of its words was learnt")
+        return [Segment(" ".join(words))]
 
 
 class TinyLearner(Tiny):

@@ -12,9 +12,9 @@ import click
 
 from vicinal.errors import ExitCode, VicinalError
 
-__all__ = ["app", "main"]
+__all__ = ["BUILT_IN_COMMANDS", "app", "main"]
 
-_COMMANDS = {
+BUILT_IN_COMMANDS = {
     "demo": ("demo:demo", "Index the sample solutions and search them."),
     "init": ("init:init", "Write a solution's YAML for your file or folder."),
     "validate": ("config:validate", "Check YAML files; prints every mistake with its line."),
@@ -23,7 +23,7 @@ _COMMANDS = {
     "plugin": ("plugins:plugin", "Write a plugin of your own."),
     "doctor": ("doctor:doctor", "Check what is installed, reachable and loadable."),
     "ingest": ("ingest:ingest", "Index what is new or changed in the source."),
-    "fit": ("fit:fit", "Have an encoder that learns do so anew."),
+    "fit": ("fit:fit", "Fit an encoder that learns to the source's items."),
     "failures": ("ingest:failures", "List what could not be indexed and why, or retry it."),
     "search": ("search:search", "Find items similar to a text, a file or an indexed @key."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
@@ -47,18 +47,18 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         self._load_plugin_commands()
-        return [*_COMMANDS, *sorted(self.commands)]
+        return [*BUILT_IN_COMMANDS, *sorted(self.commands)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _COMMANDS:
-            module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        if cmd_name in BUILT_IN_COMMANDS:
+            module, _, attribute = BUILT_IN_COMMANDS[cmd_name][0].partition(":")
             command: click.Command = getattr(import_module(f"vicinal.cli.{module}"), attribute)
             return command
         self._load_plugin_commands()
         return self.commands.get(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, help_) for name, (_, help_) in _COMMANDS.items()]
+        rows = [(name, help_) for name, (_, help_) in BUILT_IN_COMMANDS.items()]
         self._load_plugin_commands()
         rows += [(name, command.get_short_help_str(120)) for name, command in sorted(self.commands.items())]
         with formatter.section("Commands"):
@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
             from vicinal.plugin.manager import create_manager
 
             type(self)._has_plugin_commands = True
-            create_manager().register_commands(self, reserved=_COMMANDS)
+            create_manager().register_commands(self, reserved=BUILT_IN_COMMANDS)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,4 +1,4 @@
-"""``fit``: an encoder that learns does so anew."""
+"""``fit``: an encoder that learns does so from the items of its source."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from vicinal.cli.output import json_option, print_json
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def fit(file: Path, as_json: bool) -> None:
-    """Have the encoder of FILE learn from its source, where it is one that learns.
+    """Fit the encoder of the solution FILE to the source's items, before any of them is indexed.
 
-    The first ingest does it by itself; run this after `vicinal drop`, where the items have changed much.
+    The first `vicinal ingest` does so by itself. Where items are indexed already, run `vicinal drop` first, since what
+    is learnt anew changes their vectors. Encoders that do not learn refuse.
     """
     from vicinal import Solution
 

@@ -73,9 +73,7 @@ def failures(file: Path, retry: bool, as_json: bool) -> None:
     with Solution.from_yaml(file) as solution:
         found = solution.failures()
     if as_json:
-        from dataclasses import asdict
-
-        print_json([asdict(failure) for failure in found])
+        print_json([failure.to_dict() for failure in found])
     elif found:
         rows = [(failure.key, failure.stage, failure.message, failure.at) for failure in found]
         make_console().print(build_table(("key", "stage", "reason", "at"), rows))

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vicinal.cli.output import build_table, json_option, make_console, print_json
+
+if TYPE_CHECKING:
+    from vicinal.plugin.manager import PluginInfo
 
 
 @click.command()
 @json_option
 def plugins(as_json: bool) -> None:
     """List plugins and what they register; for one that is broken or incomplete, the reason and what to do."""
+    from vicinal.cli.app import BUILT_IN_COMMANDS
     from vicinal.plugin.manager import create_manager
 
     manager = create_manager()
+    group = click.Group()
+    manager.register_commands(group, reserved=BUILT_IN_COMMANDS)
     if as_json:
         print_json([row.to_dict() for row in manager.rows])
         return
-    rows = []
-    for row in manager.rows:
-        names = [*row.sources, *row.encoders, *row.rerankers]
-        status = (
-            row.status if row.status == "ok" else f"{row.status}: {row.reason}" + (f"; {row.hint}" if row.hint else "")
-        )
-        rows.append((row.name, row.distribution, row.version, ", ".join(names) or ", ".join(row.hooks), status))
+    rows = [(row.name, row.distribution, row.version, _list_parts(row), _format_status(row)) for row in manager.rows]
     make_console().print(build_table(("plugin", "distribution", "version", "registers", "status"), rows))
     entries = [
         (registry.kind, entry.name, entry.summary)
         for registry in (manager.sources, manager.encoders, manager.rerankers)
         for entry in registry
     ]
-    make_console().print(build_table(("kind", "type", "what it is"), entries))
+    entries += [("command", name, command.get_short_help_str(120)) for name, command in sorted(group.commands.items())]
+    make_console().print(build_table(("kind", "name", "what it is"), entries))
+
+
+def _list_parts(row: PluginInfo) -> str:
+    """What a plugin registers: its types and commands and, below them, the other hooks that it implements."""
+    commands = [f"vicinal {name}" for name in row.commands]
+    hooks = [name for name in row.hooks if not name.startswith("register_")]
+    parts = [[*row.sources, *row.encoders, *row.rerankers], commands, hooks]
+    return "\n".join(", ".join(names) for names in parts if names)
+
+
+def _format_status(row: PluginInfo) -> str:
+    return ": ".join(filter(None, [row.status, "; ".join(filter(None, [row.reason, row.hint]))]))
 
 
 @click.group()

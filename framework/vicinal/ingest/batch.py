@@ -10,7 +10,8 @@ import numpy as np
 
 from vicinal.ingest.changes import Change
 from vicinal.stores.milvus import VectorStore
-from vicinal.types import Segment, item_id, shorten_text
+from vicinal.toolkit.text import shorten
+from vicinal.types import MAX_EXCERPT_CHARS, Segment, item_id
 
 __all__ = ["Batch", "DecodedItem"]
 
@@ -54,8 +55,8 @@ class Batch:
             for number, segment in enumerate(item.segments):
                 row = {"id": item_id(key, number), "item": key, "segment": number, **fields, **next(columns)}
                 if store.schema.labelled:
-                    row["segment_label"] = shorten_text(segment.label, 256)
-                    row["segment_excerpt"] = shorten_text(segment.excerpt)
+                    row["segment_label"] = shorten(segment.label, 256)
+                    row["segment_excerpt"] = shorten(segment.excerpt, MAX_EXCERPT_CHARS)
                 elif store.schema.segmented:
                     row |= {"start": segment.start or 0.0, "end": segment.end or segment.start or 0.0}
                 if store.schema.hybrid:

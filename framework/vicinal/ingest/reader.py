@@ -62,7 +62,7 @@ class SourceReader:
         self.is_complete = False
         """Whether the whole source was read."""
         self.hidden_behind = ""
-        """The key of a failure that is no indexed item: it may be a file of many items, which were not seen then."""
+        """The key of a failure that hides items and is none itself: a file of many items, say, which were not seen."""
         self._source = source
         self._lookup = lookup
         self._submit = submit
@@ -94,7 +94,7 @@ class SourceReader:
         for entry in self._source:
             if only is None or entry.key in only:
                 yield entry
-            elif isinstance(entry, Failure):
+            elif isinstance(entry, Failure) and entry.hides_items:
                 self._hide_behind(entry.key)
 
     def _submit_chunk(self, chunk: _Chunk) -> None:
@@ -110,8 +110,8 @@ class SourceReader:
         keys = [failure.key.encode(errors="backslashreplace").decode() for failure in failures]
         ids = [item_id(key) for key in keys]
         self._seen.add(ids)
-        for key, entry in zip(keys, self._lookup(ids), strict=True):
-            if entry is None or not entry.matches_key(key):
+        for failure, key, entry in zip(failures, keys, self._lookup(ids), strict=True):
+            if failure.hides_items and (entry is None or not entry.matches_key(key)):
                 self._hide_behind(key)
 
     def _hide_behind(self, key: str) -> None:

@@ -131,7 +131,8 @@ class Manager:
         for implementation in self._pluggy.hook.register_commands.get_hookimpls():
             row, own = self._registered[implementation.plugin_name], click.Group()
             try:
-                implementation.function(own)
+                with contextlib.redirect_stdout(sys.stderr):
+                    implementation.function(own)
                 if taken := sorted({*own.commands} & {*reserved, *group.commands}):
                     raise PluginError(f"command {taken[0]!r} exists already", "give it another name")
             except (Exception, SystemExit) as error:
@@ -153,15 +154,17 @@ class Manager:
             given = settings.get(name) or self.settings[name]()
             event = {"solution": solution, "settings": given}
             try:
-                implementation.function(**{argument: event[argument] for argument in implementation.argnames})
-            except Exception as error:
+                with contextlib.redirect_stdout(sys.stderr):
+                    implementation.function(**{argument: event[argument] for argument in implementation.argnames})
+            except (Exception, SystemExit) as error:
                 raise PluginError(f"plugin {name!r} refuses its settings: {describe_error(error)}") from error
 
     def suggest_solution(self, path: Path) -> Suggestion | None:
         """What the first plugin that knows such data suggests; those of others are asked before vicinal's own."""
         for implementation in reversed(self._pluggy.hook.suggest_solution.get_hookimpls()):
             try:
-                found: Any = implementation.function(path=path)
+                with contextlib.redirect_stdout(sys.stderr):
+                    found: Any = implementation.function(path=path)
             except Exception as error:
                 error.add_note(f"raised by plugin {implementation.plugin_name!r} in hook 'suggest_solution'")
                 raise

@@ -1,9 +1,12 @@
 """Exports a solution's items and vectors to one parquet file, and imports them, in bounded memory.
 
-Columns: ``key``, ``uri``, ``content``, ``metadata`` (JSON), ``fingerprint`` (what the ledger compares), ``segment``,
-``start`` and ``end`` (seconds), ``label``, ``excerpt``, ``truncated`` (whether the encoder reads only a part of the
-item), and ``vector`` (a list of float32, or packed bits). The rows of an item are adjacent.
-The file's metadata hold the encoder's signature, so that vectors of another encoder are never mixed in.
+The rows are segments, those of an item adjacent. Columns: ``key``, ``uri``, ``content``, ``metadata`` (JSON),
+``fingerprint`` (what the ledger compares), ``segment`` (its number), ``start`` and ``end`` (seconds) or, where the
+encoder's segments are labelled, ``label`` and ``excerpt``, ``truncated`` (whether the encoder reads only a part of the
+item), and ``vector`` (a list of float32, or packed bits).
+
+The file's metadata hold ``vicinal.signature``, the encoder's, so that vectors of another encoder are never mixed in,
+and ``vicinal.fit``, the state (npz) of an encoder that learns: a solution in which nothing is indexed takes it over.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ except ImportError as error:
     raise ImportError('vicinal.testing needs pytest: pip install "pytest>=8.4"') from error
 
 # Asserts in these modules are then explained as they are in a test file.
-pytest.register_assert_rewrite(*(f"vicinal.testing.{name}" for name in ("checks", "encoder", "reranker", "source")))
+_MODULES = ("checks", "encoder", "encoder_queries", "encoder_under_test", "encoder_vectors", "reranker", "source")
+pytest.register_assert_rewrite(*(f"vicinal.testing.{name}" for name in _MODULES))
 
 from vicinal.testing.encoder import EncoderContract  # noqa: E402
 from vicinal.testing.reranker import RerankerContract  # noqa: E402

@@ -96,6 +96,6 @@ def _faces(entries: Sequence[Item | Failure]) -> list[tuple[str, ...]]:
     return [
         (entry.key, entry.uri, repr(entry.content), repr(entry.metadata), str(entry.version))
         if isinstance(entry, Item)
-        else (entry.key, entry.uri, entry.stage, entry.message)
+        else (entry.key, entry.uri, entry.stage, entry.message, str(entry.hides_items))
         for entry in entries
     ]

@@ -109,6 +109,19 @@ def test_plugins(cli):
     assert re.search(r"encoder +morgan +Morgan fingerprints of molecules", printed)
 
 
+def test_plugins_lists_commands_and_hooks_beside_types(cli):
+    found = {row["name"]: row for row in cli.json("plugins")}
+    assert found["files"]["commands"] == ["peek"]
+    assert found["log"]["hooks"] == [
+        "configure", "ingest_finished", "ingest_started", "item_failed", "register_settings", "search_finished",
+    ]  # fmt: skip
+    lines = [" ".join(line.split()) for line in cli("plugins").splitlines()]
+    start = next(number for number, line in enumerate(lines) if line.startswith("files vicinal"))
+    assert lines[start].endswith("folder, lines, table ok")
+    assert lines[start + 1 : start + 3] == ["vicinal peek", "suggest_solution"]
+    assert "command peek Show the first items that the source of FILE yields" in " ".join(lines)
+
+
 def test_plugins_of_a_stranger(vicinal, slowpoke):
     row = next(row for row in json.loads(vicinal("plugins", "--json").stdout) if row["name"] == "slowpoke")
     assert (row["encoders"], row["status"]) == (["absent", "slow"], "incomplete")

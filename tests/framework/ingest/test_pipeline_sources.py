@@ -90,6 +90,40 @@ def test_prune_keeps_everything_if_a_file_of_many_items_fails(lite):
     assert (report.removed, report.rows, report.warnings, solution.failures()) == (4, 164, [], [])
 
 
+def test_one_item_that_can_never_be_read_does_not_keep_others_from_being_pruned(lite):
+    """Its source knows that it is one: nothing is hidden behind it, though it was never indexed."""
+    broken = Failure("k9", "read", "damaged", hides_items=False)
+    solution = lite.solution()
+    solution.source = ListSource([*make_items(5), broken])
+    solution.ingest()
+    solution.source = ListSource([*make_items(3), broken])
+    report = solution.ingest(prune=True)
+    assert (report.removed, report.failed, report.rows, report.warnings) == (2, 1, 3, [])
+    solution.source = ListSource(make_items(3))
+    solution.ingest()
+    assert solution.failures() == []
+
+
+def test_an_indexed_item_that_cannot_be_read_any_more_is_kept(lite):
+    solution = lite.solution()
+    solution.source = ListSource(make_items(5))
+    solution.ingest()
+    solution.source = ListSource([*make_items(3), Failure("k4", "read", "damaged", hides_items=False)])
+    report = solution.ingest(prune=True)
+    assert (report.removed, report.failed, report.rows) == (1, 1, 4)
+    assert solution.search("text 4", limit=1)[0].key == "k4"
+
+
+def test_retrying_meets_only_what_hides_items(lite):
+    """A retry reads the failed items alone; what stands for another one item says nothing of those."""
+    solution = lite.solution()
+    solution.source = ListSource([*make_items(3), Item("record", "bad text")])
+    solution.ingest()
+    solution.source = ListSource([*make_items(3), Failure("other", "read", "damaged", hides_items=False)])
+    solution.retry()
+    assert solution.failures() == []
+
+
 def test_prune_keeps_everything_if_the_source_breaks_off(lite):
     def breaking():
         yield from make_items(10)

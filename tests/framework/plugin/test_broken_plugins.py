@@ -262,3 +262,38 @@ def test_what_a_plugin_prints_while_it_is_loaded_is_not_on_stdout(tmp_path):
     install(tmp_path, "printing", printing)
     rows = {row["name"]: row for row in listing(tmp_path)["rows"]}  # which reads stdout as JSON
     assert rows["printing"]["encoders"] == ["mine"]
+
+
+COMMANDS = """
+import sys
+import click
+from vicinal import hookimpl
+
+@hookimpl
+def register_commands(group):
+    print("hello from a hook")
+    group.add_command(click.Command("NAME", help="Mine."))
+"""
+
+
+def list_with_cli(*path) -> dict:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    command = [sys.executable, "-m", "vicinal", "plugins", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    return {row["name"]: row for row in json.loads(done.stdout)}
+
+
+def test_the_command_line_lists_a_stranger_s_commands(tmp_path):
+    install(tmp_path, "fine", COMMANDS.replace("NAME", "mine"))
+    row = list_with_cli(tmp_path)["fine"]
+    assert (row["status"], row["commands"], row["hooks"]) == ("ok", ["mine"], ["register_commands"])
+
+
+@pytest.mark.parametrize("name", ["ingest", "peek"])  # vicinal's own, and that of a built-in plugin
+def test_a_stranger_cannot_take_the_name_of_a_command(tmp_path, name):
+    install(tmp_path, "aardvark", COMMANDS.replace("NAME", name))
+    rows = list_with_cli(tmp_path)
+    row = rows["aardvark"]
+    assert (row["status"], row["reason"]) == ("broken", f"command {name!r} exists already")
+    assert (row["hint"], row["commands"]) == ("give it another name", [])
+    assert (rows["files"]["status"], rows["files"]["commands"]) == ("ok", ["peek"])

@@ -110,7 +110,7 @@ def test_it_is_installed_and_listed_with_all_its_parts(run, copy):
     (row,) = [row for row in json.loads(done.stdout) if row["name"] == "dna"]
     assert (row["distribution"], row["version"], row["status"], row["reason"]) == ("vicinal-dna", "0.1.0", "ok", "")
     assert (row["sources"], row["rerankers"]) == (["fasta", "fasta-archive"], ["align"])
-    assert row["encoders"] == ["kmers", "tfidf"]
+    assert (row["encoders"], row["commands"]) == (["kmers", "tfidf"], ["dna-stats"])
     assert row["hooks"] == [
         "configure",
         "ingest_finished",

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 
-from tiny_encoders import Tiny, TinyBits, TinyLabels, TinyLearner, TinyWords
+from tiny_encoders import Tiny, TinyBits, TinyLabels, TinyLearner, TinyVocabulary, TinyWords
 from vicinal import Item
 from vicinal.testing import EncoderContract
 from wrong_encoders import ACROSS, WRONG, FailsElsewhere, OtherQuery
@@ -34,6 +34,12 @@ class TestTinyLabels(TestTiny):
 
 class TestTinyLearner(TestTiny):
     encoder_class = TinyLearner
+
+
+class TestTinyVocabulary(TestTiny):
+    """What it is asked has words that no good content has: it is tested with those that it could have learnt."""
+
+    encoder_class = TinyVocabulary
 
 
 class TestTinyMadeByHand(TestTiny):

@@ -1,10 +1,10 @@
-"""Text for messages and tables."""
+"""What can be seen of a text, and how messages and tables show one."""
 
 from __future__ import annotations
 
 import pytest
 
-from vicinal.toolkit.text import escape_controls, shorten
+from vicinal.toolkit.text import escape_controls, is_blank, shorten
 
 
 def test_longer_texts_end_in_an_ellipsis():
@@ -26,3 +26,15 @@ def test_longer_texts_end_in_an_ellipsis():
 )
 def test_what_a_terminal_would_obey_is_escaped(text, shown):
     assert escape_controls(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \t\r\n", "\x00\x1f\x7f", "\u200b\u200d\ufeff", "\u0301", "\u3164\u2800", "\ud800"]
+)
+def test_a_text_without_anything_to_see_is_blank(text):
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize("text", ["0", " .", "\u200ba", "é", "e\u0301", "\ue000", "\U000e1000"])
+def test_a_text_with_something_to_see_is_not(text):
+    assert not is_blank(text)

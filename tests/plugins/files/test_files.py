@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from source_helpers import make_lines, make_table, read_contents, read_failures, write_file
-from vicinal import Item, create_manager, hookimpl
+from vicinal import Failure, Item, create_manager, hookimpl
 from vicinal.errors import SourceError
 from vicinal_files import folder as folder_module
 from vicinal_files.folder import Folder
@@ -202,10 +202,21 @@ class TestFolder:
         write_file(root / os.fsdecode(b"bad\xff"), "")
         found = read_failures(self.folder(root))
         assert list(found) == ["a/broken", "bad\\udcff", "loop", "pipe"]
-        assert "No such file" in found["a/broken"]
+        assert found["a/broken"] == "the link leads nowhere, to nowhere"
         assert "not UTF-8" in found["bad\\udcff"]
         assert "neither a file nor a folder" in found["pipe"]
         assert len(list(self.folder(root))) == 10 == self.folder(root).count()
+
+    def test_a_lost_folder_hides_items_and_a_file_that_cannot_be_read_does_not(self, root):
+        """A link to a disk that is not mounted is met whatever ``include`` says, or all below it would be pruned."""
+        (root / "disk").symlink_to("/no/such/disk")
+        (root / "a/photo.txt").symlink_to("/no/such/photo.txt")
+        (root / "a/current.log").symlink_to("/no/such/log")
+        folder = self.folder(root, include=["**/*.txt"])
+        failures = {entry.key: entry.hides_items for entry in folder if isinstance(entry, Failure)}
+        assert failures == {"a/photo.txt": False, "disk": True}
+        assert read_failures(folder)["disk"] == "the link leads nowhere, to /no/such/disk"
+        assert read_failures(self.folder(root, include=["**/*.txt"], exclude=["disk", "a/photo.txt"])) == {}
 
     def test_denied_files_and_folders_are_failures(self, root, monkeypatch):
         scandir, access = os.scandir, os.access

@@ -33,6 +33,7 @@ class TestLines:
         source = make_lines(tmp_path / "a.txt", "müde\n".encode() + "müde\n".encode("latin-1") + b"ok\n")
         assert read_contents(source) == {"1": "müde", "!2": "", "3": "ok"}
         assert read_failures(source) == {"2": "line 2 is not UTF-8: byte 0xfc at position 2"}
+        assert not list(source)[1].hides_items
 
     def test_lines_that_cross_blocks(self, tmp_path):
         texts = ["é" * (n % 7000) for n in range(1000)]
@@ -78,6 +79,7 @@ class TestLines:
         assert len(found) > 9_000
         assert [item.content for item in found[:-1]] == texts[: len(found) - 1]
         assert found[-1].key == str(len(found)) and "is truncated" in found[-1].message
+        assert found[-1].hides_items
         assert "is truncated" in read_failures(make_lines(tmp_path / "c.txt.gz", packed[:-8] + bytes(8)))["20000"]
         with pytest.raises(SourceError, match="cannot be read: Not a gzipped file"):
             list(make_lines(tmp_path / "d.txt.gz", b"plain"))

@@ -44,6 +44,8 @@ class TestJsonl:
         found = read_failures(source)
         assert list(read_contents(source)) == ["1", *(f"!{key}" for key in found), "10"]
         assert list(found) == ["row 2", "row 3", "row 4", "row 5", "6", "7", "row 8", "row 9"]
+        hiding = {entry.key: entry.hides_items for entry in source if isinstance(entry, Failure)}
+        assert [key for key in hiding if hiding[key]] == ["row 2", "row 3", "row 9"]  # their keys cannot be read
         assert found["row 2"] == "row 2: line 2, column 9: not JSON, trailing comma is not allowed"
         assert found["row 3"] == "row 3: line 3, column 1: a JSON list, not an object"
         assert found["6"] == "row 6: it has no content column 'text' (did you mean 'txt'?)"

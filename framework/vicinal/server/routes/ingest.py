@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
@@ -159,4 +158,4 @@ async def list_failures(
 
 def _failure_page(service: SolutionService, limit: int, cursor: str) -> dict[str, Any]:
     failures, next_cursor, total = service.solution.metadata.list_failures(limit, cursor)
-    return {"failures": [asdict(failure) for failure in failures], "next": next_cursor, "total": total}
+    return {"failures": [failure.to_dict() for failure in failures], "next": next_cursor, "total": total}

@@ -21,7 +21,8 @@ from vicinal.server.routes.search import to_encoder_query
 from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
 from vicinal.stores.records import Record
-from vicinal.types import Item, item_id, shorten_text
+from vicinal.toolkit.text import shorten
+from vicinal.types import MAX_EXCERPT_CHARS, Item, item_id
 
 __all__ = ["router"]
 
@@ -82,7 +83,7 @@ def _to_json(request: Request, service: SolutionService, record: Record, added: 
     return {
         "key": record.key,
         "uri": record.uri,
-        "content": record.content if whole or record.content is None else shorten_text(record.content),
+        "content": record.content if whole or record.content is None else shorten(record.content, MAX_EXCERPT_CHARS),
         "metadata": record.metadata,
         "kind": service.display_kind(record.uri),
         "content_label": service.item_modality.label,

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from vicinal import Item, SourceError
+from vicinal import Failure, Item, SourceError
 from vicinal.testing import SourceContract
 
 from vicinal_dna.sources import Fasta, FastaArchive, FastaParams
@@ -84,6 +84,17 @@ def test_broken_and_nameless_records_are_failures(tmp_path: Path) -> None:
         ("long", "the sequence has 14 letters; max_bases is 10"),
         ("last", "ACGT"),
     ]
+
+
+def test_a_damaged_file_hides_items_and_a_broken_record_does_not(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "genes.zip", a=BROKEN, b="no FASTA\n")
+    failures = [entry for entry in FastaArchive(FastaParams(path=path)) if isinstance(entry, Failure)]
+    assert [failure.key for failure in failures if not failure.hides_items] == [
+        "a.fa/digits",
+        "a.fa/empty",
+        "a.fa/record 4",
+    ]
+    assert [failure.key for failure in failures if failure.hides_items] == ["b.fa"]
 
 
 @pytest.mark.parametrize("text", ["GATTACA\n", "key,text\n1,2\n"])

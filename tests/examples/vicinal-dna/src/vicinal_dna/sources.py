@@ -87,6 +87,6 @@ class _Entries:
         key = self._prefix + (record.name or f"record {record.number}")
         uri = f"{self.uri}{'/' if self._prefix else '#'}{quote(record.name)}" if record.name else self.uri
         if record.fault:
-            return Failure(key, "read", record.fault, uri)
+            return Failure(key, "read", record.fault, uri, hides_items=False)
         content = record.sequence if self._params.content == "sequence" else record.description
         return Item(key, content, uri, {"description": record.description, "length": len(record.sequence)})

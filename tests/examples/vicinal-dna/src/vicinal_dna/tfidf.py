@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from pydantic import Field
-from vicinal import Encoder, Item, ItemError, Modality, Segment, Space
-from vicinal.plugin.state import State
+from vicinal import Encoder, Item, ItemError, Modality, Segment, Space, State
 
 _WORD = re.compile(r"\w+")
 _BATCH = 256
