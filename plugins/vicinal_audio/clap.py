@@ -57,7 +57,7 @@ class Clap(DualEncoder, AudioEncoderBase):
 
     @property
     def space(self) -> Space:
-        return Space(self._model_dir.dimension, "float", "COSINE")
+        return Space(self._model_dir.projection_dim, "float", "COSINE")
 
     @property
     def signature(self) -> str:

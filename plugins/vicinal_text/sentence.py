@@ -20,8 +20,7 @@ from vicinal.plugin.params import folder_or_name
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
 from vicinal.types import is_blank
 from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBackend
-from vicinal_text.model_dir import MINILM, SentenceModelDir
-from vicinal_text.resolve import resolve_model
+from vicinal_text.model_dir import MINILM, SentenceModelDir, resolve_sentence_model
 from vicinal_text.tokenizer import TextTokenizer
 from vicinal_text.windows import WindowSplitter
 
@@ -189,7 +188,7 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
 
     @cached_property
     def _model_dir(self) -> SentenceModelDir:
-        return resolve_model(self.params.model)
+        return resolve_sentence_model(self.params.model)
 
     @cached_property
     def _prompts(self) -> tuple[str, str]:
