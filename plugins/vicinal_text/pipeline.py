@@ -13,12 +13,11 @@ from vicinal.errors import PluginError
 from vicinal.toolkit.transformers_loading import quiet
 from vicinal.toolkit.vectors import l2_normalize
 from vicinal_text.bert import batch_by_length
-from vicinal_text.model_dir import SentenceModelDir
+from vicinal_text.model_dir import KNOWN_MODULES, SentenceModelDir
 
 __all__ = ["Pipeline"]
 
 _LOGGER = "sentence_transformers"
-_KNOWN_MODULES = {"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"}
 
 
 class Pipeline:
@@ -33,7 +32,7 @@ class Pipeline:
                 raise PluginError(f"sentence-transformers cannot load {path}: {error}") from error
         self.model.eval()
         self.device, self.batch_size = device, batch_size
-        self.has_known_modules = all(type(module).__name__ in _KNOWN_MODULES for module in self.model)
+        self.has_known_modules = all(type(module).__name__ in KNOWN_MODULES for module in self.model)
 
     @property
     def dimension(self) -> int:
