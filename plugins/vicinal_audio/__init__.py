@@ -1,4 +1,5 @@
-"""Audio plugin: statistics of spectra, which need no weights, and CLAP, which is searched with sentences too."""
+"""Audio plugin: statistics of spectra, which need no weights; librosa's features by name; CLAP, which is searched with
+sentences too."""
 
 from __future__ import annotations
 
@@ -19,6 +20,13 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
         summary="statistics of log-mel, MFCC, chroma and spectral contrast of sounds; needs no weights",
         requires=["av", "scipy", "soxr"],
         install="vicinal[audio]",
+    )
+    encoders.add(
+        "librosa",
+        "vicinal_audio.librosa_encoder:LibrosaEncoder",
+        summary="features of librosa by name, standardized over a solution's own sounds",
+        requires=["av", "librosa", "soxr"],
+        install="vicinal[librosa]",
     )
     encoders.add(
         "clap",
