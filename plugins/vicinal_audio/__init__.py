@@ -1,5 +1,5 @@
-"""Audio plugin: statistics of spectra, which need no weights; librosa's features by name; CLAP, which is searched with
-sentences too."""
+"""Audio plugin: statistics of spectra, which need no weights; features of librosa and networks of torchaudio by name;
+CLAP, which is searched with sentences too."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
         summary="features of librosa by name, standardized over a solution's own sounds",
         requires=["av", "librosa", "soxr"],
         install="vicinal[librosa]",
+    )
+    encoders.add(
+        "torchaudio",
+        "vicinal_audio.torchaudio_encoder:TorchaudioEncoder",
+        summary="speech and speakers by wav2vec 2, HuBERT and WavLM: bundles of torchaudio by name",
+        requires=["av", "soxr", "torch", "torchaudio"],
+        install="vicinal[audio]",
     )
     encoders.add(
         "clap",

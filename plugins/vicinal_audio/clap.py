@@ -17,6 +17,7 @@ from vicinal.plugin.dual_encoder import DualEncoder, TextEncoder
 from vicinal.plugin.params import ModelName
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
 from vicinal_audio.base import AudioEncoderBase
+from vicinal_audio.chunks import sample_chunks, sum_chunks
 from vicinal_audio.clap_dir import ClapDir, resolve_clap
 
 if TYPE_CHECKING:
@@ -76,27 +77,15 @@ class Clap(DualEncoder, AudioEncoderBase):
         """The log-mel spectrograms of the chunks, ``(chunks, frames, bands)`` float32."""
         import numpy as np
 
-        from vicinal_audio import decode
-
         extractor = self._feature_extractor
         seconds = extractor.max_samples / self.sample_rate
-        mels: list[np.ndarray] = []
-        stride = 1
-        for number, chunk in enumerate(decode.split_windows(blocks, self.sample_rate, seconds, seconds)):
-            if number % stride == 0:
-                if len(mels) == MAX_CHUNKS:
-                    mels, stride = mels[::2], 2 * stride
-                mels.append(extractor.log_mel(chunk.samples))
-        return np.stack(mels)
+        return np.stack(sample_chunks(blocks, self.sample_rate, seconds, MAX_CHUNKS, extractor.log_mel))
 
     def _encode_files(self, samples: Sequence[Any]) -> np.ndarray:
         """The sum of the vectors of each sound's chunks."""
         import numpy as np
 
-        chunks = self._audio_encoder.encode(np.concatenate(samples))
-        counts = np.array([len(sample) for sample in samples])
-        sums: np.ndarray = np.add.reduceat(chunks, np.cumsum(counts) - counts, axis=0)
-        return sums
+        return sum_chunks(self._audio_encoder.encode(np.concatenate(samples)), samples)
 
     @cached_property
     def _model_dir(self) -> ClapDir:

@@ -295,9 +295,10 @@ from vicinal.cli import main
 for arguments in (["plugins"], ["validate", {str(tmp_path / "a.yaml")!r}], ["--help"]):
     sys.argv = ["vicinal", *arguments]
     try:
-        main()
+        code = main()
     except SystemExit as error:
-        assert not error.code, arguments
+        code = error.code
+    assert not code, arguments
 print(sorted({{"librosa", "numba", "torch", "torchaudio", "scipy"}} & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
