@@ -1,4 +1,5 @@
-"""Audio plugin: statistics of spectra, which need no weights, and CLAP, which is searched with sentences too."""
+"""Audio plugin: statistics of spectra, which need no weights; features of librosa and networks of torchaudio by name;
+CLAP, which is searched with sentences too."""
 
 from __future__ import annotations
 
@@ -18,6 +19,20 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
         "vicinal_audio.melstats:MelStats",
         summary="statistics of log-mel, MFCC, chroma and spectral contrast of sounds; needs no weights",
         requires=["av", "scipy", "soxr"],
+        install="vicinal[audio]",
+    )
+    encoders.add(
+        "librosa",
+        "vicinal_audio.librosa_encoder:LibrosaEncoder",
+        summary="features of librosa by name, standardized over a solution's own sounds",
+        requires=["av", "librosa", "soxr"],
+        install="vicinal[librosa]",
+    )
+    encoders.add(
+        "torchaudio",
+        "vicinal_audio.torchaudio_encoder:TorchaudioEncoder",
+        summary="speech and speakers by wav2vec 2, HuBERT and WavLM: bundles of torchaudio by name",
+        requires=["av", "soxr", "torch", "torchaudio"],
         install="vicinal[audio]",
     )
     encoders.add(

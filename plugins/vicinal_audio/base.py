@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from vicinal import AUDIO, Encoder, Item, ItemError, Rendering, Segment
+from vicinal import AUDIO, Encoder, Item, Rendering, Segment
 from vicinal.types import Modality
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["AudioEncoderBase", "require_path"]
+__all__ = ["AudioEncoderBase"]
 
 
 class AudioEncoderBase(Encoder["AudioEncoderBase.Params"]):
@@ -66,10 +65,11 @@ class AudioEncoderBase(Encoder["AudioEncoderBase.Params"]):
         Raises:
             ItemError: the file cannot be read, has no audio track, is silent, or is longer than ``max_seconds``.
         """
+        from vicinal.toolkit.ffmpeg import require_path
         from vicinal_audio import decode
 
         window, hop, rate = self.params.window, self.params.hop_seconds, self.sample_rate
-        blocks = decode.read_blocks(require_path(item.content), rate, self.params.max_seconds)
+        blocks = decode.read_blocks(require_path(item.content, "sound"), rate, self.params.max_seconds)
         if window is None:
             return [Segment(self._make_sample(decode.repeat_to_length(blocks, rate, self.min_seconds)))]
         windows = decode.split_windows(blocks, rate, window, hop, self.min_seconds)
@@ -83,16 +83,3 @@ class AudioEncoderBase(Encoder["AudioEncoderBase.Params"]):
         """How sounds are split into windows, for signatures."""
         window = self.params.window
         return "whole" if window is None else f"window={window:.9g}/hop={self.params.hop_seconds:.9g}"
-
-
-def require_path(content: Any) -> Path:
-    """The content of an item as a path.
-
-    Raises:
-        ItemError: it is no path, or empty.
-    """
-    if not isinstance(content, str | Path):
-        raise ItemError(f"a sound must be the path of a file, not {type(content).__name__}")
-    if not str(content).strip():
-        raise ItemError("the path of the sound is empty")
-    return Path(content)

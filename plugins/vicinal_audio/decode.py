@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 
 from vicinal.errors import ItemError
-from vicinal.toolkit.ffmpeg import demux, open_container, require_file
+from vicinal.toolkit.ffmpeg import decode_frames, open_container, require_file
 
 __all__ = ["MIN_SECONDS", "SILENCE_PEAK", "Window", "read_blocks", "repeat_to_length", "split_windows"]
 
@@ -135,26 +135,9 @@ def _decode_file(path: Path) -> Iterator[tuple[np.ndarray, int]]:
             if stream.codec_context is None:
                 raise ItemError("FFmpeg has no decoder for its audio codec")
             stream.thread_type = "NONE"  # files are decoded in parallel, each on one thread
-            yield from _join_frames(_decode_frames(container, stream))
+            yield from _join_frames(decode_frames(container, stream))
     except av.error.FFmpegError as error:
         raise ItemError(f"not a sound file that can be read: {error.strerror or error}") from error
-
-
-def _decode_frames(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield the frames of the packets that can be decoded."""
-    decoded, damaged, reason = 0, 0, ""
-    for packet in demux(container, stream):
-        try:
-            frames = packet.decode()
-        except av.error.EOFError:
-            break
-        except av.error.FFmpegError as error:
-            damaged, reason = damaged + 1, str(error.strerror)
-        else:
-            decoded += bool(frames)
-            yield from frames
-    if damaged > decoded:
-        raise ItemError(f"more of it is damaged than can be decoded: {reason}")
 
 
 def _join_frames(frames: Iterable[Any]) -> Iterator[tuple[np.ndarray, int]]:

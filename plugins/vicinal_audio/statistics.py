@@ -25,6 +25,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import dct
 
+from vicinal.toolkit.vectors import l2_normalize
 from vicinal_audio.normalization import GROUP_SIZES, MEAN, STD
 from vicinal_audio.spectrogram import Spectra
 
@@ -54,8 +55,7 @@ def standardize_statistics(rows: Sequence[np.ndarray]) -> np.ndarray:
     vectors = (np.stack(rows) - MEAN) / STD
     np.clip(vectors, -_MAX_DEVIATIONS, _MAX_DEVIATIONS, out=vectors)
     vectors /= np.sqrt(np.repeat(GROUP_SIZES, GROUP_SIZES))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors.astype(np.float32)
+    return l2_normalize(vectors)
 
 
 def _power_to_db(power: np.ndarray) -> np.ndarray:

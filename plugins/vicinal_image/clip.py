@@ -45,7 +45,7 @@ class Clip(DualEncoder, ImageEncoder):
 
     @property
     def space(self) -> Space:
-        return Space(self._model_dir.dimension, "float", "COSINE")
+        return Space(self._model_dir.projection_dim, "float", "COSINE")
 
     @property
     def signature(self) -> str:

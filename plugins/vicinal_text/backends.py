@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vicinal.errors import DependencyError
-from vicinal.toolkit.torch_runtime import Device, Precision, has_native_bfloat16, locked_cached_property, torch_device
+from vicinal.toolkit.torch_runtime import Device, Precision, choose_precision, locked_cached_property, torch_device
 from vicinal_text.model_dir import SentenceModelDir
 from vicinal_text.tokenizer import TextTokenizer, TokenizedText
 
@@ -21,7 +22,6 @@ __all__ = ["Backend", "BertBackend", "SentenceTransformersBackend"]
 MAX_QUERY_TEXTS, MAX_QUERY_TOKENS = 2, 256
 """A call with at most this much is a query: it must not wait until the bfloat16 model is loaded."""
 
-_MIN_COSINE = 0.999
 _PROBE = "A short text that tells whether the vectors of this model stay true in a lower precision."
 
 
@@ -57,24 +57,26 @@ class BertBackend:
 
     @locked_cached_property
     def _query_model(self) -> Any:
-        return self._load_bert(torch_device(self.device), "float32")
+        import torch
+
+        return self._load_bert(torch.float32)
 
     @locked_cached_property
     def _batch_model(self) -> Any:
-        device = torch_device(self.device)
-        if not _wants_bf16(self.precision, device):
-            return self._query_model
-        model, probe = self._load_bert(device, "bfloat16"), self.tokenizer.token_ids([_PROBE])
-        if self.precision == "bf16" or _matches_float32(model.encode(probe), self._query_model.encode(probe)):
-            return model
-        return self._query_model
+        probe = self.tokenizer.token_ids([_PROBE])
 
-    def _load_bert(self, device: torch.device, dtype: str) -> Any:
-        import torch
+        def encode_probe(dtype: torch.dtype) -> np.ndarray:
+            vectors: np.ndarray = self._load_bert(dtype).encode(probe)
+            return vectors
 
+        return self._load_bert(choose_precision(self.precision, torch_device(self.device), encode_probe))
+
+    @cached_property
+    def _load_bert(self) -> Callable[[torch.dtype], Any]:
+        """Load the model in a dtype; each is loaded once."""
         from vicinal_text.bert import Bert
 
-        return Bert(self.model_dir, device, getattr(torch, dtype), self.batch_size)
+        return cache(lambda dtype: Bert(self.model_dir, torch_device(self.device), dtype, self.batch_size))
 
 
 class SentenceTransformersBackend:
@@ -91,9 +93,12 @@ class SentenceTransformersBackend:
 
     def encode(self, texts: Sequence[str], prompt: str = "") -> np.ndarray:
         """Vectors of texts; see ``Backend``."""
+        import torch
+
         is_query = len(texts) <= MAX_QUERY_TEXTS and sum(map(len, texts)) <= 4 * MAX_QUERY_TOKENS
         with self._lock:
-            vectors: np.ndarray = self._pipeline.encode(texts, prompt, bfloat16=not is_query and self._use_bf16)
+            dtype = torch.float32 if is_query else self._batch_dtype
+            vectors: np.ndarray = self._pipeline.encode(texts, prompt, dtype=dtype)
         return vectors
 
     @locked_cached_property
@@ -108,16 +113,9 @@ class SentenceTransformersBackend:
         return Pipeline(self.model_dir, torch_device(self.device), self.batch_size)
 
     @locked_cached_property
-    def _use_bf16(self) -> bool:
-        if not _wants_bf16(self.precision, torch_device(self.device)):
-            return False
-        bf16, fp32 = (self._pipeline.encode([_PROBE], bfloat16=each) for each in (True, False))
-        return self.precision == "bf16" or _matches_float32(bf16, fp32)
+    def _batch_dtype(self) -> torch.dtype:
+        def encode_probe(dtype: torch.dtype) -> np.ndarray:
+            vectors: np.ndarray = self._pipeline.encode([_PROBE], dtype=dtype)
+            return vectors
 
-
-def _wants_bf16(precision: Precision, device: torch.device) -> bool:
-    return precision == "bf16" or (precision == "auto" and has_native_bfloat16(device))
-
-
-def _matches_float32(bf16: np.ndarray, fp32: np.ndarray) -> bool:
-    return float(bf16[0] @ fp32[0]) >= _MIN_COSINE
+        return choose_precision(self.precision, torch_device(self.device), encode_probe)

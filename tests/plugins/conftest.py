@@ -18,10 +18,9 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def minilm():
-    from vicinal_text.model_dir import MINILM
-    from vicinal_text.resolve import resolve_model
+    from vicinal_text.model_dir import MINILM, resolve_sentence_model
 
-    return resolve_model(MINILM).path
+    return resolve_sentence_model(MINILM).path
 
 
 @pytest.fixture(scope="session")

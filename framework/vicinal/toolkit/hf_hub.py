@@ -68,8 +68,8 @@ class ModelDir:
         return self.read_json("config.json")
 
     @property
-    def dimension(self) -> int:
-        """The dimension of the space that files and sentences share."""
+    def projection_dim(self) -> int:
+        """The dimension of the space that files and sentences share, of a CLIP or CLAP."""
         return int(self.config.get("projection_dim") or 512)
 
     @cached_property

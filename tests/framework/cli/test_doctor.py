@@ -160,7 +160,10 @@ class TestDoctor:
         assert max(map(len, printed.splitlines())) <= 80
         assert re.search(r"ok +pymilvus +\d", printed)
         said = " ".join(printed.split())
-        assert "ok encoders clip (needs model), efficientnet_lite0, keyframes, melstats, morgan, sentence" in said
+        assert (
+            "ok encoders clip (needs model), efficientnet_lite0, keyframes, librosa, melstats, morgan, sentence,"
+            " torchaudio (needs bundle)" in said
+        )
         assert re.search(
             r"missing encoders clap, (\w*resne\w+, )+\w*resne\w+; their weights must be fetched first", said
         )

@@ -95,9 +95,9 @@ class TestResolveModel:
 class TestModelDir:
     def test_json_is_read_once(self, tmp_path):
         model_dir = ModelDir(save_model(tmp_path))
-        assert (model_dir.config["model_type"], model_dir.dimension) == ("clip", 24)
+        assert (model_dir.config["model_type"], model_dir.projection_dim) == ("clip", 24)
         (tmp_path / "config.json").write_text("{")
-        assert model_dir.dimension == 24
+        assert model_dir.projection_dim == 24
         assert model_dir.read_json("none.json") == {}
         with pytest.raises(PluginError, match="is not valid JSON") as caught:
             ModelDir(tmp_path).config  # noqa: B018

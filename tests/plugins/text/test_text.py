@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -208,6 +209,24 @@ def test_a_model_of_other_modules_gets_its_default_prompt_once(static, reference
 def test_only_the_prompt_of_stored_texts_is_in_the_signature():
     assert make_encoder().signature == make_encoder(query_prompt="query: ").signature
     assert make_encoder().signature != make_encoder(prompt="passage: ").signature
+
+
+def test_the_signature_tells_vectors_of_prompts_that_were_misplaced_before(tiny, static, tmp_path):
+    def has_new_signature(path, **params):
+        return make_encoder(model=str(path), **params).signature.startswith("sentence/2/")
+
+    assert make_encoder().signature == "sentence/de984774cce0074e/longest=256/pooling=mean/l2/auto"
+    assert make_encoder(prompt="p: ").signature.startswith("sentence/de984774cce0074e/")
+    assert has_new_signature(static), "of other modules, with a default prompt: it came twice"
+    assert has_new_signature(static, prompt=""), "it came in place of none"
+    apart, plain = tiny("distilbert", "mean", include_prompt=False), tiny("distilbert", "mean")
+    assert has_new_signature(apart, prompt="p: "), "the prompt was part of the mean"
+    assert not has_new_signature(apart), "there is no prompt"
+    assert not has_new_signature(plain, prompt="p: ")
+    shutil.copytree(static, tmp_path / "static")
+    config = tmp_path / "static" / "config_sentence_transformers.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "default_prompt_name": None}))
+    assert not has_new_signature(tmp_path / "static"), "it has prompts, and none by default"
 
 
 # Tokens

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from text_helpers import make_encoder
 from vicinal import create_manager
 from vicinal.errors import DependencyError, ExitCode, PluginError
-from vicinal_text import resolve
+from vicinal_text import model_dir
 from vicinal_text.keywords import KeywordReranker
 from vicinal_text.sentence import SentenceEncoder
 
@@ -38,7 +38,7 @@ def test_the_packaged_model_must_be_the_published_one(minilm, tmp_path, monkeypa
     with (tmp_path / "model" / "model.safetensors").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"\1")
-    monkeypatch.setattr(resolve, "_find_packaged", lambda: tmp_path / "model")
+    monkeypatch.setattr(model_dir, "_find_packaged", lambda: tmp_path / "model")
     encoder = make_encoder()
     for act in (lambda: encoder.signature, lambda: encoder.encode(["a text"])):
         with pytest.raises(PluginError, match="is not the published model") as caught:
@@ -112,9 +112,9 @@ def test_a_model_in_the_cache_is_found_without_a_network(minilm, tmp_path, monke
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(DependencyError, match=r"neither modules\.json nor config\.json"):
+    with pytest.raises(DependencyError, match=r"is not the folder of a model: it holds no weights"):
         _ = make_encoder(model=str(tmp_path)).space
-    with pytest.raises(DependencyError, match="there is no folder"):
+    with pytest.raises(DependencyError, match="there is no such folder"):
         _ = make_encoder(model="./nowhere").space
     with pytest.raises(ValidationError):
         make_encoder(model="")
