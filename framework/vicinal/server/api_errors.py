@@ -34,6 +34,7 @@ _STATUS: tuple[tuple[type[errors.VicinalError], int], ...] = (
     (errors.StoreBusyError, 409),
     (errors.NothingIndexedError, 409),
     (errors.StoreMismatchError, 409),
+    (errors.ItemExistsError, 409),
     (errors.UnknownItemError, 404),
     (errors.ItemError, 422),
     (errors.FilterError, 422),

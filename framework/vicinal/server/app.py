@@ -48,6 +48,7 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
     )
     app.state.vicinal = state
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign]

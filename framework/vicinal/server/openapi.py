@@ -20,22 +20,24 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schemas.Error,
     schemas.IngestRequest,
     schemas.AddRequest,
+    schemas.MultiSearchRequest,
     schemas.RenderRequest,
     schemas.SearchRequest,
     schemas.SessionRequest,
 )
 
 
-def describe_body(model: type[BaseModel], *others: Mapping[str, Any], required: bool = True) -> dict[str, Any]:
-    """Describe a request body: this model as JSON, or one of the other content types."""
-    content: dict[str, Any] = {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}}}
-    for other in others:
-        content |= other
-    return {"requestBody": {"required": required, "content": content}}
+def describe_body(
+    *models: type[BaseModel], form: Mapping[str, Any] | None = None, required: bool = True
+) -> dict[str, Any]:
+    """Describe a request body: one of these models as JSON, or a form."""
+    schemas = [{"$ref": _REF.format(model=model.__name__)} for model in models]
+    content: dict[str, Any] = {"application/json": {"schema": schemas[0] if len(models) == 1 else {"anyOf": schemas}}}
+    return {"requestBody": {"required": required, "content": content | dict(form or {})}}
 
 
 def describe_form(properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
-    """Describe a form, as one of the content types of ``describe_body``."""
+    """Describe a form for ``describe_body``."""
     return {"multipart/form-data": {"schema": {"type": "object", "properties": properties, "required": list(required)}}}
 
 

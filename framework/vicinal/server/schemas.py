@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "AddRequest",
@@ -21,6 +21,7 @@ __all__ = [
     "Item",
     "ItemPage",
     "Job",
+    "MultiSearchRequest",
     "MultiSearchResponse",
     "Readiness",
     "RenderRequest",
@@ -36,37 +37,36 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class SearchRequest(_Request):
-    """One query, or several in one call."""
+class _SearchOptions(_Request):
+    limit: Annotated[int, Field(ge=1)] = 10
+    """The number of hits for each query."""
+    filter: str = ""
+    """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
+
+
+class SearchRequest(_SearchOptions):
+    """One query."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"query": "how do I choose nprobe", "limit": 3},
                 {"query": "@17", "limit": 5, "filter": 'topic == "index"'},
-                {"queries": ["CCO", "c1ccccc1O"], "limit": 3},
-            ],
-            "oneOf": [{"required": ["query"]}, {"required": ["queries"]}],
+            ]
         }
     )
 
-    query: str | None = None
+    query: str
     """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @."""
-    queries: list[str] | None = None
-    """Several queries."""
-    limit: Annotated[int, Field(ge=1)] = 10
-    """The number of hits for each query."""
-    filter: str = ""
-    """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
 
-    whole: bool = False
-    """Whether hits have their whole content, however long, rather than the beginning or the segment's excerpt."""
 
-    @model_validator(mode="after")
-    def _check(self) -> SearchRequest:
-        if (self.query is None) == (self.queries is None):
-            raise ValueError("give either query or queries")
-        return self
+class MultiSearchRequest(_SearchOptions):
+    """Several queries in one call."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"queries": ["CCO", "c1ccccc1O"], "limit": 3}]})
+
+    queries: list[str]
+    """Each as ``query`` of a request with one."""
 
 
 class AddRequest(_Request):

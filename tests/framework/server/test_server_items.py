@@ -82,14 +82,33 @@ def test_long_content_is_shortened_unless_the_whole_is_asked_for(text_client):
     for whole in (False, True):
         one = text_client.get("/api/things/items/long", params={"whole": whole}).json()
         listed = text_client.get("/api/things/items", params={"prefix": "long", "whole": whole, "limit": 100}).json()
-        request = {"queries": ["x", "y"], "whole": whole, "limit": 61}
-        found = text_client.post("/api/things/search", json=request).json()["results"][1]["hits"]
+        request = {"queries": ["x", "y"], "limit": 61}
+        found = text_client.post("/api/things/search", params={"whole": whole}, json=request)
+        found = found.json()["results"][1]["hits"]
         hit = text_client.search("x", limit=61, whole=whole).json()["hits"]
         items = [one, *listed["items"], *(hit for hit in [*found, *hit] if hit["key"] == "long")]
         assert len(items) == 4
         for item in items:
             assert item["content"] == (text if whole else f"{text[:1_999].rstrip()}…")
     assert text_client.get("/api/things/items/long/content").text == text
+
+
+def test_item_of_the_same_key_is_kept_on_request(text_client):
+    def add(content, **params):
+        return text_client.post("/api/things/items", params=params, json={"key": "k1", "content": content})
+
+    refused = check_error(add("another text", replace=False), 409)
+    assert (refused["error"], refused["type"]) == ("an item has the key 'k1' already", "ItemExistsError")
+    assert text_client.get("/api/things/items/k1").json()["content"] == "text 1"
+    assert add("another text", replace=True).json()["status"] == "updated"
+    assert add("another text", replace=False).json()["status"] == "unchanged"
+
+
+def test_file_of_the_same_key_is_kept_on_request(file_client):
+    url, upload = "/api/things/items", {"file": ("f3.png", b"other")}
+    check_error(file_client.post(url, params={"replace": False}, files=upload), 409)
+    assert file_client.get(f"{url}/f3.png/content").content == b"\x03" * 1003
+    assert not list((file_client.folder.parent / ".vicinal" / "things" / "uploads").iterdir())
 
 
 def test_several_items_are_removed_or_none(client):
@@ -160,7 +179,7 @@ def test_uploads_go_to_the_folder_of_the_settings(lite, tmp_path, monkeypatch):
 
 def test_unknown_form_field_is_refused(file_client):
     """Otherwise the ``Num`` of an old client would be ignored, and it would get ten hits instead of three."""
-    for path, fields in (("search", "file, limit, filter, whole"), ("items", "file, key, metadata")):
+    for path, fields in (("search", "file, limit, filter"), ("items", "file, key, metadata")):
         body = check_error(file_client.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
         assert body["errors"] == ["Num: unknown form field"]
         assert body["hint"] == f"known: {fields}"

@@ -137,7 +137,6 @@ def test_uploaded_file_finds_files(file_client):
         (b"", {}, "file: is empty"),
         (b"x", {"limit": "many"}, "limit: is not a whole number"),
         (b"x", {"limit": "0"}, "limit: must be 1 to 1,000"),
-        (b"x", {"whole": "perhaps"}, "whole: must be true or false"),
     ],
 )
 def test_unreadable_upload_says_why_and_names_no_path(file_client, content, data, error):

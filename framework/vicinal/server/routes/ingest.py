@@ -88,6 +88,7 @@ async def cancel_job(request: Request, name: str, id: str) -> Response:
 
 @router.get(
     "/ingest/{id}/events",
+    response_class=Response,
     summary="A run's progress as server-sent events",
     description="Events `progress` and, last, `end`, each with the run as JSON.",
     responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}},

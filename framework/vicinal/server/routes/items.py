@@ -17,7 +17,7 @@ from vicinal.server.openapi import describe_body, describe_form
 from vicinal.server.paths import content_path
 from vicinal.server.request_body import is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
-from vicinal.server.routes.search import to_encoder_query
+from vicinal.server.routes.search import Whole, to_encoder_query
 from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
 from vicinal.stores.records import Record
@@ -36,7 +36,10 @@ _FORM = describe_form(
     },
     ["file"],
 )
-_BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_BINARY = {
+    content_type: {"schema": {"type": "string", "format": "binary"}}
+    for content_type in ("application/octet-stream", "*/*")  # generated clients read the first as bytes, and no other
+}
 
 
 @router.get("/items", summary="List items, page by page", responses={200: {"model": schemas.ItemPage}})
@@ -46,7 +49,7 @@ async def list_items(
     limit: Annotated[int, Query(ge=1)] = 50,
     cursor: str = "",
     prefix: Annotated[str, Query(max_length=1024)] = "",
-    whole: bool = False,
+    whole: Whole = False,
 ) -> Response:
     service = get_service(request, name)
     if limit > service.settings.max_limit:
@@ -95,9 +98,15 @@ def _to_json(request: Request, service: SolutionService, record: Record, added: 
     "/items",
     summary="Add an item, or replace the one that has its key",
     responses={200: {"model": schemas.AddResponse}, 201: {"model": schemas.AddResponse}},
-    openapi_extra=describe_body(schemas.AddRequest, _FORM),
+    openapi_extra=describe_body(schemas.AddRequest, form=_FORM),
 )
-async def add_item(request: Request, name: str) -> Response:
+async def add_item(
+    request: Request,
+    name: str,
+    replace: Annotated[
+        bool, Query(description="Whether another item that has the key is replaced; if not, that is a 409.")
+    ] = True,
+) -> Response:
     service = get_service(request, name)
     if is_multipart(request):
         async with parse_form(request, "file", "key", "metadata") as form:
@@ -108,7 +117,9 @@ async def add_item(request: Request, name: str) -> Response:
                     "file", f"items of {service.name!r} are not files", "send JSON: key, content, metadata"
                 )
             metadata = form.get_json_object("metadata")
-            status = await service.run_blocking(_add_file, service, upload.file, upload.filename or "", key, metadata)
+            status = await service.run_blocking(
+                _add_file, service, upload.file, upload.filename or "", key, metadata, replace
+            )
     else:
         new = await parse_json(request, schemas.AddRequest)
         key = new.key
@@ -116,25 +127,27 @@ async def add_item(request: Request, name: str) -> Response:
             raise invalid_value(
                 "content", f"items of {service.name!r} are files", "send multipart/form-data: file, key"
             )
-        status = await service.run_blocking(_add, service, Item(key, new.content, metadata=new.metadata))
+        status = await service.run_blocking(_add, service, Item(key, new.content, metadata=new.metadata), replace)
     return json_response({"key": key, "status": status}, 201 if status == "new" else 200)
 
 
-def _add(service: SolutionService, item: Item) -> str:
+def _add(service: SolutionService, item: Item, replace: bool) -> str:
     try:
-        return service.solution.add(item)
+        return service.solution.add(item, replace=replace)
     except ItemError as error:
         raise _to_api_error(item, error) from error
 
 
-def _add_file(service: SolutionService, file: BinaryIO, name: str, key: str, metadata: dict[str, Any]) -> str:
+def _add_file(
+    service: SolutionService, file: BinaryIO, name: str, key: str, metadata: dict[str, Any], replace: bool
+) -> str:
     try:
         key.encode()
     except UnicodeEncodeError:
         raise invalid_value("key", "is not valid Unicode") from None
     item, is_new = service.uploads.save(file, name, key, metadata)
     try:
-        status = _add(service, item)
+        status = _add(service, item, replace)
     except BaseException:
         if is_new:
             service.uploads.discard(item)
@@ -175,6 +188,7 @@ def _delete(service: SolutionService, keys: list[str]) -> int:
 
 @router.get(
     "/items/{key:path}/content",
+    response_class=Response,
     summary="The content of an item: an image, audio or video file (in ranges), an SVG, a text",
     responses={
         200: {"content": _BINARY},
@@ -202,7 +216,7 @@ def _get_content(request: Request, service: SolutionService, key: str, color: st
 
 
 @router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.Item}})
-async def get_item(request: Request, name: str, key: str, whole: bool = False) -> Response:
+async def get_item(request: Request, name: str, key: str, whole: Whole = False) -> Response:
     service = get_service(request, name)
     return json_response(await service.run_blocking(_get_item, request, service, key, whole))
 
@@ -220,6 +234,7 @@ async def delete_item(request: Request, name: str, key: str) -> Response:
 
 @router.post(
     "/render",
+    response_class=Response,
     summary="Draw a typed query as it would be read",
     responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     openapi_extra=describe_body(schemas.RenderRequest),

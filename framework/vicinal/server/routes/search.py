@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from vicinal.errors import FilterError, ItemError, VicinalError
 from vicinal.plugin.encoder_calls import decode_query
@@ -13,20 +13,24 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value
 from vicinal.server.openapi import describe_body, describe_form
 from vicinal.server.paths import content_path
-from vicinal.server.request_body import Form, is_multipart, parse_form, parse_json
+from vicinal.server.request_body import Form, is_multipart, parse_form, read_json_object
 from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
 from vicinal.types import Hit, SearchRequest, SearchResult, Segment
 
-__all__ = ["router", "to_encoder_query"]
+__all__ = ["Whole", "router", "to_encoder_query"]
 
 router = APIRouter(prefix="/api/{name}", tags=["search"])
+
+Whole = Annotated[
+    bool, Query(description="Whether contents are whole, however long, and not their beginning or a segment's excerpt.")
+]
+"""A parameter of the path, since a search by a file has no JSON."""
 
 _FORM_FIELDS = {
     "limit": {"type": "integer", "minimum": 1, "default": 10},
     "filter": {"type": "string", "default": ""},
-    "whole": {"type": "boolean", "default": False},
 }
 _FORM = describe_form({"file": {"type": "string", "format": "binary"}, **_FORM_FIELDS}, ["file"])
 
@@ -35,26 +39,34 @@ _FORM = describe_form({"file": {"type": "string", "format": "binary"}, **_FORM_F
     "/search",
     summary="Find what is near a typed query, an indexed item or an uploaded file",
     responses={200: {"model": schemas.SearchResponse | schemas.MultiSearchResponse}},
-    openapi_extra=describe_body(schemas.SearchRequest, _FORM),
+    openapi_extra=describe_body(schemas.SearchRequest, schemas.MultiSearchRequest, form=_FORM),
 )
-async def search(request: Request, name: str) -> Response:
+async def search(request: Request, name: str, whole: Whole = False) -> Response:
     service = get_service(request, name)
     if is_multipart(request):
         async with parse_form(request, "file", *_FORM_FIELDS) as form:
-            whole = form.get_bool("whole", False)
             return _single_response(request, service, await _search_by_file(service, form), whole)
-    body = await parse_json(request, schemas.SearchRequest)
+    data = await read_json_object(request)
+    if ("query" in data) == ("queries" in data):
+        raise invalid_value("body", "give either query or queries")
+    if "queries" in data:
+        results = await _search_many(service, schemas.MultiSearchRequest.model_validate(data))
+        return _multi_response(request, service, results, whole)
+    body = schemas.SearchRequest.model_validate(data)
     _check_limits(service, body.limit, body.filter)
-    if body.query is not None:
-        query = to_encoder_query(service, body.query, "query")
-        results = await service.search([SearchRequest(query, body.limit, body.filter)])
-        return _single_response(request, service, results[0], body.whole)
-    queries = body.queries or []
-    if not 1 <= len(queries) <= service.settings.max_queries:
+    query = to_encoder_query(service, body.query, "query")
+    results = await service.search([SearchRequest(query, body.limit, body.filter)])
+    return _single_response(request, service, results[0], whole)
+
+
+async def _search_many(
+    service: SolutionService, body: schemas.MultiSearchRequest
+) -> Sequence[SearchResult | Exception]:
+    _check_limits(service, body.limit, body.filter)
+    if not 1 <= len(body.queries) <= service.settings.max_queries:
         raise invalid_value("queries", f"must be 1 to {service.settings.max_queries} in one call")
-    texts = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(queries)]
-    results = await service.search([SearchRequest(text, body.limit, body.filter) for text in texts])
-    return _multi_response(request, service, results, body.whole)
+    queries = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(body.queries)]
+    return await service.search([SearchRequest(query, body.limit, body.filter) for query in queries])
 
 
 async def _search_by_file(service: SolutionService, form: Form) -> SearchResult | Exception:
