@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
@@ -19,6 +19,7 @@ __all__ = ["Form", "is_multipart", "parse_form", "parse_json", "read_json_object
 
 M = TypeVar("M", bound=BaseModel)
 
+_INTEGER = TypeAdapter(int)
 _JSON_OBJECT = TypeAdapter(dict[str, Any])
 
 _CONTENT_TYPES_HINT = "send application/json (curl --json) or multipart/form-data (curl -F)"
@@ -76,10 +77,10 @@ class Form:
         return value
 
     def get_int(self, name: str, default: int) -> int:
-        value = self.get_text(name, str(default)).strip()
-        if not (value.isascii() and value.removeprefix("-").isdecimal() and len(value) < 12):
-            raise invalid_value(name, "is not a whole number")
-        return int(value)
+        try:
+            return _INTEGER.validate_python(self.get_text(name, str(default)))
+        except ValidationError:
+            raise invalid_value(name, "is not a whole number") from None
 
     def get_file(self, name: str) -> UploadFile:
         value = self.data.get(name)

@@ -83,7 +83,8 @@ def test_generated_client_uploads_and_downloads_files(file_client, generate):
     add, search = modules["vicinal_client.api.items.add_item"], modules["vicinal_client.api.search.search"]
     content = modules["vicinal_client.api.items.get_content"]
     with modules["vicinal_client.client"].Client(file_client.url) as client:
-        upload = models.AddItemFilesBody(file(BytesIO(b"\x09" * 900), "nine.png"), metadata='{"label": "x"}')
+        metadata = models.AddItemFilesBodyMetadata.from_dict({"label": "x"})
+        upload = models.AddItemFilesBody(file(BytesIO(b"\x09" * 900), "nine.png"), metadata=metadata)
         assert add.sync("things", client=client, body=upload).key == "nine.png"
         query = models.SearchFilesBody(file(BytesIO(b"\x09"), "query.png"), limit=1)
         hit = search.sync("things", client=client, body=query).hits[0]

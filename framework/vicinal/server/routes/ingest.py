@@ -16,6 +16,7 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.jobs import Job
 from vicinal.server.openapi import describe_body
+from vicinal.server.parameters import PageLimit, require_page_limit
 from vicinal.server.paths import job_path
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
@@ -149,12 +150,11 @@ def _format_event(name: str, job: Job) -> bytes:
 async def list_failures(
     request: Request,
     name: str,
-    limit: Annotated[int, Query(ge=1)] = 50,
+    limit: PageLimit = 50,
     cursor: Annotated[str, Query(max_length=4096)] = "",
 ) -> Response:
     service = get_service(request, name)
-    if limit > service.settings.max_limit:
-        raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
+    require_page_limit(limit, service.settings)
     return json_response(await service.run_blocking(_failure_page, service, limit, cursor))
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from vicinal.errors import FilterError, ItemError, VicinalError
 from vicinal.plugin.encoder_calls import decode_query
 from vicinal.server import schemas
-from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value
+from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value, unsuitable_value
 from vicinal.server.openapi import describe_body, describe_form
+from vicinal.server.parameters import Whole
 from vicinal.server.paths import content_path
 from vicinal.server.request_body import Form, is_multipart, parse_form, read_json_object
 from vicinal.server.responses import json_response
@@ -19,20 +20,20 @@ from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
 from vicinal.types import Hit, SearchRequest, SearchResult, Segment
 
-__all__ = ["Whole", "router", "to_encoder_query"]
+__all__ = ["router", "to_encoder_query"]
 
 router = APIRouter(prefix="/api/{name}", tags=["search"])
 
-Whole = Annotated[
-    bool, Query(description="Whether contents are whole, however long, and not their beginning or a segment's excerpt.")
-]
-"""A parameter of the path, since a search by a file has no JSON."""
-
 _FORM_FIELDS = {
-    "limit": {"type": "integer", "minimum": 1, "default": 10},
-    "filter": {"type": "string", "default": ""},
+    "limit": {"type": "integer", "minimum": 1, schemas.BOUNDS: {"maximum": "max_limit"}, "default": 10},
+    "filter": {
+        "type": "string",
+        "format": "milvus-expression",
+        schemas.BOUNDS: {"maxLength": "max_query_chars"},
+        "default": "",
+    },
 }
-_FORM = describe_form({"file": {"type": "string", "format": "binary"}, **_FORM_FIELDS}, ["file"])
+_FORM = describe_form(_FORM_FIELDS)
 
 
 @router.post(
@@ -74,7 +75,7 @@ async def _search_by_file(service: SolutionService, form: Form) -> SearchResult 
     _check_limits(service, limit, filter)
     upload = form.get_file("file")
     if not service.takes_files:
-        raise invalid_value("file", f"{service.name!r} cannot be searched by a file", _search_hint(service))
+        raise unsuitable_value("file", f"{service.name!r} cannot be searched by a file", _search_hint(service))
     segments = await service.run_blocking(_decode_upload, service, upload.file, upload.filename or "")
     return (await service.search([SearchRequest("", limit, filter, segments)]))[0]
 
@@ -96,14 +97,16 @@ def to_encoder_query(service: SolutionService, query: str, location: str) -> str
     """Return a query in the form that is safe to pass to the encoder: a text or ``@key``, never a path.
 
     Raises:
-        ApiError: 422, it is too long, or the solution cannot be searched by text.
+        ApiError: 422, it is empty or too long; 409, the solution cannot be searched by text.
     """
+    if not query:
+        raise invalid_value(location, "is empty")
     if len(query) > service.settings.max_query_chars:
         raise invalid_value(location, f"must have at most {service.settings.max_query_chars:,} characters")
     if query.startswith("@"):
         return query
     if service.typed_modality is None:
-        raise invalid_value(location, f"{service.name!r} cannot be searched by a text", _search_hint(service))
+        raise unsuitable_value(location, f"{service.name!r} cannot be searched by a text", _search_hint(service))
     if service.takes_files:
         return f"text:{query.removeprefix(chr(92)) if query.startswith(chr(92) + '@') else query}"
     return query
