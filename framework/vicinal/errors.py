@@ -14,6 +14,7 @@
     ├── TooManyFailuresError          1, the run's budget of failures is spent
     ├── FilterError                   2, a filter expression is wrong
     ├── UnknownItemError              1, no item with this key is indexed
+    ├── ItemExistsError               1, an item with this key is indexed, and was not to be replaced
     └── NothingIndexedError           1, the solution has nothing to search in yet
 
 Each carries a ``hint``: what the user can do next. Everything else that is raised is a defect and keeps its traceback.
@@ -31,6 +32,7 @@ __all__ = [
     "ExitCode",
     "FilterError",
     "ItemError",
+    "ItemExistsError",
     "NothingIndexedError",
     "PluginError",
     "SourceError",
@@ -129,6 +131,10 @@ class FilterError(VicinalError):
 
 class UnknownItemError(VicinalError):
     """No item with this key is indexed."""
+
+
+class ItemExistsError(VicinalError):
+    """An item with this key is indexed, and was not to be replaced."""
 
 
 class NothingIndexedError(VicinalError):

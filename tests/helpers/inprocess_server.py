@@ -27,8 +27,8 @@ class Client:
     def __getattr__(self, method):
         return getattr(self.http, method)
 
-    def search(self, query, name="things", **options):
-        return self.http.post(f"/api/{name}/search", json={"query": query, **options})
+    def search(self, query, name="things", *, whole=False, **options):
+        return self.http.post(f"/api/{name}/search", params={"whole": whole}, json={"query": query, **options})
 
     def wait_for_job(self, job, name="things"):
         """Return the job once it has ended."""

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from vicinal.config.models import FieldSpec, IngestConfig
-from vicinal.errors import ItemError
+from vicinal.errors import ItemError, ItemExistsError
 from vicinal.ingest.batch import Batch, DecodedItem
 from vicinal.ingest.changes import Change, SeenIds, detect_changes
 from vicinal.ingest.counter import RunCounter
@@ -31,6 +31,7 @@ from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
 from vicinal.toolkit.malloc import retain_freed_memory
+from vicinal.toolkit.text import shorten
 from vicinal.toolkit.torch_runtime import low_priority
 from vicinal.types import IngestReport, Item, Metric
 
@@ -140,11 +141,12 @@ class IngestRun:
                 self._writer.write_batch(changed)
         return self.report
 
-    def add_item(self, item: Item) -> Literal["new", "updated", "unchanged"]:
+    def add_item(self, item: Item, *, replace: bool = True) -> Literal["new", "updated", "unchanged"]:
         """Index one item now, without retrying a store that is unreachable.
 
         Raises:
             ItemError: it cannot be indexed; no failure is recorded.
+            ItemExistsError: another item has its key, and ``replace`` is false.
         """
         self._workers.stop()
         changes, _, failures = detect_changes([item], self.seen, self.metadata.ledger_entries)
@@ -152,6 +154,8 @@ class IngestRun:
             raise ItemError(failures[0].message)
         if not changes:
             return "unchanged"
+        if not (replace or changes[0].is_new):
+            raise ItemExistsError(f"an item has the key {shorten(item.key, 200)!r} already")
         self._writer.write_batch(self._stage.encode_change(changes[0]))
         return "new" if changes[0].is_new else "updated"
 

@@ -12,8 +12,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from vicinal import errors
+from vicinal.server.paths import find_allowed_methods
 
 __all__ = [
     "ApiError",
@@ -23,6 +25,7 @@ __all__ = [
     "invalid_value",
     "to_api_error",
     "to_response",
+    "unsuitable_value",
 ]
 
 logger = logging.getLogger("vicinal.server")
@@ -34,6 +37,7 @@ _STATUS: tuple[tuple[type[errors.VicinalError], int], ...] = (
     (errors.StoreBusyError, 409),
     (errors.NothingIndexedError, 409),
     (errors.StoreMismatchError, 409),
+    (errors.ItemExistsError, 409),
     (errors.UnknownItemError, 404),
     (errors.ItemError, 422),
     (errors.FilterError, 422),
@@ -86,6 +90,12 @@ def invalid_value(location: str, message: str, hint: str = "") -> ApiError:
     return ApiError(422, f"{location}: {message}", errors=[f"{location}: {message}"], hint=hint)
 
 
+def unsuitable_value(location: str, message: str, hint: str = "") -> ApiError:
+    """Create the 409 for a valid value that this solution cannot use, as a text where it is searched by files."""
+    line = f"{location}: {message}"
+    return ApiError(409, line, hint=hint, extra={"type": errors.ItemError.__name__})
+
+
 def to_api_error(error: Exception) -> ApiError:
     """Convert any exception; an unexpected one is logged, and its text is not sent to the client."""
     match error:
@@ -123,15 +133,18 @@ def to_response(error: ApiError) -> Response:
     return Response(orjson.dumps(body, default=str), error.status, headers, "application/json")
 
 
-def add_exception_handlers(app: FastAPI) -> None:
-    """Make every expected failure of every route end in the one body.
+def add_exception_handlers(app: FastAPI, routes: Sequence[Route]) -> None:
+    """Make every expected failure of every one of the routes end in the one body.
 
     Unexpected ones end in ``SecurityMiddleware``: starlette raises an error again after its handler for ``Exception``,
     so that uvicorn would log the traceback a second time.
     """
 
     async def handle(request: Request, error: Exception) -> Response:
-        return to_response(to_api_error(error))
+        converted = to_api_error(error)
+        if converted.status == 405:
+            converted.headers["Allow"] = ", ".join(find_allowed_methods(request, routes))
+        return to_response(converted)
 
     for kind in (ApiError, errors.VicinalError, RequestValidationError, ValidationError, HTTPException):
         app.add_exception_handler(kind, handle)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 import vicinal
 from vicinal.server.api_errors import add_exception_handlers
@@ -48,12 +49,15 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
     )
     app.state.vicinal = state
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign]
-    add_exception_handlers(app)
-    for module in (search, system, ingest, items):  # routes are matched in this order
-        app.include_router(module.router)
+    routers = [module.router for module in (search, system, ingest, items)]  # routes are matched in this order
+    for router in routers:
+        app.include_router(router)
+    routes = [*app.routes, *(route for router in routers for route in router.routes)]
+    add_exception_handlers(app, [route for route in routes if isinstance(route, Route)])
     app.add_middleware(SecurityMiddleware, state=state)
     app.add_middleware(HeadMiddleware)
     if state.settings.cors_origins:  # outermost, so that a page of another origin can read why it was refused

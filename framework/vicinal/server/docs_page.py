@@ -75,9 +75,12 @@ def _curl_examples(
     if content_type != "application/json":
         fields = [f"-F {name}={'@file' if name == 'file' else '…'}" for name in schema["properties"]]
         return [_curl_command(method, url, " ".join(fields))]
-    model = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    models = [
+        document["components"]["schemas"][one["$ref"].rpartition("/")[2]] for one in schema.get("anyOf", [schema])
+    ]
     return [
         _curl_command(method, url, f"--json '{orjson.dumps(example).decode()}'")
+        for model in models
         for example in model.get("examples", [])
     ]
 

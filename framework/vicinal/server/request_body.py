@@ -9,15 +9,18 @@ from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
 from vicinal.server.api_errors import ApiError, invalid_value
 
-__all__ = ["Form", "is_multipart", "parse_form", "parse_json"]
+__all__ = ["Form", "is_multipart", "parse_form", "parse_json", "read_json_object"]
 
 M = TypeVar("M", bound=BaseModel)
+
+_INTEGER = TypeAdapter(int)
+_JSON_OBJECT = TypeAdapter(dict[str, Any])
 
 _CONTENT_TYPES_HINT = "send application/json (curl --json) or multipart/form-data (curl -F)"
 
@@ -40,8 +43,17 @@ async def parse_json(request: Request, model: type[M], *, allow_empty: bool = Fa
     """Parse the body as this model; with ``allow_empty`` an empty body is ``{}``.
 
     Raises:
+        ApiError, ValidationError: as ``read_json_object`` does, or the body does not fit the model.
+    """
+    return model.model_validate(await read_json_object(request, allow_empty=allow_empty))
+
+
+async def read_json_object(request: Request, *, allow_empty: bool = False) -> dict[str, Any]:
+    """Read the body as a JSON object; with ``allow_empty`` an empty body is ``{}``.
+
+    Raises:
         ApiError: 400, the client disconnected; 415, the body is not JSON.
-        ValidationError: the body does not fit the model.
+        ValidationError: it is not valid JSON, or not an object.
     """
     if is_multipart(request):
         raise ApiError(415, "a form is not supported here", hint="send application/json")
@@ -49,7 +61,7 @@ async def parse_json(request: Request, model: type[M], *, allow_empty: bool = Fa
         data = await request.body()
     except ClientDisconnect:
         raise ApiError(400, "the client disconnected") from None
-    return model.model_validate_json(data or b"{}") if allow_empty else model.model_validate_json(data)
+    return _JSON_OBJECT.validate_json(data or b"{}" if allow_empty else data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +77,10 @@ class Form:
         return value
 
     def get_int(self, name: str, default: int) -> int:
-        value = self.get_text(name, str(default)).strip()
-        if not (value.isascii() and value.removeprefix("-").isdecimal() and len(value) < 12):
-            raise invalid_value(name, "is not a whole number")
-        return int(value)
-
-    def get_bool(self, name: str, default: bool) -> bool:
-        value = self.get_text(name, str(default)).strip().lower()
-        if value not in ("true", "false"):
-            raise invalid_value(name, "must be true or false")
-        return value == "true"
+        try:
+            return _INTEGER.validate_python(self.get_text(name, str(default)))
+        except ValidationError:
+            raise invalid_value(name, "is not a whole number") from None
 
     def get_file(self, name: str) -> UploadFile:
         value = self.data.get(name)

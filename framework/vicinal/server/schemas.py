@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
     "AddRequest",
@@ -21,6 +21,7 @@ __all__ = [
     "Item",
     "ItemPage",
     "Job",
+    "MultiSearchRequest",
     "MultiSearchResponse",
     "Readiness",
     "RenderRequest",
@@ -31,42 +32,63 @@ __all__ = [
     "Stats",
 ]
 
+BOUNDS = "x-bounds"
+"""In a schema: the names of the settings that bound the value, as ``{"maximum": "max_limit"}``."""
+
+MAX_KEY_CHARS = 1024
+_MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest that every JSON parser reads exactly."""
+
+# The bounds of keys, queries and filters are only in the schema: the routes refuse what is beyond with plainer errors.
+
+
+def _to_int(value: Any) -> Any:
+    """Take 2.0 for 2: JSON Schema counts it among the integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Limit = Annotated[int, Field(ge=1, json_schema_extra={BOUNDS: {"maximum": "max_limit"}}), BeforeValidator(_to_int)]
+Key = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_KEY_CHARS})]
+QueryText = Annotated[str, Field(json_schema_extra={"minLength": 1, BOUNDS: {"maxLength": "max_query_chars"}})]
+Filter = Annotated[
+    str, Field(json_schema_extra={"format": "milvus-expression", BOUNDS: {"maxLength": "max_query_chars"}})
+]
+
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class SearchRequest(_Request):
-    """One query, or several in one call."""
+class _SearchOptions(_Request):
+    limit: Limit = 10
+    """The number of hits for each query."""
+    filter: Filter = ""
+    """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
+
+
+class SearchRequest(_SearchOptions):
+    """One query."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"query": "how do I choose nprobe", "limit": 3},
                 {"query": "@17", "limit": 5, "filter": 'topic == "index"'},
-                {"queries": ["CCO", "c1ccccc1O"], "limit": 3},
-            ],
-            "oneOf": [{"required": ["query"]}, {"required": ["queries"]}],
+            ]
         }
     )
 
-    query: str | None = None
+    query: QueryText
     """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @."""
-    queries: list[str] | None = None
-    """Several queries."""
-    limit: Annotated[int, Field(ge=1)] = 10
-    """The number of hits for each query."""
-    filter: str = ""
-    """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
 
-    whole: bool = False
-    """Whether hits have their whole content, however long, rather than the beginning or the segment's excerpt."""
 
-    @model_validator(mode="after")
-    def _check(self) -> SearchRequest:
-        if (self.query is None) == (self.queries is None):
-            raise ValueError("give either query or queries")
-        return self
+class MultiSearchRequest(_SearchOptions):
+    """Several queries in one call."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"queries": ["CCO", "c1ccccc1O"], "limit": 3}]})
+
+    queries: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    """Each as ``query`` of a request with one."""
 
 
 class AddRequest(_Request):
@@ -78,7 +100,7 @@ class AddRequest(_Request):
         }
     )
 
-    key: str
+    key: Key
     content: str
     metadata: dict[str, Any] = Field(default_factory=dict)
 
@@ -86,24 +108,32 @@ class AddRequest(_Request):
 class DeleteRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"keys": ["301", "302"]}]})
 
-    keys: Annotated[list[str], Field(min_length=1, max_length=10_000)]
+    keys: Annotated[list[Key], Field(min_length=1, max_length=1_000)]
 
 
 class RenderRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "CCO"}]})
 
-    query: str
+    query: QueryText
     color: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{6}$")] | None = None
     """The color of bonds, as ``e6e6e6``; by default that of the surrounding text."""
 
 
 class IngestRequest(_Request):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"prune": False}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"prune": False}],
+            "not": {
+                "properties": {"prune": {"const": True}, "limit": {"type": "integer"}},
+                "required": ["prune", "limit"],
+            },
+        }
+    )
 
     prune: bool = False
     """Remove items that are no longer in the source; items that were added over HTTP stay."""
-    limit: Annotated[int, Field(ge=1)] | None = None
-    """Read only this many items of the source."""
+    limit: Annotated[int, Field(ge=1, le=_MAX_SAFE_INTEGER), BeforeValidator(_to_int)] | None = None
+    """Read only this many items of the source; excludes ``prune``, since such a run does not see every item."""
 
 
 class SessionRequest(_Request):

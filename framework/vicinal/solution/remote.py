@@ -28,6 +28,8 @@ _CONNECT_SECONDS = 10.0
 _FIRST_POLL_SECONDS, _MAX_POLL_SECONDS = 0.05, 0.5
 _MAX_QUERIES = 64
 """In one call; a server takes 256 by default."""
+_MAX_KEYS = 1_000
+"""In one call; a server takes no more."""
 _HIT_FIELDS = ("key", "rank", "distance", "similarity", "uri", "metadata", "content", "segment", "score", "note")
 _COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows")
 
@@ -194,8 +196,10 @@ class RemoteSolution:
         return self._run("failures/retry", None, bool)
 
     def remove(self, keys: Sequence[str]) -> int:
-        """As ``Solution.remove``."""
-        return int(self._request("DELETE", "items", {"keys": [_replace_surrogates(key) for key in keys]})["removed"])
+        """As ``Solution.remove``; of more than 1,000 keys the first may be removed when a later one is unknown."""
+        unique = list(dict.fromkeys(map(_replace_surrogates, keys)))
+        parts = [unique[start : start + _MAX_KEYS] for start in range(0, len(unique), _MAX_KEYS)]
+        return sum(int(self._request("DELETE", "items", {"keys": part})["removed"]) for part in parts)
 
     def _run(self, route: str, options: Any, on_progress: Callable[[Mapping[str, Any]], object]) -> IngestReport:
         job = self._request("POST", route, options)

@@ -89,17 +89,18 @@ class Solution(SearchableSolution):
         run.interrupt()
         return True
 
-    def add(self, item: Item) -> Literal["new", "updated", "unchanged"]:
+    def add(self, item: Item, *, replace: bool = True) -> Literal["new", "updated", "unchanged"]:
         """Index one item that the source need not have; ``prune`` leaves it, ``remove`` removes it.
 
         If the source has an item of its key, the next ingest replaces it.
 
         Raises:
             ItemError: it cannot be indexed; what was indexed under its key stays.
+            ItemExistsError: another item has its key, and ``replace`` is false.
             StoreBusyError: a run is active.
         """
         with self._open_for_writing() as lock:
-            change = self._new_run(lock=lock).add_item(item)
+            change = self._new_run(lock=lock).add_item(item, replace=replace)
             self.metadata.mark_manual([item_id(item.key)])
             if self._collection.current_index() is None:
                 self._collection.make_searchable(1)

@@ -94,6 +94,15 @@ def test_search_and_status_are_the_same_while_a_server_holds_the_file(terminal, 
         assert terminal.json("status", things) == status
 
 
+def test_more_keys_are_removed_than_the_server_takes_at_once(terminal, things):
+    write_items([f"k{number},text {number},1" for number in range(1100)])
+    terminal("ingest", things)
+    with run_server_process(things) as server:
+        keys = [f"k{number}" for number in range(1050)]
+        assert terminal("remove", things, *keys, *keys).stdout == "things: 1050 removed\n"
+        assert server.get("/api/things/stats").json()["items"] == 50
+
+
 def without_numbers_of_timings(text):
     return re.sub(r"[0-9,]+(\.[0-9])? ms", "… ms", text)
 

@@ -35,10 +35,15 @@ def test_pages_contain_every_item_once(client):
 
 
 @pytest.mark.parametrize(
-    "params", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"cursor": "../x"}, {"cursor": "9" * 19}]
+    "params", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"cursor": "../x"}, {"cursor": "9" * 20}]
 )
 def test_invalid_page_is_refused(text_client, params):
     check_error(text_client.get("/api/things/items", params=params), 422)
+
+
+def test_page_after_every_item_is_empty(text_client):
+    page = text_client.get("/api/things/items", params={"cursor": "9" * 19}).json()
+    assert page == {"items": [], "next": None, "total": 60}
 
 
 def test_get_one_item(text_client):
@@ -82,14 +87,33 @@ def test_long_content_is_shortened_unless_the_whole_is_asked_for(text_client):
     for whole in (False, True):
         one = text_client.get("/api/things/items/long", params={"whole": whole}).json()
         listed = text_client.get("/api/things/items", params={"prefix": "long", "whole": whole, "limit": 100}).json()
-        request = {"queries": ["x", "y"], "whole": whole, "limit": 61}
-        found = text_client.post("/api/things/search", json=request).json()["results"][1]["hits"]
+        request = {"queries": ["x", "y"], "limit": 61}
+        found = text_client.post("/api/things/search", params={"whole": whole}, json=request)
+        found = found.json()["results"][1]["hits"]
         hit = text_client.search("x", limit=61, whole=whole).json()["hits"]
         items = [one, *listed["items"], *(hit for hit in [*found, *hit] if hit["key"] == "long")]
         assert len(items) == 4
         for item in items:
             assert item["content"] == (text if whole else f"{text[:1_999].rstrip()}…")
     assert text_client.get("/api/things/items/long/content").text == text
+
+
+def test_item_of_the_same_key_is_kept_on_request(text_client):
+    def add(content, **params):
+        return text_client.post("/api/things/items", params=params, json={"key": "k1", "content": content})
+
+    refused = check_error(add("another text", replace=False), 409)
+    assert (refused["error"], refused["type"]) == ("an item has the key 'k1' already", "ItemExistsError")
+    assert text_client.get("/api/things/items/k1").json()["content"] == "text 1"
+    assert add("another text", replace=True).json()["status"] == "updated"
+    assert add("another text", replace=False).json()["status"] == "unchanged"
+
+
+def test_file_of_the_same_key_is_kept_on_request(file_client):
+    url, upload = "/api/things/items", {"file": ("f3.png", b"other")}
+    check_error(file_client.post(url, params={"replace": False}, files=upload), 409)
+    assert file_client.get(f"{url}/f3.png/content").content == b"\x03" * 1003
+    assert not list((file_client.folder.parent / ".vicinal" / "things" / "uploads").iterdir())
 
 
 def test_several_items_are_removed_or_none(client):
@@ -101,6 +125,7 @@ def test_several_items_are_removed_or_none(client):
     assert client.get("/api/things/items").json()["total"] == 58
     assert client.search("text 1", limit=1).json()["hits"][0]["key"] != "k1"
     check_error(remove([]), 422)
+    check_error(remove(["k3"] * 1001), 422)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +135,10 @@ def test_several_items_are_removed_or_none(client):
         ({"key": "", "content": "x"}, "key: the key is empty"),
         ({"key": "k" * 1025, "content": "x"}, "key: the key has 1025 bytes, at most 1024 fit"),
         ({"key": "k", "content": "x", "metadata": {"year": "soon"}}, "metadata: field 'year' is not an int64: 'soon'"),
+        (
+            {"key": "k", "content": "x", "metadata": {"number": 2**64}},
+            "metadata: cannot be stored as JSON: Integer exceeds 64-bit range",
+        ),
         ({"key": "k"}, "content: Field required"),
         ({"key": "k", "content": "x", "path": "/etc/passwd"}, "path: Extra inputs are not permitted"),
     ],
@@ -160,7 +189,7 @@ def test_uploads_go_to_the_folder_of_the_settings(lite, tmp_path, monkeypatch):
 
 def test_unknown_form_field_is_refused(file_client):
     """Otherwise the ``Num`` of an old client would be ignored, and it would get ten hits instead of three."""
-    for path, fields in (("search", "file, limit, filter, whole"), ("items", "file, key, metadata")):
+    for path, fields in (("search", "file, limit, filter"), ("items", "file, key, metadata")):
         body = check_error(file_client.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
         assert body["errors"] == ["Num: unknown form field"]
         assert body["hint"] == f"known: {fields}"
@@ -168,7 +197,7 @@ def test_unknown_form_field_is_refused(file_client):
 
 def test_solution_of_files_refuses_texts(file_client):
     response = file_client.post("/api/things/items", json={"key": "k", "content": "/etc/passwd"})
-    assert "are files" in check_error(response, 422)["error"]
+    assert "are files" in check_error(response, 409)["error"]
     for metadata in ("[1]", "{"):
         response = file_client.post("/api/things/items", files={"file": ("a", b"x")}, data={"metadata": metadata})
         assert check_error(response, 422)["error"].startswith("metadata: is not")
@@ -176,7 +205,7 @@ def test_solution_of_files_refuses_texts(file_client):
 
 def test_solution_of_texts_refuses_files(text_client):
     assert (
-        "are not files" in check_error(text_client.post("/api/things/items", files={"file": ("a", b"x")}), 422)["error"]
+        "are not files" in check_error(text_client.post("/api/things/items", files={"file": ("a", b"x")}), 409)["error"]
     )
 
 
@@ -270,6 +299,8 @@ def test_key_may_end_like_a_route(file_client):
     assert file_client.get(f"/api/things/items/{key}").json()["key"] == "sub dir/content"
     assert file_client.get(f"/api/things/items/{key}/content").content == b"abc" * 50
     assert file_client.get(f"/api/things/items/{key}/content").headers["content-type"] == "application/octet-stream"
+    check_error(file_client.delete("/api/things/items/sub%20dir/content"), 405)
+    assert file_client.delete(f"/api/things/items/{key}").json() == {"removed": 1}
 
 
 def test_missing_file_or_unindexed_file_is_not_served(file_client):
@@ -320,5 +351,5 @@ def test_encoder_that_calls_sys_exit_does_not_end_the_server(lite, monkeypatch):
 def test_texts_are_not_drawn(text_client):
     assert (
         "does not draw queries"
-        in check_error(text_client.post("/api/things/render", json={"query": "x"}), 422)["error"]
+        in check_error(text_client.post("/api/things/render", json={"query": "x"}), 409)["error"]
     )

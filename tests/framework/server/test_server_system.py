@@ -120,6 +120,31 @@ def test_every_route_fails_with_the_error_body(text_client):
     check_error(text_client.get("/page/nothing.js"), 404)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/things/items", "DELETE, GET, HEAD, POST"),
+        ("POST", "/api/things/items/k1", "DELETE, GET, HEAD"),
+        ("POST", "/api/things/items/a%2Fcontent", "DELETE, GET, HEAD"),
+        ("DELETE", "/api/things/items/k1/content", "GET, HEAD"),
+        ("POST", "/api/things/items/k1/content", "GET, HEAD"),
+        ("OPTIONS", "/api/things/ingest", "GET, HEAD, POST"),
+        ("HEAD", "/api/things/search", "POST"),
+        ("GET", "/api/session", "DELETE, POST"),
+        ("POST", "/openapi.json", "GET, HEAD"),
+        ("DELETE", "/", "GET, HEAD"),
+    ],
+)
+@pytest.mark.parametrize("root_path", ["", "/search"])
+def test_405_names_every_method_that_the_path_allows(lite, method, path, allowed, root_path):
+    lite.write([])
+    with run_server(lite.solution(), root_path=root_path) as client:
+        response = client.request(method, root_path + path)
+        assert (response.status_code, response.headers["allow"]) == (405, allowed)
+        if method != "HEAD":
+            check_error(response, 405)
+
+
 def test_head_is_get_without_the_body(file_client):
     """On every route for GET, including the event stream and failures."""
     job = file_client.ingest()["id"]
@@ -206,6 +231,28 @@ def test_openapi_has_examples_and_docs_need_no_network(text_client):
         assert path in page.text
     assert re.findall(r'(?:src|href)="([^"]+)"', page.text) == ["page/logo.svg", "docs.css", "openapi.json"]
     assert text_client.get("/docs.css").headers["content-type"].startswith("text/css")
+
+
+def test_openapi_states_the_limits_of_the_settings(lite):
+    lite.write([])
+    with run_server(lite.solution(), max_limit=20, max_queries=3, max_query_chars=500) as client:
+        document = client.get("/openapi.json").json()
+    assert "x-bounds" not in str(document)
+    models = document["components"]["schemas"]
+    one, several = models["SearchRequest"]["properties"], models["MultiSearchRequest"]["properties"]
+    assert (one["limit"]["minimum"], one["limit"]["maximum"]) == (1, 20)
+    assert (one["query"]["minLength"], one["query"]["maxLength"], one["filter"]["maxLength"]) == (1, 500, 500)
+    assert (several["queries"]["minItems"], several["queries"]["maxItems"]) == (1, 3)
+    assert several["queries"]["items"] == {"type": "string", "minLength": 1, "maxLength": 500}
+    form = document["paths"]["/api/{name}/search"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert (form["properties"]["limit"]["maximum"], form["properties"]["filter"]["maxLength"]) == (20, 500)
+    for path in ("/api/{name}/items", "/api/{name}/failures"):
+        parameters = {one["name"]: one["schema"] for one in document["paths"][path]["get"]["parameters"]}
+        assert (parameters["limit"]["minimum"], parameters["limit"]["maximum"]) == (1, 20)
+    for model, field in (("AddRequest", "key"), ("DeleteRequest", "keys")):
+        key = models[model]["properties"][field]
+        key = key.get("items", key)
+        assert (key["minLength"], key["maxLength"]) == (1, 1024)
 
 
 def test_settings_come_from_the_environment():

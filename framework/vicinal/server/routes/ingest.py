@@ -15,6 +15,7 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.jobs import Job
 from vicinal.server.openapi import describe_body
+from vicinal.server.parameters import PageLimit, require_page_limit
 from vicinal.server.paths import job_path
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
@@ -87,6 +88,7 @@ async def cancel_job(request: Request, name: str, id: str) -> Response:
 
 @router.get(
     "/ingest/{id}/events",
+    response_class=Response,
     summary="A run's progress as server-sent events",
     description="Events `progress` and, last, `end`, each with the run as JSON.",
     responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}},
@@ -147,12 +149,11 @@ def _format_event(name: str, job: Job) -> bytes:
 async def list_failures(
     request: Request,
     name: str,
-    limit: Annotated[int, Query(ge=1)] = 50,
+    limit: PageLimit = 50,
     cursor: Annotated[str, Query(max_length=4096)] = "",
 ) -> Response:
     service = get_service(request, name)
-    if limit > service.settings.max_limit:
-        raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
+    require_page_limit(limit, service.settings)
     return json_response(await service.run_blocking(_failure_page, service, limit, cursor))
 
 

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Query, Request, Response
 from vicinal.errors import ItemError
 from vicinal.plugin.encoder_calls import decode_query
 from vicinal.server import schemas
-from vicinal.server.api_errors import ApiError, invalid_value
+from vicinal.server.api_errors import ApiError, invalid_value, unsuitable_value
 from vicinal.server.media import content_response, svg_response
 from vicinal.server.openapi import describe_body, describe_form
-from vicinal.server.paths import content_path
+from vicinal.server.parameters import ItemKey, PageLimit, Whole, require_page_limit
+from vicinal.server.paths import content_path, is_content_path
 from vicinal.server.request_body import is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.routes.search import to_encoder_query
@@ -28,40 +29,44 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/{name}", tags=["items"])
 
-_CURSOR = re.compile(r"[0-9]{1,19}")
+_CURSOR = re.compile(r"[0-9]{0,19}")
+_MAX_ID = 2**63 - 1
 _FORM = describe_form(
     {
-        "file": {"type": "string", "format": "binary"},
-        "key": {"type": "string", "description": "by default the file's name"},
-        "metadata": {"type": "string", "description": "a JSON object", "examples": ['{"label": "cat"}']},
-    },
-    ["file"],
+        "key": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": schemas.MAX_KEY_CHARS,
+            "description": "by default the file's name",
+        },
+        "metadata": {"type": "object", "description": "as JSON", "examples": [{"label": "cat"}]},
+    }
 )
-_BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_BINARY = {
+    content_type: {"schema": {"type": "string", "format": "binary"}}
+    for content_type in ("application/octet-stream", "*/*")  # generated clients read the first as bytes, and no other
+}
 
 
 @router.get("/items", summary="List items, page by page", responses={200: {"model": schemas.ItemPage}})
 async def list_items(
     request: Request,
     name: str,
-    limit: Annotated[int, Query(ge=1)] = 50,
-    cursor: str = "",
+    limit: PageLimit = 50,
+    cursor: Annotated[str, Query(json_schema_extra={"pattern": f"^{_CURSOR.pattern}$"})] = "",
     prefix: Annotated[str, Query(max_length=1024)] = "",
-    whole: bool = False,
+    whole: Whole = False,
 ) -> Response:
     service = get_service(request, name)
-    if limit > service.settings.max_limit:
-        raise invalid_value("limit", f"must be at most {service.settings.max_limit:,}")
+    require_page_limit(limit, service.settings)
     after = _parse_cursor(cursor)
     return json_response(await service.run_blocking(_item_page, request, service, limit, after, prefix, whole))
 
 
 def _parse_cursor(cursor: str) -> int:
-    if not cursor:
-        return -1
-    if not _CURSOR.fullmatch(cursor) or int(cursor) >= 2**63:
+    if not _CURSOR.fullmatch(cursor):
         raise invalid_value("cursor", "invalid", "use `next` from the previous page")
-    return int(cursor)
+    return min(int(cursor), _MAX_ID) if cursor else -1
 
 
 def _item_page(
@@ -96,46 +101,56 @@ def _to_json(request: Request, service: SolutionService, record: Record, added: 
     "/items",
     summary="Add an item, or replace the one that has its key",
     responses={200: {"model": schemas.AddResponse}, 201: {"model": schemas.AddResponse}},
-    openapi_extra=describe_body(schemas.AddRequest, _FORM),
+    openapi_extra=describe_body(schemas.AddRequest, form=_FORM),
 )
-async def add_item(request: Request, name: str) -> Response:
+async def add_item(
+    request: Request,
+    name: str,
+    replace: Annotated[
+        bool, Query(description="Whether another item that has the key is replaced; if not, that is a 409.")
+    ] = True,
+) -> Response:
     service = get_service(request, name)
     if is_multipart(request):
         async with parse_form(request, "file", "key", "metadata") as form:
             upload = form.get_file("file")
             key = form.get_text("key", PurePosixPath((upload.filename or "").replace("\\", "/")).name)
             if service.item_modality.input == "text":
-                raise invalid_value(
+                raise unsuitable_value(
                     "file", f"items of {service.name!r} are not files", "send JSON: key, content, metadata"
                 )
             metadata = form.get_json_object("metadata")
-            status = await service.run_blocking(_add_file, service, upload.file, upload.filename or "", key, metadata)
+            status = await service.run_blocking(
+                _add_file, service, upload.file, upload.filename or "", key, metadata, replace
+            )
     else:
         new = await parse_json(request, schemas.AddRequest)
         key = new.key
         if service.item_modality.input == "file" or not service.modalities:
-            raise invalid_value(
+            raise unsuitable_value(
                 "content", f"items of {service.name!r} are files", "send multipart/form-data: file, key"
             )
-        status = await service.run_blocking(_add, service, Item(key, new.content, metadata=new.metadata))
+        status = await service.run_blocking(_add, service, Item(key, new.content, metadata=new.metadata), replace)
     return json_response({"key": key, "status": status}, 201 if status == "new" else 200)
 
 
-def _add(service: SolutionService, item: Item) -> str:
+def _add(service: SolutionService, item: Item, replace: bool) -> str:
     try:
-        return service.solution.add(item)
+        return service.solution.add(item, replace=replace)
     except ItemError as error:
         raise _to_api_error(item, error) from error
 
 
-def _add_file(service: SolutionService, file: BinaryIO, name: str, key: str, metadata: dict[str, Any]) -> str:
+def _add_file(
+    service: SolutionService, file: BinaryIO, name: str, key: ItemKey, metadata: dict[str, Any], replace: bool
+) -> str:
     try:
         key.encode()
     except UnicodeEncodeError:
         raise invalid_value("key", "is not valid Unicode") from None
     item, is_new = service.uploads.save(file, name, key, metadata)
     try:
-        status = _add(service, item)
+        status = _add(service, item, replace)
     except BaseException:
         if is_new:
             service.uploads.discard(item)
@@ -149,10 +164,10 @@ def _to_api_error(item: Item, error: ItemError) -> ApiError:
     message = str(error)
     if isinstance(item.content, Path):
         message = message.replace(str(item.content), "the file").replace(item.content.name, "the file")
-    location = next((name for name in ("key", "field") if name in message.split("'")[0]), "content")
-    if location == "field":
+    words = message.split("'")[0]
+    if "field" in words or "stored as JSON" in words:
         return invalid_value("metadata", message, error.hint or 'set it in `metadata`, as {"label": "cat"}')
-    return invalid_value(location, message, error.hint)
+    return invalid_value("key" if "key" in words else "content", message, error.hint)
 
 
 @router.delete(
@@ -176,6 +191,7 @@ def _delete(service: SolutionService, keys: list[str]) -> int:
 
 @router.get(
     "/items/{key:path}/content",
+    response_class=Response,
     summary="The content of an item: an image, audio or video file (in ranges), an SVG, a text",
     responses={
         200: {"content": _BINARY},
@@ -186,13 +202,12 @@ def _delete(service: SolutionService, keys: list[str]) -> int:
 async def get_content(
     request: Request,
     name: str,
-    key: str,
+    key: ItemKey,
     color: Annotated[str | None, Query(pattern="^[0-9a-fA-F]{6}$")] = None,
     whole: Annotated[bool, Query(include_in_schema=False)] = False,
 ) -> Response:
     service = get_service(request, name)
-    if not request.scope.get("raw_path", b"/content").partition(b"?")[0].endswith(b"/content"):
-        # the key itself ends in /content, its slash percent-encoded
+    if not is_content_path(request):
         return json_response(await service.run_blocking(_get_item, request, service, f"{key}/content", whole))
     return await service.run_blocking(_get_content, request, service, key, color)
 
@@ -203,7 +218,7 @@ def _get_content(request: Request, service: SolutionService, key: str, color: st
 
 
 @router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.Item}})
-async def get_item(request: Request, name: str, key: str, whole: bool = False) -> Response:
+async def get_item(request: Request, name: str, key: ItemKey, whole: Whole = False) -> Response:
     service = get_service(request, name)
     return json_response(await service.run_blocking(_get_item, request, service, key, whole))
 
@@ -214,13 +229,16 @@ def _get_item(request: Request, service: SolutionService, key: str, whole: bool)
 
 
 @router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})
-async def delete_item(request: Request, name: str, key: str) -> Response:
+async def delete_item(request: Request, name: str, key: ItemKey) -> Response:
+    if is_content_path(request):
+        raise ApiError(405, "method not allowed")
     service = get_service(request, name)
     return json_response({"removed": await service.run_blocking(_delete, service, [key])})
 
 
 @router.post(
     "/render",
+    response_class=Response,
     summary="Draw a typed query as it would be read",
     responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     openapi_extra=describe_body(schemas.RenderRequest),
@@ -229,7 +247,7 @@ async def render_query(request: Request, name: str) -> Response:
     service = get_service(request, name)
     body = await parse_json(request, schemas.RenderRequest)
     if service.typed_modality is None or service.typed_modality.renders != "svg":
-        raise invalid_value("query", f"{service.name!r} does not draw queries")
+        raise unsuitable_value("query", f"{service.name!r} does not draw queries")
     query = to_encoder_query(service, body.query, "query")
     return svg_response(await service.run_blocking(_render_svg, service, query), body.color)
 
@@ -242,5 +260,5 @@ def _render_svg(service: SolutionService, query: str) -> str:
         raise invalid_value("query", str(error), error.hint) from error
     rendering = encoder.render(Item("query", query))
     if rendering.kind != "svg":
-        raise invalid_value("query", "it cannot be drawn")
+        raise unsuitable_value("query", "it cannot be drawn")
     return rendering.value

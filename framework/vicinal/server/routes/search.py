@@ -10,10 +10,11 @@ from fastapi import APIRouter, Request, Response
 from vicinal.errors import FilterError, ItemError, VicinalError
 from vicinal.plugin.encoder_calls import decode_query
 from vicinal.server import schemas
-from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value
+from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value, unsuitable_value
 from vicinal.server.openapi import describe_body, describe_form
+from vicinal.server.parameters import Whole
 from vicinal.server.paths import content_path
-from vicinal.server.request_body import Form, is_multipart, parse_form, parse_json
+from vicinal.server.request_body import Form, is_multipart, parse_form, read_json_object
 from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
@@ -24,37 +25,49 @@ __all__ = ["router", "to_encoder_query"]
 router = APIRouter(prefix="/api/{name}", tags=["search"])
 
 _FORM_FIELDS = {
-    "limit": {"type": "integer", "minimum": 1, "default": 10},
-    "filter": {"type": "string", "default": ""},
-    "whole": {"type": "boolean", "default": False},
+    "limit": {"type": "integer", "minimum": 1, schemas.BOUNDS: {"maximum": "max_limit"}, "default": 10},
+    "filter": {
+        "type": "string",
+        "format": "milvus-expression",
+        schemas.BOUNDS: {"maxLength": "max_query_chars"},
+        "default": "",
+    },
 }
-_FORM = describe_form({"file": {"type": "string", "format": "binary"}, **_FORM_FIELDS}, ["file"])
+_FORM = describe_form(_FORM_FIELDS)
 
 
 @router.post(
     "/search",
     summary="Find what is near a typed query, an indexed item or an uploaded file",
     responses={200: {"model": schemas.SearchResponse | schemas.MultiSearchResponse}},
-    openapi_extra=describe_body(schemas.SearchRequest, _FORM),
+    openapi_extra=describe_body(schemas.SearchRequest, schemas.MultiSearchRequest, form=_FORM),
 )
-async def search(request: Request, name: str) -> Response:
+async def search(request: Request, name: str, whole: Whole = False) -> Response:
     service = get_service(request, name)
     if is_multipart(request):
         async with parse_form(request, "file", *_FORM_FIELDS) as form:
-            whole = form.get_bool("whole", False)
             return _single_response(request, service, await _search_by_file(service, form), whole)
-    body = await parse_json(request, schemas.SearchRequest)
+    data = await read_json_object(request)
+    if ("query" in data) == ("queries" in data):
+        raise invalid_value("body", "give either query or queries")
+    if "queries" in data:
+        results = await _search_many(service, schemas.MultiSearchRequest.model_validate(data))
+        return _multi_response(request, service, results, whole)
+    body = schemas.SearchRequest.model_validate(data)
     _check_limits(service, body.limit, body.filter)
-    if body.query is not None:
-        query = to_encoder_query(service, body.query, "query")
-        results = await service.search([SearchRequest(query, body.limit, body.filter)])
-        return _single_response(request, service, results[0], body.whole)
-    queries = body.queries or []
-    if not 1 <= len(queries) <= service.settings.max_queries:
+    query = to_encoder_query(service, body.query, "query")
+    results = await service.search([SearchRequest(query, body.limit, body.filter)])
+    return _single_response(request, service, results[0], whole)
+
+
+async def _search_many(
+    service: SolutionService, body: schemas.MultiSearchRequest
+) -> Sequence[SearchResult | Exception]:
+    _check_limits(service, body.limit, body.filter)
+    if not 1 <= len(body.queries) <= service.settings.max_queries:
         raise invalid_value("queries", f"must be 1 to {service.settings.max_queries} in one call")
-    texts = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(queries)]
-    results = await service.search([SearchRequest(text, body.limit, body.filter) for text in texts])
-    return _multi_response(request, service, results, body.whole)
+    queries = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(body.queries)]
+    return await service.search([SearchRequest(query, body.limit, body.filter) for query in queries])
 
 
 async def _search_by_file(service: SolutionService, form: Form) -> SearchResult | Exception:
@@ -62,7 +75,7 @@ async def _search_by_file(service: SolutionService, form: Form) -> SearchResult 
     _check_limits(service, limit, filter)
     upload = form.get_file("file")
     if not service.takes_files:
-        raise invalid_value("file", f"{service.name!r} cannot be searched by a file", _search_hint(service))
+        raise unsuitable_value("file", f"{service.name!r} cannot be searched by a file", _search_hint(service))
     segments = await service.run_blocking(_decode_upload, service, upload.file, upload.filename or "")
     return (await service.search([SearchRequest("", limit, filter, segments)]))[0]
 
@@ -84,14 +97,16 @@ def to_encoder_query(service: SolutionService, query: str, location: str) -> str
     """Return a query in the form that is safe to pass to the encoder: a text or ``@key``, never a path.
 
     Raises:
-        ApiError: 422, it is too long, or the solution cannot be searched by text.
+        ApiError: 422, it is empty or too long; 409, the solution cannot be searched by text.
     """
+    if not query:
+        raise invalid_value(location, "is empty")
     if len(query) > service.settings.max_query_chars:
         raise invalid_value(location, f"must have at most {service.settings.max_query_chars:,} characters")
     if query.startswith("@"):
         return query
     if service.typed_modality is None:
-        raise invalid_value(location, f"{service.name!r} cannot be searched by a text", _search_hint(service))
+        raise unsuitable_value(location, f"{service.name!r} cannot be searched by a text", _search_hint(service))
     if service.takes_files:
         return f"text:{query.removeprefix(chr(92)) if query.startswith(chr(92) + '@') else query}"
     return query

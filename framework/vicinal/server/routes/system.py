@@ -109,6 +109,7 @@ async def check_readiness(request: Request) -> Response:
 
 @router.get(
     "/metrics",
+    response_class=Response,
     tags=["health"],
     summary="Metrics for Prometheus",
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
