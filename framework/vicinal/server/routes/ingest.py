@@ -9,14 +9,14 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.jobs import Job
 from vicinal.server.openapi import describe_body
-from vicinal.server.parameters import PageLimit, require_page_limit
+from vicinal.server.parameters import PageLimit, refuse_unknown_parameters, require_page_limit
 from vicinal.server.paths import job_path
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
@@ -25,7 +25,7 @@ from vicinal.server.state import AppState, get_service, get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/{name}", tags=["ingest"])
+router = APIRouter(prefix="/api/{name}", tags=["ingest"], dependencies=[Depends(refuse_unknown_parameters)])
 
 _POLL_SECONDS = 0.25
 _JOB = {"model": schemas.Job}

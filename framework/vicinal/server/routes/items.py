@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from vicinal.errors import ItemError
 from vicinal.plugin.encoder_calls import decode_query
@@ -14,7 +14,7 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value, unsuitable_value
 from vicinal.server.media import content_response, svg_response
 from vicinal.server.openapi import describe_body, describe_form
-from vicinal.server.parameters import ItemKey, PageLimit, Whole, require_page_limit
+from vicinal.server.parameters import ItemKey, PageLimit, Whole, refuse_unknown_parameters, require_page_limit
 from vicinal.server.paths import content_path, is_content_path
 from vicinal.server.request_body import is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
@@ -26,7 +26,21 @@ from vicinal.types import Item, item_id, shorten_text
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/{name}", tags=["items"])
+
+async def _refuse_to_delete_content(request: Request) -> None:
+    """
+    Raises:
+        ApiError: 405, the path is that of a content, which the route that deletes an item matches, too.
+    """
+    if request.method == "DELETE" and is_content_path(request):
+        raise ApiError(405, "method not allowed")
+
+
+router = APIRouter(
+    prefix="/api/{name}",
+    tags=["items"],
+    dependencies=[Depends(_refuse_to_delete_content), Depends(refuse_unknown_parameters)],
+)
 
 _CURSOR = re.compile(r"[0-9]{0,19}")
 _MAX_ID = 2**63 - 1
@@ -229,8 +243,6 @@ def _get_item(request: Request, service: SolutionService, key: str, whole: bool)
 
 @router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})
 async def delete_item(request: Request, name: str, key: ItemKey) -> Response:
-    if is_content_path(request):
-        raise ApiError(405, "method not allowed")
     service = get_service(request, name)
     return json_response({"removed": await service.run_blocking(_delete, service, [key])})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from vicinal.errors import FilterError, ItemError, VicinalError
 from vicinal.plugin.encoder_calls import decode_query
@@ -13,7 +13,7 @@ from vicinal.search.query_encoder import name_query
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value, unsuitable_value
 from vicinal.server.openapi import describe_body, describe_form
-from vicinal.server.parameters import Whole
+from vicinal.server.parameters import Whole, refuse_unknown_parameters
 from vicinal.server.paths import content_path
 from vicinal.server.request_body import Form, is_multipart, parse_form, read_json_object
 from vicinal.server.responses import json_response
@@ -23,7 +23,7 @@ from vicinal.types import Hit, SearchRequest, SearchResult, Segment
 
 __all__ = ["router", "to_encoder_query"]
 
-router = APIRouter(prefix="/api/{name}", tags=["search"])
+router = APIRouter(prefix="/api/{name}", tags=["search"], dependencies=[Depends(refuse_unknown_parameters)])
 
 _FORM_FIELDS = {
     "limit": {"type": "integer", "minimum": 1, schemas.BOUNDS: {"maximum": "max_limit"}, "default": 10},
