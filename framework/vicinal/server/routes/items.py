@@ -185,7 +185,7 @@ def _to_api_error(item: Item, error: ItemError) -> ApiError:
 
 @router.delete(
     "/items",
-    summary="Delete several items",
+    summary="Delete several items, or none if one of them is unknown",
     responses={200: {"model": schemas.DeleteResponse}},
     openapi_extra=describe_body(schemas.DeleteRequest),
 )
@@ -205,7 +205,7 @@ def _delete(service: SolutionService, keys: list[str]) -> int:
 @router.get(
     "/items/{key:path}/content",
     response_class=Response,
-    summary="The content of an item: an image, audio or video file (in ranges), an SVG, a text",
+    summary="Get the content of an item: an image, audio or video file (also in ranges), an SVG or a text",
     responses={
         200: {"content": _BINARY},
         206: {"description": "A range of the content", "content": _BINARY},
@@ -230,7 +230,7 @@ def _get_content(request: Request, service: SolutionService, key: str, color: st
     return content_response(request, key, rendering, color)
 
 
-@router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.Item}})
+@router.get("/items/{key:path}", summary="Get an item", responses={200: {"model": schemas.Item}})
 async def get_item(request: Request, name: str, key: ItemKey, whole: Whole = False) -> Response:
     service = get_service(request, name)
     return json_response(await service.run_blocking(_get_item, request, service, key, whole))
@@ -250,7 +250,7 @@ async def delete_item(request: Request, name: str, key: ItemKey) -> Response:
 @router.post(
     "/render",
     response_class=Response,
-    summary="Draw a typed query as it would be read",
+    summary="Draw a typed query as SVG",
     responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     openapi_extra=describe_body(schemas.RenderRequest),
 )

@@ -39,7 +39,7 @@ _FORM = describe_form(_FORM_FIELDS)
 
 @router.post(
     "/search",
-    summary="Find what is near a typed query, an indexed item or an uploaded file",
+    summary="Search by a typed query, by an indexed item or by a file",
     responses={200: {"model": schemas.SearchResponse | schemas.MultiSearchResponse}},
     openapi_extra=describe_body(schemas.SearchRequest, schemas.MultiSearchRequest, form=_FORM),
 )
