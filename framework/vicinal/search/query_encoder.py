@@ -15,7 +15,7 @@ from vicinal.search.timer import Timer
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
 from vicinal.toolkit.text import shorten
-from vicinal.types import Metric, SearchRequest, Segment, item_id
+from vicinal.types import Metric, SearchRequest, Segment, TextQuery, item_id
 
 __all__ = ["EncodedQuery", "QueryEncoder", "name_query"]
 
@@ -134,10 +134,10 @@ def name_query(error: ItemError, query: str | Path) -> ItemError:
 
     With several queries, or where the query is a file, the user sees which one is at fault.
     """
-    message = str(error)
-    if not str(query).strip() or str(query) in message:
+    message, text = str(error), str(query).removeprefix(TextQuery.PREFIX)
+    if not text.strip() or text in message or _shorten_query(text) in message:
         return error
-    named = ItemError(f"{_shorten_query(query)}: {message}", hint=error.hint)
+    named = ItemError(f"{_shorten_query(text)}: {message}", hint=error.hint)
     named.__cause__ = error
     return named
 

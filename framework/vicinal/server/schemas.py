@@ -153,9 +153,15 @@ class Error(BaseModel):
 
 
 class Segment(BaseModel):
+    """The part of an item that was nearest: with its times, or of a labelled one with its label and excerpt."""
+
     number: int
-    start: float | None
-    end: float | None
+    start: float | None = None
+    """In seconds."""
+    end: float | None = None
+    """In seconds."""
+    label: str | None = None
+    excerpt: str | None = None
 
 
 DisplayKind = Literal["text", "svg", "image", "audio", "video"]
@@ -169,8 +175,15 @@ class Hit(BaseModel):
     uri: str
     metadata: dict[str, Any]
     content: str | None
+    """A beginning of 2,000 characters at most, or the segment's excerpt, unless the whole is asked for."""
     segment: Segment | None
+    score: float | None
+    """What a reranker gives it; higher is more relevant."""
+    note: str | None
+    """What a reranker says of it."""
     kind: DisplayKind
+    content_label: str
+    """What the content is called, as SMILES."""
     content_url: str
 
 
@@ -198,6 +211,8 @@ class Item(BaseModel):
     content: str | None
     metadata: dict[str, Any]
     kind: DisplayKind
+    content_label: str
+    """What the content is called, as SMILES."""
     content_url: str
     added: bool
     """Whether it was added over HTTP, not by the source."""

@@ -156,23 +156,16 @@ class RemoteSolution:
         try:
             document = self._client.upload(f"/api/{self.name}/search", file, {"limit": str(limit), "filter": filter})
         except ApiResponseError as error:
-            if not str(error).startswith("file: "):
+            located = (error.body.get("errors") or [""])[0]
+            if not located.startswith("file: "):
                 raise error.to_vicinal_error() from None
-            message = str(error).removeprefix("file: ").replace("the file", str(query), 1)
+            message = located.removeprefix("file: ").replace("the file", str(query), 1)
             raise _name_query(ItemError(message, error.body.get("hint", "")), query) from None
         return _to_result(document)
 
     def _search_typed(self, queries: Sequence[str], limit: int, filter: str) -> list[SearchResult]:
         body = {"queries": [_to_api_query(query, self._query) for query in queries], "limit": limit, "filter": filter}
-        try:
-            document = self._client.request("POST", f"/api/{self.name}/search", body)
-        except ApiResponseError as error:
-            converted = error.to_vicinal_error()
-            located = re.match(r"queries\.([0-9]+): ", (error.body.get("errors") or [""])[0])
-            if located and isinstance(converted, ItemError):
-                converted = _name_query(converted, queries[int(located[1])])
-            raise converted from None
-        return [_to_result(result) for result in document["results"]]
+        return [_to_result(result) for result in self._request("POST", "search", body)["results"]]
 
     # --- writing
 

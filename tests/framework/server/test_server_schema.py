@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from inprocess_server import run_server
@@ -48,6 +49,40 @@ def successful_routes(client):
     families = text_string_to_metric_families(client.get("/metrics").text)
     labels = [sample.labels for family in families for sample in family.samples if family.name == "vicinal_requests"]
     return {f"{one['method']} {one['route']}" for one in labels if one["status"].startswith("2")}
+
+
+def assert_described(document, schema, value):
+    """Check that a response has the fields of its schema, and no others."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, dict) and "properties" in schema:
+        assert set(schema["required"]) <= set(value) <= set(schema["properties"])
+        for name, field in schema["properties"].items():
+            for part in value.get(name) if isinstance(value.get(name), list) else [value.get(name)]:
+                for one in field.get("anyOf", [field.get("items", field)]):
+                    assert_described(document, one, part)
+
+
+@pytest.mark.parametrize("encoder", ["hashed", "words", "labelled"])
+def test_responses_have_the_fields_of_their_schemas(lite, encoder):
+    lite.write([("k1", "a text", 1), ("k2", "bad", 2)])
+    solution = lite.solution(encoder=f"{{type: {encoder}}}")
+    with run_server(solution) as client:
+        job = client.ingest()
+        document = client.get("/openapi.json").json()
+        for method, path, body in (
+            ("post", "/api/{name}/search", {"query": "a"}),
+            ("get", "/api/{name}/items", None),
+            ("get", "/api/{name}/items/{key}", None),
+            ("get", "/api/{name}/ingest/{id}", None),
+            ("get", "/api/{name}/failures", None),
+            ("get", "/api/solutions", None),
+            ("get", "/readyz", None),
+        ):
+            response = client.request(method, path.format(name="things", key="k1", id=job["id"]), json=body)
+            content = document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
+            assert response.status_code == 200
+            assert_described(document, content.get("anyOf", [content])[0], response.json())
 
 
 def test_server_of_texts_does_what_its_schema_says(text_client, tmp_path):

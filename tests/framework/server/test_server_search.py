@@ -68,6 +68,23 @@ def test_results_of_several_queries_are_in_their_order(client):
     assert body["errors"] == ["queries.1: the text says bad", "queries.2: no item has the key 'none'"]
 
 
+def test_error_names_the_query_as_a_terminal_does(text_client):
+    several = text_client.post("/api/things/search", json={"queries": ["text 1", "a bad text"]})
+    for response in (text_client.search("a bad text"), several):
+        assert check_error(response, 422)["error"] == "a bad text: the text says bad"
+    spoilt = check_error(text_client.search("spoil it"), 422)
+    assert (spoilt["error"], spoilt["errors"]) == (
+        "spoil it: one sample spoils the batch",
+        ["query: one sample spoils the batch"],
+    )
+
+
+def test_error_names_the_uploaded_file(file_client):
+    upload = {"file": ("holiday.png", b"bad picture")}
+    unreadable = check_error(file_client.post("/api/things/search", files=upload), 422)
+    assert (unreadable["error"], unreadable["errors"]) == ("holiday.png: the file is bad", ["file: the file is bad"])
+
+
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [

@@ -145,6 +145,17 @@ def test_405_names_every_method_that_the_path_allows(lite, method, path, allowed
             check_error(response, 405)
 
 
+def test_unknown_parameter_is_refused(text_client):
+    """Otherwise the limit of a search would be ignored, and it would find ten hits instead of three."""
+    response = text_client.post("/api/things/search?limit=3", json={"query": "text 1"})
+    body = check_error(response, 422)
+    assert (body["error"], body["hint"]) == ("limit: unknown parameter", "known: whole")
+    for method, path in (("GET", "items"), ("DELETE", "items/k1"), ("GET", "items/k1/content"), ("POST", "ingest")):
+        check_error(text_client.request(method, f"/api/things/{path}?Num=3"), 422)
+    check_error(text_client.post("/api/nothing/search?limit=3", json={"query": "x"}), 422)
+    assert text_client.get("/healthz?probe=1").status_code == 200
+
+
 def test_head_is_get_without_the_body(file_client):
     """On every route for GET, including the event stream and failures."""
     job = file_client.ingest()["id"]

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.jobs import Job
 from vicinal.server.openapi import describe_body
-from vicinal.server.parameters import PageLimit, require_page_limit
+from vicinal.server.parameters import PageLimit, refuse_unknown_parameters, require_page_limit
 from vicinal.server.paths import job_path
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
@@ -24,7 +24,7 @@ from vicinal.server.state import AppState, get_service, get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/{name}", tags=["ingest"])
+router = APIRouter(prefix="/api/{name}", tags=["ingest"], dependencies=[Depends(refuse_unknown_parameters)])
 
 _POLL_SECONDS = 0.25
 _JOB = {"model": schemas.Job}
@@ -40,7 +40,7 @@ _EVENT = {
 @router.post(
     "/ingest",
     status_code=202,
-    summary="Index what is new or changed in the source, in the background",
+    summary="Start a run that indexes what is new or changed in the source",
     responses={202: _JOB},
     openapi_extra=describe_body(schemas.IngestRequest, required=False),
 )
@@ -53,7 +53,7 @@ async def start_ingest(request: Request, name: str) -> Response:
 
 
 @router.post(
-    "/failures/retry", status_code=202, summary="Retry the failed items, in the background", responses={202: _JOB}
+    "/failures/retry", status_code=202, summary="Start a run that tries the failed items again", responses={202: _JOB}
 )
 async def start_retry(request: Request, name: str) -> Response:
     return _job_response(request, name, get_service(request, name).jobs.start("retry"))
@@ -63,7 +63,7 @@ def _job_response(request: Request, name: str, job: Job) -> Response:
     return json_response(job.to_dict(), 202, {"Location": job_path(request, name, job.id)})
 
 
-@router.get("/ingest", summary="The active run, or else the last one", responses={200: _JOB})
+@router.get("/ingest", summary="Get the active run, or else the last one", responses={200: _JOB})
 async def get_latest_job(request: Request, name: str) -> Response:
     job = get_service(request, name).jobs.latest
     if job is None:
@@ -71,7 +71,7 @@ async def get_latest_job(request: Request, name: str) -> Response:
     return json_response(job.to_dict())
 
 
-@router.get("/ingest/{id}", summary="One of the last runs", responses={200: _JOB})
+@router.get("/ingest/{id}", summary="Get one of the last 20 runs", responses={200: _JOB})
 async def get_job(request: Request, name: str, id: str) -> Response:
     return json_response(get_service(request, name).jobs.get(id).to_dict())
 
@@ -89,7 +89,7 @@ async def cancel_job(request: Request, name: str, id: str) -> Response:
 @router.get(
     "/ingest/{id}/events",
     response_class=Response,
-    summary="A run's progress as server-sent events",
+    summary="Follow a run by server-sent events",
     description="Events `progress` and, last, `end`, each with the run as JSON.",
     responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}},
 )
@@ -144,7 +144,9 @@ def _format_event(name: str, job: Job) -> bytes:
 
 
 @router.get(
-    "/failures", summary="The items that could not be indexed, and why", responses={200: {"model": schemas.FailurePage}}
+    "/failures",
+    summary="List the items that could not be indexed, and why",
+    responses={200: {"model": schemas.FailurePage}},
 )
 async def list_failures(
     request: Request,

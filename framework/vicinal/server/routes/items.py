@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from vicinal.errors import ItemError
 from vicinal.plugin.encoder_calls import decode_query
@@ -14,7 +14,7 @@ from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value, unsuitable_value
 from vicinal.server.media import content_response, svg_response
 from vicinal.server.openapi import describe_body, describe_form
-from vicinal.server.parameters import ItemKey, PageLimit, Whole, require_page_limit
+from vicinal.server.parameters import ItemKey, PageLimit, Whole, refuse_unknown_parameters, require_page_limit
 from vicinal.server.paths import content_path, is_content_path
 from vicinal.server.request_body import is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
@@ -27,7 +27,21 @@ from vicinal.types import MAX_EXCERPT_CHARS, Item, item_id
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/{name}", tags=["items"])
+
+async def _refuse_to_delete_content(request: Request) -> None:
+    """
+    Raises:
+        ApiError: 405, the path is that of a content, which the route that deletes an item matches, too.
+    """
+    if request.method == "DELETE" and is_content_path(request):
+        raise ApiError(405, "method not allowed")
+
+
+router = APIRouter(
+    prefix="/api/{name}",
+    tags=["items"],
+    dependencies=[Depends(_refuse_to_delete_content), Depends(refuse_unknown_parameters)],
+)
 
 _CURSOR = re.compile(r"[0-9]{0,19}")
 _MAX_ID = 2**63 - 1
@@ -172,7 +186,7 @@ def _to_api_error(item: Item, error: ItemError) -> ApiError:
 
 @router.delete(
     "/items",
-    summary="Delete several items",
+    summary="Delete several items, or none if one of them is unknown",
     responses={200: {"model": schemas.DeleteResponse}},
     openapi_extra=describe_body(schemas.DeleteRequest),
 )
@@ -192,7 +206,7 @@ def _delete(service: SolutionService, keys: list[str]) -> int:
 @router.get(
     "/items/{key:path}/content",
     response_class=Response,
-    summary="The content of an item: an image, audio or video file (in ranges), an SVG, a text",
+    summary="Get the content of an item: an image, audio or video file (also in ranges), an SVG or a text",
     responses={
         200: {"content": _BINARY},
         206: {"description": "A range of the content", "content": _BINARY},
@@ -217,7 +231,7 @@ def _get_content(request: Request, service: SolutionService, key: str, color: st
     return content_response(request, key, rendering, color)
 
 
-@router.get("/items/{key:path}", summary="One item", responses={200: {"model": schemas.Item}})
+@router.get("/items/{key:path}", summary="Get an item", responses={200: {"model": schemas.Item}})
 async def get_item(request: Request, name: str, key: ItemKey, whole: Whole = False) -> Response:
     service = get_service(request, name)
     return json_response(await service.run_blocking(_get_item, request, service, key, whole))
@@ -230,8 +244,6 @@ def _get_item(request: Request, service: SolutionService, key: str, whole: bool)
 
 @router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})
 async def delete_item(request: Request, name: str, key: ItemKey) -> Response:
-    if is_content_path(request):
-        raise ApiError(405, "method not allowed")
     service = get_service(request, name)
     return json_response({"removed": await service.run_blocking(_delete, service, [key])})
 
@@ -239,7 +251,7 @@ async def delete_item(request: Request, name: str, key: ItemKey) -> Response:
 @router.post(
     "/render",
     response_class=Response,
-    summary="Draw a typed query as it would be read",
+    summary="Draw a typed query as SVG",
     responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     openapi_extra=describe_body(schemas.RenderRequest),
 )

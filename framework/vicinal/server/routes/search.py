@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from vicinal.errors import FilterError, ItemError, VicinalError
 from vicinal.plugin.encoder_calls import decode_query
+from vicinal.search.query_encoder import name_query
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_value, unsuitable_value
 from vicinal.server.openapi import describe_body, describe_form
-from vicinal.server.parameters import Whole
+from vicinal.server.parameters import Whole, refuse_unknown_parameters
 from vicinal.server.paths import content_path
 from vicinal.server.request_body import Form, is_multipart, parse_form, read_json_object
 from vicinal.server.responses import json_response
@@ -22,7 +23,7 @@ from vicinal.types import Hit, SearchRequest, SearchResult, Segment
 
 __all__ = ["router", "to_encoder_query"]
 
-router = APIRouter(prefix="/api/{name}", tags=["search"])
+router = APIRouter(prefix="/api/{name}", tags=["search"], dependencies=[Depends(refuse_unknown_parameters)])
 
 _FORM_FIELDS = {
     "limit": {"type": "integer", "minimum": 1, schemas.BOUNDS: {"maximum": "max_limit"}, "default": 10},
@@ -38,7 +39,7 @@ _FORM = describe_form(_FORM_FIELDS)
 
 @router.post(
     "/search",
-    summary="Find what is near a typed query, an indexed item or an uploaded file",
+    summary="Search by a typed query, by an indexed item or by a file",
     responses={200: {"model": schemas.SearchResponse | schemas.MultiSearchResponse}},
     openapi_extra=describe_body(schemas.SearchRequest, schemas.MultiSearchRequest, form=_FORM),
 )
@@ -46,18 +47,19 @@ async def search(request: Request, name: str, whole: Whole = False) -> Response:
     service = get_service(request, name)
     if is_multipart(request):
         async with parse_form(request, "file", *_FORM_FIELDS) as form:
-            return _single_response(request, service, await _search_by_file(service, form), whole)
+            result = await _search_by_file(service, form)
+            return _single_response(request, service, result, whole, "file", form.get_file("file").filename)
     data = await read_json_object(request)
     if ("query" in data) == ("queries" in data):
         raise invalid_value("body", "give either query or queries")
     if "queries" in data:
-        results = await _search_many(service, schemas.MultiSearchRequest.model_validate(data))
-        return _multi_response(request, service, results, whole)
+        several = schemas.MultiSearchRequest.model_validate(data)
+        return _multi_response(request, service, await _search_many(service, several), whole, several.queries)
     body = schemas.SearchRequest.model_validate(data)
     _check_limits(service, body.limit, body.filter)
     query = to_encoder_query(service, body.query, "query")
     results = await service.search([SearchRequest(query, body.limit, body.filter)])
-    return _single_response(request, service, results[0], whole)
+    return _single_response(request, service, results[0], whole, "query", body.query)
 
 
 async def _search_many(
@@ -87,7 +89,7 @@ def _decode_upload(service: SolutionService, file: BinaryIO, name: str) -> Seque
         except VicinalError as error:
             if isinstance(error, ItemError):
                 message = str(error).replace(str(path), "the file").replace(path.name, "the file")
-                raise invalid_value("file", message, error.hint) from error
+                raise _error_for(ItemError(message, error.hint), "file", name) from error
             raise
         except Exception as error:  # whatever a file does to a decoder, it is the file's fault
             raise invalid_value("file", f"it cannot be read: {type(error).__name__}") from error
@@ -131,22 +133,34 @@ def _check_limits(service: SolutionService, limit: int, filter: str) -> None:
 
 
 def _single_response(
-    request: Request, service: SolutionService, result: SearchResult | Exception, whole: bool
+    request: Request,
+    service: SolutionService,
+    result: SearchResult | Exception,
+    whole: bool,
+    location: str,
+    query: str | None,
 ) -> Response:
     if isinstance(result, Exception):
-        raise _error_for(result, "query")
+        raise _error_for(result, location, query or "")
     return json_response({"solution": service.name, **_result_to_json(request, service, result, whole)})
 
 
 def _multi_response(
-    request: Request, service: SolutionService, results: Sequence[SearchResult | Exception], whole: bool
+    request: Request,
+    service: SolutionService,
+    results: Sequence[SearchResult | Exception],
+    whole: bool,
+    queries: Sequence[str],
 ) -> Response:
-    failed = [(number, result) for number, result in enumerate(results) if isinstance(result, Exception)]
+    failed = [
+        _error_for(result, f"queries.{number}", queries[number])
+        for number, result in enumerate(results)
+        if isinstance(result, Exception)
+    ]
     if failed:
-        first = _error_for(failed[0][1], f"queries.{failed[0][0]}")
-        if isinstance(first, ApiError):
-            first.errors = [line for n, error in failed for line in _error_lines(_error_for(error, f"queries.{n}"))]
-        raise first
+        if isinstance(failed[0], ApiError):
+            failed[0].errors = [line for error in failed for line in _error_lines(error)]
+        raise failed[0]
     answered = [result for result in results if isinstance(result, SearchResult)]
     return json_response(
         {"solution": service.name, "results": [_result_to_json(request, service, one, whole) for one in answered]}
@@ -157,11 +171,14 @@ def _error_lines(error: Exception) -> list[str]:
     return list(error.errors) if isinstance(error, ApiError) else [str(error)]
 
 
-def _error_for(error: Exception, location: str) -> Exception:
-    """Locate the error of a query; an unexpected one is returned as it is."""
+def _error_for(error: Exception, location: str, query: str) -> Exception:
+    """Locate the error of a query, and name the query as a terminal does; an unexpected one is returned as it is."""
     if not isinstance(error, VicinalError):
         return error
-    return from_vicinal_error(error, "filter" if isinstance(error, FilterError) else location)
+    converted = from_vicinal_error(error, "filter" if isinstance(error, FilterError) else location)
+    if isinstance(error, ItemError):
+        converted.error = str(name_query(error, query))
+    return converted
 
 
 def _result_to_json(request: Request, service: SolutionService, result: SearchResult, whole: bool) -> dict[str, Any]:

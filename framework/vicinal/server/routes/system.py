@@ -29,7 +29,7 @@ _PAGE = Path(__file__).parents[1] / "page"
 @router.get(
     "/api/solutions",
     tags=["solutions"],
-    summary="The solutions that are served",
+    summary="List the solutions, with what they are searched with",
     responses={200: {"model": schemas.SolutionList}},
 )
 async def list_solutions(request: Request) -> Response:
@@ -41,7 +41,7 @@ async def list_solutions(request: Request) -> Response:
 @router.get(
     "/api/{name}/stats",
     tags=["solutions"],
-    summary="The status of a solution",
+    summary="Get the counts, the index and the stores of a solution",
     responses={200: {"model": schemas.Stats}},
 )
 async def get_stats(request: Request, name: str) -> Response:
@@ -83,7 +83,7 @@ def _cookie_path(request: Request) -> str:
 @router.get(
     "/healthz",
     tags=["health"],
-    summary="Whether the process is running",
+    summary="Check that the process is running",
     responses={200: {"content": {"application/json": {"example": {"ok": True}}}}},
 )
 async def check_liveness() -> Response:
@@ -91,7 +91,10 @@ async def check_liveness() -> Response:
 
 
 @router.get(
-    "/readyz", tags=["health"], summary="Whether every solution is ready", responses={200: {"model": schemas.Readiness}}
+    "/readyz",
+    tags=["health"],
+    summary="Check that every solution is ready",
+    responses={200: {"model": schemas.Readiness}},
 )
 async def check_readiness(request: Request) -> Response:
     state = get_state(request)
@@ -111,7 +114,7 @@ async def check_readiness(request: Request) -> Response:
     "/metrics",
     response_class=Response,
     tags=["health"],
-    summary="Metrics for Prometheus",
+    summary="Get metrics for Prometheus",
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def get_metrics(request: Request) -> Response:
