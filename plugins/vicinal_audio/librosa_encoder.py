@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LibrosaEncoder"]
 
-MAX_FIT_ITEMS = 500
-"""Sounds that ``fit`` reads: the deviation of 500 is within 6% of that of all, at 0.1 to 0.5 s a sound."""
+MAX_FIT_ITEMS = 200
+"""Sounds that ``fit`` reads: the deviation of 200 is within 10% of that of all, at 0.1 to 0.5 s a sound."""
 
 _MAX_DEVIATIONS = 3.0
 _MIN_RELATIVE_DEVIATION = 1e-6
@@ -85,7 +85,7 @@ class LibrosaEncoder(AudioEncoderBase):
         return self._extractor.summarize(np.concatenate(list(blocks)))
 
     def fit(self, items: Iterable[Item]) -> State:
-        """Learn mean and deviation of each number over the sounds, at most 500 of them, drawn at random.
+        """Learn mean and deviation of each number over the sounds, at most 200 of them, drawn at random.
 
         Raises:
             ItemError: no sound can be read, or all that can be have the same features.

@@ -94,7 +94,7 @@ def _require_size(feature: Feature, series: np.ndarray) -> None:
     if len(series) != feature.size:
         raise PluginError(
             f"features: {feature.name} has {len(series)} numbers a frame with these parameters, not {feature.size}",
-            hint="leave out the parameters that change its size, or write fewer of them",
+            hint="its parameters contradict each other: n_mfcc is at most n_mels, say",
         )
 
 

@@ -29,8 +29,8 @@ class Feature(NamedTuple):
         return FEATURES[self.name](self.parameters)
 
 
-def _count(name: str, default: int, offset: int = 0) -> Callable[[Parameters], int]:
-    """A size that a parameter gives."""
+def _read_size(name: str, default: int, offset: int = 0) -> Callable[[Parameters], int]:
+    """A reader of the size that a parameter gives."""
 
     def read(parameters: Parameters) -> int:
         count = parameters.get(name, default)
@@ -41,29 +41,29 @@ def _count(name: str, default: int, offset: int = 0) -> Callable[[Parameters], i
     return read
 
 
-def _ratio_count(parameters: Parameters) -> int:
+def _count_factors(parameters: Parameters) -> int:
     factors = parameters.get("factors")
     return len(factors) if isinstance(factors, list) else 13
 
 
 FEATURES: Mapping[str, Callable[[Parameters], int]] = {
-    "chroma_cens": _count("n_chroma", 12),
-    "chroma_cqt": _count("n_chroma", 12),
-    "chroma_stft": _count("n_chroma", 12),
-    "chroma_vqt": _count("bins_per_octave", 12),
-    "fourier_tempogram": lambda parameters: _count("win_length", 384)(parameters) // 2 + 1,
-    "melspectrogram": _count("n_mels", 128),
-    "mfcc": _count("n_mfcc", 20),
-    "poly_features": _count("order", 1, 1),
+    "chroma_cens": _read_size("n_chroma", 12),
+    "chroma_cqt": _read_size("n_chroma", 12),
+    "chroma_stft": _read_size("n_chroma", 12),
+    "chroma_vqt": _read_size("bins_per_octave", 12),
+    "fourier_tempogram": lambda parameters: _read_size("win_length", 384)(parameters) // 2 + 1,
+    "melspectrogram": _read_size("n_mels", 128),
+    "mfcc": _read_size("n_mfcc", 20),
+    "poly_features": _read_size("order", 1, 1),
     "rms": lambda _: 1,
     "spectral_bandwidth": lambda _: 1,
     "spectral_centroid": lambda _: 1,
-    "spectral_contrast": _count("n_bands", 6, 1),
+    "spectral_contrast": _read_size("n_bands", 6, 1),
     "spectral_flatness": lambda _: 1,
     "spectral_rolloff": lambda _: 1,
     "tempo": lambda _: 1,
-    "tempogram": _count("win_length", 384),
-    "tempogram_ratio": _ratio_count,
+    "tempogram": _read_size("win_length", 384),
+    "tempogram_ratio": _count_factors,
     "tonnetz": lambda _: 6,
     "zero_crossing_rate": lambda _: 1,
 }
@@ -90,7 +90,7 @@ def _require_one(entry: dict[str, dict[str, Value]]) -> dict[str, dict[str, Valu
     return entry
 
 
-def _kind(entry: Any) -> str:
+def _choose_branch(entry: Any) -> str:
     return "parameters" if isinstance(entry, dict) else "name"
 
 
@@ -100,7 +100,7 @@ _Name = Annotated[str, AfterValidator(_require_name)]
 FeatureEntry = Annotated[
     Annotated[_Name, Tag("name")]
     | Annotated[dict[_Name, dict[str, Value]], AfterValidator(_require_one), Tag("parameters")],
-    Discriminator(_kind),
+    Discriminator(_choose_branch),
     WithJsonSchema(
         {
             "anyOf": [

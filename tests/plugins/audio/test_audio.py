@@ -215,14 +215,14 @@ print(*[name for name in unwanted if name in sys.modules])
     assert run_python(program, str(list_sample_sounds()[0])) == []
 
 
-def test_both_encoders_are_registered():
+def test_all_encoders_are_registered():
     manager = create_manager(entry_points=False)
     row = manager.register(vicinal_audio, "audio")
-    assert (row.status, row.encoders) == ("ok", ["clap", "melstats"])
+    assert (row.status, row.encoders) == ("ok", ["clap", "librosa", "melstats", "torchaudio"])
     assert isinstance(manager.encoders.build("melstats", MelStats.Params()), MelStats)
 
 
-@pytest.mark.parametrize("encoder", ["melstats", "clap"])
+@pytest.mark.parametrize("encoder", ["melstats", "clap", "librosa"])
 def test_the_error_for_longest_names_max_seconds(encoder, tmp_path):
     path = tmp_path / "sounds.yaml"
     path.write_text(f"name: sounds\nsource: {{type: folder, path: .}}\nencoder: {{type: {encoder}, longest: 60}}\n")
