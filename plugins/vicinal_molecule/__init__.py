@@ -1,4 +1,7 @@
-"""The encoder ``morgan``: molecules as Morgan fingerprints by RDKit, compared by Tanimoto similarity."""
+"""Molecules: fingerprints by RDKit, compared by Tanimoto similarity; files of molecules; substructures.
+
+The encoders are ``fingerprint`` and ``morgan``, the source is ``molecules``.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,15 @@ if TYPE_CHECKING:
 @hookimpl
 def register_encoders(encoders: Registrar[Encoder]) -> None:
     encoders.add(
+        "fingerprint",
+        "vicinal_molecule.encoders:Fingerprint",
+        summary="fingerprints of molecules by kind: morgan, rdkit, atom_pair, torsion, maccs, avalon (RDKit)",
+        requires=["rdkit"],
+        install="vicinal[molecule]",
+    )
+    encoders.add(
         "morgan",
-        "vicinal_molecule.morgan:Morgan",
+        "vicinal_molecule.encoders:Morgan",
         summary="Morgan fingerprints of molecules written as SMILES or InChI (RDKit)",
         requires=["rdkit"],
         install="vicinal[molecule]",

@@ -36,7 +36,7 @@ def register_sources(sources: Registrar[Source]) -> None:
 
 @hookspec
 def register_encoders(encoders: Registrar[Encoder]) -> None:
-    """Add encoders: ``encoders.add("morgan", "vicinal_molecule.morgan:Morgan", summary=…, requires=["rdkit"])``."""
+    """Add encoders: ``encoders.add("morgan", "vicinal_molecule.encoders:Morgan", summary=…, requires=["rdkit"])``."""
 
 
 @hookspec
