@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from vicinal import hookimpl
 
 if TYPE_CHECKING:
-    from vicinal import Encoder
+    from pathlib import Path
+
+    from vicinal import Encoder, Source, Suggestion
     from vicinal.plugin.registry import Registrar
 
 
@@ -30,3 +32,21 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
         requires=["rdkit"],
         install="vicinal[molecule]",
     )
+
+
+@hookimpl
+def register_sources(sources: Registrar[Source]) -> None:
+    sources.add(
+        "molecules",
+        "vicinal_molecule.molecules:Molecules",
+        summary="the molecules of a file: SMILES or InChI with names, SDF, molfile",
+        requires=["rdkit"],
+        install="vicinal[molecule]",
+    )
+
+
+@hookimpl
+def suggest_solution(path: Path) -> Suggestion | None:
+    from vicinal_molecule.suggestion import suggest_solution as suggest
+
+    return suggest(path)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 from rdkit import Chem, DataStructs, RDConfig
 from rdkit.Avalon import pyAvalonTools
-from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
+from rdkit.Chem import rdDepictor, rdFingerprintGenerator, rdMolDescriptors
 
 from vicinal import Item, ItemError, create_manager
 from vicinal.testing import EncoderContract
@@ -276,7 +276,7 @@ def test_molecules_that_would_take_minutes_are_refused():
 
 def test_molfiles_are_read_as_the_smiles_of_the_same_molecule():
     molecule = Chem.MolFromSmiles(L_ALANINE)
-    Chem.rdDepictor.Compute2DCoords(molecule)
+    rdDepictor.Compute2DCoords(molecule)
     encoder = make_encoder(chirality=True)
     for block in (Chem.MolToMolBlock(molecule), Chem.MolToV3KMolBlock(molecule), Chem.MolToMolBlock(molecule).strip()):
         assert np.array_equal(encode_one(encoder, block), encode_one(encoder, L_ALANINE))
