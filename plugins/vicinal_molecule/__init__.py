@@ -1,6 +1,6 @@
 """Molecules: fingerprints by RDKit, compared by Tanimoto similarity; files of molecules; substructures.
 
-The encoders are ``fingerprint`` and ``morgan``, the source is ``molecules``.
+The encoders are ``fingerprint`` and ``morgan``, the source is ``molecules``, the item filter ``substructure``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from vicinal import hookimpl
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vicinal import Encoder, Source, Suggestion
+    from vicinal import Encoder, ItemFilter, Source, Suggestion
     from vicinal.plugin.registry import Registrar
 
 
@@ -40,6 +40,17 @@ def register_sources(sources: Registrar[Source]) -> None:
         "molecules",
         "vicinal_molecule.molecules:Molecules",
         summary="the molecules of a file: SMILES or InChI with names, SDF, molfile",
+        requires=["rdkit"],
+        install="vicinal[molecule]",
+    )
+
+
+@hookimpl
+def register_item_filters(item_filters: Registrar[ItemFilter]) -> None:
+    item_filters.add(
+        "substructure",
+        "vicinal_molecule.substructure:Substructure",
+        summary="molecules that contain a SMARTS, as c1ccccc1",
         requires=["rdkit"],
         install="vicinal[molecule]",
     )

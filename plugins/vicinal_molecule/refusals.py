@@ -8,7 +8,7 @@ from typing import Any
 from vicinal import ItemError
 from vicinal_molecule.fingerprints import Fingerprints, is_inchi, is_molfile, parse_molecule, rdkit_log
 
-__all__ = ["explain_refusal", "find_text_error", "require_molecule_text", "strip_molecule_text"]
+__all__ = ["MAX_CHARS", "explain_refusal", "find_text_error", "require_molecule_text", "strip_molecule_text"]
 
 MAX_CHARS = 5_000
 """The longest SMILES; RDKit's time and stack grow with it, and small molecules need a few hundred at most."""

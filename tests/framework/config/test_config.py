@@ -62,8 +62,8 @@ ingest:
 """
     assert problems(text) == [
         "a.yaml:1:1: name: must be a letter and up to 62 letters and digits, with a single - or _ between them",
-        "a.yaml:3:3: source.type: unknown source 'line' (did you mean 'lines'?); known: folder, lines, molecules, table; "
-        "`vicinal plugins` lists what is installed",
+        "a.yaml:3:3: source.type: unknown source 'line' (did you mean 'lines'?); known: folder, lines, molecules,"
+        " table; `vicinal plugins` lists what is installed",
         "a.yaml:7:3: encoder.dimensions: unknown key, did you mean 'dimension'?",
         "a.yaml:8:21: index.metric: input should be 'COSINE', 'IP', 'L2' or 'JACCARD', not 'COSIN'",
         "a.yaml:10:3: ingest.workers: input should be 'auto' or a valid integer, not 'many'",
