@@ -163,9 +163,9 @@ def config_page(manager: Manager, schema: dict[str, Any]) -> str:
 ITEM_FILTERS = """\
 A condition on items that Milvus cannot look for: `vicinal search FILE QUERY --NAME PATTERN`, in Python
 `item_filters={NAME: PATTERN}`, over HTTP `"item_filters": {NAME: PATTERN}`. Candidates that do not meet it are left
-out, before any reranker sees them, and more are fetched until `limit` of them do. A shorter result means that no other does
-of those that have any similarity to the query; of these the nearest 16,384 are looked at, since Milvus returns no more.
-`--filter` narrows what they are taken from.
+out, before any reranker sees them, and more are fetched until `limit` of them do. A shorter result means that no other
+does of those that have any similarity to the query; of these the nearest 16,384 are looked at, since Milvus returns no
+more. `--filter` narrows what they are taken from.
 """
 
 

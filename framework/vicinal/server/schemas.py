@@ -290,6 +290,12 @@ class ModalityInfo(BaseModel):
     renders: DisplayKind
 
 
+class ItemFilterInfo(BaseModel):
+    name: str
+    summary: str
+    """What it leaves, as "molecules that contain a SMARTS"."""
+
+
 class QueryInfo(BaseModel):
     modalities: list[ModalityInfo]
     renders: DisplayKind
@@ -297,6 +303,7 @@ class QueryInfo(BaseModel):
     file: bool
     accept: list[str]
     placeholder: str
+    item_filters: list[ItemFilterInfo]
 
 
 class FieldInfo(BaseModel):

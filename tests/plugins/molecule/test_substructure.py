@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from rdkit import Chem, DataStructs, RDConfig
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
+from inprocess_server import run_server
+from serve_process import run_server_process
 from vicinal import FilterError, Item
 from vicinal.cli import app as cli
 from vicinal_molecule.substructure import Substructure
@@ -129,3 +131,38 @@ def test_a_wrong_smarts_ends_the_command_with_its_reason(lite, capfd):
     code = cli.main(["search", str(lite.folder / "things.yaml"), ASPIRIN, "--substructure", "c1cc"])
     assert code == 2
     assert capfd.readouterr().err.startswith("error: substructure: not a SMARTS: unclosed ring, in 'c1cc'\nhint: ")
+
+
+def test_over_http_it_is_an_item_filter(lite):
+    solution = fill(lite, [ASPIRIN, "OC(=O)c1ccccc1O", "CC(=O)O", "CCO"])
+    with run_server(solution) as client:
+        [described] = client.get("/api/solutions").json()["solutions"]
+        assert described["query"]["item_filters"] == [
+            {"name": "substructure", "summary": "molecules that contain a SMARTS, as c1ccccc1"}
+        ]
+        found = client.search(ASPIRIN, item_filters={"substructure": "c1ccccc1"}).json()["hits"]
+        assert [hit["key"] for hit in found] == ["m0", "m1"]
+        every = client.search(ASPIRIN, item_filters={}).json()["hits"]
+        assert len(every) == 4
+        wrong = client.search(ASPIRIN, item_filters={"substructure": "c1cc"})
+        assert wrong.status_code == 422
+        assert wrong.json()["error"].startswith("substructure: not a SMARTS: unclosed ring, in 'c1cc'")
+        assert client.search(ASPIRIN, item_filters={"colour": "red"}).status_code == 409
+        assert client.search(ASPIRIN, item_filters={"substructure": 3}).status_code == 422
+        assert client.search(ASPIRIN, item_filters={"substructure": "C" * 100_000}).status_code == 422
+        batch = client.post(
+            "/api/things/search", json={"queries": ["CCO", ASPIRIN], "item_filters": {"substructure": "S"}}
+        )
+        assert [result["hits"] for result in batch.json()["results"]] == [[], []]
+
+
+def test_while_a_server_holds_the_file_it_is_asked(lite):
+    fill(lite, [ASPIRIN, "OC(=O)c1ccccc1O", "CC(=O)O", "CCO"]).close()
+    yaml = lite.folder / "things.yaml"
+    with run_server_process(yaml):
+        arguments = ["search", str(yaml), ASPIRIN, "--json", "--substructure"]
+        found = CliRunner().invoke(cli.app, [*arguments, "c1ccccc1"])
+        assert [hit["key"] for hit in json.loads(found.stdout)["hits"]] == ["m0", "m1"]
+        wrong = CliRunner().invoke(cli.app, [*arguments, "c1cc"])
+        assert isinstance(wrong.exception, FilterError)
+        assert str(wrong.exception) == "substructure: not a SMARTS: unclosed ring, in 'c1cc'"

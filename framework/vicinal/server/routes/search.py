@@ -147,7 +147,11 @@ def _check_limits(service: SolutionService, limit: int, filter: str, item_filter
         raise invalid_value("limit", f"must be 1 to {service.settings.max_limit:,}")
     if len(filter) > service.settings.max_query_chars:
         raise invalid_value("filter", f"must have at most {service.settings.max_query_chars:,} characters")
+    known = [entry.name for entry in service.item_filters] if item_filters else []
     for name, pattern in item_filters.items():
+        if name not in known:
+            hint = f"its item filters: {', '.join(known) or 'none'}"
+            raise unsuitable_value("item_filters", f"{service.name!r} cannot be filtered by {name[:64]!r}", hint)
         if len(pattern) > service.settings.max_query_chars:
             location = f"item_filters.{name[:64]}"
             raise invalid_value(location, f"must have at most {service.settings.max_query_chars:,} characters")
