@@ -13,7 +13,7 @@ __all__ = ["Substructure"]
 
 
 class Substructure(ItemFilter):
-    """Keeps the molecules that contain a SMARTS, as ``c1ccccc1`` or ``[CX3](=O)[OX2H1]``.
+    """Keeps the molecules that contain a SMARTS, as ``c1ccccc1`` or ``C(=O)[OX2H1]``.
 
     It looks at a molecule as it is written, also where the encoder standardizes it. A SMARTS that tells mirror images
     or double bonds' sides apart (``@``, ``/``) asks for them.
