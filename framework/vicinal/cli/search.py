@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,18 +23,27 @@ class SearchCommand(click.Command):
     """Has an option for each item filter that plugins register: ``--substructure PATTERN``."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        from vicinal.plugin.manager import create_manager
+        from vicinal.plugin.manager import disabled_plugins
 
         own = super().get_params(ctx)
         taken = {option for param in own for option in param.opts}
-        filters = [entry for entry in create_manager().item_filters if f"--{entry.name}" not in taken]
+        filters = _list_item_filters(frozenset(disabled_plugins()))
         return [
             *own,
             *(
-                click.Option([f"--{entry.name}", entry.name], help=f"Only {entry.summary}.", metavar="PATTERN")
-                for entry in filters
+                click.Option([f"--{name}", name], help=f"Only {summary}.", metavar="PATTERN")
+                for name, summary in filters
+                if f"--{name}" not in taken
             ),
         ]
+
+
+@functools.cache
+def _list_item_filters(disabled: frozenset[str]) -> list[tuple[str, str]]:
+    """The names and summaries of item filters, by which plugins are off; click asks thrice, at 8 ms each."""
+    from vicinal.plugin.manager import create_manager
+
+    return [(entry.name, entry.summary) for entry in create_manager().item_filters]
 
 
 @click.command(cls=SearchCommand)
