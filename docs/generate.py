@@ -9,6 +9,7 @@ Only vicinal's own plugins are described, whatever else is installed.
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -155,7 +156,23 @@ def config_page(manager: Manager, schema: dict[str, Any]) -> str:
         ("Rerankers", manager.rerankers),
     ):
         text += f"\n## {title}\n" + "".join(_plugged(registry, definitions))
+    text += f"\n## Item filters\n\n{ITEM_FILTERS}" + "".join(_describe_filters(manager))
     return text + "\n## Plugins\n\n" + _plugin_table(manager)
+
+
+ITEM_FILTERS = """\
+A condition on items that Milvus cannot look for: `vicinal search FILE QUERY --NAME PATTERN`, in Python
+`item_filters={NAME: PATTERN}`, over HTTP `"item_filters": {NAME: PATTERN}`. Candidates that do not meet it are left
+out, before any reranker sees them, and more are fetched until `limit` of them do. A shorter result means that no other
+does of those that have any similarity to the query; of these the nearest 16,384 are looked at, since Milvus returns no
+more. `--filter` narrows what they are taken from.
+"""
+
+
+def _describe_filters(manager: Manager) -> Iterator[str]:
+    for entry in manager.item_filters:
+        said = manager.item_filters.load(entry.name).__doc__ or ""
+        yield f"\n### {entry.name}\n\n{inspect.cleandoc(said).replace('``', '`')}\n"
 
 
 INDEX = """
@@ -201,7 +218,7 @@ def _plugged(registry: Registry[Any], definitions: Mapping[str, Any]) -> Iterato
 def _plugin_table(manager: Manager) -> str:
     rows = []
     for row in manager.rows:
-        names = [f"[{name}](#{name})" for name in (*row.sources, *row.encoders, *row.rerankers)]
+        names = [f"[{name}](#{name})" for name in (*row.sources, *row.encoders, *row.rerankers, *row.item_filters)]
         observes = [f"`{hook}`" for hook in row.hooks if not hook.startswith("register_")]
         commands = ["commands"] if "register_commands" in row.hooks else []
         needs = sorted({entry.install for entry in _entries(manager, row.name) if entry.install})
@@ -210,7 +227,7 @@ def _plugin_table(manager: Manager) -> str:
 
 
 def _entries(manager: Manager, plugin: str) -> list[Any]:
-    registries = (manager.sources, manager.encoders, manager.rerankers)
+    registries = (manager.sources, manager.encoders, manager.rerankers, manager.item_filters)
     return [entry for registry in registries for entry in registry if entry.plugin == plugin]
 
 

@@ -77,7 +77,7 @@ def manager(written, monkeypatch):
 
 def test_every_python_block_of_the_page_is_a_file():
     text = PAGE.read_text(encoding="utf-8")
-    assert text.count("```python\n") == len(BLOCK.findall(text)) == 9
+    assert text.count("```python\n") == len(BLOCK.findall(text)) == 10
 
 
 def test_every_example_is_typed(written):

@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vicinal.errors import DependencyError, ItemError, PluginError, SourceError, VicinalError
+    from vicinal.errors import DependencyError, FilterError, ItemError, PluginError, SourceError, VicinalError
     from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
     from vicinal.plugin.hookspecs import hookimpl
+    from vicinal.plugin.item_filter import ItemFilter
     from vicinal.plugin.manager import create_manager
     from vicinal.plugin.params import LocalPath, Params
     from vicinal.plugin.registry import Registrar, SettingsRegistrar
@@ -49,11 +50,13 @@ _HOMES = {
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
     "Failure": "types",
+    "FilterError": "errors",
     "Hit": "types",
     "IMAGE": "types",
     "IngestReport": "types",
     "Item": "types",
     "ItemError": "errors",
+    "ItemFilter": "plugin.item_filter",
     "LocalPath": "plugin.params",
     "Modality": "types",
     "Params": "plugin.params",
@@ -85,10 +88,12 @@ __all__ = [
     "Encoder",
     "EncoderBlock",
     "Failure",
+    "FilterError",
     "Hit",
     "IngestReport",
     "Item",
     "ItemError",
+    "ItemFilter",
     "LocalPath",
     "Modality",
     "Params",

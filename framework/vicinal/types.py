@@ -245,12 +245,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """One query, how many items it wants, and a filter; ``segments`` where it is decoded already."""
+    """One query, how many items it wants, and filters; ``segments`` where it is decoded already."""
 
     query: str | Path
     limit: int = 10
     filter: str = ""
     segments: Sequence[Segment] | None = None
+    item_filters: Mapping[str, str] = field(default_factory=dict)
+    """Patterns by the name of the item filter that checks found items for them."""
 
 
 class SearchResult(Sequence[Hit]):

@@ -1,37 +1,45 @@
-"""Computes Morgan fingerprints from SMILES and InChI, in this process and in worker processes.
+"""Computes fingerprints from SMILES, InChI and molfiles, in this process and, run as a program, in a worker process.
 
-RDKit's parser holds the GIL, even in its multithreaded reader, and so blocks every other thread of a run. A run over
-many molecules therefore parses them in worker processes, while this one reads, compares and writes. A worker is this
-very file run as a program: it needs RDKit and nothing of vicinal, reads pickled lists of SMILES from its standard
-input, and exits at the end of it.
+This file needs RDKit and nothing of vicinal, so that a worker starts quickly: it gets its options as JSON, reads
+pickled lists of molecules from its standard input, and exits at the end of it.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import pickle
 import re
 import select
-import subprocess
 import sys
 import threading
-import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cached_property
-from itertools import cycle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from typing import IO, Any
 
-__all__ = ["Fingerprints", "WorkerPool", "is_inchi", "parse_molecule", "rdkit_log"]
+__all__ = [
+    "MAX_ATOMS",
+    "MAX_TAUTOMER_ATOMS",
+    "FingerprintOptions",
+    "Fingerprints",
+    "is_inchi",
+    "is_molfile",
+    "parse_molecule",
+    "rdkit_log",
+    "send_message",
+    "serialize_options",
+]
+
+MAX_ATOMS = {"atom_pair": 1_000, "avalon": 1_000}
+"""The most atoms by kind, where time grows faster than the molecule: atom pairs of 4,000 atoms take two minutes, of
+1,000 one second."""
+MAX_TAUTOMER_ATOMS = 150
+"""Larger molecules keep their tautomer: a thousand tautomers of 22 linked guanines (485 atoms) take 11 s."""
 
 _RDKIT_LOG_LOCK = threading.Lock()
 _INCHI = re.compile(r"InChI=|(?=1S?/)", re.IGNORECASE)
-
-_START_AFTER = 1_000
-"""SMILES after which workers pay: they start in the time that about twice as many take to parse."""
-_MAX_WORKERS = 3
-"""More workers than cores, or than this, would wait for the process that they work for."""
-_ENDING_SECONDS = 5.0
+_COUNTS_LINE = re.compile(r"^[ \d]{6}.*V[23]000\s*$", re.MULTILINE)
 _IDLE_SECONDS = 60.0
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -54,148 +62,161 @@ def is_inchi(text: str) -> bool:
     return _INCHI.match(text) is not None
 
 
+def is_molfile(text: str) -> bool:
+    """Whether a text is meant as a molfile: it has the line that counts atoms and bonds, of V2000 or V3000."""
+    return ("V2000" in text or "V3000" in text) and _COUNTS_LINE.search(text) is not None
+
+
 def parse_molecule(text: str, *, sanitize: bool = True) -> Any:
-    """Parse a SMILES, or an InChI; a name after it is left out. None where RDKit refuses it.
+    """Parse a SMILES, an InChI or a molfile; a name after a SMILES is left out. None where RDKit refuses it.
 
     Raises:
         Exception: RDKit's own, where an InChI is not a possible molecule or a text is not Unicode.
     """
-    from rdkit.Chem import MolFromSmiles, rdinchi
+    from rdkit.Chem import MolFromMolBlock, MolFromSmiles, rdinchi
 
+    if is_molfile(text):
+        return MolFromMolBlock(_restore_header(text), sanitize=sanitize, removeHs=sanitize)
     if not is_inchi(text):
         return MolFromSmiles(text, sanitize=sanitize)
     inchi = "InChI=" + _INCHI.sub("", text.split()[0], count=1)
     return rdinchi.InchiToMol(inchi, sanitize, sanitize)[0]
 
 
+def _restore_header(molfile: str) -> str:
+    """The molfile with its three lines of header, of which a form or a mail may have left out empty ones."""
+    lines = molfile.splitlines()
+    counts = next(number for number, line in enumerate(lines) if _COUNTS_LINE.match(line))
+    header = lines[max(0, counts - 3) : counts]
+    return "\n".join([*[""] * (3 - len(header)), *header, *lines[counts:]])
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintOptions:
+    """What of a molecule becomes bits; the fields are parameters of RDKit's generators."""
+
+    kind: str = "morgan"
+    bits: int = 2048
+    radius: int = 2
+    features: bool = False
+    counts: bool = False
+    chirality: bool = False
+    standardize: bool = False
+
+
 class Fingerprints:
-    """Morgan fingerprints as bytes, the first bit being the highest of the first byte."""
+    """Fingerprints as bytes, the first bit being the highest of the first byte."""
 
-    def __init__(self, bits: int, radius: int, chirality: bool) -> None:
-        self.options = (bits, radius, chirality)
+    def __init__(self, options: FingerprintOptions) -> None:
+        self.options = options
+        self.max_atoms = MAX_ATOMS.get(options.kind, sys.maxsize)
 
-    def compute(self, smiles: Sequence[str]) -> list[bytes | None]:
-        """Return each molecule's fingerprint; None where RDKit refuses it or it has no atoms."""
+    def compute(self, molecules: Sequence[str]) -> list[bytes | None]:
+        """Return each molecule's fingerprint; None where RDKit refuses it, or it has no atoms or too many."""
         with rdkit_log():
-            return [*map(self._compute_one, smiles)]
+            return [*map(self._compute_or_none, molecules)]
 
-    def _compute_one(self, smiles: str) -> bytes | None:
-        from rdkit.DataStructs import BitVectToBinaryText
-
+    def _compute_or_none(self, text: str) -> bytes | None:
         try:
-            molecule = parse_molecule(smiles)
+            molecule = parse_molecule(text)
+            return None if molecule is None else self.compute_one(molecule)
         except Exception:  # such as a lone surrogate, which has no UTF-8 form for C++
             return None
-        if molecule is None or not molecule.GetNumAtoms():
+
+    def compute_one(self, molecule: Any) -> bytes | None:
+        """Return the fingerprint of RDKit's molecule; None where it has no atoms or too many.
+
+        Raises:
+            Exception: RDKit's own, where it cannot be standardized, or the fingerprint not be computed.
+        """
+        from rdkit.DataStructs import BitVectToBinaryText
+
+        if not 0 < molecule.GetNumAtoms() <= self.max_atoms:
             return None
-        packed: bytes = BitVectToBinaryText(self._generator.GetFingerprint(molecule))
+        if self.options.standardize:
+            molecule = self._standardizer(molecule)
+        packed: bytes = BitVectToBinaryText(self._generator(molecule))
         return packed.translate(_REVERSED_BITS)
 
     @cached_property
-    def _generator(self) -> Any:
-        from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+    def _generator(self) -> Callable[[Any], Any]:
+        return _create_generator(self.options)
 
-        bits, radius, chirality = self.options
-        return GetMorganGenerator(radius=radius, fpSize=bits, includeChirality=chirality)
-
-
-class WorkerPool:
-    """Worker processes that compute fingerprints. Where one fails the caller computes them, and only speed is lost."""
-
-    def __init__(self, options: tuple[int, int, bool]) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.workers = [Worker(options) for _ in range(min(_MAX_WORKERS, cores))]
-        self._round_robin = cycle(self.workers)
-        self._lock = threading.Lock()
-        self._seen = 0
-
-    def compute(self, smiles: Sequence[str]) -> list[bytes | None] | None:
-        """As ``Fingerprints.compute``, by the next worker; None below ``_START_AFTER`` SMILES and while that starts."""
-        with self._lock:
-            self._seen += len(smiles)
-            if self._seen <= _START_AFTER or not self.workers:
-                return None
-            worker = next(self._round_robin)
-        return worker.compute(smiles)
+    @cached_property
+    def _standardizer(self) -> Callable[[Any], Any]:
+        return _create_standardizer(keep_stereo=self.options.chirality)
 
 
-class Worker:
-    """A process that starts with the first call, and again after it failed at its work or exited while idle."""
+def _create_generator(options: FingerprintOptions) -> Callable[[Any], Any]:
+    """Return the function of RDKit that makes a bit vector of a molecule."""
+    from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
-    def __init__(self, options: tuple[int, int, bool]) -> None:
-        self._command = [sys.executable, "-P", __file__, *map(str, map(int, options))]
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._ready = False
-        self._cannot_start = not sys.executable
+    if options.kind == "maccs":
+        return rdMolDescriptors.GetMACCSKeysFingerprint
+    if options.kind == "avalon":
+        from rdkit.Avalon.pyAvalonTools import GetAvalonFP
 
-    def compute(self, smiles: Sequence[str]) -> list[bytes | None] | None:
-        """As ``Fingerprints.compute``; None while the process starts, and where it has exited."""
-        with self._lock:
-            try:
-                if not self._is_ready():
-                    return None
-                _send_message(smiles, self._process.stdin)  # type: ignore[union-attr, arg-type]
-                computed: list[bytes | None] = pickle.load(self._process.stdout)  # type: ignore[union-attr, arg-type]
-            except (OSError, EOFError, pickle.UnpicklingError):
-                self._discard_process()
-                return None
-            return computed
-
-    def _is_ready(self) -> bool:
-        if self._process is None and not self._cannot_start:
-            self._start_process()
-        if self._process is not None and not self._ready:
-            stdout: Any = self._process.stdout
-            self._ready = bool(select.select([stdout], [], [], 0)[0]) and pickle.load(stdout) is True
-        return self._ready
-
-    def _start_process(self) -> None:
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # so that Ctrl-C reaches only the parent, which stops it
-        )
-        self._close = weakref.finalize(self, _stop_process, self._process)
-
-    def _discard_process(self) -> None:
-        self._cannot_start = not self._ready  # one that cannot even start is not started again
-        self._process, self._ready = None, False
-        self._close()
+        return partial(GetAvalonFP, nBits=options.bits)
+    common: dict[str, Any] = {"fpSize": options.bits, "countSimulation": options.counts}
+    if options.kind == "rdkit":
+        return rdFingerprintGenerator.GetRDKitFPGenerator(**common).GetFingerprint
+    common["includeChirality"] = options.chirality
+    if options.kind == "atom_pair":
+        return rdFingerprintGenerator.GetAtomPairGenerator(**common).GetFingerprint
+    if options.kind == "torsion":
+        generator = rdFingerprintGenerator.GetTopologicalTorsionGenerator(**common)
+        return generator.GetFingerprint
+    if options.features:
+        common["atomInvariantsGenerator"] = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=options.radius, **common)
+    return generator.GetFingerprint
 
 
-def _stop_process(process: subprocess.Popen[bytes]) -> None:
-    """Close the process's standard input, at whose end it exits."""
-    with suppress(OSError):
-        process.stdin.close()  # type: ignore[union-attr]
-    try:
-        process.wait(_ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    process.stdout.close()  # type: ignore[union-attr]
+def _create_standardizer(*, keep_stereo: bool) -> Callable[[Any], Any]:
+    """Return a function that makes one molecule of its salts, charges, tautomers and drawings.
+
+    The canonical tautomer loses the chirality of an atom that another tautomer flattens, as that of an amino acid,
+    unless ``keep_stereo``.
+    """
+    from rdkit.Chem.MolStandardize import rdMolStandardize
+
+    uncharger, tautomers = rdMolStandardize.Uncharger(), rdMolStandardize.TautomerEnumerator()
+    if keep_stereo:
+        tautomers.SetRemoveSp3Stereo(False)
+
+    def standardize(molecule: Any) -> Any:
+        cleaned = rdMolStandardize.Cleanup(molecule)
+        parent = rdMolStandardize.FragmentParent(cleaned, skipStandardize=True)
+        neutral = uncharger.uncharge(parent)
+        return tautomers.Canonicalize(neutral) if neutral.GetNumAtoms() <= MAX_TAUTOMER_ATOMS else neutral
+
+    return standardize
 
 
-def _worker_main(bits: str, radius: str, chirality: str) -> None:
-    """Compute fingerprints until standard input ends, or is idle for ``_IDLE_SECONDS``."""
-    fingerprints = Fingerprints(int(bits), int(radius), bool(int(chirality)))
-    fingerprints.compute(["C"])  # imports what is needed of RDKit
-    requests, responses = sys.stdin.buffer, sys.stdout.buffer
-    _send_message(True, responses)
-    while select.select([requests], [], [], _IDLE_SECONDS)[0]:
-        try:
-            smiles = pickle.load(requests)
-        except EOFError:
-            return
-        _send_message(fingerprints.compute(smiles), responses)
-
-
-def _send_message(message: object, file: IO[bytes]) -> None:
+def send_message(message: object, file: IO[bytes]) -> None:
+    """Write one message to a pipe."""
     pickle.dump(message, file)
     file.flush()
 
 
+def serialize_options(options: FingerprintOptions) -> str:
+    """Return the options as the argument of a worker."""
+    return json.dumps(asdict(options))
+
+
+def _worker_main(options: str) -> None:
+    """Compute fingerprints until standard input ends, or is idle for ``_IDLE_SECONDS``."""
+    fingerprints = Fingerprints(FingerprintOptions(**json.loads(options)))
+    fingerprints.compute(["CC(=O)C"])  # imports what is needed of RDKit
+    requests, responses = sys.stdin.buffer, sys.stdout.buffer
+    send_message(True, responses)
+    while select.select([requests], [], [], _IDLE_SECONDS)[0]:
+        try:
+            molecules = pickle.load(requests)
+        except EOFError:
+            return
+        send_message(fingerprints.compute(molecules), responses)
+
+
 if __name__ == "__main__":
-    _worker_main(*sys.argv[1:])
+    _worker_main(sys.argv[1])

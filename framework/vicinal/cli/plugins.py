@@ -30,7 +30,7 @@ def plugins(as_json: bool) -> None:
     make_console().print(build_table(("plugin", "distribution", "version", "registers", "status"), rows))
     entries = [
         (registry.kind, entry.name, entry.summary)
-        for registry in (manager.sources, manager.encoders, manager.rerankers)
+        for registry in (manager.sources, manager.encoders, manager.rerankers, manager.item_filters)
         for entry in registry
     ]
     entries += [("command", name, command.get_short_help_str(120)) for name, command in sorted(group.commands.items())]
@@ -41,7 +41,7 @@ def _list_parts(row: PluginInfo) -> str:
     """What a plugin registers: its types and commands and, below them, the other hooks that it implements."""
     commands = [f"vicinal {name}" for name in row.commands]
     hooks = [name for name in row.hooks if not name.startswith("register_")]
-    parts = [[*row.sources, *row.encoders, *row.rerankers], commands, hooks]
+    parts = [[*row.sources, *row.encoders, *row.rerankers, *row.item_filters], commands, hooks]
     return "\n".join(", ".join(names) for names in parts if names)
 
 

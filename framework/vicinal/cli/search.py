@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,34 @@ if TYPE_CHECKING:
 _MAX_TITLE_CHARS = 100
 
 
-@click.command()
+class SearchCommand(click.Command):
+    """Has an option for each item filter that plugins register: ``--substructure PATTERN``."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from vicinal.plugin.manager import disabled_plugins
+
+        own = super().get_params(ctx)
+        taken = {option for param in own for option in param.opts}
+        filters = _list_item_filters(frozenset(disabled_plugins()))
+        return [
+            *own,
+            *(
+                click.Option([f"--{name}", name], help=f"Only {summary}.", metavar="PATTERN")
+                for name, summary in filters
+                if f"--{name}" not in taken
+            ),
+        ]
+
+
+@functools.cache
+def _list_item_filters(disabled: frozenset[str]) -> list[tuple[str, str]]:
+    """The names and summaries of item filters, by which plugins are off; click asks thrice, at 8 ms each."""
+    from vicinal.plugin.manager import create_manager
+
+    return [(entry.name, entry.summary) for entry in create_manager().item_filters]
+
+
+@click.command(cls=SearchCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("query", nargs=-1, required=True)
 @click.option(
@@ -26,19 +54,20 @@ _MAX_TITLE_CHARS = 100
 )
 @click.option("--filter", "filter_", default="", help="A Milvus expression over declared fields.", metavar="EXPR")
 @json_option
-def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json: bool) -> None:
+def search(file: Path, query: tuple[str, ...], limit: int, filter_: str, as_json: bool, **patterns: str | None) -> None:
     """Find the items of the solution FILE that are most similar to QUERY.
 
     QUERY is what the encoder reads (a text, or the path of a file), or @key of an indexed item, which finds others
     like it. Several queries are searched in one call.
     """
+    item_filters = {name: pattern for name, pattern in patterns.items() if pattern is not None}
     with ImportClock() as clock:
         started = clock.now()
         from vicinal.solution.remote import open_solution
 
         with open_solution(file) as solution:
             config_ms = (clock.now() - started) * 1000
-            results, startup = solution.search_once(query, limit, filter_, clock.now)
+            results, startup = solution.search_once(query, limit, filter_, clock.now, item_filters)
             name = solution.name
     startup = {"imports": clock.import_seconds * 1000, "config": config_ms, **startup}
     if as_json:

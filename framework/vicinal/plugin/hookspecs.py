@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import click
 
     from vicinal.plugin.encoder import Encoder
+    from vicinal.plugin.item_filter import ItemFilter
     from vicinal.plugin.params import Params
     from vicinal.plugin.registry import Registrar, SettingsRegistrar
     from vicinal.plugin.reranker import Reranker
@@ -36,12 +37,17 @@ def register_sources(sources: Registrar[Source]) -> None:
 
 @hookspec
 def register_encoders(encoders: Registrar[Encoder]) -> None:
-    """Add encoders: ``encoders.add("morgan", "vicinal_molecule.morgan:Morgan", summary=…, requires=["rdkit"])``."""
+    """Add encoders: ``encoders.add("morgan", "vicinal_molecule.encoders:Morgan", summary=…, requires=["rdkit"])``."""
 
 
 @hookspec
 def register_rerankers(rerankers: Registrar[Reranker]) -> None:
     """Add rerankers, as encoders are added."""
+
+
+@hookspec
+def register_item_filters(item_filters: Registrar[ItemFilter]) -> None:
+    """Add item filters, as encoders are added; the name is the option of ``vicinal search``: ``--substructure``."""
 
 
 @hookspec

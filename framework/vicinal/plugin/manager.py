@@ -24,6 +24,7 @@ import pluggy
 from vicinal.errors import PluginError
 from vicinal.plugin import hookspecs
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.observers import Observers
 from vicinal.plugin.params import Params
 from vicinal.plugin.registry import Registrar, Registration, Registry, SettingsRegistrar, describe_error
@@ -50,6 +51,7 @@ class PluginInfo:
     sources: list[str] = field(default_factory=list)
     encoders: list[str] = field(default_factory=list)
     rerankers: list[str] = field(default_factory=list)
+    item_filters: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     hooks: list[str] = field(default_factory=list)
     status: str = "ok"
@@ -62,7 +64,8 @@ class PluginInfo:
     def mark_broken(self, error: BaseException) -> None:
         """Say why nothing of this plugin is registered."""
         self.status, self.reason, self.hint = "broken", describe_error(error), getattr(error, "hint", "")
-        self.sources, self.encoders, self.rerankers, self.commands, self.hooks = [], [], [], [], []
+        self.sources, self.encoders, self.rerankers, self.item_filters = [], [], [], []
+        self.commands, self.hooks = [], []
 
 
 class Manager:
@@ -75,6 +78,7 @@ class Manager:
         self.sources = Registry[Source]("source", Source)  # type: ignore[type-abstract]
         self.encoders = Registry[Encoder]("encoder", Encoder)  # type: ignore[type-abstract]
         self.rerankers = Registry[Reranker]("reranker", Reranker)  # type: ignore[type-abstract]
+        self.item_filters = Registry[ItemFilter]("item filter", ItemFilter)  # type: ignore[type-abstract]
         self.settings: dict[str, type[Params]] = {}
         """What a YAML's ``plugins`` may say, by plugin."""
         self.observers = Observers(self._pluggy)
@@ -217,7 +221,7 @@ class Manager:
         row.hooks = sorted(caller.name for caller in callers)
 
     def _collect(self, plugin: object, row: PluginInfo) -> None:
-        """Have a plugin register its sources, encoders, rerankers and settings."""
+        """Have a plugin register its sources, encoders, rerankers, item filters and settings."""
         incomplete: list[Registration[Any]] = []
         for kind, registry in self._registries().items():
             self._call(plugin, f"register_{kind}", Registrar(registry, row.name))
@@ -236,7 +240,12 @@ class Manager:
                 implementation.function(*[registrar] * len(implementation.argnames))
 
     def _registries(self) -> dict[str, Registry[Any]]:
-        return {"sources": self.sources, "encoders": self.encoders, "rerankers": self.rerankers}
+        return {
+            "sources": self.sources,
+            "encoders": self.encoders,
+            "rerankers": self.rerankers,
+            "item_filters": self.item_filters,
+        }
 
     def _unregister(self, plugin: object) -> PluginInfo:
         row = self._registered.pop(str(self._pluggy.get_name(plugin)))

@@ -11,13 +11,14 @@ from typing import Any, Generic, TypeVar
 
 from vicinal.errors import DependencyError, PluginError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.params import Params
 from vicinal.plugin.reranker import Reranker
 from vicinal.plugin.source import Source
 
 __all__ = ["Registrar", "Registration", "Registry", "SettingsRegistrar", "describe_error"]
 
-Kind = TypeVar("Kind", bound=Source | Encoder | Reranker)
+Kind = TypeVar("Kind", bound=Source | Encoder | Reranker | ItemFilter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Registration(Generic[Kind]):
 
 
 class Registry(Generic[Kind]):
-    """The sources, encoders or rerankers that are known by name."""
+    """The sources, encoders, rerankers or item filters that are known by name."""
 
     def __init__(self, kind: str, base: type[Kind]) -> None:
         self.kind = kind
@@ -97,7 +98,7 @@ class Registry(Generic[Kind]):
         return found
 
     def build(self, name: str, params: Any) -> Kind:
-        """Make the source, encoder or reranker; what it needs must be installed."""
+        """Make the source, encoder, reranker or item filter; what it needs must be installed."""
         entry = self.get(name)
         if missing := entry.missing():
             raise DependencyError(

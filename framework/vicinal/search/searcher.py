@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, VicinalError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.item_filter import ItemFilter
+from vicinal.plugin.registry import Registry
 from vicinal.plugin.reranker import Reranker
 from vicinal.search.candidates import CandidateRetriever
+from vicinal.search.item_filters import CandidateFilter
 from vicinal.search.query_encoder import EncodedQuery, QueryEncoder, name_query
 from vicinal.search.similarity import to_distance_and_similarity
 from vicinal.search.timer import Timer
@@ -42,6 +45,7 @@ class Searcher:
     reranker: Reranker | None = None
     encoder_lock: AbstractContextManager[Any] = field(default_factory=nullcontext)
     """Held during ``encode``: a lock, unless several threads may call it at once."""
+    item_filters: Registry[ItemFilter] | None = None
     _query_encoder: QueryEncoder = field(init=False)
     _retriever: CandidateRetriever = field(init=False)
 
@@ -54,17 +58,22 @@ class Searcher:
         )
 
     def search(
-        self, queries: Sequence[str | Path], limit: int = 10, filter: str = "", timer: Timer | None = None
+        self,
+        queries: Sequence[str | Path],
+        limit: int = 10,
+        filter: str = "",
+        timer: Timer | None = None,
+        item_filters: Mapping[str, str] | None = None,
     ) -> list[SearchResult]:
         """The best ``limit`` items for each query.
 
         Raises:
             ItemError: a query cannot be read; the message names it.
             UnknownItemError: a query ``@key`` names an item that is not indexed.
-            FilterError: Milvus cannot read the filter.
+            FilterError: Milvus cannot read the filter, or an item filter its pattern.
         """
         results: list[SearchResult] = []
-        requests = [SearchRequest(query, limit, filter) for query in queries]
+        requests = [SearchRequest(query, limit, filter, item_filters=item_filters or {}) for query in queries]
         for query, result in zip(queries, self.search_many(requests, timer=timer), strict=True):
             if isinstance(result, ItemError):
                 raise name_query(result, query)
@@ -81,7 +90,7 @@ class Searcher:
         *,
         notify: bool = True,
     ) -> list[SearchResult | Exception]:
-        """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filter.
+        """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filters.
 
         The error of a query that fails stands in its place, and the others are answered. ``on_encoded`` is called once
         the encoder is free for others. Observers are notified of the search unless ``notify`` is false.
@@ -90,10 +99,10 @@ class Searcher:
         queries = self._query_encoder.encode_requests(requests, timer)
         on_encoded()
         results: list[list[Hit] | Exception] = [query if isinstance(query, Exception) else [] for query in queries]
-        for (limit, filter), numbers in _group_requests(requests, queries).items():
+        for numbers in _group_requests(requests, queries):
             group = [requests[number] for number in numbers]
             try:
-                found = self._search_group(group, [queries[number] for number in numbers], limit, filter, timer)
+                found = self._search_group(group, [queries[number] for number in numbers], timer)
             except VicinalError as error:
                 found = [error] * len(numbers)
             for number, hits in zip(numbers, found, strict=True):
@@ -110,26 +119,31 @@ class Searcher:
         return [result if isinstance(result, Exception) else SearchResult(result, timings) for result in results]
 
     def _search_group(
-        self, requests: Sequence[SearchRequest], queries: Sequence[Any], limit: int, filter: str, timer: Timer
+        self, requests: Sequence[SearchRequest], queries: Sequence[Any], timer: Timer
     ) -> Sequence[list[Hit] | Exception]:
+        """Search for requests of one limit and equal filters."""
+        limit, filter, patterns = requests[0].limit, requests[0].filter, requests[0].item_filters
+        passing = CandidateFilter.build(patterns, self.item_filters, self.encoder)
         fetch = min(limit * self.reranker.candidates, MAX_LIMIT) if self.reranker else limit
-        results = self._find_hits(queries, fetch, filter, timer)
+        results = self._find_hits(queries, fetch, filter, passing, timer)
         if self.reranker:
             pairs = zip(requests, results, strict=True)
             results = [_number_ranks(self.reranker.rerank(request.query, hits)) for request, hits in pairs]
             timer.end_step("rerank")
         return [hits[:limit] for hits in results]
 
-    def _find_hits(self, queries: Sequence[EncodedQuery], limit: int, filter: str, timer: Timer) -> list[list[Hit]]:
-        """Find the nearest items that have a record, and search further where rows without one took their places.
+    def _find_hits(
+        self, queries: Sequence[EncodedQuery], limit: int, filter: str, passing: CandidateFilter, timer: Timer
+    ) -> list[list[Hit]]:
+        """Find the nearest items that have a record and pass, and search further where others took their places.
 
         A row lacks its record where its item is just being deleted, or where Redis lost its data.
         """
-        fetch = limit
+        fetch = min(4 * limit, MAX_LIMIT) if passing else limit
         while True:
             candidates = self._retriever.retrieve_candidates(queries, fetch, filter)
             timer.end_step("search")
-            results = self._to_hits(candidates)
+            results = self._to_hits(candidates, passing)
             timer.end_step("metadata")
             is_short = any(
                 len(hits) < limit and len(found) == fetch for hits, found in zip(results, candidates, strict=True)
@@ -138,12 +152,16 @@ class Searcher:
                 return [hits[:limit] for hits in results]
             fetch = min(4 * fetch, MAX_LIMIT)
 
-    def _to_hits(self, results: Sequence[Sequence[Candidate]]) -> list[list[Hit]]:
-        """The hits of the candidates, without items that were deleted since Milvus found them."""
+    def _to_hits(self, results: Sequence[Sequence[Candidate]], passing: CandidateFilter) -> list[list[Hit]]:
+        """The hits of the candidates that pass, without items that were deleted since Milvus found them."""
         ids = {candidate.item: item_id(candidate.item) for candidates in results for candidate in candidates}
         records = dict(zip(ids, self.metadata.records(list(ids.values())), strict=True))
         found = [
-            [(candidate, record) for candidate in candidates if (record := records[candidate.item]) is not None]
+            [
+                (candidate, record)
+                for candidate in candidates
+                if (record := records[candidate.item]) is not None and passing.accept(record)
+            ]
             for candidates in results
         ]
         return [
@@ -161,15 +179,14 @@ class Searcher:
         return Hit(candidate.item, rank, distance, similarity, record.uri, record.metadata, record.content, segment)
 
 
-def _group_requests(
-    requests: Sequence[SearchRequest], queries: Sequence[EncodedQuery | Exception]
-) -> dict[tuple[int, str], list[int]]:
-    """The numbers of the requests of each limit and filter, without those whose query failed."""
-    groups: dict[tuple[int, str], list[int]] = {}
+def _group_requests(requests: Sequence[SearchRequest], queries: Sequence[EncodedQuery | Exception]) -> list[list[int]]:
+    """The numbers of the requests of equal limit and filters, without those whose query failed."""
+    groups: dict[Any, list[int]] = {}
     for number, (request, query) in enumerate(zip(requests, queries, strict=True)):
         if not isinstance(query, Exception):
-            groups.setdefault((request.limit, request.filter), []).append(number)
-    return groups
+            patterns = tuple(sorted(request.item_filters.items()))
+            groups.setdefault((request.limit, request.filter, patterns), []).append(number)
+    return list(groups.values())
 
 
 def _number_ranks(hits: Sequence[Hit]) -> list[Hit]:

@@ -55,6 +55,9 @@ Filter = Annotated[
 ]
 
 
+Pattern = Annotated[str, Field(json_schema_extra={BOUNDS: {"maxLength": "max_query_chars"}})]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -64,6 +67,8 @@ class _SearchOptions(_Request):
     """The number of hits for each query."""
     filter: Filter = ""
     """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
+    item_filters: Annotated[dict[str, Pattern], Field(max_length=16)] = Field(default_factory=dict)
+    """Patterns that hits must have, by the name of an item filter of the solution: ``{"substructure": "c1ccccc1"}``."""
 
 
 class SearchRequest(_SearchOptions):
@@ -300,6 +305,12 @@ class ModalityInfo(BaseModel):
     renders: DisplayKind
 
 
+class ItemFilterInfo(BaseModel):
+    name: str
+    summary: str
+    """What it leaves, as "molecules that contain a SMARTS"."""
+
+
 class QueryInfo(BaseModel):
     modalities: list[ModalityInfo]
     renders: DisplayKind
@@ -307,6 +318,7 @@ class QueryInfo(BaseModel):
     file: bool
     accept: list[str]
     placeholder: str
+    item_filters: list[ItemFilterInfo]
 
 
 class FieldInfo(BaseModel):

@@ -10,6 +10,9 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from vicinal.errors import PluginError, StoreError, StoreUnreachableError, UnknownItemError, VicinalError
+from vicinal.plugin.item_filter import ItemFilter
+from vicinal.plugin.registry import Registration
+from vicinal.search.item_filters import list_item_filters
 from vicinal.server.api_errors import ApiError, logger
 from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
 from vicinal.server.jobs import Jobs
@@ -235,6 +238,11 @@ class SolutionService:
             return "image"  # browsers play these as images
         return kind
 
+    @property
+    def item_filters(self) -> list[Registration[ItemFilter]]:
+        """What hits can be filtered by, beside fields."""
+        return list_item_filters(self.solution.manager.item_filters, self.solution.encoder)
+
     def describe(self) -> dict[str, Any]:
         """Return what a client has to know of the solution, as JSON."""
         config, modalities = self.solution.config, self.modalities
@@ -252,6 +260,7 @@ class SolutionService:
                 "file": self.takes_files,
                 "accept": [f"{modality.renders}/*" for modality in files if modality.renders in _MEDIA_KINDS],
                 "placeholder": (self.typed_modality or self.item_modality).placeholder,
+                "item_filters": [{"name": entry.name, "summary": entry.summary} for entry in self.item_filters],
             },
             "fields": [{"name": name, "type": spec.type} for name, spec in config.field_specs.items()],
             "segmented": self.solution.encoder.segmented,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import os
 import re
@@ -114,6 +115,7 @@ class RemoteSolution:
         limit: int = 10,
         filter: str = "",
         clock: Callable[[], float] = time.perf_counter,
+        item_filters: Mapping[str, str] | None = None,
     ) -> tuple[list[SearchResult], dict[str, float]]:
         """As ``Solution.search_once``; the server's stores are connected and its model is loaded, which takes no time.
 
@@ -121,13 +123,14 @@ class RemoteSolution:
             ItemError, FilterError, VicinalError: as ``Solution.search`` does.
         """
         results: dict[int, SearchResult] = {}
+        options = {"limit": limit, "filter": filter, "item_filters": dict(item_filters or {})}
         files = {number: path for number, query in enumerate(queries) if (path := self._find_file(query)) is not None}
         for number, file in files.items():
-            results[number] = self._search_file(file, queries[number], limit, filter)
+            results[number] = self._search_file(file, queries[number], options)
         typed = [number for number in range(len(queries)) if number not in files]
         for start in range(0, len(typed), _MAX_QUERIES):
             part = typed[start : start + _MAX_QUERIES]
-            found = self._search_typed([str(queries[number]) for number in part], limit, filter)
+            found = self._search_typed([str(queries[number]) for number in part], options)
             results |= dict(zip(part, found, strict=True))
         return [results[number] for number in range(len(queries))], {"stores": 0.0, "model": 0.0}
 
@@ -152,9 +155,10 @@ class RemoteSolution:
             raise ItemError(f"there is no file {text}; write {TextQuery.PREFIX}{text} if that is a sentence")
         return Path(text) if is_file else None
 
-    def _search_file(self, file: Path, query: str | Path, limit: int, filter: str) -> SearchResult:
+    def _search_file(self, file: Path, query: str | Path, options: Mapping[str, Any]) -> SearchResult:
+        fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in options.items()}
         try:
-            document = self._client.upload(f"/api/{self.name}/search", file, {"limit": str(limit), "filter": filter})
+            document = self._client.upload(f"/api/{self.name}/search", file, fields)
         except ApiResponseError as error:
             located = (error.body.get("errors") or [""])[0]
             if not located.startswith("file: "):
@@ -163,8 +167,8 @@ class RemoteSolution:
             raise _name_query(ItemError(message, error.body.get("hint", "")), query) from None
         return _to_result(document)
 
-    def _search_typed(self, queries: Sequence[str], limit: int, filter: str) -> list[SearchResult]:
-        body = {"queries": [_to_api_query(query, self._query) for query in queries], "limit": limit, "filter": filter}
+    def _search_typed(self, queries: Sequence[str], options: Mapping[str, Any]) -> list[SearchResult]:
+        body = {"queries": [_to_api_query(query, self._query) for query in queries], **options}
         return [_to_result(result) for result in self._request("POST", "search", body)["results"]]
 
     # --- writing

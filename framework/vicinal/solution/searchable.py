@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -61,11 +61,19 @@ class SearchableSolution(Components):
         self._searcher.invalidate()
 
     @overload
-    def search(self, query: str | Path, limit: int = 10, filter: str = "") -> SearchResult: ...
-    @overload
-    def search(self, query: list[str | Path], limit: int = 10, filter: str = "") -> list[SearchResult]: ...
     def search(
-        self, query: str | Path | list[str | Path], limit: int = 10, filter: str = ""
+        self, query: str | Path, limit: int = 10, filter: str = "", item_filters: Mapping[str, str] | None = None
+    ) -> SearchResult: ...
+    @overload
+    def search(
+        self, query: list[str | Path], limit: int = 10, filter: str = "", item_filters: Mapping[str, str] | None = None
+    ) -> list[SearchResult]: ...
+    def search(
+        self,
+        query: str | Path | list[str | Path],
+        limit: int = 10,
+        filter: str = "",
+        item_filters: Mapping[str, str] | None = None,
     ) -> SearchResult | list[SearchResult]:
         """Find the nearest items: one result for one query, a list of them for a list of queries.
 
@@ -74,17 +82,20 @@ class SearchableSolution(Components):
                 finds others like it.
             limit: how many items, 1 to 16,384.
             filter: a Milvus expression over the declared fields, as ``year > 2000 and label == "cat"``.
+            item_filters: patterns by the name of the item filter that checks found items, as
+                ``{"substructure": "c1ccccc1"}`` for molecules; candidates are fetched until ``limit`` of them pass,
+                or the 16,384 nearest are checked.
 
         Raises:
             ItemError: the query cannot be read.
-            FilterError: the filter cannot.
+            FilterError: the filter cannot, or a pattern.
             VicinalError: nothing is indexed yet.
         """
         _require_limit(limit)
         with self._searcher.borrow() as searcher:
             if isinstance(query, str | Path):
-                return searcher.search([query], limit, filter)[0]
-            return searcher.search(query, limit, filter)
+                return searcher.search([query], limit, filter, item_filters=item_filters)[0]
+            return searcher.search(query, limit, filter, item_filters=item_filters)
 
     def search_once(
         self,
@@ -92,11 +103,12 @@ class SearchableSolution(Components):
         limit: int = 10,
         filter: str = "",
         clock: Callable[[], float] = time.perf_counter,
+        item_filters: Mapping[str, str] | None = None,
     ) -> tuple[list[SearchResult], dict[str, float]]:
         """Search as a process does that ends afterwards, and measure its start-up apart from the search.
 
         Args:
-            queries: as for ``search``; so are ``limit`` and ``filter``.
+            queries: as for ``search``; so are ``limit``, ``filter`` and ``item_filters``.
             clock: returns seconds; all timings are measured with it.
 
         Returns:
@@ -108,13 +120,13 @@ class SearchableSolution(Components):
         with self._searcher.borrow() as searcher:
             stores_ms = (clock() - started) * 1000
             timer = Timer(clock, measures_model_load=True)
-            results = searcher.search(queries, limit, filter, timer)
+            results = searcher.search(queries, limit, filter, timer, item_filters)
             return results, {"stores": stores_ms, "model": timer.model_ms}
 
     def search_many(
         self, requests: Sequence[SearchRequest], on_encoded: Callable[[], object] = bool, *, notify: bool = True
     ) -> list[SearchResult | Exception]:
-        """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filter.
+        """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filters.
 
         The error of a query that fails stands in its place. ``on_encoded`` is called once the encoder is free for
         others. If a store refuses the search, as after another process has changed the collection, it is repeated once.
@@ -169,6 +181,7 @@ class SearchableSolution(Components):
             self.config.match,
             self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
             self._encoder_lock_if_needed,
+            item_filters=self.manager.item_filters,
         )
 
 

@@ -100,12 +100,15 @@ def test_plugins(cli):
     found = {row["name"]: row for row in cli.json("plugins")}
     assert found["files"]["sources"] == ["folder", "lines", "table"]
     assert found["molecule"] == {
-        "name": "molecule", "distribution": "vicinal", "version": found["files"]["version"], "sources": [],
-        "encoders": ["morgan"], "rerankers": [], "commands": [], "hooks": ["register_encoders"], "status": "ok",
-        "reason": "", "hint": "",
+        "name": "molecule", "distribution": "vicinal", "version": found["files"]["version"],
+        "sources": ["molecules"], "encoders": ["fingerprint", "morgan"], "rerankers": [],
+        "item_filters": ["substructure"], "commands": [],
+        "hooks": ["register_encoders", "register_item_filters", "register_sources", "suggest_solution"],
+        "status": "ok", "reason": "", "hint": "",
     }  # fmt: skip
     printed = cli("plugins")
-    assert re.search(r"molecule +vicinal +\S+ +morgan +ok", printed)
+    assert re.search(r"molecule +vicinal +\S+ +molecules, fingerprint,.* ok", printed)
+    assert re.search(r"item filter +substructure +molecules that contain", printed)
     assert re.search(r"encoder +morgan +Morgan fingerprints of molecules", printed)
 
 
@@ -161,8 +164,8 @@ class TestDoctor:
         assert re.search(r"ok +pymilvus +\d", printed)
         said = " ".join(printed.split())
         assert (
-            "ok encoders clip (needs model), efficientnet_lite0, keyframes, librosa, melstats, morgan, sentence,"
-            " torchaudio (needs bundle)" in said
+            "ok encoders clip (needs model), efficientnet_lite0, fingerprint, keyframes, librosa, melstats,"
+            " morgan, sentence, torchaudio (needs bundle)" in said
         )
         assert re.search(
             r"missing encoders clap, (\w*resne\w+, )+\w*resne\w+; their weights must be fetched first", said

@@ -114,8 +114,6 @@ def test_lines_of_any_encoding(cli, tmp_path, encoding):
         ),
         ("a.xlsx", b"PK\x03\x04", "a spreadsheet", "save it as CSV UTF-8 in the spreadsheet, or: .*"),
         ("a.csv", b"PK\x03\x04\0\0", "a zip archive", "unpack it, and name what is in it"),
-        ("a.sdf", b"", "a file of molecules", "make a table of it: .*rdkit.* < a.sdf > a.csv"),
-        ("a.smi", b"CCO ethanol\n", "a list of SMILES with their names", "make a table of it: .* < a.smi > a.csv"),
         ("a.jpg", b"\xff\xd8\xff", "a picture", "name the folder that holds it, which is read as a whole"),
         ("a", bytes(9), "a binary file", "convert it to csv, tsv, jsonl or parquet"),
     ],

@@ -203,7 +203,7 @@ def test_the_built_in_plugins_are_listed_and_nothing_heavy_is_imported():
     rows = {row["name"]: row for row in listed["rows"]}
     assert {"files", "log", "molecule", "text"} <= set(rows)
     assert {row["distribution"] for row in rows.values()} == {"vicinal"}
-    assert rows["molecule"]["encoders"] == ["morgan"]
+    assert rows["molecule"]["encoders"] == ["fingerprint", "morgan"]
     assert HEAVY & set(listed["modules"]) == set()
     assert "fastapi" not in listed["modules"]
 
@@ -222,7 +222,7 @@ def test_strangers_plugins_are_listed_beside_the_built_in_ones(tmp_path):
     assert rows["absent"]["reason"] == "ModuleNotFoundError: No module named 'no_such_module'"
     assert rows["morgan"]["reason"] == "encoder 'morgan' is registered by both 'molecule' and 'morgan'"
     assert rows["attribute"]["reason"].startswith("AttributeError: ")
-    assert rows["molecule"]["encoders"] == ["morgan"]
+    assert rows["molecule"]["encoders"] == ["fingerprint", "morgan"]
 
 
 @pytest.mark.all_encoders

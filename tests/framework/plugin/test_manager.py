@@ -85,6 +85,7 @@ def test_a_plugin_is_a_row_with_what_it_registers(manager):
         "sources": ["s"],
         "encoders": ["e1", "e2"],
         "rerankers": ["r"],
+        "item_filters": [],
         "commands": [],
         "hooks": ["register_encoders", "register_rerankers", "register_sources"],
         "status": "ok",

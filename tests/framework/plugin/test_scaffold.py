@@ -80,6 +80,7 @@ def test_it_is_installed_and_listed_as_a_plugin(installed, tmp_path):
         "sources": [],
         "encoders": ["city-names"],
         "rerankers": [],
+        "item_filters": [],
         "commands": [],
         "hooks": ["register_encoders"],
         "status": "ok",

@@ -272,3 +272,17 @@ def test_changes_by_another_process_are_noticed(workshop, manager, monkeypatch):
         workshop.write([("b", "two", 1)])
         other.ingest()
         assert hit_keys(client.search("two")) == ["b"]
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"a": 1}', "[" * 10_000])
+def test_the_item_filters_of_a_form_are_a_json_object(file_client, text):
+    response = file_client.post("/api/things/search", files={"file": b"abc"}, data={"item_filters": text})
+    assert response.status_code == 422
+    assert response.json()["error"] == "item_filters: must be a JSON object of texts"
+
+
+def test_an_item_filter_that_no_plugin_has_is_refused(file_client):
+    response = file_client.post("/api/things/search", files={"file": b"abc"}, data={"item_filters": '{"a": "b"}'})
+    assert response.status_code == 409
+    assert response.json()["error"] == "item_filters: 'things' cannot be filtered by 'a'"
+    assert response.json()["hint"] == "its item filters: none"

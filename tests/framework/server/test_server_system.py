@@ -49,6 +49,7 @@ def test_solutions_are_described_for_clients(text_client):
                     "file": False,
                     "accept": [],
                     "placeholder": "Ask, or describe what you are looking for",
+                    "item_filters": [],
                 },
                 "fields": [{"name": "year", "type": "int64"}],
                 "segmented": False,

@@ -25,7 +25,7 @@ QUERIES = 1_000
 @pytest.fixture(scope="module")
 def molecules():
     """The fingerprints of the sample molecules, ``(n, 256)`` uint8."""
-    from vicinal_molecule.morgan import Morgan
+    from vicinal_molecule.encoders import Morgan
 
     morgan = Morgan()
     with (ROOT / "configs" / "data" / "molecules.csv").open(newline="") as file:

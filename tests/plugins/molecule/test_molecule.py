@@ -18,8 +18,8 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
 from vicinal import Encoder, Item, ItemError, create_manager
 from vicinal.testing import EncoderContract
-from vicinal_molecule.fingerprints import Worker
-from vicinal_molecule.morgan import Morgan
+from vicinal_molecule.encoders import Morgan
+from vicinal_molecule.workers import Worker
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 CAFFEINE = "Cn1c(=O)c2c(ncn2C)n(C)c1=O"
@@ -150,7 +150,8 @@ def test_mirror_images_differ_only_with_chirality():
         ("CCO,ethanol", "not a SMILES alone; separate 'CCO' from what follows it, in 'CCO,ethanol'"),
         (
             "x\n  RDKit  2D\n\n  1  0 V2000\nM  END",
-            "a molfile, as SDF consists of, not a SMILES, in 'x\\n  RDKit  2D\\n\\n  1  0 V2000\\nM  END'",
+            "not a valid molfile: RDKit cannot parse its atoms and bonds,"
+            " in 'x\\n  RDKit  2D\\n\\n  1  0 V2000\\nM  END'",
         ),
         (["C"], "a SMILES is a text, not list"),
     ],
@@ -284,9 +285,9 @@ def test_few_molecules_start_no_worker():
 def test_a_worker_exits_when_its_parent_is_killed():
     script = (
         "import os; from itertools import repeat; from vicinal import Item; "
-        "from vicinal_molecule.fingerprints import Worker; from vicinal_molecule.morgan import Morgan\n"
+        "from vicinal_molecule.workers import Worker; from vicinal_molecule.encoders import Morgan\n"
         "morgan = Morgan()\n"
-        "pool, worker = morgan._workers, Worker((2048, 2, False))\n"
+        "pool, worker = morgan._workers, Worker(morgan._fingerprints.options)\n"
         "pool.workers, pool._round_robin = [worker], repeat(worker)\n"
         "while not worker._ready: morgan.decode_many([Item('m', 'CCO')] * 500)\n"
         "print(worker._process.pid, flush=True); os.kill(os.getpid(), 9)"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -33,6 +34,12 @@ _FORM_FIELDS = {
         schemas.BOUNDS: {"maxLength": "max_query_chars"},
         "default": "",
     },
+    "item_filters": {
+        "type": "string",
+        "format": "item-filters",
+        "default": "{}",
+        "description": "A JSON object, as in a body of JSON.",
+    },
 }
 _FORM = describe_form(_FORM_FIELDS)
 
@@ -56,30 +63,33 @@ async def search(request: Request, name: str, whole: Whole = False) -> Response:
         several = schemas.MultiSearchRequest.model_validate(data)
         return _multi_response(request, service, await _search_many(service, several), whole, several.queries)
     body = schemas.SearchRequest.model_validate(data)
-    _check_limits(service, body.limit, body.filter)
+    _check_limits(service, body.limit, body.filter, body.item_filters)
     query = to_encoder_query(service, body.query, "query")
-    results = await service.search([SearchRequest(query, body.limit, body.filter)])
+    results = await service.search([SearchRequest(query, body.limit, body.filter, item_filters=body.item_filters)])
     return _single_response(request, service, results[0], whole, "query", body.query)
 
 
 async def _search_many(
     service: SolutionService, body: schemas.MultiSearchRequest
 ) -> Sequence[SearchResult | Exception]:
-    _check_limits(service, body.limit, body.filter)
+    _check_limits(service, body.limit, body.filter, body.item_filters)
     if not 1 <= len(body.queries) <= service.settings.max_queries:
         raise invalid_value("queries", f"must be 1 to {service.settings.max_queries} in one call")
     queries = [to_encoder_query(service, query, f"queries.{number}") for number, query in enumerate(body.queries)]
-    return await service.search([SearchRequest(query, body.limit, body.filter) for query in queries])
+    return await service.search(
+        [SearchRequest(query, body.limit, body.filter, item_filters=body.item_filters) for query in queries]
+    )
 
 
 async def _search_by_file(service: SolutionService, form: Form) -> SearchResult | Exception:
     limit, filter = form.get_int("limit", 10), form.get_text("filter", "")
-    _check_limits(service, limit, filter)
+    item_filters = _parse_item_filters(form.get_text("item_filters", "{}"))
+    _check_limits(service, limit, filter, item_filters)
     upload = form.get_file("file")
     if not service.takes_files:
         raise unsuitable_value("file", f"{service.name!r} cannot be searched by a file", _search_hint(service))
     segments = await service.run_blocking(_decode_upload, service, upload.file, upload.filename or "")
-    return (await service.search([SearchRequest("", limit, filter, segments)]))[0]
+    return (await service.search([SearchRequest("", limit, filter, segments, item_filters)]))[0]
 
 
 def _decode_upload(service: SolutionService, file: BinaryIO, name: str) -> Sequence[Segment]:
@@ -122,11 +132,31 @@ def _search_hint(service: SolutionService) -> str:
     return f"search by {', '.join([*ways, '@key of an indexed item'])}"
 
 
-def _check_limits(service: SolutionService, limit: int, filter: str) -> None:
+def _parse_item_filters(text: str) -> dict[str, str]:
+    """Return the item filters of a form.
+
+    Raises:
+        ApiError: 422, they are no JSON object of texts.
+    """
+    try:
+        return schemas.SearchRequest(query="", item_filters=json.loads(text)).item_filters
+    except (ValueError, RecursionError):
+        raise invalid_value("item_filters", "must be a JSON object of texts") from None
+
+
+def _check_limits(service: SolutionService, limit: int, filter: str, item_filters: Mapping[str, str]) -> None:
     if not 1 <= limit <= service.settings.max_limit:
         raise invalid_value("limit", f"must be 1 to {service.settings.max_limit:,}")
     if len(filter) > service.settings.max_query_chars:
         raise invalid_value("filter", f"must have at most {service.settings.max_query_chars:,} characters")
+    known = [entry.name for entry in service.item_filters] if item_filters else []
+    for name, pattern in item_filters.items():
+        if name not in known:
+            hint = f"its item filters: {', '.join(known) or 'none'}"
+            raise unsuitable_value("item_filters", f"{service.name!r} cannot be filtered by {name[:64]!r}", hint)
+        if len(pattern) > service.settings.max_query_chars:
+            location = f"item_filters.{name[:64]}"
+            raise invalid_value(location, f"must have at most {service.settings.max_query_chars:,} characters")
 
 
 # --- responses
