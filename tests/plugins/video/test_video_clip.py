@@ -101,5 +101,5 @@ def test_server_refuses_sentences_without_a_text_encoder(lite):
         query = client.get("/api/solutions").json()["solutions"][0]["query"]
         assert [modality["name"] for modality in query["modalities"]] == ["video", "image"]
         assert not query["text"]
-        body = check_error(client.search("a red balloon", name="videos"), 422)
+        body = check_error(client.search("a red balloon", name="videos"), 409)
         assert body["errors"] == ["query: 'videos' cannot be searched by a text"]
