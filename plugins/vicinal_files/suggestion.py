@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vicinal import Suggestion
 from vicinal.errors import SourceError
-from vicinal.toolkit.csv_dialect import guess_delimiter, name_columns, parse_sep_line
+from vicinal.toolkit.csv_dialect import guess_delimiter, has_narrow_header, name_columns, parse_sep_line
 from vicinal.toolkit.file_kinds import advise_conversion, json_advice
 from vicinal.toolkit.text_encoding import detect_byte_order_mark, guess_encoding
 from vicinal_files.table import detect_format
@@ -87,7 +87,7 @@ def _read_layout(path: Path) -> _Layout:
     if kind == "jsonl":
         return _Layout(_read_json_keys(path, text), parameters)
     if kind in ("csv", "tsv"):
-        return _read_csv_layout(text, "\t" if kind == "tsv" else ",", parameters)
+        return _read_csv_layout(path, text, "\t" if kind == "tsv" else ",", parameters)
     return _Layout([], parameters)
 
 
@@ -96,14 +96,23 @@ def _read_json_keys(path: Path, text: str) -> list[str]:
         advice = json_advice(path, text.encode())
         raise SourceError(f"{path} is {advice.kind}, not an object on each line", hint=advice.hint)
     first = json.loads(text.lstrip().partition("\n")[0] or "{}")
-    return list(first) if isinstance(first, dict) else []
+    if not isinstance(first, dict) or not first:
+        raise SourceError(f"{path} has no object in its first line", hint='write {"id": …, "text": …} on each line')
+    return list(first)
 
 
-def _read_csv_layout(text: str, default: str, parameters: dict[str, str]) -> _Layout:
+def _read_csv_layout(path: Path, text: str, default: str, parameters: dict[str, str]) -> _Layout:
     lines = io.StringIO(text, newline=None).readlines()
     delimiter = guess_delimiter(lines, default)
     if delimiter != default:
         parameters = {**parameters, "delimiter": delimiter}
     rows = lines[1:] if lines and parse_sep_line(lines[0]) else lines
     header = next(filter(None, csv.reader(rows, delimiter=delimiter)), [])
+    if not header or has_narrow_header(rows, delimiter):
+        raise SourceError(
+            f"the first line of {path} does not name its columns"
+            if header
+            else f"{path} has no line that names its columns",
+            hint="remove what stands above the line with their names, or write one",
+        )
     return _Layout(name_columns(header), parameters)

@@ -68,6 +68,13 @@ class TwoSegments(Tiny):
         return [*super().decode(item), *super().decode(item)]
 
 
+class WithoutTimes(Tiny):
+    segmented = True
+
+    def decode(self, item):
+        return [*super().decode(item), *super().decode(item)]
+
+
 class TextsInTuples(Tiny):
     samples_are_text = True
 
@@ -316,6 +323,7 @@ WRONG = {
     "test_signature_tells_parameters_apart": [SignatureWithoutParams],
     "test_decode_gives_segments": [NoSegment],
     "test_an_item_has_one_segment_unless_segmented": [TwoSegments],
+    "test_several_segments_have_times_or_labels": [WithoutTimes],
     "test_samples_are_strings_where_samples_are_text": [TextsInTuples],
     "test_decode_is_thread_safe": [SharedBuffer],
     "test_decode_many_equals_decode": [Shuffled],

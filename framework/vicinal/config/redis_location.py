@@ -60,10 +60,11 @@ def redis_location_problem(location: str) -> str:
 
 
 def _path_problem(location: str) -> str:
-    """Find what was meant as a URL or as a server's address."""
-    if re.fullmatch(r"[\w.-]+:[0-9]+(/[0-9]*)?", location):
-        return f"must be {_FORMS}, did you mean redis://{location}?"
-    looks_like_url = re.match(r"(rediss?|unix|valkeys?|https?|tcp):|[^/]*:[^/]*@", location)
+    """Find what was meant as a URL or as a server's address; a folder of such a name is written with ``./`` before."""
+    if re.fullmatch(r"([\w.-]+|\[[0-9a-f:]+\])?:[0-9]+(/[0-9]*)?|localhost|[0-9]+(\.[0-9]+){3}", location):
+        host = f"localhost{location}" if location.startswith(":") else location
+        return f"must be {_FORMS}, did you mean redis://{host}?"
+    looks_like_url = re.match(r"(rediss?|unix|valkeys?|https?|tcp):|[^/]*:[^/]*@|[^/]*:[0-9]|//", location)
     return f"must be {_FORMS}" if looks_like_url else ""
 
 

@@ -14,6 +14,7 @@ import orjson
 from vicinal.config.models import FieldSpec
 from vicinal.errors import ItemError
 from vicinal.stores.records import Entry, Record
+from vicinal.toolkit.text import describe_kind
 from vicinal.types import Failure, Item, item_id
 
 __all__ = ["Change", "SeenIds", "compute_fingerprint", "detect_changes", "extract_fields"]
@@ -142,6 +143,8 @@ def _detect_change(item: Item, id_: int, previous: Entry | None, *, is_repeated:
         fingerprint = compute_fingerprint(item)
         if previous is not None and previous.fingerprint == fingerprint:
             return None
+        if not isinstance(item.metadata, Mapping):
+            raise ItemError(f"its metadata are {describe_kind(item.metadata)}, not a mapping")
         change = Change(item, id_, previous, fingerprint)
         size = len(change.to_record().pack())
     except TypeError as error:

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from vicinal.errors import PluginError
 from vicinal.ingest.changes import Change, SeenIds, detect_changes
 from vicinal.ingest.counter import RunCounter
 from vicinal.ingest.worker_group import WorkerGroup
 from vicinal.plugin.source import Source
 from vicinal.stores.records import Entry
+from vicinal.toolkit.text import describe_kind
 from vicinal.types import Failure, Item, item_id
 
 __all__ = ["SourceReader"]
@@ -91,11 +93,37 @@ class SourceReader:
         self.is_complete = self.is_complete and not self._workers.stopped
 
     def _iter_entries(self, only: Collection[str] | None) -> Iterator[Item | Failure]:
-        for entry in self._source:
+        for entry in self._iter_source():
+            if type(entry) not in (Item, Failure) or type(entry.key) is not str or type(entry.uri) is not str:
+                self._require_entry(entry)
             if only is None or entry.key in only:
                 yield entry
             elif isinstance(entry, Failure) and entry.hides_items:
                 self._hide_behind(entry.key)
+
+    def _iter_source(self) -> Iterator[Item | Failure]:
+        entries = type(self._source).__iter__(self._source)
+        if not isinstance(entries, Iterator):
+            raise PluginError(
+                f"{self._name}: __iter__ returned {describe_kind(entries)}, not an iterator", "yield each Item"
+            )
+        return entries
+
+    def _require_entry(self, entry: object) -> None:
+        """Check one entry of the source.
+
+        Raises:
+            PluginError: it is neither an item nor a failure, or its key or uri is no text.
+        """
+        if not isinstance(entry, Item | Failure):
+            raise PluginError(f"{self._name} yielded {describe_kind(entry)}, not an Item or a Failure")
+        for name, value in (("key", entry.key), ("uri", entry.uri)):
+            if not isinstance(value, str):
+                raise PluginError(f"{self._name}: the {name} {value!r} is {describe_kind(value)}, not a text")
+
+    @property
+    def _name(self) -> str:
+        return f"source {type(self._source).__name__}"
 
     def _submit_chunk(self, chunk: _Chunk) -> None:
         if chunk.failures:

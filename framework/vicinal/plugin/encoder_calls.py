@@ -10,7 +10,8 @@ import numpy as np
 
 from vicinal.errors import ItemError, PluginError
 from vicinal.plugin.encoder import Encoder
-from vicinal.types import Item, Metric, Segment, Space
+from vicinal.toolkit.text import describe_kind
+from vicinal.types import Item, Metric, Modality, Segment, Space
 
 __all__ = [
     "EncoderExitError",
@@ -18,6 +19,7 @@ __all__ = [
     "decode_query",
     "encode_samples",
     "find_invalid_vector",
+    "require_modalities",
     "require_signature",
     "require_space",
 ]
@@ -38,7 +40,26 @@ def require_space(encoder: Encoder) -> Space:
     space = encoder.space
     if not isinstance(space, Space):
         raise PluginError(f"{_name(encoder)}: space is {space!r}, not a Space", hint="return Space(dimension)")
+    if (space.kind == "binary") != (space.metric == "JACCARD"):
+        raise PluginError(
+            f"{_name(encoder)}: its space is {space.kind} and its metric {space.metric}",
+            hint='write Space(dimension, "binary", "JACCARD") for packed bits; other metrics are for float vectors',
+        )
     return space
+
+
+def require_modalities(encoder: Encoder) -> tuple[Modality, ...]:
+    """What users may search with.
+
+    Raises:
+        PluginError: it is not a tuple of modalities.
+    """
+    modalities = encoder.query_modalities
+    if not isinstance(modalities, tuple) or not all(isinstance(modality, Modality) for modality in modalities):
+        raise PluginError(
+            f"{_name(encoder)}: query_modalities is {modalities!r}, not a tuple of Modality", hint="write (TEXT,)"
+        )
+    return modalities
 
 
 def require_signature(encoder: Encoder) -> str:
@@ -70,17 +91,13 @@ def decode_items(encoder: Encoder, items: Sequence[Item]) -> list[Sequence[Segme
         results = [_decode_item(encoder, item) for item in items]
     if not isinstance(results, Sequence) or len(results) != len(items):
         raise PluginError(
-            f"{_name(encoder)}: decode_many returned {_describe(results)} for {len(items)} items",
+            f"{_name(encoder)}: decode_many returned {describe_kind(results)} for {len(items)} items",
             hint="it returns a list with the segments of each item, or an ItemError in their place",
         )
     for item, result in zip(items, results, strict=True):
         if not isinstance(result, ItemError):
             _require_segments(encoder, "decode", result)
-            if len(result) > 1 and not encoder.segmented:
-                raise PluginError(
-                    f"{_name(encoder)}: decode returned {len(result)} segments for {item.key!r}, but is not segmented",
-                    hint="set `segmented = True` in the encoder's class, or return one segment an item",
-                )
+            _require_positions(encoder, item, result)
     return [result if result else ItemError("it has no segment to encode") for result in results]
 
 
@@ -116,7 +133,8 @@ def encode_samples(encoder: Encoder, samples: Sequence[object]) -> np.ndarray:
     if vectors.shape != shape or vectors.dtype != dtype:
         raise PluginError(
             f"{_name(encoder)} returned {vectors.dtype} of shape {vectors.shape},"
-            f" not {np.dtype(dtype)} of shape {shape}"
+            f" not {np.dtype(dtype)} of shape {shape}",
+            hint=f"return np.asarray(vectors, np.{np.dtype(dtype)}), a row for each sample",
         )
     return vectors
 
@@ -147,17 +165,37 @@ def _require_segments(encoder: Encoder, method: str, segments: object) -> None:
     if isinstance(segments, Sequence) and all(isinstance(segment, Segment) for segment in segments):
         return
     raise PluginError(
-        f"{_name(encoder)}: {method} returned {_describe(segments)}, not a list of Segment",
+        f"{_name(encoder)}: {method} returned {describe_kind(segments)}, not a list of Segment",
         hint="return [Segment(sample)]",
     )
 
 
-def _describe(value: object) -> str:
-    kind = type(value).__name__
-    if not isinstance(value, list | tuple):
-        return f"a {kind}" if value is not None else "None"
-    kinds = sorted({type(element).__name__ for element in value})
-    return f"a {kind} of {', '.join(kinds)}" if kinds else f"an empty {kind}"
+def _require_positions(encoder: Encoder, item: Item, segments: Sequence[Segment]) -> None:
+    """Check that several segments of an item can be told apart, as the encoder says that they can.
+
+    Raises:
+        PluginError: they cannot.
+    """
+    returned = f"{_name(encoder)}: decode returned {{}} for {item.key!r}, but is"
+    if len(segments) > 1 and not encoder.segmented:
+        raise PluginError(
+            f"{returned.format(f'{len(segments)} segments')} not segmented",
+            hint="set `segmented = True` in the encoder's class, or return one segment an item",
+        )
+    labels = [segment.label for segment in segments]
+    if any(labels) and not encoder.labelled:
+        raise PluginError(
+            f"{returned.format('labels')} not labelled", hint="set `labelled = True` in the encoder's class"
+        )
+    if encoder.labelled and not all(labels):
+        raise PluginError(
+            f"{returned.format('a segment without a label')} labelled", hint="write Segment(sample, label=…)"
+        )
+    if len(segments) > 1 and not encoder.labelled and any(segment.start is None for segment in segments):
+        raise PluginError(
+            f"{returned.format('segments without times')} segmented",
+            hint="write Segment(sample, start, end), in seconds, or set `labelled = True` and give labels",
+        )
 
 
 def _name(encoder: Encoder) -> str:

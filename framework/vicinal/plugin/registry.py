@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from vicinal.errors import DependencyError, PluginError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.item_filter import ItemFilter
-from vicinal.plugin.params import Params
+from vicinal.plugin.params import Configurable, Params
 from vicinal.plugin.reranker import Reranker
 from vicinal.plugin.source import Source
 
@@ -95,6 +95,8 @@ class Registry(Generic[Kind]):
                 f"{self.kind} {name!r} of plugin {entry.plugin!r}: {entry.target} is not a subclass of"
                 f" vicinal.{self._base.__name__}"
             )
+        if reason := _find_incompleteness(found):
+            raise PluginError(f"{self.kind} {name!r} of plugin {entry.plugin!r}: {reason}")
         return found
 
     def build(self, name: str, params: Any) -> Kind:
@@ -106,6 +108,15 @@ class Registry(Generic[Kind]):
                 hint=entry.install_command(),
             )
         return self.load(name)(params)
+
+
+def _find_incompleteness(found: type[Configurable[Any]]) -> str:
+    """Why no instance of this class can be made; empty where one can."""
+    if missing := sorted(getattr(found, "__abstractmethods__", ())):
+        return f"{found.__name__} has no {', no '.join(missing)}"
+    if not (isinstance(found.Params, type) and issubclass(found.Params, Params)):
+        return f"{found.__name__}.Params is not derived from vicinal.Params"
+    return ""
 
 
 class Registrar(Generic[Kind]):

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
 
 from vicinal.errors import PluginError
+from vicinal.toolkit.text import describe_kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +26,12 @@ def pack_state(state: State) -> bytes:
     """
     import numpy as np
 
+    if not isinstance(state, Mapping):
+        raise PluginError(f"fit returned {describe_kind(state)}, not arrays by name", 'return {"name": array}')
+
     for name, array in state.items():
         if not isinstance(array, np.ndarray) or array.dtype.hasobject:
-            kind = f"{array.dtype} array" if isinstance(array, np.ndarray) else type(array).__name__
+            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else describe_kind(array)
             raise PluginError(
                 f"fit returned {name!r} as {kind}", "return numpy arrays of numbers, booleans or texts (dtype U)"
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicinal.errors import ItemError, VicinalError
+from vicinal.errors import ItemError, PluginError, VicinalError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.registry import Registry
@@ -22,6 +22,7 @@ from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.records import Record
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.text import describe_kind
 from vicinal.types import Hit, SearchRequest, SearchResult, SegmentMatch, item_id
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Searcher:
         results = self._find_hits(queries, fetch, filter, passing, timer)
         if self.reranker:
             pairs = zip(requests, results, strict=True)
-            results = [_number_ranks(self.reranker.rerank(request.query, hits)) for request, hits in pairs]
+            results = [_rerank(self.reranker, request.query, hits) for request, hits in pairs]
             timer.end_step("rerank")
         return [hits[:limit] for hits in results]
 
@@ -189,5 +190,17 @@ def _group_requests(requests: Sequence[SearchRequest], queries: Sequence[Encoded
     return list(groups.values())
 
 
-def _number_ranks(hits: Sequence[Hit]) -> list[Hit]:
-    return [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)]
+def _rerank(reranker: Reranker, query: str | Path, hits: list[Hit]) -> list[Hit]:
+    """The hits in the reranker's order, with new ranks.
+
+    Raises:
+        PluginError: it returned something else than hits that it was given, each at most once.
+    """
+    given = {hit.key for hit in hits}
+    reordered = reranker.rerank(query, hits)
+    if not isinstance(reordered, Sequence) or not all(isinstance(hit, Hit) for hit in reordered):
+        raise PluginError(f"reranker {type(reranker).__name__} returned {describe_kind(reordered)}, not a list of Hit")
+    keys = [hit.key for hit in reordered]
+    if not given.issuperset(keys) or len(set(keys)) < len(keys):
+        raise PluginError(f"reranker {type(reranker).__name__} returned a hit that it was not given, or one twice")
+    return [replace(hit, rank=rank) for rank, hit in enumerate(reordered, 1)]

@@ -8,7 +8,7 @@ from typing import Self
 
 from vicinal.config import SolutionConfig, load_config
 from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.encoder_calls import require_space
+from vicinal.plugin.encoder_calls import require_modalities, require_space
 from vicinal.plugin.manager import Manager, create_manager
 from vicinal.plugin.source import Source
 from vicinal.solution.learning import restore_state
@@ -77,6 +77,7 @@ class Components:
         One that is ``encode_is_thread_safe`` needs no other.
         """
         made = self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
+        require_modalities(made)
         if made.learns:
             restore_state(made, self.metadata)
         return made

@@ -208,9 +208,10 @@ class Solution(SearchableSolution):
         content = found.content if found.content is not None else path_from_file_uri(found.uri) or ""
         item = Item(found.key, content, found.uri, found.metadata)
         try:
-            return self.encoder.render(item)
+            rendering = self.encoder.render(item)
         except Exception:  # a plugin may fail in any way, and the text is still worth showing
             return Rendering("text", str(content))
+        return rendering if isinstance(rendering, Rendering) else Rendering("text", str(content))
 
     def failures(self) -> list[Failure]:
         """The items that could not be indexed, and why."""

@@ -47,12 +47,13 @@ def to_milvus_filter(filter: str, columns: Mapping[str, str]) -> str:
         columns: the names that a filter may use, each with its column.
 
     Raises:
-        FilterError: it uses another name or a number beyond 64 bits, is nested too deeply, or has a divisor that is not
-            a number other than 0: a division of integers by 0 ends a Milvus 2.3 server.
+        FilterError: it uses another name or a number beyond 64 bits, has half of a character, is nested too deeply, or
+            has a divisor that is not a number other than 0: a division of integers by 0 ends a Milvus 2.3 server.
     """
     tokens = [_Token(str(match.lastgroup), match[0]) for match in _TOKEN.finditer(filter)]
     words = [_START, *(token for token in tokens if token.kind != "space"), _END]
     try:
+        _require_unicode(filter)
         _require_depth(words)
         for number, token in enumerate(words):
             if token.kind == "number":
@@ -73,6 +74,13 @@ def filter_error(filter: str, reason: str, names: Iterable[str]) -> FilterError:
         f"filter {filter!r}: {reason}",
         hint=f"a filter may use {', '.join(names)}; more are declared under `fields` in the YAML",
     )
+
+
+def _require_unicode(filter: str) -> None:
+    try:
+        filter.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is not valid Unicode") from None
 
 
 def _require_depth(tokens: Sequence[_Token]) -> None:

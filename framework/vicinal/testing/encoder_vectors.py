@@ -40,6 +40,13 @@ class VectorContract(EncoderUnderTest):
         if not self.encoder.segmented:
             assert [len(self.encoder.decode(item)) for item in self.items] == [1] * len(self.items)
 
+    def test_several_segments_have_times_or_labels(self) -> None:
+        if self.encoder.segmented and not self.encoder.labelled:
+            for segments in map(self.encoder.decode, self.items):
+                assert len(segments) == 1 or all(segment.start is not None for segment in segments), (
+                    "write Segment(sample, start, end), in seconds, or set labelled and give labels"
+                )
+
     def test_segments_are_labelled_where_it_says_so(self) -> None:
         labels = [segment.label for item in self.items for segment in self.encoder.decode(item)]
         if not self.encoder.labelled:

@@ -61,6 +61,9 @@ def json_advice(path: Path, head: bytes) -> Advice:
 
 
 def _advise_by_content(path: Path, head: bytes) -> Advice | None:
+    for magic, kind in _TEXT_MAGIC.items():  # what follows may look like a text
+        if head.startswith(magic):
+            return Advice(kind, _EXTRACT)
     if _get_suffix(path) == ".parquet" or guess_encoding(head):
         return None
     if head.startswith(b"PK\x03\x04"):
@@ -156,7 +159,10 @@ _CONVERT = "convert it to csv, tsv, jsonl or parquet"
 _UNPACK = "unpack it, and name what is in it"
 _RENAME = "add the suffix to its name"
 _MEDIA = "name the folder that holds it, which is read as a whole"
+_EXTRACT = "extract its text: a line, or a row of a table, for each thing that is to be found"
 _BY_SUFFIX = {
+    (".pdf",): Advice("a PDF document", _EXTRACT),
+    (".doc", ".docx", ".odt", ".rtf", ".pages", ".epub", ".ppt", ".pptx", ".odp"): Advice("a document", _EXTRACT),
     (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"): Advice("a spreadsheet", _SPREADSHEET),
     (".numbers",): Advice("a spreadsheet", "save it as CSV in the spreadsheet"),
     (".feather", ".arrow", ".ipc"): Advice("an Arrow file", _PANDAS.format(reader="read_feather")),
@@ -172,6 +178,7 @@ _BY_SUFFIX = {
     (".mp4", ".mkv", ".mov", ".avi", ".webm", ".wmv", ".mpg", ".mpeg", ".ts", ".flv"): Advice("a video", _MEDIA),
     (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"): Advice("an archive", _UNPACK),
 }
+_TEXT_MAGIC = {b"%PDF-": "a PDF document", b"{\\rtf": "a document"}
 _MAGIC = {
     b"PAR1": "a parquet file without its suffix",
     b"\x1f\x8b": "a gzip file without its suffix",
@@ -180,7 +187,6 @@ _MAGIC = {
     b"SQLite format 3\0": "an SQLite database",
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array",
-    b"%PDF": "a PDF document",
     b"\xd0\xcf\x11\xe0": "an old Office document",
     b"BZh": "a bzip2 archive",
     b"\xfd7zXZ": "an xz archive",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["escape_controls", "is_blank", "shorten"]
+__all__ = ["describe_kind", "escape_controls", "is_blank", "shorten"]
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -30,6 +30,17 @@ def is_blank(text: str) -> bool:
 def shorten(text: str, max_chars: int) -> str:
     """The text, or its beginning and an ellipsis where it is longer."""
     return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
+
+
+def describe_kind(value: object) -> str:
+    """What a value is, for a message that says what a plugin returned: ``None``, ``a dict``, ``a list of int, str``."""
+    kind = type(value).__name__
+    if value is None:
+        return "None"
+    if isinstance(value, list | tuple):
+        kinds = sorted({type(element).__name__ for element in value})
+        return f"a {kind} of {', '.join(kinds)}" if kinds else f"an empty {kind}"
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def escape_controls(text: str) -> str:

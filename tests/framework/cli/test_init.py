@@ -164,9 +164,9 @@ def test_a_plugin_suggests_what_suits_its_own_files(cli, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["one\ntwo\n", ""])
-@pytest.mark.parametrize("data", ["lines.txt", "lines", "empty.csv"])
+@pytest.mark.parametrize("data", ["lines.txt", "lines"])
 def test_lines(cli, tmp_path, data, text):
-    (tmp_path / data).write_text("" if data == "empty.csv" else text)
+    (tmp_path / data).write_text(text)
     assert cli.json("init", data, "--output", "a.yaml") == {
         "path": "a.yaml",
         "name": data.partition(".")[0],
@@ -227,6 +227,13 @@ def test_a_file_is_never_overwritten(cli, small_yaml):
         ("a.csv", None, "a.csv does not exist"),
         ("a.parquet", b"not parquet", "cannot tell the columns of a.parquet: .+"),
         ("a.jsonl", b"{not json\n", "cannot tell the columns of a.jsonl: .+"),
+        ("a.csv", b"", "a.csv has no line that names its columns"),
+        ("a.tsv", b"", "a.tsv has no line that names its columns"),
+        ("a.jsonl", b"", "a.jsonl has no object in its first line"),
+        ("a.csv", b"\n\n", "a.csv has no line that names its columns"),
+        ("a.csv", b"# made by us\nid;text\n1;one\n2;two\n", "the first line of a.csv does not name its columns"),
+        ("a.jsonl", b'"one"\n"two"\n', "a.jsonl has no object in its first line"),
+        ("a.jsonl", b"\n", "a.jsonl has no object in its first line"),
         ("a.csv.gz", b"not packed", "cannot tell the columns of a.csv.gz: .+"),
     ],
 )

@@ -23,6 +23,13 @@ KNOWN = "client_name, db, health_check_interval, password, socket_connect_timeou
         ("localhost:7777", f"{FORMS}, did you mean redis://localhost:7777?"),
         ("redis.example.com:6379/0", f"{FORMS}, did you mean redis://redis.example.com:6379/0?"),
         ("redis:6379", f"{FORMS}, did you mean redis://redis:6379?"),
+        ("[::1]:6379", f"{FORMS}, did you mean redis://[::1]:6379?"),
+        (":6379", f"{FORMS}, did you mean redis://localhost:6379?"),
+        ("localhost", f"{FORMS}, did you mean redis://localhost?"),
+        ("127.0.0.1", f"{FORMS}, did you mean redis://127.0.0.1?"),
+        ("localhost:7777,password=hunter2", FORMS),
+        ("host:6379:0", FORMS),
+        ("//host/0", FORMS),
         ("redis:/host:6379/0", FORMS),
         ("unix:/run/redis.sock", FORMS),
         (":hunter2@host:6379", FORMS),
@@ -126,6 +133,6 @@ def test_the_client_knows_each_parameter_of_tls(parameter):
     redis.Redis.from_url(f"rediss://host?{parameter}").connection_pool.make_connection()
 
 
-@pytest.mark.parametrize("location", ["redis", "./my redis", "/data/redis:1", "a@b", "C", "host.name"])
+@pytest.mark.parametrize("location", ["redis", "./my redis", "/data/redis:1", "./redis:1", "a@b", "C", "host.name"])
 def test_other_locations_are_folders(config, tmp_path, location):
     assert config(f"{MINIMAL_YAML}stores: {{redis: '{location}'}}\n").stores.redis == str(tmp_path / location)

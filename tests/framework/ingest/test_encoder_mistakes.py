@@ -10,7 +10,7 @@ import pytest
 
 from encoders import Hashed, Letters
 from ingest_helpers import ListSource, assert_consistent, make_items
-from vicinal import Item, ItemError, Segment
+from vicinal import Item, ItemError, Segment, Space
 from vicinal.errors import PluginError, VicinalError
 
 
@@ -144,6 +144,25 @@ def test_two_segments_of_an_encoder_that_is_not_segmented_end_the_run(lite):
     assert solution.metadata.state()["items"] == 0
 
 
+@pytest.mark.parametrize(
+    ("labelled", "segment", "returned"),
+    [
+        (False, Segment("a"), "segments without times for 'k0', but is segmented"),
+        (False, Segment("a", label="word"), "labels for 'k0', but is not labelled"),
+        (True, Segment("a"), "a segment without a label for 'k0', but is labelled"),
+    ],
+)
+def test_segments_that_cannot_be_told_apart_end_the_run(lite, labelled, segment, returned):
+    solution = lite.solution()
+    solution.encoder = type("Cutting", (Decoding,), {"segmented": True, "labelled": labelled})()
+    solution.encoder.results = lambda text: [segment, segment]
+    solution.source = ListSource(make_items(20))
+    with pytest.raises(PluginError) as error:
+        solution.ingest()
+    assert str(error.value) == f"encoder Cutting: decode returned {returned}"
+    assert error.value.hint
+
+
 class DecodingMany(Hashed):
     results: object
 
@@ -216,6 +235,8 @@ def test_sys_exit_at_every_item_ends_the_run_with_an_error(lite):
         ("signature", b"odd", "encoder Odd: signature is b'odd', not a text"),
         ("space", None, "encoder Odd: space is None, not a Space"),
         ("space", 16, "encoder Odd: space is 16, not a Space"),
+        ("space", Space(16, "binary"), "encoder Odd: its space is binary and its metric COSINE"),
+        ("space", Space(16, "float", "JACCARD"), "encoder Odd: its space is float and its metric JACCARD"),
     ],
 )
 def test_encoder_without_signature_or_space_is_refused_before_anything_is_stored(lite, name, value, message):

@@ -11,7 +11,7 @@ import pytest
 
 from ingest_helpers import ListSource, Observer, assert_consistent, make_items
 from vicinal import Failure, Item, hookimpl
-from vicinal.errors import SourceError
+from vicinal.errors import PluginError, SourceError
 
 # --- sources
 
@@ -65,6 +65,30 @@ def test_failures_of_a_source_are_recorded_and_their_items_kept(lite):
     assert (report.seen, report.unchanged, report.failed, report.removed, report.rows) == (2, 1, 1, 3, 2)
     assert [(failure.key, failure.message) for failure in solution.failures()] == [("k1", "damaged")]
     assert solution.search("text 1", limit=1)[0].key == "k1"
+
+
+class Returning(ListSource):
+    def __iter__(self):
+        return self.entries
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (ListSource([("a", "b")]), "source ListSource yielded a tuple of str, not an Item or a Failure"),
+        (ListSource([None]), "source ListSource yielded None, not an Item or a Failure"),
+        (ListSource([Item(1, "b")]), "source ListSource: the key 1 is an int, not a text"),
+        (ListSource([Failure(None, "read", "b")]), "source ListSource: the key None is None, not a text"),
+        (ListSource([Item("1", "b", None)]), "source ListSource: the uri None is None, not a text"),
+        (Returning([Item("1", "b")]), "source Returning: __iter__ returned a list of Item, not an iterator"),
+    ],
+)
+def test_a_source_that_yields_something_else_ends_the_run(lite, source, message):
+    solution = lite.solution()
+    solution.source = source
+    with pytest.raises(PluginError) as error:
+        solution.ingest()
+    assert str(error.value) == message
 
 
 # --- what was not seen is not pruned
@@ -171,6 +195,7 @@ def test_items_that_cannot_be_stored_are_failures(lite):
         Item("number", "a", "", {"x": 2**70}),
         Item("half", "a", "", {"x": "\ud800"}),
         Item("uri", "a", "\udcff"),
+        Item("no metadata", "a", "", None),
         Item("text", "\udcff", version="1"),
         Item("caf\udce9", "a"),
         Item("", "a"),
@@ -179,9 +204,21 @@ def test_items_that_cannot_be_stored_are_failures(lite):
     ]
     solution.source = ListSource([*odd, *make_items(20)])
     report = solution.ingest()
-    assert (report.new, report.failed, report.rows) == (20, 10, 20)
+    assert (report.new, report.failed, report.rows) == (20, 11, 20)
     assert {failure.stage for failure in solution.failures()} == {"read"}
-    names = {"object", "bytes", "number", "half", "uri", "text", "caf\\udce9", "(no key)", "k" * 200, "vast"}
+    names = {
+        "object",
+        "bytes",
+        "number",
+        "half",
+        "uri",
+        "text",
+        "caf\\udce9",
+        "(no key)",
+        "k" * 200,
+        "vast",
+        "no metadata",
+    }
     assert {failure.key for failure in solution.failures()} == names
     assert_consistent(solution, 20)
 

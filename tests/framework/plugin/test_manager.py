@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from vicinal import Encoder, Item, Params, Segment, Space, Suggestion, hookimpl
+from vicinal import TEXT, Encoder, Item, Params, Segment, Space, Suggestion, hookimpl
 from vicinal.errors import DependencyError, ExitCode, PluginError
+from vicinal.plugin.encoder_calls import require_modalities
 from vicinal.plugin.manager import Manager, create_manager
 from vicinal.types import Failure
 
@@ -222,7 +223,40 @@ def test_a_target_must_be_an_encoder(manager, attribute):
     assert "encoder 'wrong' of plugin 'mine'" in str(caught.value)
 
 
+class Unfinished(Encoder):
+    space = Space(8)
+
+    def decode(self, item):
+        raise NotImplementedError
+
+
+class PlainParams(Length):
+    class Params:  # it should be derived from Encoder.Params
+        size: int = 1
+
+
+@pytest.mark.parametrize(
+    ("attribute", "reason"),
+    [
+        ("Unfinished", "Unfinished has no encode, no signature"),
+        ("PlainParams", "PlainParams.Params is not derived from vicinal.Params"),
+    ],
+)
+def test_a_class_of_which_no_encoder_can_be_made_is_named(manager, attribute, reason):
+    manager.register(encoder_plugin("wrong", target=f"{__name__}:{attribute}"), "mine")
+    with pytest.raises(PluginError) as caught:
+        manager.encoders.load("wrong")
+    assert str(caught.value) == f"encoder 'wrong' of plugin 'mine': {reason}"
+
+
 not_a_class = SimpleNamespace()
+
+
+@pytest.mark.parametrize("modalities", [TEXT, [TEXT], ("text",), None])
+def test_modalities_that_are_no_tuple_name_the_encoder(modalities):
+    with pytest.raises(PluginError, match=r"encoder Odd: query_modalities is .*, not a tuple of Modality") as caught:
+        require_modalities(type("Odd", (Length,), {"query_modalities": modalities})())
+    assert caught.value.hint == "write (TEXT,)"
 
 
 @pytest.mark.parametrize("target", ["no_such_module:Thing", f"{__name__}:no_such_name", "broken_at_import:Thing"])

@@ -38,6 +38,15 @@ def test_it_is_rendered_as_its_excerpt(labelled):
     assert labelled.render(labelled.search("banana", limit=1)[0]) == Rendering("text", "banana")
 
 
+@pytest.mark.parametrize("render", [lambda item: str(item.content), lambda item: 1 / 0])
+def test_what_render_makes_that_is_no_rendering_is_the_text(lite, render):
+    lite.write([("a", "some words", 1)])
+    things = lite.solution()
+    things.ingest()
+    things.encoder.render = render
+    assert things.render(things.search("words", limit=1)[0]) == Rendering("text", "some words")
+
+
 def test_a_long_text_without_excerpt_is_shortened_in_json_alone(lite):
     lite.write([("long", "word " * 1000, 1)])
     things = lite.solution()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ import pytest
 from search_helpers import ROWS, encode_texts, keys
 from servers import ROOT
 from vicinal import ItemError, Reranker, VicinalError, hookimpl
-from vicinal.errors import FilterError, UnknownItemError
+from vicinal.errors import FilterError, PluginError, UnknownItemError
 from vicinal.types import SearchRequest, item_id
 
 
@@ -146,6 +147,27 @@ def test_reranker_orders_more_candidates_than_the_limit(lite):
     (name, queries, hits, milliseconds), *_ = plugin.searches[::-1]
     assert (name, queries, hits) == ("things", 2, 4)
     assert milliseconds == result.timings_ms["total"]
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        (lambda hits: hits.reverse(), "returned None, not a list of Hit"),
+        (lambda hits: iter(hits), "returned a list_iterator, not a list of Hit"),
+        (lambda hits: keys(hits), "returned a list of str, not a list of Hit"),
+        (lambda hits: hits + hits[:1], "returned a hit that it was not given, or one twice"),
+        (lambda hits: [replace(hits[0], key="another")], "returned a hit that it was not given, or one twice"),
+    ],
+)
+def test_a_reranker_that_returns_something_else_is_named(lite, monkeypatch, returned, reason):
+    assert lite.manager.register(Plugin(), "backwards").status == "ok"
+    lite.write(ROWS[:10])
+    solution = lite.solution("things", extra="rerank: {type: backwards}")
+    solution.ingest()
+    monkeypatch.setattr(Backwards, "rerank", lambda self, query, hits: returned(hits))
+    with pytest.raises(PluginError) as error:
+        solution.search("text 3", limit=2)
+    assert str(error.value) == f"reranker Backwards {reason}"
 
 
 def test_observers_are_not_notified_of_refused_queries(lite):

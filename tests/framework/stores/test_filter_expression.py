@@ -100,6 +100,10 @@ def test_a_divisor_that_may_be_zero_is_refused(filter):  # fmt: skip
     assert reason_of(filter) == "a divisor must be a number other than 0"
 
 
+def test_half_of_a_character_is_refused():
+    assert reason_of("label == '\ud800'") == "it is not valid Unicode"
+
+
 def test_nested_parentheses_are_limited():
     assert to_milvus_filter("(" * 100 + "year == 1" + ")" * 100, COLUMNS)
     assert reason_of("(" * 101 + "year == 1" + ")" * 101) == "more than 100 nested parentheses"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vicinal.toolkit.csv_dialect import guess_delimiter, name_columns, parse_sep_line
+from vicinal.toolkit.csv_dialect import guess_delimiter, has_narrow_header, name_columns, parse_sep_line
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,34 @@ from vicinal.toolkit.csv_dialect import guess_delimiter, name_columns, parse_sep
         ("text\nplain words, and; more\n", ","),
         ("question; please\nfree text\nmore, of it\n", ","),
         ('id;text\n1;"never closed\n', ";"),
+        ("id text year\n1 one 2020\n2 two 2021\n", " "),
+        ("full name\nAda Lovelace\nAlan Turing\n", ","),
+        ("what they say\nhello\nhow are you\nnot bad\n", ","),
         ("", ","),
         ("\n", ","),
     ],
 )
 def test_the_delimiter_cuts_rows_as_the_header(text, delimiter):
     assert guess_delimiter(text.splitlines(keepends=True), ",") == delimiter
+
+
+@pytest.mark.parametrize(
+    ("text", "narrow"),
+    [
+        ("# made by us\nid,text\n1,a\n2,b\n", True),
+        ("id,text\n1,hello, world\n2,a, b\n", True),
+        ("id,text\n1,hello, world\n2,a\n3,b\n", False),
+        ("id,text\n1,a,,\n2,b,,\n", False),
+        ("# made by us\n\nid;text\n1;one, two\n2;two\n", True),
+        ("text\nhello\n", False),
+        ("text\nhello; world\n", False),
+        ("text\nhello; world\nnobody there\n", False),
+        ("text\n", False),
+        ("", False),
+    ],
+)
+def test_most_rows_may_be_wider_than_the_first_line(text, narrow):
+    assert has_narrow_header(text.splitlines(keepends=True), ",") is narrow
 
 
 def test_the_default_wins_a_tie():

@@ -271,7 +271,7 @@ class AnyEncoder:
 
     @hookimpl
     def register_encoders(self, encoders):
-        encoders.add("any", "vicinal.plugin.encoder:Encoder")
+        encoders.add("any", "encoders:Hashed")
 
 
 class TestPeek:
