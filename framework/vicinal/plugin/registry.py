@@ -110,11 +110,11 @@ class Registry(Generic[Kind]):
         return self.load(name)(params)
 
 
-def _find_incompleteness(found: type[Configurable[Any]]) -> str:
+def _find_incompleteness(found: type[Any]) -> str:
     """Why no instance of this class can be made; empty where one can."""
     if missing := sorted(getattr(found, "__abstractmethods__", ())):
         return f"{found.__name__} has no {', no '.join(missing)}"
-    if not (isinstance(found.Params, type) and issubclass(found.Params, Params)):
+    if issubclass(found, Configurable) and not (isinstance(found.Params, type) and issubclass(found.Params, Params)):
         return f"{found.__name__}.Params is not derived from vicinal.Params"
     return ""
 
