@@ -100,7 +100,7 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
         ("indx: auto", "a.yaml:4:1: indx: unknown key, did you mean 'index'?"),
         (
             "zzz: 1",
-            "a.yaml:4:1: zzz: unknown key; known: encoder, fields, hybrid, index, ingest, match, name, plugins,"
+            "a.yaml:4:1: zzz: unknown key; known: encoder, fields, hybrid, index, ingest, match, name, plugins, rerank,"
             " source, stores",
         ),
         ("name: again", "a.yaml:4:1: name: given twice, first on line 1"),

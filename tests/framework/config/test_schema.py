@@ -178,7 +178,7 @@ class _Windowed:
 def _encoder(type_):
     window = create_model("Window", __base__=Params, size=(type_, ...))
     params = create_model("Params", __base__=Encoder.Params, window=(window, Field(description="Nested.")))
-    return type("Windowed", (Encoder,), {"Params": params})
+    return type("Windowed", (Encoder,), {**dict.fromkeys(Encoder.__abstractmethods__), "Params": params})
 
 
 Integer, String = _encoder(int), _encoder(str)
