@@ -20,6 +20,7 @@ from av.stream import Disposition
 from vicinal.errors import ItemError
 from vicinal.toolkit.ffmpeg import decode_frames, decode_packet, demux, open_container, require_file
 from vicinal_video.decode_plan import Plan, Role
+from vicinal_video.timestamps import DEFAULT_FRAME_SECONDS, Timestamps, repair_outliers
 from vicinal_video.types import Packet, TimedFrame
 
 __all__ = ["Video", "is_video"]
@@ -27,9 +28,6 @@ __all__ = ["Video", "is_video"]
 MAX_FRAME_PIXELS = 2**26
 """8192 by 8192: more would be a decompression bomb."""
 
-_MAX_BACKWARD_JUMP = 1.0
-"""Seconds by which a frame may be earlier than the end of those before it; more is a time that starts anew."""
-_DEFAULT_FRAME_SECONDS = Fraction(1, 25)
 _CONTAINERS = (
     "asf,avi,dv,flv,gif,h264,hevc,ivf,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,swf,wtv,yuv4mpegpipe"
 )
@@ -58,10 +56,11 @@ class Video:
             ItemError: nothing, or the lesser part, can be decoded, or the video is longer than ``max_seconds``.
         """
         with self._open() as (container, stream):
-            timestamps = _Timestamps(stream, _start_time(container))
+            timestamps, origin = Timestamps(stream), _start_time(container)
+            stated = ((_to_seconds(frame, stream, origin), frame) for frame in decode_frames(container, stream))
             frame = None
-            for frame in decode_frames(container, stream):
-                start, self.end = timestamps.read(frame)
+            for seconds, frame in repair_outliers(stated):
+                start, self.end = timestamps.read(seconds, frame)
                 self._require_max_seconds(start)
                 yield TimedFrame(frame, start)
             if frame is None:
@@ -70,19 +69,17 @@ class Video:
     def index_packets(self) -> tuple[str, list[Packet]]:
         """Return the codec's name and the packets in the order of the file; none if the file states no times."""
         with self._open() as (container, stream):
-            origin, time_base = _start_time(container), stream.time_base or Fraction(0)
-            default_duration = 1 / (stream.average_rate or 1 / _DEFAULT_FRAME_SECONDS)
-            packets = []
-            for packet in demux(container, stream):
-                if not packet.size:
-                    continue
-                if packet.pts is None:
-                    return stream.codec_context.name, []
-                start = float(packet.pts * time_base) - origin
-                self._require_max_seconds(start)
-                duration = float(packet.duration * time_base if packet.duration else default_duration)
-                packets.append(Packet(packet.pts, start, duration, packet.is_keyframe))
-            return stream.codec_context.name, packets
+            origin = _start_time(container)
+            stored = [packet for packet in demux(container, stream) if packet.size]
+            stated = ((_to_seconds(packet, stream, origin), packet) for packet in stored)
+            packets = [
+                _describe_packet(packet, stream, start)
+                for start, packet in repair_outliers(stated)
+                if start is not None
+            ]
+            if packets:
+                self._require_max_seconds(max(packet.start for packet in packets))
+            return stream.codec_context.name, packets if len(packets) == len(stored) else []
 
     def decode_planned(self, plan: Plan) -> Iterator[TimedFrame]:
         """Decode the frames that a plan wants, and as few others as that takes; fewer where the file is damaged."""
@@ -140,6 +137,17 @@ def _start_time(container: Any) -> float:
     return float((container.start_time or 0) / av.time_base)
 
 
+def _to_seconds(timed: Any, stream: Any, origin: float) -> float | None:
+    """Return when a packet or a frame is shown by the file; None where it does not say so."""
+    return None if timed.pts is None else float(timed.pts * stream.time_base) - origin
+
+
+def _describe_packet(packet: Any, stream: Any, start: float) -> Packet:
+    default_duration = 1 / (stream.average_rate or 1 / DEFAULT_FRAME_SECONDS)
+    duration = float(packet.duration * stream.time_base if packet.duration else default_duration)
+    return Packet(packet.pts, start, duration, packet.is_keyframe)
+
+
 def _follow_plan(packets: Iterable[Any], stream: Any, plan: Plan) -> Iterator[Any]:
     context, is_flushed = stream.codec_context, True
     stored = (packet for packet in packets if packet.size)
@@ -168,24 +176,3 @@ def _decode_if_possible(stream: Any, packet: Any | None) -> list[Any]:
         return decode_packet(stream, packet)
     except av.error.FFmpegError:
         return []
-
-
-class _Timestamps:
-    """The start and end of frames, also where the file's times are missing or start anew."""
-
-    def __init__(self, stream: Any, origin: float) -> None:
-        self.time_base = stream.time_base
-        self.default_duration = float(1 / (stream.average_rate or 1 / _DEFAULT_FRAME_SECONDS))
-        self.offset, self.latest_end = -origin, 0.0
-
-    def read(self, frame: Any) -> tuple[float, float]:
-        """Return start and end of the next frame, in seconds."""
-        start = self.latest_end
-        if frame.pts is not None:
-            start = float(frame.pts * self.time_base) + self.offset
-            if start < self.latest_end - _MAX_BACKWARD_JUMP:
-                self.offset += self.latest_end - start
-                start = self.latest_end
-        end = start + (float(frame.duration * self.time_base) or self.default_duration)
-        self.latest_end = max(self.latest_end, end)
-        return start, end

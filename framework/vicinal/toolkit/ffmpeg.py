@@ -55,10 +55,13 @@ def open_container(path: Path, formats: str) -> Any:
 
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield a stream's packets; after a damaged place, from the next one on that FFmpeg can read."""
+    """Yield a stream's packets; after a damaged place, from the next one on that FFmpeg can read.
+
+    Empty packets, by which Theora repeats a frame, are left out; the last one makes a decoder give what it holds back.
+    """
     for _ in range(_MAX_BREAKS):
         try:
-            yield from container.demux(stream)
+            yield from (packet for packet in container.demux(stream) if packet.size or packet.dts is None)
         except av.error.EOFError:
             return
         except av.error.FFmpegError:
