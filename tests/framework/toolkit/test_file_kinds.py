@@ -111,9 +111,9 @@ def make_zip(*names):
         ("a.XLS", b"\xd0\xcf\x11\xe0", "a spreadsheet", "save it as CSV UTF-8"),
         ("a.csv", make_zip("xl/workbook.xml"), "an Excel workbook", "read_excel"),
         ("a.csv", make_zip("a"), "a zip archive", "unpack it, and name what is in it"),
-        ("a.tar.gz", gzip.compress(b"x"), "an archive", "unpack it, and name what is in it"),
+        ("a.tar.gz", gzip.compress(b"x", mtime=0), "an archive", "unpack it, and name what is in it"),
         ("a", b"PAR1" + bytes(9), "a parquet file without its suffix", "add the suffix to its name"),
-        ("a.csv", gzip.compress(b"id\n") + bytes(9), "a gzip file without its suffix", "add the suffix to its name"),
+        ("a.csv", gzip.compress(b"id\n", mtime=0) + bytes(9), "a gzip file without its suffix", "add the suffix to its name"),
         ("a.npy", np.lib.format.magic(1, 0) + bytes(9), "a NumPy array", "convert it to csv, tsv, jsonl or parquet"),
         ("a.db", b"SQLite format 3\0", "an SQLite database", "convert it to csv, tsv, jsonl or parquet"),
         ("a.jpg", b"\xff\xd8\xff", "a picture", "name the folder that holds it, which is read as a whole"),
@@ -137,7 +137,7 @@ def test_other_files_are_named(tmp_path, name, data, kind, hint):
     ("name", "data"),
     [("a.csv", "id,text\n"), ("a.txt", "ORCA\nBZhang\n"), ("a", ""), ("a.csv", "id,text\n".encode("utf-16-le")),
      ("a.txt", "é\n".encode("cp1252")), ("a.parquet", b"PAR1\0\0"), ("a.jsonl", "{}\n"),
-     ("a.csv.gz", gzip.compress(b"a"))],
+     ("a.csv.gz", gzip.compress(b"a", mtime=0))],
 )  # fmt: skip
 def test_texts_and_tables_need_no_advice(tmp_path, name, data):
     assert advise(tmp_path / name, data) is None

@@ -94,8 +94,10 @@ export const listSolutions = async () => (await fetchJson("api/solutions")).solu
 const withContentUrl = (name, entry) => ({ ...entry, content_url: resolve(itemPath(name, entry.key) + "/content") });
 
 /** Searches by something typed, `@key`, or a file. */
-export async function search(name, { query, file, limit, filter }, signal) {
-  const body = file ? toForm({ file, limit, filter }) : { query, limit, filter };
+export async function search(name, { query, file, limit, filter, patterns }, signal) {
+  const body = file
+    ? toForm({ file, limit, filter, item_filters: JSON.stringify(patterns) })
+    : { query, limit, filter, item_filters: patterns };
   const result = await fetchJson(solutionPath(name, "/search"), { method: "POST", body, signal });
   return { ...result, hits: result.hits.map((hit) => withContentUrl(name, hit)) };
 }

@@ -18,6 +18,15 @@ export function buildExpression(fields, where, written) {
   return parts.join(" and ");
 }
 
+/** Returns the patterns of the item filters by name, as the API takes them. */
+export function pickPatterns(itemFilters, where) {
+  const given = itemFilters.map(({ name }) => [name, where[patternKey(name)]?.[0]]);
+  return Object.fromEntries(given.filter(([, pattern]) => pattern));
+}
+
+/** Returns where the choices keep an item filter's pattern: under a name that no field can have. */
+const patternKey = (name) => `~${name}`;
+
 /** Counts the conditions. */
 export function countConditions(where, written) {
   return Object.values(where).filter((texts) => texts.length).length + (written.trim() ? 1 : 0);
@@ -60,9 +69,12 @@ export function createFilterPanel(solution, onChange) {
   });
   const problem = h("p.problem", { role: "alert" });
   const inputs = solution.fields.map((field) => createInput(field, (texts) => emitChange(field.name, texts)));
+  const patterns = solution.query.item_filters.map((itemFilter) =>
+    createPatternInput(itemFilter, (texts) => emitChange(patternKey(itemFilter.name), texts)),
+  );
   const element = h(
     "div.filters",
-    inputs.map((input) => input.element),
+    [...inputs, ...patterns].map((input) => input.element),
     h("div.field.wide", h("label", { for: written.id }, "Expression"), written, problem),
   );
 
@@ -79,6 +91,7 @@ export function createFilterPanel(solution, onChange) {
       where = route.where;
       written.value = route.f;
       solution.fields.forEach((field, index) => inputs[index].show(where[field.name] ?? []));
+      solution.query.item_filters.forEach(({ name }, index) => patterns[index].show(where[patternKey(name)] ?? []));
     },
     fail(message, hint) {
       fill(problem, toSentence(message), message && hint && h("span.hint", ` ${toSentence(hint)}`));
@@ -190,6 +203,19 @@ function createRangeInput(field, onChange) {
     element: h("div.field", h("label", { for: id }, field.name), h("div.range", min, h("span", "–"), max)),
     show([text = ""]) {
       [min.value, max.value = ""] = text.split("..");
+    },
+  };
+}
+
+function createPatternInput({ name, summary }, onChange) {
+  const id = uniqueId("pattern");
+  const emitChange = () => onChange(input.value.trim() ? [input.value.trim()] : []);
+  const attributes = { type: "text", id, spellcheck: "false", autocomplete: "off", placeholder: summary };
+  const input = h("input.code", { ...attributes, onchange: emitChange });
+  return {
+    element: h("div.field", h("label", { for: id }, name), input),
+    show: ([text = ""]) => {
+      input.value = text;
     },
   };
 }

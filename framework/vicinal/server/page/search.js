@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { createCards, createSkeletons } from "./cards.js";
 import { errorMessage, showToast, statusMessage } from "./dialogs.js";
 import { announce, debounce, fill, h, icon, uniqueId } from "./dom.js";
-import { buildExpression, countConditions, createFilterPanel } from "./filters.js";
+import { buildExpression, countConditions, createFilterPanel, pickPatterns } from "./filters.js";
 import { formatCount, formatMilliseconds } from "./format.js";
 import { installKeys } from "./keys.js";
 import { acceptFiles, createQueryBox, getUpload, storeUpload } from "./query.js";
@@ -87,8 +87,9 @@ export function createSearchView(root, solution) {
       file: getUpload(route.upload),
       limit: route.k,
       filter: buildExpression(solution.fields, route.where, route.f),
+      patterns: pickPatterns(solution.query.item_filters, route.where),
     };
-    const serialized = JSON.stringify([search.query, route.upload, search.limit, search.filter]);
+    const serialized = JSON.stringify([search.query, route.upload, search.limit, search.filter, search.patterns]);
     if (serialized === lastSearch && !force) return;
     lastSearch = serialized;
     request?.abort();
@@ -129,7 +130,8 @@ export function createSearchView(root, solution) {
 
   function fail(error) {
     results.removeAttribute("aria-busy");
-    const [query, filter] = [error.messageFor("query", "file"), error.messageFor("filter")];
+    const itemFilterNames = solution.query.item_filters.map(({ name }) => `item_filters.${name}`);
+    const [query, filter] = [error.messageFor("query", "file"), error.messageFor("filter", ...itemFilterNames)];
     if (error.status === 409 && !solution.items) return fill(results, createEmptyMessage(solution));
     if (query && error.status === 422) box.fail(query, error.hint);
     else if (filter) {

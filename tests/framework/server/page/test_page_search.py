@@ -345,3 +345,20 @@ def test_unknown_solution_shows_a_message(tab):
     expect(page.get_by_role("heading", name="No such solution")).to_be_visible()
     page.get_by_role("link", name="Go to Molecules").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Molecules")
+
+
+def test_molecules_are_filtered_by_a_substructure(tab):
+    tab.expected = ("422",)
+    page = tab.open("molecules")
+    submit_query(page, ASPIRIN)
+    page.get_by_role("button", name="Filter").click()
+    pattern = page.get_by_label("substructure")
+    pattern.fill("[N+](=O)[O-]")
+    pattern.press("Enter")
+    expect(first_hit(page)).not_to_have_attribute("data-key", "aspirin")
+    assert "%7Esubstructure" in page.url or "~substructure" in page.url
+    page.reload()
+    expect(page.get_by_label("substructure")).to_have_value("[N+](=O)[O-]")
+    pattern.fill("c1cc")
+    pattern.press("Enter")
+    expect(page.locator(".filters .problem")).to_contain_text("not a SMARTS")
