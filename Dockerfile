@@ -16,7 +16,7 @@ COPY plugins plugins
 COPY configs configs
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
-# --- an environment with it and all it needs; torch comes first, since it alone may come from an index of its own
+# --- an environment with it and all it needs; torch and torchvision, built for each other, may come from their own index
 
 FROM python:${PYTHON} AS environment
 ARG TORCH_INDEX=
@@ -24,7 +24,7 @@ ARG EXTRAS=all
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/vicinal
 COPY constraints.txt /tmp/
-RUN /opt/vicinal/bin/pip install -c /tmp/constraints.txt ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch
+RUN /opt/vicinal/bin/pip install -c /tmp/constraints.txt ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch torchvision
 COPY --from=wheel /wheels /tmp/wheels
 RUN /opt/vicinal/bin/pip install -c /tmp/constraints.txt "$(echo /tmp/wheels/vicinal-*.whl)[${EXTRAS}]"
 
