@@ -147,8 +147,8 @@ def _download(url: str) -> Path:
             socket.setdefaulttimeout(before)
     raise DependencyError(
         f"the weights {path.name} were not found locally and could not be downloaded ({reason})",
-        hint=f"download {url} to {path.parent} (or set TORCH_HOME), or set `weights:` to the path of a file;"
-        f" {checkpoints.ALTERNATIVE_HINT}",
+        hint=f"download it from {url.removesuffix(path.name)} to {path.parent} (or set TORCH_HOME), or set `weights:`"
+        f" to the path of a file; {checkpoints.ALTERNATIVE_HINT}",
     )
 
 
