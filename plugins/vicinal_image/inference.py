@@ -7,7 +7,8 @@ processor time an image in place of 27 for ResNet-18.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -37,13 +38,14 @@ class InferenceEngine:
     ) -> None:
         self.device = torch_device(device)
         self.batch_size = batch_size
-        self.crop = preprocessing.crop
         self._mean = torch.tensor(preprocessing.mean, device=self.device).view(3, 1, 1) * 255
         self._scale = 1 / (torch.tensor(preprocessing.std, device=self.device).view(3, 1, 1) * 255)
         build = functools.cache(lambda dtype: factory(dtype, self.device))  # the network that is chosen is built once
 
         def encode_probe(dtype: torch.dtype) -> np.ndarray:
-            vectors: np.ndarray = build(dtype)(self._to_input(_probe_images(self.crop), dtype)).float().cpu().numpy()
+            vectors: np.ndarray = (
+                build(dtype)(self._to_input(_probe_images(*preprocessing.input_size), dtype)).float().cpu().numpy()
+            )
             return vectors
 
         with torch.inference_mode():
@@ -58,7 +60,8 @@ class InferenceEngine:
                 sizes = balanced_batch_sizes(len(crops), self.batch_size, threads)
             else:
                 sizes = even_batch_sizes(len(crops), self.batch_size)
-            return list(split(crops, sizes))
+            rest = iter(crops)
+            return [list(islice(rest, size)) for size in sizes]
 
         if self.device.type == "cpu":
             parts = parallel_map(self._forward, make_batches)
@@ -97,24 +100,13 @@ def balanced_batch_sizes(count: int, max_size: int, threads: int) -> list[int]:
     return [max_size] * ((count - rest) // max_size) + even_batch_sizes(rest, -(-rest // small_batches))
 
 
-def split(crops: Sequence[np.ndarray], sizes: Sequence[int]) -> Iterator[Sequence[np.ndarray]]:
-    """Yield the crops in batches of these sizes."""
-    start = 0
-    for size in sizes:
-        yield crops[start : start + size]
-        start += size
-
-
-def _probe_images(side: int) -> list[np.ndarray]:
+def _probe_images(height: int, width: int) -> list[np.ndarray]:
     """Generate images: soft spots of colour, with more and more grain."""
     random = np.random.default_rng(0)
-    steps = np.linspace(0, 5, side)
-    low, share = steps.astype(int).clip(0, 4), steps - steps.astype(int).clip(0, 4)
     images = []
     for number in range(_PROBE_COUNT):
-        spots = random.uniform(0, 255, (6, 6, 3))
-        rows = spots[low] * (1 - share)[:, None, None] + spots[low + 1] * share[:, None, None]
-        soft = rows[:, low] * (1 - share)[None, :, None] + rows[:, low + 1] * share[None, :, None]
-        grain = random.normal(0, 1 + 12 * number, (side, side, 3))
-        images.append((soft + grain).clip(0, 255).astype(np.uint8))
+        spots = torch.from_numpy(random.uniform(0, 255, (1, 3, 6, 6)))
+        soft = torch.nn.functional.interpolate(spots, (height, width), mode="bilinear", align_corners=True)
+        grain = random.normal(0, 1 + 12 * number, (height, width, 3))
+        images.append((soft[0].permute(1, 2, 0).numpy() + grain).clip(0, 255).astype(np.uint8))
     return images

@@ -31,7 +31,7 @@ class Preprocessing:
 
     ``resize`` is the length of the shorter side and ``crop`` the side of the middle square, in pixels; ``mean`` and
     ``std`` are of red, green and blue between 0 and 1. Where the middle falls between two pixels, torchvision takes the
-    even one and transformers the one before (``floor``).
+    even one and transformers the one before (``floor``). With ``squash`` both sides are resized to ``resize``.
     """
 
     resize: int
@@ -40,9 +40,15 @@ class Preprocessing:
     std: tuple[float, float, float]
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     floor: bool = False
+    squash: bool = False
 
     def __str__(self) -> str:
-        return f"{self.interpolation}={self.resize}/crop={self.crop}"
+        return f"{self.interpolation}={self.resize}{'/squash' if self.squash else ''}/crop={self.crop}"
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        return self.crop, self.crop
 
     def apply(self, content: Any, decode: Decode = "exact", max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Load an image, resize it and crop its middle: ``(crop, crop, 3)`` uint8.
@@ -71,7 +77,9 @@ class Preprocessing:
         return np.asarray(self._resize_and_crop(pillow_image, columns, rows, 2.0))
 
     def _resized_size(self, width: int, height: int) -> tuple[int, int]:
-        """Return columns and rows of an image whose shorter side is resized to ``resize``."""
+        """Return columns and rows of an image whose shorter side, or each, is resized to ``resize``."""
+        if self.squash:
+            return self.resize, self.resize
         shorter = min(width, height)
         return self.resize * width // shorter, self.resize * height // shorter
 

@@ -22,10 +22,15 @@ def random_torchvision_model(name, seed=0):
 
     torch.manual_seed(seed)
     model = get_model(name, weights=None).eval()
+    draw_statistics(model)
+    return model
+
+
+def draw_statistics(model):
+    """Give batch norms statistics and weights drawn at random, as if they were trained."""
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
             module.weight.data.uniform_(0.5, 1.0)
             module.bias.data.normal_(0, 0.1)
-    return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +35,8 @@ class EncoderUnderTest:
     """Other parameters, each of which changes the vectors, and so must change the signature."""
     tolerance: ClassVar[float] = 1e-4
     """How far a float vector may be from its twin in another batch: 1 - cosine."""
+    libraries: ClassVar[Set[str]] = frozenset()
+    """Heavy packages that ``space`` and ``signature`` may import, where only they know what their networks give."""
     query_differs: ClassVar[bool] = False
     """Set it where a query is meant to be encoded otherwise than an item (a prefix, another network)."""
 

@@ -20,6 +20,7 @@ from rdkit import Chem
 from vicinal.toolkit.file_kinds import advise_conversion, json_advice
 
 ROWS = [{"id": 1, "text": 'it\'s "one"'}, {"id": 2, "text": "zwö"}]
+GZIPPED = gzip.compress(b"id\n", mtime=0)
 
 
 def advise(path, data):
@@ -113,7 +114,7 @@ def make_zip(*names):
         ("a.csv", make_zip("a"), "a zip archive", "unpack it, and name what is in it"),
         ("a.tar.gz", gzip.compress(b"x", mtime=0), "an archive", "unpack it, and name what is in it"),
         ("a", b"PAR1" + bytes(9), "a parquet file without its suffix", "add the suffix to its name"),
-        ("a.csv", gzip.compress(b"id\n", mtime=0) + bytes(9), "a gzip file without its suffix", "add the suffix to its name"),
+        ("a.csv", GZIPPED + bytes(9), "a gzip file without its suffix", "add the suffix to its name"),
         ("a.npy", np.lib.format.magic(1, 0) + bytes(9), "a NumPy array", "convert it to csv, tsv, jsonl or parquet"),
         ("a.db", b"SQLite format 3\0", "an SQLite database", "convert it to csv, tsv, jsonl or parquet"),
         ("a.jpg", b"\xff\xd8\xff", "a picture", "name the folder that holds it, which is read as a whole"),

@@ -16,7 +16,8 @@ from image_helpers import SAMPLE_IMAGES
 from vicinal import Item, Rendering, Space, create_manager
 from vicinal.testing import EncoderContract
 from vicinal_image.efficientnet import EfficientNetLite0
-from vicinal_image.resnet import ResNet18
+from vicinal_image.timm import Timm
+from vicinal_image.torchvision import ResNet18
 
 BAD = ("", "no/such/file.jpg", Path(__file__), Path(__file__).parent, None, 7)
 
@@ -24,6 +25,7 @@ BAD = ("", "no/such/file.jpg", Path(__file__), Path(__file__).parent, None, 7)
 class TestResNet18(EncoderContract):
     encoder_class = ResNet18
     params: ClassVar = {"weights": "random", "seed": 3}
+    libraries = frozenset({"PIL", "torch", "torchvision"})
     good = tuple(map(str, SAMPLE_IMAGES[:4]))
     bad = BAD
     variants = (
@@ -32,6 +34,15 @@ class TestResNet18(EncoderContract):
         {"weights": "random", "seed": 3, "precision": "fp32"},
         {"weights": "random", "seed": 3, "normalize": True},
     )
+
+
+class TestTimm(EncoderContract):
+    encoder_class = Timm
+    params: ClassVar = {"model": "test_vit", "weights": "random"}
+    libraries = frozenset({"PIL", "timm", "torch", "torchvision"})
+    good = tuple(map(str, SAMPLE_IMAGES[:4]))
+    bad = BAD
+    variants = ({"model": "test_vit", "weights": "random", "seed": 4}, {"model": "test_vit2", "weights": "random"})
 
 
 class TestEfficientNetLite0(EncoderContract):
@@ -46,13 +57,21 @@ class TestRegistration:
         manager = create_manager(entry_points=False)
         row = manager.register(vicinal_image, "image")
         assert (row.status, row.reason) == ("ok", "")
-        assert {"clip", "efficientnet_lite0", "resnet18", "resnet152", "wide_resnet101_2"} <= set(row.encoders)
+        assert {
+            "clip",
+            "efficientnet_lite0",
+            "timm",
+            "torchvision",
+            "resnet18",
+            "resnet152",
+            "wide_resnet101_2",
+        } <= set(row.encoders)
         for entry in manager.encoders:
             assert manager.encoders.load(entry.name).Params.model_json_schema()
 
     def test_encoder_modules_import_nothing_heavy(self):
         code = (
-            "import sys, vicinal_image.resnet, vicinal_image.efficientnet, vicinal_image.clip as clip;"
+            "import sys, vicinal_image.torchvision, vicinal_image.timm, vicinal_image.efficientnet, vicinal_image.clip;"
             "print(sorted({'torch', 'torchvision', 'timm', 'PIL', 'transformers', 'numpy'} & set(sys.modules)))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

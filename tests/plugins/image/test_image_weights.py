@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,14 @@ from pydantic import ValidationError
 
 from image_helpers import SAMPLE_IMAGES
 from random_networks import encode_images, make_encoder, random_torchvision_model
-from vicinal.errors import DependencyError, PluginError
-from vicinal_image import checkpoints, efficientnet
-from vicinal_image.architectures import RESNETS, PretrainedWeights
+from vicinal.errors import ConfigError, DependencyError, PluginError
+from vicinal.toolkit.vectors import min_cosine
+from vicinal_image import checkpoints, efficientnet, torchvision
 from vicinal_image.efficientnet import EfficientNetLite0
-from vicinal_image.networks import draw_random_weights, lite0_tensor_shapes
-from vicinal_image.resnet import ResNet18, ResNet50
+from vicinal_image.timm import Timm
+from vicinal_image.torchvision import ResNet18, ResNet50, Torchvision
 
-pytestmark = pytest.mark.usefixtures("no_downloads")
+pytestmark = pytest.mark.usefixtures("no_downloads", "no_hub")
 
 
 class TestStateDictFiles:
@@ -71,16 +72,18 @@ class TestStateDictFiles:
         path = tmp_path / "spoilt.pth"
         torch.save(tensors, path)
         reason = {
-            "lacking": f"lack {name}",
-            "unknown": "unknown layer9.weight",
-            "shape": rf"{name} has the shape \(128, 3, 3, 3\), not \(128, 64, 3, 3\)",
+            "lacking": rf'do not fit: Missing key\(s\) in state_dict: "{name}"',
+            "unknown": r'do not fit: Unexpected key\(s\) in state_dict: "layer9.weight"',
+            "shape": f"do not fit: size mismatch for {name}",
             "not finite": f"{name} contains NaN or infinity",
         }[defect]
         with pytest.raises(PluginError, match=reason):
             encode_images(make_encoder(ResNet18, weights=str(path)), SAMPLE_IMAGES[:1])
 
     def test_weights_of_another_resnet_are_refused(self, resnet18):
-        with pytest.raises(PluginError, match=r"lack layer1\.0\.conv3\.weight and"):
+        with pytest.raises(
+            PluginError, match=r'do not fit: Missing key\(s\) in state_dict: "layer1\.0\.conv3\.weight"'
+        ):
             encode_images(make_encoder(ResNet50, weights=str(resnet18[1])), SAMPLE_IMAGES[:1])
 
     def test_file_with_another_hash_than_its_name_is_refused(self, resnet18, tmp_path):
@@ -110,7 +113,7 @@ class TestStateDictFiles:
 
     def test_modified_package_is_refused(self, monkeypatch, tmp_path):
         path = tmp_path / "package.pth"
-        torch.save(draw_random_weights(lite0_tensor_shapes(), 0), path)
+        torch.save({}, path)
         monkeypatch.setattr(efficientnet, "_find_packaged_weights", lambda: path)
         with pytest.raises(PluginError, match="not the published file"):
             encode_images(make_encoder(EfficientNetLite0), SAMPLE_IMAGES[:1])
@@ -133,34 +136,129 @@ class TestMissingWeights:
         with pytest.raises(DependencyError, match="no weights at"):
             _ = make_encoder(ResNet18, weights=str(tmp_path / "none.pth")).signature
 
-    @pytest.mark.parametrize("given", ["IMAGENET1K_V2", "imagenet", "weights.txt"])
-    def test_unknown_weights_are_a_config_error(self, given):
-        with pytest.raises(ValidationError, match="IMAGENET1K_V1, random, or the path"):
-            ResNet18.Params(weights=given)
+    @pytest.mark.parametrize("kind", [ResNet18, Torchvision, Timm])
+    @pytest.mark.parametrize("given", ["imagenet", "weights.txt"])
+    def test_weights_that_no_library_names_are_a_config_error(self, kind, given):
+        with pytest.raises(ValidationError, match="write DEFAULT or another name of the library's, random, or a path"):
+            kind.Params.model_validate({"weights": given, **({} if kind is ResNet18 else {"model": "resnet18"})})
+
+    def test_unknown_name_is_an_error_that_names_near_ones(self):
+        with pytest.raises(ConfigError, match="weights: resnet18 with 'IMAGENET1K_V2' is unknown") as caught:
+            _ = make_encoder(ResNet18, weights="IMAGENET1K_V2").signature
+        assert caught.value.hint == "did you mean IMAGENET1K_V1?"
 
     def test_default_is_the_newest_version(self):
-        assert ResNet50.Params(weights="DEFAULT").weights == "IMAGENET1K_V2"
+        assert "resnet50-11ad3fa6.pth" in missing_message(make_encoder(ResNet50, weights="DEFAULT"))
+        assert "resnet50-0676ba61.pth" in missing_message(make_encoder(ResNet50))
+        assert "resnet50-11ad3fa6.pth" in missing_message(make_encoder(Torchvision, model="resnet50"))
 
-    def test_weights_in_the_torchvision_cache_are_found(self, resnet18, monkeypatch, tmp_path):
-        digest = hashlib.sha256(resnet18[1].read_bytes()).hexdigest()[:8]
-        published = PretrainedWeights(f"resnet18-{digest}.pth", 256)
-        monkeypatch.setitem(RESNETS["resnet18"].weights, "IMAGENET1K_V1", published)
-        path = tmp_path / "torch" / "hub" / "checkpoints" / published.file
+    def test_weights_in_the_torchvision_cache_are_found(self, resnet18, published, tmp_path):
+        path = tmp_path / "torch" / "hub" / "checkpoints" / Path(published.url).name
         path.parent.mkdir(parents=True)
         path.write_bytes(resnet18[1].read_bytes())
         own, given = make_encoder(ResNet18), make_encoder(ResNet18, weights=str(resnet18[1]))
         assert own.signature == given.signature
         assert np.array_equal(encode_images(own, SAMPLE_IMAGES[:2]), encode_images(given, SAMPLE_IMAGES[:2]))
 
+    def test_spoilt_file_in_the_torchvision_cache_is_refused(self, published, tmp_path):
+        path = tmp_path / "torch" / "hub" / "checkpoints" / Path(published.url).name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half a file")
+        with pytest.raises(PluginError, match="is not the file that its name states"):
+            encode_images(make_encoder(ResNet18), SAMPLE_IMAGES[:1])
+
+    def test_published_file_by_its_path_has_its_own_preprocessing(self, resnet18, published, monkeypatch):
+        from torchvision.transforms._presets import ImageClassification
+
+        encoder = make_encoder(ResNet18, weights=str(resnet18[1]))
+        assert (encoder.preprocessing.resize, encoder.preprocessing.crop) == (256, 224)
+        monkeypatch.setattr(published.value, "transforms", partial(ImageClassification, crop_size=192, resize_size=200))
+        encoder = make_encoder(ResNet18, weights=str(resnet18[1]))
+        assert (encoder.preprocessing.resize, encoder.preprocessing.crop) == (200, 192)
+
+
+@pytest.fixture
+def published(resnet18, monkeypatch):
+    """torchvision's enum of ResNet-18's weights, as if the seeded file were the published one."""
+    from torchvision.models import ResNet18_Weights
+
+    weights = ResNet18_Weights.IMAGENET1K_V1
+    digest = hashlib.sha256(resnet18[1].read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr(weights.value, "url", f"{weights.url.rpartition('/')[0]}/resnet18-{digest}.pth")
+    return weights
+
+
+def missing_message(encoder):
+    with pytest.raises(DependencyError) as caught:
+        _ = encoder.signature
+    return str(caught.value)
+
+
+class TestTimmWeights:
+    def test_error_names_the_model_where_to_put_it_and_the_offline_encoder(self, tmp_path):
+        with pytest.raises(DependencyError) as caught:
+            _ = make_encoder(Timm, model="test_vit").signature
+        assert str(caught.value) == (
+            "the model timm/test_vit.r160_in1k was not found locally and could not be downloaded"
+            " (VICINAL_OFFLINE forbids downloads)"
+        )
+        for part in (str(tmp_path / "hub" / "hub" / "models--timm--test_vit.r160_in1k"), "efficientnet_lite0"):
+            assert part in caught.value.hint
+
+    def test_model_in_the_hub_cache_is_found(self, tmp_path):
+        from safetensors.torch import save_file
+        from timm import create_model
+
+        torch.manual_seed(1)
+        folder = tmp_path / "hub" / "hub" / "models--timm--test_vit.r160_in1k"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text("abc")
+        (folder / "snapshots" / "abc").mkdir(parents=True)
+        save_file(create_model("test_vit").state_dict(), folder / "snapshots" / "abc" / "model.safetensors")
+        path = next(folder.rglob("*.safetensors"))
+        own, given = make_encoder(Timm, model="test_vit"), make_encoder(Timm, model="test_vit", weights=str(path))
+        assert own.signature == given.signature
+        assert np.array_equal(encode_images(own, SAMPLE_IMAGES[:2]), encode_images(given, SAMPLE_IMAGES[:2]))
+
+    def test_weights_of_another_network_are_refused(self, tmp_path):
+        from timm import create_model
+
+        path = tmp_path / "resnet.pth"
+        torch.save(create_model("test_resnet").state_dict(), path)
+        with pytest.raises(PluginError, match=r"test_vit: the weights in .* do not fit: ") as caught:
+            encode_images(make_encoder(Timm, model="test_vit", weights=str(path)), SAMPLE_IMAGES[:1])
+        assert caught.value.hint == "are they of another network?"
+
+    def test_weights_that_are_not_finite_are_refused(self, tmp_path):
+        from timm import create_model
+
+        path, tensors = tmp_path / "spoilt.pth", create_model("test_vit").state_dict()
+        tensors["norm.weight"][0] = float("nan")
+        torch.save(tensors, path)
+        with pytest.raises(PluginError, match=r"norm\.weight contains NaN or infinity"):
+            encode_images(make_encoder(Timm, model="test_vit", weights=str(path)), SAMPLE_IMAGES[:1])
+
+
+class TestAuxiliaryHeads:
+    def test_googlenet_without_the_heads_for_training_is_the_same(self, tmp_path):
+        """torchvision's own file has them, a state dict that was saved after it was loaded has not."""
+        from torchvision.models import googlenet
+
+        model = googlenet(weights=None, init_weights=False)
+        whole, less = tmp_path / "whole.pth", tmp_path / "less.pth"
+        torch.save(model.state_dict(), whole)
+        torch.save({n: t for n, t in model.state_dict().items() if not n.startswith("aux")}, less)
+        one, other = (
+            encode_images(make_encoder(Torchvision, model="googlenet", weights=str(path)), SAMPLE_IMAGES[:2])
+            for path in (whole, less)
+        )
+        assert min_cosine(one, other) >= 0.9999
+
 
 class FileServer(http.server.BaseHTTPRequestHandler):
     """Serves one file, or another one."""
 
     data = b""
-
-    def do_HEAD(self):
-        self.send_response(403)
-        self.end_headers()
 
     def do_GET(self):
         self.send_response(200)
@@ -176,11 +274,10 @@ def file_server(monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), FileServer)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    monkeypatch.setattr(checkpoints, "BASE_URL", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.delenv("VICINAL_OFFLINE")
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    yield server
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     thread.join()
     server.server_close()
@@ -189,19 +286,20 @@ def file_server(monkeypatch):
 class TestDownload:
     def test_file_is_downloaded_into_the_cache_and_verified(self, file_server, tmp_path, monkeypatch):
         monkeypatch.setattr(FileServer, "data", b"weights" * 1_000)
-        published = PretrainedWeights(f"net-{hashlib.sha256(FileServer.data).hexdigest()[:8]}.pth", 256)
-        path = checkpoints.download(published)
-        assert path == tmp_path / "torch" / "hub" / "checkpoints" / published.file
+        name = f"net-{hashlib.sha256(FileServer.data).hexdigest()[:8]}.pth"
+        path = torchvision._download(f"{file_server}/{name}")
+        assert path == tmp_path / "torch" / "hub" / "checkpoints" / name
         assert path.read_bytes() == FileServer.data
-        assert [each.name for each in path.parent.iterdir()] == [published.file]
+        assert [each.name for each in path.parent.iterdir()] == [name]
 
     def test_download_with_another_hash_is_discarded(self, file_server, tmp_path, monkeypatch):
         monkeypatch.setattr(FileServer, "data", b"a page that asks for a login")
-        with pytest.raises(DependencyError, match="its SHA-256 differs"):
-            checkpoints.download(PretrainedWeights("net-00000000.pth", 256))
+        with pytest.raises(DependencyError, match="invalid hash value"):
+            torchvision._download(f"{file_server}/net-00000000.pth")
         assert not list((tmp_path / "torch" / "hub" / "checkpoints").iterdir())
 
-    def test_unreachable_site_fails_within_seconds(self, file_server, monkeypatch):
-        monkeypatch.setattr(checkpoints, "BASE_URL", "http://127.0.0.1:9/")
-        with pytest.raises(DependencyError, match="does not respond"):
+    def test_unreachable_site_fails_at_once(self, file_server, published, monkeypatch):
+        monkeypatch.setattr(published.value, "url", "http://127.0.0.1:9/resnet18-f37072fd.pth")
+        with pytest.raises(DependencyError, match=r"could not be downloaded .*refused") as caught:
             _ = make_encoder(ResNet18).signature
+        assert "efficientnet_lite0" in caught.value.hint

@@ -70,6 +70,7 @@ class TestByInterval(EncoderContract):
 class TestByScene(EncoderContract):
     encoder_class = Keyframes
     params = {"keyframes": "scene", "image": {"type": "resnet18", "weights": "random"}}  # noqa: RUF012
+    libraries = frozenset({"PIL", "torch", "torchvision"})
     variants = ({"keyframes": "scene", "threshold": 0.2, "image": {"type": "resnet18", "weights": "random"}},)
 
     @pytest.fixture(autouse=True)
