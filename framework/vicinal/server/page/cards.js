@@ -92,7 +92,7 @@ function renderSvg(entry, actions, open) {
     h(
       "button.frame",
       { type: "button", "aria-label": `See ${entry.key} large`, onclick: open },
-      svgImage(entry.content_url, `Structure of ${entry.key}`),
+      svgImage(entry.content_url, `Drawing of ${entry.key}`),
     ),
     h(
       "div.body",
@@ -181,7 +181,7 @@ function showLarge(entry, actions, list) {
   openViewer(list.entries, list.entries.indexOf(entry), (one, close) => ({
     media:
       one.kind === "svg"
-        ? svgImage(one.content_url, `Structure of ${one.key}`)
+        ? svgImage(one.content_url, `Drawing of ${one.key}`)
         : h("img", { src: one.content_url, alt: one.key }),
     body: [
       h("h2", renderKey(one)),
