@@ -5,7 +5,6 @@ import { openViewer } from "./dialogs.js";
 import { svgImage } from "./drawing.js";
 import { toText } from "./format.js";
 import {
-  renderCollapsible,
   formatSimilarity,
   formatStart,
   renderContent,
@@ -13,6 +12,7 @@ import {
   renderFacts,
   renderKey,
   renderLabels,
+  renderParagraph,
   renderSimilarity,
   renderStart,
 } from "./parts.js";
@@ -159,11 +159,13 @@ function renderAudio(entry, actions) {
 
 /** Renders a text and its long metadata: a question and its answer. */
 function renderText(entry, actions) {
-  const long = Object.entries(entry.metadata).filter(([, value]) => toText(value).length > MIN_PARAGRAPH_CHARS);
+  const long = Object.entries(entry.metadata).filter(
+    ([, value]) => toText(value).length > MIN_PARAGRAPH_CHARS && value !== entry.content,
+  );
   const names = long.map(([name]) => name);
   return [
     h("div.head", h("h3", entry.content ? renderContent(entry) : renderKey(entry)), renderSimilarity(entry)),
-    long.map(([, value]) => renderCollapsible(toText(value))),
+    long.map(([, value]) => renderParagraph(entry, toText(value))),
     h(
       "div.foot",
       entry.content && renderKey(entry),

@@ -29,6 +29,10 @@ export function renderKey(entry) {
   return h("span.key", { title: entry.key }, folder && h("span.folder", folder), h("span.name", name));
 }
 
+const isShortened = ({ content, segment }) => Boolean(content?.endsWith("…") || segment?.excerpt);
+
+const renderLink = (url, text) => h("a.link", { href: url, target: "_blank", rel: "noopener" }, text);
+
 /** Returns where the found segment begins: its label or its start time; null if it has neither. */
 export function formatStart({ segment }) {
   if (segment?.label) return segment.label;
@@ -52,7 +56,7 @@ export function renderFacts(entry) {
     name === "bytes" ? formatBytes(value) : shorten(toText(value), MAX_FACT_CHARS),
   ]);
   rows.unshift(["key", entry.key]);
-  if (entry.kind === "svg" && entry.content) rows.push([entry.content_label, entry.content]);
+  if (entry.kind === "svg" && entry.content) rows.push([entry.content_label, renderDrawnContent(entry)]);
   if (typeof entry.score === "number")
     rows.push(["score", entry.note ? `${entry.score} (${entry.note})` : `${entry.score}`]);
   if (formatPlace(entry)) rows.push(["found at", formatPlace(entry)]);
@@ -65,10 +69,19 @@ export function renderFacts(entry) {
   );
 }
 
-/** Renders the metadata that is short enough for a label. */
+/** Renders the content behind a drawing; the URL of the content gives the drawing, hence the link to the item. */
+function renderDrawnContent(entry) {
+  const link = isShortened(entry) && renderLink(entry.whole_url, `Whole ${entry.content_label} (JSON)`);
+  return link ? [entry.content, h("span.links", link)] : entry.content;
+}
+
+/** Renders the metadata that is short enough for a label, and not what the card says already. */
 export function renderLabels(entry, except = []) {
   const shown = Object.entries(entry.metadata).filter(
-    ([name, value]) => toText(value).length <= MAX_LABEL_CHARS && toText(value) !== "" && !except.includes(name),
+    ([name, value]) =>
+      toText(value).length <= MAX_LABEL_CHARS &&
+      !["", entry.content, entry.key].includes(toText(value)) &&
+      !except.includes(name),
   );
   return (
     shown.length > 0 &&
@@ -85,14 +98,17 @@ export function renderStart(entry) {
 }
 
 /** Renders a content, which the API has shortened if it ends in …, with a link to the whole of it. */
-export function renderContent({ content, content_url: url, segment }) {
-  const isShortened = content.endsWith("…") || segment?.excerpt;
-  const link = h("a.link", { href: url, target: "_blank", rel: "noopener" }, "Whole text");
-  return renderCollapsible(content, isShortened ? link : null);
+export function renderContent(entry) {
+  return renderCollapsible(entry.content, isShortened(entry) && renderLink(entry.content_url, "Whole text"));
+}
+
+/** Renders a long value of the metadata, with a link to the item where it is too long for the page. */
+export function renderParagraph(entry, text) {
+  return renderCollapsible(text, text.length > MAX_OPENED_CHARS && renderLink(entry.whole_url, "Whole item (JSON)"));
 }
 
 /** Renders a text of which the beginning shows, and the rest on demand, followed by a link if there is one. */
-export function renderCollapsible(text, link = null) {
+function renderCollapsible(text, link = null) {
   const beginning = shorten(text, MAX_PARAGRAPH_CHARS);
   const body = h("span.clamp.open", beginning);
   if (beginning === text) return h("span.prose", body, link && h("span.links", link));
