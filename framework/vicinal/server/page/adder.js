@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { toSentence } from "./dialogs.js";
-import { fill, h, icon, uniqueId } from "./dom.js";
+import { fill, h, icon, markInvalid, uniqueId } from "./dom.js";
 import { capitalize } from "./format.js";
 
 const STATUS_TEXT = { new: "added", updated: "replaced", unchanged: "already there, unchanged" };
@@ -188,11 +188,11 @@ function convertValue(type, text) {
 
 function createField(label, props) {
   const id = uniqueId("add");
-  const input = h("input", { type: "text", id, autocomplete: "off", ...props });
-  const problem = h("p.problem", { role: "alert" });
+  const problem = h("p.problem", { role: "alert", id: `${id}-problem` });
+  const input = h("input", { type: "text", id, autocomplete: "off", "aria-describedby": problem.id, ...props });
   const fail = (message) => {
     problem.textContent = message;
-    input.toggleAttribute("aria-invalid", Boolean(message));
+    markInvalid(input, Boolean(message));
     if (message) input.focus();
   };
   return { input, fail, element: h("div.field", h("label", { for: id }, label), input, problem) };

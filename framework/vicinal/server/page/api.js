@@ -91,7 +91,10 @@ const itemPath = (name, key) => solutionPath(name, `/items/${encodeURIComponent(
 export const listSolutions = async () => (await fetchJson("api/solutions")).solutions;
 
 // The path in `content_url` has the prefix of a proxy only if the server knows it, so it is resolved here.
-const withContentUrl = (name, entry) => ({ ...entry, content_url: resolve(itemPath(name, entry.key) + "/content") });
+const withUrls = (name, entry) => {
+  const path = itemPath(name, entry.key);
+  return { ...entry, content_url: resolve(`${path}/content`), whole_url: resolve(`${path}?whole=true`) };
+};
 
 /** Searches by something typed, `@key`, or a file. */
 export async function search(name, { query, file, limit, filter, patterns }, signal) {
@@ -99,7 +102,7 @@ export async function search(name, { query, file, limit, filter, patterns }, sig
     ? toForm({ file, limit, filter, item_filters: JSON.stringify(patterns) })
     : { query, limit, filter, item_filters: patterns };
   const result = await fetchJson(solutionPath(name, "/search"), { method: "POST", body, signal });
-  return { ...result, hits: result.hits.map((hit) => withContentUrl(name, hit)) };
+  return { ...result, hits: result.hits.map((hit) => withUrls(name, hit)) };
 }
 
 export const renderQuery = (name, query, color, signal) =>
@@ -109,10 +112,10 @@ export async function listItems(name, { limit, cursor = "", prefix = "" }, signa
   const page = await fetchJson(solutionPath(name, `/items?${new URLSearchParams({ limit, cursor, prefix })}`), {
     signal,
   });
-  return { ...page, items: page.items.map((item) => withContentUrl(name, item)) };
+  return { ...page, items: page.items.map((item) => withUrls(name, item)) };
 }
 
-export const getItem = async (name, key) => withContentUrl(name, await fetchJson(itemPath(name, key)));
+export const getItem = async (name, key) => withUrls(name, await fetchJson(itemPath(name, key)));
 export const addText = (name, entry) => fetchJson(solutionPath(name, "/items"), { method: "POST", body: entry });
 export const deleteItem = (name, key) => fetchJson(itemPath(name, key), { method: "DELETE" });
 

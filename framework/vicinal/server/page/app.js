@@ -83,7 +83,8 @@ function renderNav() {
 function markCurrent() {
   for (const link of nav.children) {
     const isCurrent = link.dataset.name === current?.solution.name;
-    link.toggleAttribute("aria-current", isCurrent);
+    if (isCurrent) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
     if (isCurrent) nav.scrollTo({ left: link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2 });
   }
 }

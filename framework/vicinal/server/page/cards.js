@@ -3,14 +3,22 @@
 import { append, fill, h, icon, iconButton } from "./dom.js";
 import { openViewer } from "./dialogs.js";
 import { svgImage } from "./drawing.js";
-import { formatBytes, formatClock, shorten, splitPath, toText } from "./format.js";
+import { toText } from "./format.js";
+import {
+  formatSimilarity,
+  formatStart,
+  renderContent,
+  renderDetails,
+  renderFacts,
+  renderKey,
+  renderLabels,
+  renderParagraph,
+  renderSimilarity,
+  renderStart,
+} from "./parts.js";
 import { createPlayer } from "./player.js";
 
-const MAX_LABEL_CHARS = 40;
 const MIN_PARAGRAPH_CHARS = 60;
-const MAX_PARAGRAPH_CHARS = 400;
-const MAX_FACT_CHARS = 2000;
-const MAX_OPENED_CHARS = 20_000;
 const LAYOUTS = { image: "gallery", svg: "drawings", video: "videos", audio: "audios", text: "texts" };
 
 /** Creates a list of cards, laid out for their kind. `actions`: searchSimilar(key), and remove(key) if allowed. */
@@ -42,29 +50,6 @@ function createCard(entry, actions, list) {
   return element;
 }
 
-// --- parts that the kinds share
-
-const formatSimilarity = (hit) => hit.similarity.toFixed(3);
-
-/** Renders the similarity as a bar and a number. */
-function renderSimilarity(hit) {
-  if (hit.similarity === undefined) return null;
-  const bar = h("span.fill");
-  bar.style.setProperty("--share", Math.max(0, Math.min(1, hit.similarity)));
-  return h(
-    "span.similarity",
-    { title: `Similarity ${hit.similarity}` },
-    h("span.meter", { "aria-hidden": "true" }, bar),
-    h("b", formatSimilarity(hit)),
-    typeof hit.score === "number" && h("span.score", { title: hit.note ?? "Score of the reranker" }, hit.score.toFixed(2)),
-  );
-}
-
-function renderKey(entry) {
-  const [folder, name] = splitPath(entry.key);
-  return h("span.key", { title: entry.key }, folder && h("span.folder", folder), h("span.name", name));
-}
-
 function renderActions(entry, { searchSimilar, remove }) {
   return h(
     "span.actions",
@@ -77,61 +62,6 @@ function renderActions(entry, { searchSimilar, remove }) {
       ),
     remove && iconButton("trash", `Remove ${entry.key}`, () => remove(entry.key)),
   );
-}
-
-/** Returns where the found segment begins: its label or its start time; null if it has neither. */
-function formatStart({ segment }) {
-  if (segment?.label) return segment.label;
-  return Number.isFinite(segment?.start) ? formatClock(segment.start) : null;
-}
-
-/** Returns where the found segment is, with its end if it has one. */
-function formatPlace(entry) {
-  const { label, start, end } = entry.segment ?? {};
-  return !label && end > start ? `${formatStart(entry)} – ${formatClock(end)}` : formatStart(entry);
-}
-
-/** Renders all facts about an entry, collapsed. */
-function renderDetails(entry) {
-  return h("details.more", h("summary", "Details"), renderFacts(entry));
-}
-
-function renderFacts(entry) {
-  const rows = Object.entries(entry.metadata).map(([name, value]) => [
-    name,
-    name === "bytes" ? formatBytes(value) : shorten(toText(value), MAX_FACT_CHARS),
-  ]);
-  rows.unshift(["key", entry.key]);
-  if (entry.kind === "svg" && entry.content) rows.push([entry.content_label, entry.content]);
-  if (typeof entry.score === "number")
-    rows.push(["score", entry.note ? `${entry.score} (${entry.note})` : `${entry.score}`]);
-  if (formatPlace(entry)) rows.push(["found at", formatPlace(entry)]);
-  if (entry.distance !== undefined)
-    rows.push(["similarity", entry.similarity.toPrecision(6)], ["distance", entry.distance.toPrecision(6)]);
-  if (entry.added) rows.push(["added", "by hand"]);
-  return h(
-    "dl.facts",
-    rows.map(([name, value]) => [h("dt", name), h("dd", value)]),
-  );
-}
-
-/** Renders the metadata that is short enough for a label. */
-function renderLabels(entry, except = []) {
-  const shown = Object.entries(entry.metadata).filter(
-    ([name, value]) => toText(value).length <= MAX_LABEL_CHARS && toText(value) !== "" && !except.includes(name),
-  );
-  return (
-    shown.length > 0 &&
-    h(
-      "span.labels",
-      shown.slice(0, 4).map(([name, value]) => h("span.label", { title: name }, toText(value))),
-    )
-  );
-}
-
-function renderStart(entry) {
-  const start = formatStart(entry);
-  return start && h("span.label", { title: "where it was found" }, start);
 }
 
 function renderFooter(entry, actions) {
@@ -162,7 +92,7 @@ function renderSvg(entry, actions, open) {
     h(
       "button.frame",
       { type: "button", "aria-label": `See ${entry.key} large`, onclick: open },
-      svgImage(entry.content_url, `Structure of ${entry.key}`),
+      svgImage(entry.content_url, `Drawing of ${entry.key}`),
     ),
     h(
       "div.body",
@@ -229,11 +159,13 @@ function renderAudio(entry, actions) {
 
 /** Renders a text and its long metadata: a question and its answer. */
 function renderText(entry, actions) {
-  const long = Object.entries(entry.metadata).filter(([, value]) => toText(value).length > MIN_PARAGRAPH_CHARS);
+  const long = Object.entries(entry.metadata).filter(
+    ([, value]) => toText(value).length > MIN_PARAGRAPH_CHARS && value !== entry.content,
+  );
   const names = long.map(([name]) => name);
   return [
     h("div.head", h("h3", entry.content ? renderContent(entry) : renderKey(entry)), renderSimilarity(entry)),
-    long.map(([, value]) => collapsible(toText(value))),
+    long.map(([, value]) => renderParagraph(entry, toText(value))),
     h(
       "div.foot",
       entry.content && renderKey(entry),
@@ -246,35 +178,12 @@ function renderText(entry, actions) {
   ];
 }
 
-/** Renders a content, which the API has shortened if it ends in …, with a link to the whole of it. */
-function renderContent({ content, content_url: url, segment }) {
-  const isShortened = content.endsWith("…") || segment?.excerpt;
-  const link = h("a.link", { href: url, target: "_blank", rel: "noopener" }, "Whole text");
-  return collapsible(content, isShortened ? link : null);
-}
-
-/** Renders a text of which the beginning shows, and the rest on demand, followed by a link if there is one. */
-function collapsible(text, link = null) {
-  const beginning = shorten(text, MAX_PARAGRAPH_CHARS);
-  const body = h("span.clamp.open", beginning);
-  if (beginning === text) return h("span.prose", body, link && h("span.links", link));
-  body.classList.remove("open");
-  const more = h("button.link", { type: "button", "aria-expanded": "false" }, "Show all");
-  more.addEventListener("click", () => {
-    const isOpen = body.classList.toggle("open");
-    body.textContent = isOpen ? shorten(text, MAX_OPENED_CHARS) : beginning;
-    more.setAttribute("aria-expanded", isOpen);
-    more.textContent = isOpen ? "Show less" : "Show all";
-  });
-  return h("span.prose", body, h("span.links", more, link));
-}
-
 function showLarge(entry, actions, list) {
   const { searchSimilar } = actions;
   openViewer(list.entries, list.entries.indexOf(entry), (one, close) => ({
     media:
       one.kind === "svg"
-        ? svgImage(one.content_url, `Structure of ${one.key}`)
+        ? svgImage(one.content_url, `Drawing of ${one.key}`)
         : h("img", { src: one.content_url, alt: one.key }),
     body: [
       h("h2", renderKey(one)),

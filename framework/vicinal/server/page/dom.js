@@ -55,6 +55,12 @@ export function iconButton(name, label, onclick, extra = {}) {
   return h("button.bare", { type: "button", title: label, "aria-label": label, onclick, ...extra }, icon(name));
 }
 
+/** Marks an input as invalid or not, for its color and for screen readers. */
+export function markInvalid(input, isInvalid) {
+  if (isInvalid) input.setAttribute("aria-invalid", "true"); // an empty value would mean false
+  else input.removeAttribute("aria-invalid");
+}
+
 /** Announces a change to screen readers. */
 export function announce(text) {
   document.getElementById("live").textContent = text;

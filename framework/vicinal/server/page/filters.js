@@ -3,7 +3,7 @@
 
 import * as api from "./api.js";
 import { toSentence } from "./dialogs.js";
-import { fill, h, uniqueId } from "./dom.js";
+import { fill, h, markInvalid, uniqueId } from "./dom.js";
 
 const SAMPLE = 200;
 const MAX_CHIPS = 12;
@@ -59,15 +59,17 @@ const quote = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')
 /** Creates the panel with the inputs. `onChange(choices, expression)` is called when either has changed. */
 export function createFilterPanel(solution, onChange) {
   let where = {};
+  const id = uniqueId("filter");
+  const problem = h("p.problem", { role: "alert", id: `${id}-problem` });
   const written = h("input.code", {
     type: "text",
-    id: uniqueId("filter"),
+    id,
+    "aria-describedby": problem.id,
     spellcheck: "false",
     autocomplete: "off",
     placeholder: exampleExpression(solution.fields),
     onchange: () => emitChange(),
   });
-  const problem = h("p.problem", { role: "alert" });
   const inputs = solution.fields.map((field) => createInput(field, (texts) => emitChange(field.name, texts)));
   const patterns = solution.query.item_filters.map((itemFilter) =>
     createPatternInput(itemFilter, (texts) => emitChange(patternKey(itemFilter.name), texts)),
@@ -95,7 +97,7 @@ export function createFilterPanel(solution, onChange) {
     },
     fail(message, hint) {
       fill(problem, toSentence(message), message && hint && h("span.hint", ` ${toSentence(hint)}`));
-      written.toggleAttribute("aria-invalid", Boolean(message));
+      markInvalid(written, Boolean(message));
     },
     /** Loads some items once, to offer the values that they have. */
     async suggest() {

@@ -1,7 +1,7 @@
 // The query box: something typed, drawn as it is typed where it renders as a drawing, a file, or an indexed item.
 
 import * as api from "./api.js";
-import { debounce, fill, h, icon, iconButton, uniqueId } from "./dom.js";
+import { debounce, fill, h, icon, iconButton, markInvalid, uniqueId } from "./dom.js";
 import { toSentence } from "./dialogs.js";
 import { inkColor, svgImage } from "./drawing.js";
 import { formatBytes, shorten } from "./format.js";
@@ -141,7 +141,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
     const url = URL.createObjectURL(svg);
     const image = h("img.drawn", {
       src: url,
-      alt: "The molecule as it is parsed",
+      alt: "The query as it is drawn",
       onload: () => URL.revokeObjectURL(url),
     });
     fill(sketch, image);
@@ -202,7 +202,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   function fail(message, hint = "", isSoft = false) {
     fill(problem, toSentence(message), message && hint && h("span.hint", ` ${hint}`));
     problem.classList.toggle("soft", isSoft);
-    field.toggleAttribute("aria-invalid", Boolean(message) && !isSoft);
+    markInvalid(field, Boolean(message) && !isSoft);
   }
 
   let shown = null;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 
@@ -62,6 +64,55 @@ def test_a_segment_of_a_long_text_is_shown_by_its_excerpt(open_tab, long_texts):
         expect(card.locator("h3 .clamp")).to_have_text("banana")
         expect(card.locator(".foot .label").first).to_have_text("word 2001")
         expect(card.get_by_role("link", name="Whole text")).to_be_visible()
+
+
+def test_the_content_behind_a_drawing_is_shortened_and_opens_as_a_whole(open_tab, lite):
+    lite.write([("long", "ab" * 5_000, 1)])
+    drawn = lite.solution(encoder="{type: hostile}")
+    drawn.ingest()
+    with run_server(drawn) as server:
+        tab = open_tab(server.url)
+        tab.expected = ("Blocked script execution", "Content Security Policy", "/ran")
+        page = tab.page
+        card = search(page, "things", "ab")
+        card.get_by_role("button", name="See long large").click()
+        viewer = page.get_by_role("dialog", name="Large view")
+        expect(viewer.locator(".facts dd").filter(has_text="ababab")).to_contain_text(server_text("ab", 2_000))
+        assert body_length(page) < 20_000
+        with page.context.expect_page() as opened:
+            viewer.get_by_role("link", name="Whole letters (JSON)").click()
+        assert json.loads(opened.value.inner_text("pre"))["content"] == "ab" * 5_000
+
+
+def write_notes(lite, *rows):
+    (lite.folder / "items.csv").write_text("key,text,note\n" + "".join(f"{','.join(row)}\n" for row in rows))
+
+
+def test_long_metadata_is_shortened_and_opens_as_a_whole(open_tab, lite):
+    write_notes(lite, ("one", "ipsum", "sit " * 50_000))
+    things = lite.solution()
+    things.ingest()
+    with run_server(things) as server:
+        page = open_tab(server.url).page
+        card = search(page, "things", "ipsum")
+        note = card.locator(".clamp").nth(1)
+        expect(note).to_have_text(server_text("sit ", 400))
+        card.get_by_role("button", name="Show all").click()
+        expect(note).to_have_text(server_text("sit ", 20_000))
+        assert body_length(page) < 50_000
+        expect(card.get_by_role("link", name="Whole item (JSON)")).to_have_attribute(
+            "href", f"{server.url}/api/things/items/one?whole=true"
+        )
+
+
+def test_a_card_does_not_repeat_its_content(open_tab, lite):
+    write_notes(lite, ("one", "ipsum", "ipsum"), ("two", "dolor", "sit"))
+    things = lite.solution()
+    things.ingest()
+    with run_server(things) as server:
+        page = open_tab(server.url).page
+        assert search(page, "things", "ipsum").locator(".label").all_inner_texts() == []
+        assert search(page, "things", "dolor").locator(".label").all_inner_texts() == ["sit"]
 
 
 def test_a_text_card_shows_its_key(open_tab, long_texts):

@@ -127,6 +127,24 @@ def test_focused_elements_have_a_visible_outline(tab):
         assert shown, page.evaluate("document.activeElement.outerHTML")
 
 
+def test_screen_readers_are_told_the_current_page_and_invalid_inputs(tab):
+    """Both attributes need a value: an empty one means false."""
+    tab.expected = ("422",)
+    page = tab.open("qa?q=index")
+    wait_until_settled(page)
+    solutions = page.get_by_role("navigation", name="Solutions")
+    expect(solutions.locator("[aria-current=page]")).to_have_text(re.compile("^QA"))
+    page.get_by_role("button", name="Filter").click()
+    expression = page.get_by_label("Expression")
+    expression.fill("topic = 3")
+    expression.press("Enter")
+    expect(expression).to_have_attribute("aria-invalid", "true")
+    expect(expression).to_have_accessible_description(re.compile("unexpected character"))
+    expression.fill('topic == "redis"')
+    expression.press("Enter")
+    expect(page.locator("[aria-invalid]")).to_have_count(0)
+
+
 def test_page_requests_nothing_from_other_origins(tab, server):
     page = tab.page
     requested = []

@@ -30,11 +30,11 @@ def check_page_works(tab, prefix, links=None):
     expect(page.get_by_role("heading", name="Done")).to_be_visible(timeout=60_000)
     page.get_by_role("link", name="Search", exact=True).click()
     page.locator(".query").fill("CCO")
-    expect(page.get_by_alt_text("The molecule as it is parsed")).to_be_visible()
+    expect(page.get_by_alt_text("The query as it is drawn")).to_be_visible()
     page.keyboard.press("Enter")
     hit = page.locator(".cards.found > .card").first
     expect(hit).to_have_attribute("data-key", "ethanol")
-    structure = hit.get_by_alt_text("Structure of ethanol")
+    structure = hit.get_by_alt_text("Drawing of ethanol")
     assert structure.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 300
     icon = page.locator(".brand img")
     assert icon.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0

@@ -52,14 +52,14 @@ def test_landing_view_shows_some_items_of_each_solution(tab, name, title, items,
 def test_typed_molecule_is_drawn_and_finds_similar_ones(tab):
     page = tab.open("molecules")
     page.locator(".query").type(ASPIRIN)
-    drawn = page.get_by_alt_text("The molecule as it is parsed")
+    drawn = page.get_by_alt_text("The query as it is drawn")
     expect(drawn).to_be_visible()
     assert drawn.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 300
     page.get_by_role("button", name="Search", exact=True).click()
     expect(hit_cards(page)).to_have_count(10)
     expect(first_hit(page)).to_have_attribute("data-key", "aspirin")
     expect(first_hit(page).locator(".similarity")).to_have_text("1.000")
-    structure = first_hit(page).get_by_alt_text("Structure of aspirin")
+    structure = first_hit(page).get_by_alt_text("Drawing of aspirin")
     assert structure.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 300
 
 
