@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from vicinal.errors import SourceError
 from vicinal.plugin.params import LocalPath
 from vicinal.plugin.source import Source
+from vicinal.toolkit.media_types import SYSTEM_NAMES
 from vicinal.types import Failure, Item
 from vicinal_files.globs import compile_globs, validate_glob
 from vicinal_files.text import missing_file_error
@@ -22,23 +23,6 @@ __all__ = ["Folder"]
 
 MAX_COUNT = 100_000
 """``count`` gives up above this many files, since walking a larger folder twice takes too long."""
-
-SYSTEM_NAMES = frozenset(
-    {
-        *("@eadir", "#recycle", "#snapshot", "@tmp", "@sharebin", "@recycle", "@recently-snapshot", "~snapshot"),
-        *(
-            "$recycle.bin",
-            "recycler",
-            "system volume information",
-            "thumbs.db",
-            "ehthumbs.db",
-            "desktop.ini",
-            "found.000",
-        ),
-        *("lost+found", "__macosx", "network trash folder", "temporary items"),
-    }
-)
-"""What a NAS (Synology, QNAP, NetApp), Windows, Linux and macOS put into folders for themselves, in lower case."""
 
 Glob = Annotated[str, AfterValidator(validate_glob)]
 
