@@ -37,7 +37,8 @@ class Folder(Source["Folder.Params"]):
     class Params(Source.Params):
         path: LocalPath
         """The folder; all folders below it are read, too. A file's size and time of change (mtime) tell whether it
-        changed: one with other content but the same size and time counts as unchanged, until it is touched."""
+        changed: one with other content but the same size and time counts as unchanged, until it is touched
+        or `ingest --force` reads all files again."""
         include: list[Glob] = Field(default=["**/*"], min_length=1)
         """Globs of the files to take, relative to the folder: ``**/*.jpg``, ``train/*.{jpg,png}``. Suffixes match in
         any case: ``*.jpg`` takes ``IMG_1.JPG``, too."""

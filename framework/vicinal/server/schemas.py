@@ -104,6 +104,8 @@ class IngestRequest(_Request):
     """Remove items that are no longer in the source; items that were added over HTTP stay."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only this many items of the source."""
+    force: bool = False
+    """Index unchanged items again, too."""
 
 
 class SessionRequest(_Request):
