@@ -202,6 +202,8 @@ def _describe_error(error: Exception) -> str:
         return "the image is truncated: the file ends before its last pixels"
     if isinstance(error, MemoryError):
         return "not enough memory to decode the image"
+    if "libjxl" in first_line:  # a bound library's advice to programmers
+        first_line = "broken data stream when reading image file"
     return f"the image is damaged: {_PLAIN_REASONS.get(first_line, first_line)}"
 
 

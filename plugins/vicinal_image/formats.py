@@ -23,6 +23,7 @@ _SCRIPT_FORMATS = ("EPS", "WMF")  # to draw these, Pillow runs Ghostscript or th
 _HEAD_BYTES = 4096
 _BITS_PER_SAMPLE, _SAMPLES, _PLANAR, _TILE_WIDTH, _SAMPLE_FORMAT = 258, 277, 284, 322, 339
 _KINDS_OF_NUMBERS = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
+_READ_FORMATS = ("a JPEG image", "a PNG image", "a WebP image", "an AVIF image", "a HEIC image", "a JPEG XL image")
 _SAVE_AGAIN = "save it as PNG or JPEG"
 
 
@@ -133,8 +134,10 @@ def _describe_stub(image: Pillow.Image) -> str:
 
 def _describe_file(file: File, head: bytes) -> str:
     if head[:4] in (b"II*\0", b"MM\0*"):
-        return f"{_describe_tiff(file)}; save it as PNG or JPEG, or with 8 or 16 bits a colour"
+        return _describe_tiff(file)
     content = describe_content(head)
+    if content.kind in _READ_FORMATS:
+        return f"{content.kind} whose header is damaged"
     return f"{content.kind}; {_HINTS[content.family]}" if content.family in _HINTS else content.kind
 
 
@@ -163,6 +166,6 @@ def _describe_tiff(file: File) -> str:
             return "a damaged TIFF"
         bits, kinds = (tags.get(tag, default) for tag, default in ((_BITS_PER_SAMPLE, 1), (_SAMPLE_FORMAT, 1)))
         depth, kind = (max(value) if isinstance(value, tuple) else value for value in (bits, kinds))
-        return f"a TIFF of {tags.get(_SAMPLES, 1)} × {depth} {_KINDS_OF_NUMBERS.get(kind, '')}bits".replace("  ", " ")
+        return f"a TIFF of {tags.get(_SAMPLES, 1)} × {depth} {_KINDS_OF_NUMBERS.get(kind, '')}bits; {_SAVE_AGAIN}, or with 8 or 16 bits a colour"
     except Exception:  # a damaged directory
         return "a damaged TIFF"

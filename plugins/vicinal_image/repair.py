@@ -37,7 +37,10 @@ def repair_image(data: bytes, max_pixels: int) -> bytes | None:
     JPEG has more than ``max_pixels``."""
     if data.startswith(_PNG_SIGNATURE):
         return _repair_png(data)
-    return _repair_jpeg(data, max_pixels) if data.startswith(b"\xff\xd8\xff") else None
+    try:
+        return _repair_jpeg(data, max_pixels) if data.startswith(b"\xff\xd8\xff") else None
+    except (IndexError, ValueError):  # segments too short for what they should hold
+        return None
 
 
 def _repair_png(data: bytes) -> bytes:

@@ -187,7 +187,7 @@ for place in range(2_000, 2_040, 8):
 REFUSED = {
     "truncated.jpg": (JPEG[: len(JPEG) // 2], "^the image is truncated: the file ends before its last pixels$"),
     "truncated.png": (PNG[: len(PNG) // 2], "^the image is truncated: the file ends before its last pixels$"),
-    "header.jpg": (JPEG[:20], "^not an image \\(unknown format\\)$"),
+    "header.jpg": (JPEG[:20], "^not an image \\(a JPEG image whose header is damaged\\)$"),
     "header.png": (PNG[:20], "^the image is truncated: the file ends before its last pixels$"),
     "half.webp": (WEBP[: len(WEBP) // 2], "^the image is damaged: its data cannot be decoded$"),
     "flipped.png": (bytes(FLIPPED), "^the image is damaged: its data cannot be decoded$"),
