@@ -166,6 +166,7 @@ def _describe_tiff(file: File) -> str:
             return "a damaged TIFF"
         bits, kinds = (tags.get(tag, default) for tag, default in ((_BITS_PER_SAMPLE, 1), (_SAMPLE_FORMAT, 1)))
         depth, kind = (max(value) if isinstance(value, tuple) else value for value in (bits, kinds))
-        return f"a TIFF of {tags.get(_SAMPLES, 1)} × {depth} {_KINDS_OF_NUMBERS.get(kind, '')}bits; {_SAVE_AGAIN}, or with 8 or 16 bits a colour"
+        numbers = f"{tags.get(_SAMPLES, 1)} × {depth} {_KINDS_OF_NUMBERS.get(kind, '')}bits"
+        return f"a TIFF of {numbers}; {_SAVE_AGAIN}, or with 8 or 16 bits a colour"
     except Exception:  # a damaged directory
         return "a damaged TIFF"
