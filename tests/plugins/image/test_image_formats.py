@@ -29,6 +29,57 @@ def encode_heic(image=SCENE, **options):
     return buffer.getvalue()
 
 
+def box(kind, *parts, version=None, flags=0):
+    head = b"" if version is None else struct.pack(">I", version << 24 | flags)
+    body = head + b"".join(parts)
+    return struct.pack(">I", len(body) + 8) + kind + body
+
+
+def find_box(data, kind):
+    at = data.index(kind)
+    return data[at - 4 : at - 4 + int.from_bytes(data[at - 4 : at], "big")]
+
+
+def encode_heic_of_tiles(columns=3, rows=2, side=128):
+    """A HEIC as phones write it: tiles that are images of their own, and an item that says how they lie."""
+    scene = SCENE.resize((columns * side, rows * side))
+    places = [(column * side, row * side) for row in range(rows) for column in range(columns)]
+    tiles = [encode_heic(scene.crop((left, top, left + side, top + side))) for left, top in places]
+    pixels = [find_box(tile, b"mdat")[8:] for tile in tiles]
+    grid = struct.pack(">4B2H", 0, 0, rows - 1, columns - 1, *scene.size)
+    ids, own = range(1, len(tiles) + 1), len(tiles) + 1
+    entries = [box(b"infe", struct.pack(">HH", id_, 0), b"hvc1\0", version=2, flags=1) for id_ in ids]
+    entries.append(box(b"infe", struct.pack(">HH", own, 0), b"grid\0", version=2))
+    reference = box(b"dimg", struct.pack(f">{2 + len(tiles)}H", own, len(tiles), *ids))
+    properties = box(
+        b"ipco",
+        find_box(tiles[0], b"hvcC"),
+        box(b"ispe", struct.pack(">II", side, side), version=0),
+        box(b"ispe", struct.pack(">II", *scene.size), version=0),
+    )
+    owners = b"".join(struct.pack(">H3B", id_, 2, 0x81, 2) for id_ in ids) + struct.pack(">H2B", own, 1, 3)
+    ftyp = box(b"ftyp", b"heic\0\0\0\0mif1heic")
+
+    def make_meta(start):
+        locations, at = b"", start
+        for id_, data in zip([*ids, own], [*pixels, grid], strict=True):
+            locations += struct.pack(">HHHII", id_, 0, 1, at, len(data))
+            at += len(data)
+        return box(
+            b"meta",
+            box(b"hdlr", bytes(4), b"pict", bytes(13), version=0),
+            box(b"pitm", struct.pack(">H", own), version=0),
+            box(b"iloc", struct.pack(">BBH", 0x44, 0, own), locations, version=0),
+            box(b"iinf", struct.pack(">H", own), *entries, version=0),
+            box(b"iref", reference, version=0),
+            box(b"iprp", properties, box(b"ipma", struct.pack(">I", own), owners, version=0)),
+            version=0,
+        )
+
+    start = len(ftyp) + len(make_meta(0)) + 8
+    return ftyp + make_meta(start) + box(b"mdat", *pixels, grid), scene
+
+
 def encode_jxl(image=SCENE, **options):
     import pillow_jxl  # noqa: F401  # registers the format
 
@@ -52,6 +103,11 @@ class TestHeic:
     def test_equals_its_original(self):
         for load in LOADERS:
             assert mean_difference(load(encode_heic())) < 3
+
+    def test_image_of_tiles_is_whole(self):
+        content, scene = encode_heic_of_tiles()
+        for load in LOADERS:
+            assert mean_difference(load(content), scene) < 3
 
     def test_turned_photo_is_turned_once(self):
         turned = SCENE.transpose(Image.Transpose.ROTATE_90)
