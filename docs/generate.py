@@ -123,6 +123,20 @@ RULES = """\
 """
 
 
+IMAGES = """\
+Encoders of images read what Pillow reads, whatever the file's name: JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, JPEG 2000,
+TGA, Photoshop's merged image and others; `vicinal[heif]` adds HEIC, the photos of phones, and `vicinal[jxl]` JPEG XL.
+
+- Of an animation or a file of several pages the first is encoded, of a transparent image what is seen on white.
+- Colours are those of the embedded profile (Adobe RGB, ProPhoto, Display P3, the inks of a press); a broken one is
+  ignored.
+- EXIF says what is upright, XMP does not, as in browsers.
+- Metadata are no reason to refuse an image, and neither is a missing end; missing rows are.
+- TIFFs of 8 or 16 bits a colour are read, grey ones also of 32 bits or in floating point; 16 bits with planes apart are
+  refused, since Pillow misreads them.
+- SVG, EPS, camera raw files, OpenEXR and DPX are refused by name: save them as PNG or JPEG.
+"""
+
 FIELDS = """\
 Metadata that becomes a column of the collection, so that `--filter` can use it: the metadata's name, and one of `bool`,
 `int32`, `int64`, `float`, `double` and `varchar(N)`, N being the most bytes that a text may have. An item without a
@@ -157,7 +171,7 @@ def config_page(manager: Manager, schema: dict[str, Any]) -> str:
     ):
         text += f"\n## {title}\n" + "".join(_plugged(registry, definitions))
     text += f"\n## Item filters\n\n{ITEM_FILTERS}" + "".join(_describe_filters(manager))
-    return text + "\n## Plugins\n\n" + _plugin_table(manager)
+    return text + f"\n## Images\n\n{IMAGES}\n## Plugins\n\n" + _plugin_table(manager)
 
 
 ITEM_FILTERS = """\

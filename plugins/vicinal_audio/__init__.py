@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from vicinal import hookimpl
 
 if TYPE_CHECKING:
-    from vicinal import Encoder
+    from pathlib import Path
+
+    from vicinal import Encoder, Suggestion
     from vicinal.plugin.registry import Registrar
 
 
@@ -41,4 +43,16 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
         summary="sounds and sentences in one space (CLAP, through transformers)",
         requires=["av", "scipy", "soxr", "torch", "transformers"],
         install="vicinal[audio]",
+    )
+
+
+@hookimpl
+def suggest_solution(path: Path) -> Suggestion | None:
+    """Suggest the encoder that works offline for a folder that holds more sounds than other media."""
+    from vicinal import Suggestion
+    from vicinal.toolkit.media_types import find_media_globs
+
+    include = find_media_globs(path, "audio") if path.is_dir() else None
+    return (
+        Suggestion({"type": "folder", "path": str(path), "include": include}, {"type": "melstats"}) if include else None
     )

@@ -30,7 +30,7 @@ def register_commands(group: click.Group) -> None:
     group.add_command(peek)
 
 
-@hookimpl
+@hookimpl(trylast=True)  # the plugins of pictures, sounds and videos know their folders better
 def suggest_solution(path: Path) -> Suggestion | None:
     from vicinal_files.suggestion import suggest_solution as suggest
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from vicinal.errors import SourceError
 from vicinal.plugin.params import LocalPath
 from vicinal.plugin.source import Source
+from vicinal.toolkit.media_types import SYSTEM_NAMES
 from vicinal.types import Failure, Item
 from vicinal_files.globs import compile_globs, validate_glob
 from vicinal_files.text import missing_file_error
@@ -22,23 +23,6 @@ __all__ = ["Folder"]
 
 MAX_COUNT = 100_000
 """``count`` gives up above this many files, since walking a larger folder twice takes too long."""
-
-SYSTEM_NAMES = frozenset(
-    {
-        *("@eadir", "#recycle", "#snapshot", "@tmp", "@sharebin", "@recycle", "@recently-snapshot", "~snapshot"),
-        *(
-            "$recycle.bin",
-            "recycler",
-            "system volume information",
-            "thumbs.db",
-            "ehthumbs.db",
-            "desktop.ini",
-            "found.000",
-        ),
-        *("lost+found", "__macosx", "network trash folder", "temporary items"),
-    }
-)
-"""What a NAS (Synology, QNAP, NetApp), Windows, Linux and macOS put into folders for themselves, in lower case."""
 
 Glob = Annotated[str, AfterValidator(validate_glob)]
 
@@ -53,7 +37,8 @@ class Folder(Source["Folder.Params"]):
     class Params(Source.Params):
         path: LocalPath
         """The folder; all folders below it are read, too. A file's size and time of change (mtime) tell whether it
-        changed: one with other content but the same size and time counts as unchanged, until it is touched."""
+        changed: one with other content but the same size and time counts as unchanged, until it is touched
+        or `ingest --force` reads all files again."""
         include: list[Glob] = Field(default=["**/*"], min_length=1)
         """Globs of the files to take, relative to the folder: ``**/*.jpg``, ``train/*.{jpg,png}``. Suffixes match in
         any case: ``*.jpg`` takes ``IMG_1.JPG``, too."""

@@ -44,7 +44,7 @@ def suggest_solution(path: Path) -> Suggestion | None:
         SourceError: the columns of a table cannot be read.
     """
     if path.is_dir():
-        return Suggestion({"type": "folder", "path": str(path), "include": ["**/*"]}, {"type": "resnet18"})
+        return Suggestion({"type": "folder", "path": str(path), "include": ["**/*"]}, {"type": "efficientnet_lite0"})
     if advise_conversion(path):
         return None
     try:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from vicinal import hookimpl
 
 if TYPE_CHECKING:
-    from vicinal import Encoder
+    from pathlib import Path
+
+    from vicinal import Encoder, Suggestion
     from vicinal.plugin.registry import Registrar
 
 _RESNETS = (
@@ -39,3 +41,17 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
     for name, target, dimension in _RESNETS:
         summary = f"images by torchvision's {name} without its last layer ({dimension}-d)"
         add(name, f"torchvision:{target}", summary, "torchvision")
+
+
+@hookimpl
+def suggest_solution(path: Path) -> Suggestion | None:
+    """Suggest the encoder that works offline for a folder that holds more pictures than other media."""
+    from vicinal import Suggestion
+    from vicinal.toolkit.media_types import find_media_globs
+
+    include = find_media_globs(path, "image") if path.is_dir() else None
+    return (
+        Suggestion({"type": "folder", "path": str(path), "include": include}, {"type": "efficientnet_lite0"})
+        if include
+        else None
+    )

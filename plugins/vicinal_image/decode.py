@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import threading
 import warnings
-from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vicinal import ItemError
 from vicinal_image import jpeg
+from vicinal_image.color import find_transform, to_rgb
+from vicinal_image.formats import File, open_image, require_pixels, require_supported
+from vicinal_image.repair import read_png_profile, repair_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PIXELS", "load_image", "load_image_downscaled"]
 
 T = TypeVar("T")
-_File = BytesIO | BufferedReader
 
 MAX_PIXELS = 89_478_485
 """Above so many pixels (256 MiB of RGB) Pillow itself warns of a decompression bomb."""
@@ -32,7 +33,6 @@ _PLAIN_REASONS = {
     "could not create decoder object": "its data cannot be decoded",
     "unrecognized data stream contents when reading image file": "its data cannot be decoded",
 }
-_SCRIPT_FORMATS = ("EPS", "WMF")  # to draw these, Pillow runs Ghostscript or the system's own interpreter on them
 _EXIF_ORIENTATION = 0x0112
 _EXIF_TRANSPOSES = (
     "FLIP_LEFT_RIGHT",
@@ -66,13 +66,17 @@ def load_image_downscaled(content: Any, min_side: int, *, max_pixels: int = MAX_
     Most JPEGs come as their pixels, ``(height, width, 3)`` uint8.
     """
 
-    def decode(image: Pillow.Image, file: _File) -> Pillow.Image | np.ndarray:
+    def decode(image: Pillow.Image, file: File) -> Pillow.Image | np.ndarray:
         from PIL import Image
 
         transpose = _find_exif_transpose(image) if image.format == "JPEG" else None
         pixels = jpeg.decode_pixels(image, file, min_side)
         if pixels is not None:
-            return pixels if transpose is None else Image.fromarray(pixels).transpose(transpose)
+            transform = find_transform(image.info.get("icc_profile"), "RGB")
+            if transpose is None and transform is None:
+                return pixels
+            rgb = Image.fromarray(pixels) if transform is None else transform.apply(Image.fromarray(pixels))
+            return rgb if transpose is None else rgb.transpose(transpose)
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (min_side, min_side))
         return _decode_upright(image)
@@ -80,17 +84,51 @@ def load_image_downscaled(content: Any, min_side: int, *, max_pixels: int = MAX_
     return _load(content, max_pixels, decode)
 
 
-def _load(content: Any, max_pixels: int, decode: Callable[[Pillow.Image, _File], T]) -> Pillow.Image | T:
+def _load(content: Any, max_pixels: int, decode: Callable[[Pillow.Image, File], T]) -> Pillow.Image | T:
     with _suppress_pillow_warnings():
-        try:
-            if _is_pillow_image(content):
+        if _is_pillow_image(content):
+            with _errors_as_item_error():
                 return _decode_upright(_require_decodable(content, max_pixels))
-            with _open_file(content) as file:
-                return decode(_require_decodable(_identify_format(file), max_pixels), file)
-        except ItemError:
-            raise
-        except Exception as error:  # each of Pillow's forty decoders fails in ways of its own
-            raise ItemError(_describe_error(error)) from error
+        with _open_file(content) as file:
+            try:
+                with _errors_as_item_error():
+                    return decode(_require_decodable(open_image(file, max_pixels), max_pixels), file)
+            except ItemError as error:
+                repaired = None if error.__cause__ is None else _open_repaired(file, max_pixels)
+                if repaired is None:
+                    raise
+            with _errors_as_item_error():
+                return decode(*repaired)
+
+
+def _open_repaired(file: File, max_pixels: int) -> tuple[Pillow.Image, File] | None:
+    """Open a file that Pillow has refused without what is in its way; None where nothing can be done."""
+    file.seek(0)
+    data = file.read()
+    with _errors_as_item_error():
+        repaired = repair_image(data, max_pixels)
+        if repaired is None:
+            return None
+        image = _require_decodable(open_image(BytesIO(repaired), max_pixels), max_pixels)
+    if profile := read_png_profile(data):
+        image.info["icc_profile"] = profile
+    return image, BytesIO(repaired)
+
+
+def _require_decodable(image: Pillow.Image, max_pixels: int) -> Pillow.Image:
+    require_supported(image)
+    require_pixels(image.size, max_pixels)
+    return image
+
+
+@contextmanager
+def _errors_as_item_error() -> Iterator[None]:
+    try:
+        yield
+    except ItemError:
+        raise
+    except Exception as error:  # each of Pillow's forty decoders fails in ways of its own
+        raise ItemError(_describe_error(error)) from error
 
 
 def _is_pillow_image(content: Any) -> bool:
@@ -99,7 +137,7 @@ def _is_pillow_image(content: Any) -> bool:
     return isinstance(content, Image.Image)
 
 
-def _open_file(content: Any) -> _File:
+def _open_file(content: Any) -> File:
     if isinstance(content, bytes | bytearray | memoryview):
         if not len(content):
             raise ItemError("the image is empty: 0 bytes")
@@ -122,31 +160,10 @@ def _open_file(content: Any) -> _File:
     return file
 
 
-def _identify_format(file: _File) -> Pillow.Image:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return Image.open(file)
-    except UnidentifiedImageError as error:
-        file.seek(0)
-        raise ItemError(f"not an image ({_describe_bytes(file.read(512))})") from error
-
-
-def _require_decodable(image: Pillow.Image, max_pixels: int) -> Pillow.Image:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ItemError(f"the image has {width:,} × {height:,} pixels, more than {max_pixels:,} (`max_pixels`)")
-    if not width * height:
-        raise ItemError(f"the image has {width} × {height} pixels")
-    if image.format in _SCRIPT_FORMATS:
-        raise ItemError(f"{image.format} is not supported, because drawing it runs a program; save it as PNG or JPEG")
-    return image
-
-
 def _decode_upright(image: Pillow.Image) -> Pillow.Image:
     image.load()
     transpose = _find_exif_transpose(image)  # after loading: a PNG's EXIF is at its end, a TIFF is upright by then
-    rgb = _to_rgb(image)
+    rgb = to_rgb(image)
     return rgb if transpose is None else rgb.transpose(transpose)
 
 
@@ -155,48 +172,22 @@ def _find_exif_transpose(image: Pillow.Image) -> Pillow.Transpose | None:
     from PIL.Image import Transpose
 
     try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+        orientation = _read_exif(image).get(_EXIF_ORIENTATION, 1)
     except Exception:  # damaged EXIF does not make the image unreadable
         return None
     return Transpose[_EXIF_TRANSPOSES[orientation - 2]] if orientation in range(2, 9) else None
 
 
-def _to_rgb(image: Pillow.Image) -> Pillow.Image:
+def _read_exif(image: Pillow.Image) -> Pillow.Exif:
+    """Return the EXIF data alone: Pillow's ``getexif`` takes the orientation of XMP where EXIF has none, which browsers
+    do not."""
     from PIL import Image
 
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_eight_bits(image)).convert("RGB")
-    if image.mode == "LAB":
-        return _lab_to_rgb(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_eight_bits(image: Pillow.Image) -> Any:
-    """Scale grey levels of 16 or 32 bits, or in floating point, to eight bits: 16 by 65,535, the others by range."""
-    import numpy as np
-
-    levels = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
-    low, peak = min(float(levels.min()), 0.0), float(levels.max())
-    if image.mode.startswith("I;16") or image.format == "PPM":
-        white = 65_535.0
-    else:
-        usual = (1.0, 255.0, 65_535.0) if image.mode == "F" else (255.0, 65_535.0)
-        white = next((white for white in usual if peak <= white), peak)
-    return np.rint((levels - low) * (255.0 / (white - low))).clip(0, 255).astype(np.uint8)
-
-
-def _lab_to_rgb(image: Pillow.Image) -> Pillow.Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    rgb = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert rgb is not None
-    return rgb
+    if not isinstance(image.info.get("exif"), bytes):
+        return image.getexif()
+    exif = Image.Exif()
+    exif.load(image.info["exif"])
+    return exif
 
 
 def _describe_error(error: Exception) -> str:
@@ -211,19 +202,9 @@ def _describe_error(error: Exception) -> str:
         return "the image is truncated: the file ends before its last pixels"
     if isinstance(error, MemoryError):
         return "not enough memory to decode the image"
+    if "libjxl" in first_line:  # a bound library's advice to programmers
+        first_line = "broken data stream when reading image file"
     return f"the image is damaged: {_PLAIN_REASONS.get(first_line, first_line)}"
-
-
-def _describe_bytes(head: bytes) -> str:
-    """Say what the first bytes of a file are, if not an image."""
-    if not head.strip(b"\0"):
-        return "begins with zero bytes"
-    try:
-        text = getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        text = "\0"
-    is_text = all(letter.isprintable() or letter.isspace() for letter in text)
-    return "looks like text" if is_text else "unknown format"
 
 
 @contextmanager

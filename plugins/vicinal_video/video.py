@@ -19,6 +19,7 @@ from av.stream import Disposition
 
 from vicinal.errors import ItemError
 from vicinal.toolkit.ffmpeg import decode_frames, decode_packet, demux, open_container, require_file
+from vicinal.toolkit.magic import describe_content
 from vicinal_video.decode_plan import Plan, Role
 from vicinal_video.timestamps import DEFAULT_FRAME_SECONDS, Timestamps, repair_outliers
 from vicinal_video.types import Packet, TimedFrame
@@ -29,9 +30,11 @@ MAX_FRAME_PIXELS = 2**26
 """8192 by 8192: more would be a decompression bomb."""
 
 _CONTAINERS = (
-    "asf,avi,dv,flv,gif,h264,hevc,ivf,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,swf,wtv,yuv4mpegpipe"
+    "apng,asf,avi,dv,flv,gif,h264,hevc,ivf,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,swf,wtv,"
+    "yuv4mpegpipe"
 )
 """Formats that hold a video in one file."""
+_PICTURES = frozenset({"an AVIF image", "a HEIC image", "a WebP image", "a PNG image"})
 
 
 @dataclass
@@ -90,6 +93,8 @@ class Video:
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Any, Any]]:
+        if kind := _name_picture(self.path):
+            raise ItemError(f"{kind}, not a video; search pictures with an encoder of images")
         try:
             with open_container(self.path, _CONTAINERS) as container:
                 stream = _select_stream(container)
@@ -113,10 +118,21 @@ def is_video(path: str | Path) -> bool:
     try:
         if not os.path.isfile(path):  # noqa: PTH113
             return False
+        if _name_picture(Path(path)):
+            return False
         with open_container(Path(path), _CONTAINERS) as container:
             return _select_stream(container) is not None
     except (av.error.FFmpegError, ItemError, ValueError):
         return False
+
+
+def _name_picture(path: Path) -> str:
+    """Name the format of a picture, empty for other files: FFmpeg takes AVIF and HEIC for a film of their tiles, and
+    reads no animated WebP. A PNG with frames is a film, as a GIF is."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    kind = describe_content(head).kind
+    return kind if kind in _PICTURES and not (kind == "a PNG image" and b"acTL" in head) else ""
 
 
 def _select_stream(container: Any) -> Any:

@@ -19,11 +19,13 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 @FILE
 @click.option("--prune", is_flag=True, help="Remove items that the source no longer has.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read only the first N items of the source.", metavar="N")
+@click.option("--force", is_flag=True, help="Index unchanged items again, too.")
 @json_option
-def ingest(file: Path, prune: bool, limit: int | None, as_json: bool) -> None:
+def ingest(file: Path, prune: bool, limit: int | None, force: bool, as_json: bool) -> None:
     """Index what is new or changed in the source of the solution FILE.
 
-    Unchanged items are skipped without being read; items that cannot be read are recorded, see `vicinal failures`.
+    Unchanged items are skipped without being read: a file is unchanged while its size and its time of change are the
+    same. `--force` reads all of them again; items that cannot be read are recorded, see `vicinal failures`.
     Ctrl-C ends the run after the current batch; the next run continues from there.
     """
     from vicinal.solution.remote import RemoteSolution, open_solution
@@ -33,10 +35,10 @@ def ingest(file: Path, prune: bool, limit: int | None, as_json: bool) -> None:
     with open_solution(file) as solution:
         with Progress(quiet=as_json) as progress:
             if isinstance(solution, RemoteSolution):
-                report = solution.ingest(prune=prune, limit=limit, on_progress=progress.show_job)
+                report = solution.ingest(prune=prune, limit=limit, force=force, on_progress=progress.show_job)
             else:
                 solution.manager.register(progress, "progress")
-                report = solution.ingest(prune=prune, limit=limit)
+                report = solution.ingest(prune=prune, limit=limit, force=force)
         print_report(report, file, as_json=as_json)
 
 

@@ -96,11 +96,11 @@ def compute_fingerprint(item: Item) -> bytes:
 
 
 def detect_changes(
-    items: Sequence[Item], seen: SeenIds, lookup: Callable[[Sequence[int]], list[Entry | None]]
+    items: Sequence[Item], seen: SeenIds, lookup: Callable[[Sequence[int]], list[Entry | None]], *, force: bool = False
 ) -> tuple[list[Change], int, list[Failure]]:
     """Sort items into changes, a number of unchanged ones, and failures (bad keys, duplicates, hash collisions).
 
-    ``lookup`` returns the ledger entries of ids; it is called once.
+    ``lookup`` returns the ledger entries of ids; it is called once. With ``force`` unchanged items are changes, too.
     """
     changes, unchanged, failures = [], 0, []
     valid = []
@@ -120,7 +120,7 @@ def detect_changes(
     repeated = seen.add([id_ for _, id_, _ in known])
     for (item, id_, entry), is_repeated in zip(known, repeated, strict=True):
         try:
-            change = _detect_change(item, id_, entry, is_repeated=bool(is_repeated))
+            change = _detect_change(item, id_, entry, is_repeated=bool(is_repeated), force=force)
         except ItemError as error:
             failures.append(Failure(item.key, "read", str(error), item.uri))
             continue
@@ -131,8 +131,8 @@ def detect_changes(
     return changes, unchanged, failures
 
 
-def _detect_change(item: Item, id_: int, previous: Entry | None, *, is_repeated: bool) -> Change | None:
-    """The change of one item; None where it is unchanged.
+def _detect_change(item: Item, id_: int, previous: Entry | None, *, is_repeated: bool, force: bool) -> Change | None:
+    """The change of one item; None where it is unchanged and not forced.
 
     Raises:
         ItemError: it cannot be stored, or an earlier item has its key.
@@ -141,7 +141,7 @@ def _detect_change(item: Item, id_: int, previous: Entry | None, *, is_repeated:
         raise ItemError("the key occurs more than once in the source; its first item was kept")
     try:
         fingerprint = compute_fingerprint(item)
-        if previous is not None and previous.fingerprint == fingerprint:
+        if not force and previous is not None and previous.fingerprint == fingerprint:
             return None
         if not isinstance(item.metadata, Mapping):
             raise ItemError(f"its metadata are {describe_kind(item.metadata)}, not a mapping")

@@ -59,8 +59,10 @@ class SourceReader:
         seen: SeenIds,
         counter: RunCounter,
         workers: WorkerGroup,
+        *,
+        force: bool = False,
     ) -> None:
-        """``lookup`` returns the ledger entries of ids."""
+        """``lookup`` returns the ledger entries of ids; with ``force`` unchanged items are submitted, too."""
         self.is_complete = False
         """Whether the whole source was read."""
         self.hidden_behind = ""
@@ -71,6 +73,7 @@ class SourceReader:
         self._seen = seen
         self._counter = counter
         self._workers = workers
+        self._force = force
 
     def read(self, limit: int | None = None, only: Collection[str] | None = None) -> None:
         """Read the source, at most ``limit`` entries of it, or only those with the keys ``only``.
@@ -128,7 +131,7 @@ class SourceReader:
     def _submit_chunk(self, chunk: _Chunk) -> None:
         if chunk.failures:
             self._see_failures(chunk.failures)
-        changes, unchanged, failures = detect_changes(chunk.items, self._seen, self._lookup)
+        changes, unchanged, failures = detect_changes(chunk.items, self._seen, self._lookup, force=self._force)
         self._counter.count_read(len(chunk.items) + len(chunk.failures), unchanged)
         self._counter.record_failures(chunk.failures + failures)
         self._submit(changes)

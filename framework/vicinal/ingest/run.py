@@ -61,6 +61,8 @@ class IngestRun:
     observers: Observers
     limit: int | None = None
     only: Collection[str] | None = None
+    force: bool = False
+    """Whether unchanged items are indexed again."""
     lock: WriterLock | None = None
     encoder_lock: AbstractContextManager[Any] = field(default_factory=nullcontext)
     """Held during ``encode``: a lock, unless several threads may call it at once."""
@@ -171,7 +173,7 @@ class IngestRun:
                 self._workers.put(decoded, task)
 
         lookup = partial(self._workers.call_with_retry, self.metadata.ledger_entries)
-        reader = SourceReader(self.source, lookup, submit, self.seen, self._counter, self._workers)
+        reader = SourceReader(self.source, lookup, submit, self.seen, self._counter, self._workers, force=self.force)
         reader.read(self.limit, self.only)
         self.is_complete, self.hidden_behind = reader.is_complete, reader.hidden_behind
 

@@ -139,6 +139,8 @@ class IngestRequest(_Request):
     """Remove items that are no longer in the source; items that were added over HTTP stay."""
     limit: Annotated[int, Field(ge=1, le=_MAX_SAFE_INTEGER), BeforeValidator(_to_int)] | None = None
     """Read only this many items of the source; excludes ``prune``, since such a run does not see every item."""
+    force: bool = False
+    """Index unchanged items again, too."""
 
 
 class SessionRequest(_Request):

@@ -178,6 +178,7 @@ class RemoteSolution:
         *,
         prune: bool = False,
         limit: int | None = None,
+        force: bool = False,
         on_progress: Callable[[Mapping[str, Any]], object] = bool,
     ) -> IngestReport:
         """As ``Solution.ingest``; ``on_progress`` gets the server's job again and again.
@@ -186,7 +187,7 @@ class RemoteSolution:
             KeyboardInterrupt: Ctrl-C; the job is cancelled, and finished batches are kept.
             VicinalError: as ``Solution.ingest`` does, or the job was cancelled at the server.
         """
-        return self._run("ingest", {"prune": prune, "limit": limit}, on_progress)
+        return self._run("ingest", {"prune": prune, "limit": limit, "force": force}, on_progress)
 
     def retry(self) -> IngestReport:
         """As ``Solution.retry``."""

@@ -31,13 +31,16 @@ class Solution(SearchableSolution):
 
     # --- filling
 
-    def ingest(self, *, prune: bool = False, limit: int | None = None, encoder: Encoder | None = None) -> IngestReport:
+    def ingest(
+        self, *, prune: bool = False, limit: int | None = None, force: bool = False, encoder: Encoder | None = None
+    ) -> IngestReport:
         """Index what is new or changed in the source; with ``prune``, remove items that it no longer has.
 
         Items that ``add`` indexed stay.
 
         Args:
             limit: read only this many items of the source.
+            force: index unchanged items again, too: a file counts as unchanged while its size and time are the same.
             encoder: a ``new_encoder``, so that searches meanwhile need not wait for the run's batches; one that is
                 ``encode_is_thread_safe`` needs no other.
 
@@ -49,7 +52,7 @@ class Solution(SearchableSolution):
         """
         if prune and limit is not None:
             raise VicinalError("prune and limit exclude each other", hint="a limited run does not see every item")
-        return self._run_ingest(prune=prune, limit=limit, encoder=encoder)
+        return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
 
     def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
@@ -126,6 +129,7 @@ class Solution(SearchableSolution):
         *,
         prune: bool = False,
         limit: int | None = None,
+        force: bool = False,
         only: set[str] | None = None,
         encoder: Encoder | None = None,
     ) -> IngestReport:
@@ -133,7 +137,7 @@ class Solution(SearchableSolution):
         with self._open_for_writing() as lock:
             if encoder is not None:
                 restore_state(encoder, self.metadata)
-            self._active_run = run = self._new_run(encoder, limit=limit, only=only, lock=lock)
+            self._active_run = run = self._new_run(encoder, limit=limit, force=force, only=only, lock=lock)
             try:
                 total = len(only) if only is not None else self.source.count()
                 self.manager.observers.ingest_started(

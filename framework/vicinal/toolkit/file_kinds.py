@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from vicinal.toolkit.media_types import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from vicinal.toolkit.text_encoding import guess_encoding
 
 __all__ = ["Advice", "advise_conversion", "json_advice"]
@@ -173,9 +174,9 @@ _BY_SUFFIX = {
     (".xml", ".html", ".htm"): Advice("a document of markup", _CONVERT),
     (".yaml", ".yml"): Advice("a YAML file", "name the data, not the config"),
     (".mol2", ".pdb", ".cif", ".xyz"): Advice("a file of structures", "convert it with Open Babel to SMILES in a csv"),
-    (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".svg"): Advice("a picture", _MEDIA),
-    (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aac", ".opus", ".aif", ".aiff"): Advice("a sound", _MEDIA),
-    (".mp4", ".mkv", ".mov", ".avi", ".webm", ".wmv", ".mpg", ".mpeg", ".ts", ".flv"): Advice("a video", _MEDIA),
+    (*IMAGE_SUFFIXES, ".svg"): Advice("a picture", _MEDIA),
+    AUDIO_SUFFIXES: Advice("a sound", _MEDIA),
+    VIDEO_SUFFIXES: Advice("a video", _MEDIA),
     (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"): Advice("an archive", _UNPACK),
 }
 _TEXT_MAGIC = {b"%PDF-": "a PDF document", b"{\\rtf": "a document"}

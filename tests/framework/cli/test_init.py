@@ -176,12 +176,29 @@ def test_lines(cli, tmp_path, data, text):
     assert cli("validate", "a.yaml") == "a.yaml: ok\n"
 
 
-def test_a_folder(cli, tmp_path):
-    (tmp_path / "my images.2").mkdir()
-    assert cli.json("init", "my images.2") == {"path": "my-images-2.yaml", "name": "my-images-2", "encoder": "resnet18"}
-    source = '{type: folder, path: "my images.2", include: ["**/*"]}'
-    text = Path("my-images-2.yaml").read_text()
-    assert text == TEMPLATE.format(name="my-images-2", source=source, encoder="resnet18")
+@pytest.mark.parametrize(
+    ("names", "encoder", "include"),
+    [
+        ([], "efficientnet_lite0", "**/*"),
+        (["a.txt"], "efficientnet_lite0", "**/*"),
+        (["a.jpg", "sub/b.PNG"], "efficientnet_lite0", "**/*"),
+        (["a.heic", "b.jpg", "c.jpg", "notes.txt", "c.xmp"], "efficientnet_lite0", "**/*.{heic,jpg}"),
+        (["a.wav", "b.mp3", "cover.jpg"], "melstats", "**/*.{mp3,wav}"),
+        (["a.mp4", "b.MKV"], "keyframes", "**/*"),
+        (["a.mp4", "b.mp4", "poster.jpg"], "keyframes", "**/*.mp4"),
+        (["a.mp4", "@eaDir/a.jpg", "@eaDir/b.jpg", ".thumbs/c.jpg", "Thumbs.db"], "keyframes", "**/*"),
+    ],
+)
+def test_a_folder(cli, tmp_path, names, encoder, include):
+    folder = tmp_path / "my files.2"
+    folder.mkdir()
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    assert cli.json("init", "my files.2") == {"path": "my-files-2.yaml", "name": "my-files-2", "encoder": encoder}
+    source = f'{{type: folder, path: "my files.2", include: ["{include}"]}}'
+    text = Path("my-files-2.yaml").read_text()
+    assert text == TEMPLATE.format(name="my-files-2", source=source, encoder=encoder)
 
 
 def test_what_was_written_works(cli, small_yaml):

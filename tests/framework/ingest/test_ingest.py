@@ -41,6 +41,16 @@ def test_changed_row_replaces_the_old_one(workshop):
     assert best.metadata == {"year": "1999"}
 
 
+def test_force_indexes_unchanged_items_again(workshop):
+    workshop.write(ROWS)
+    solution = workshop.solution()
+    solution.ingest()
+    report = solution.ingest(force=True)
+    assert (report.seen, report.new, report.updated, report.unchanged, report.rows) == (50, 0, 50, 0, 50)
+    assert solution.vectors.count_rows() == 50
+    assert solution.ingest().unchanged == 50
+
+
 def test_prune_removes_items_that_the_source_no_longer_has(workshop):
     workshop.write(ROWS)
     solution = workshop.solution()

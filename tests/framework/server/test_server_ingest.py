@@ -97,6 +97,7 @@ def test_prune_and_limit(workshop):
     with run_server(workshop.solution()) as client:
         assert client.ingest(limit=10)["new"] == 10
         assert client.ingest()["new"] == 50
+        assert [client.ingest(force=True)[name] for name in ("updated", "unchanged")] == [60, 0]
         workshop.write(ROWS[5:])
         assert client.ingest(prune=True)["removed"] == 5
         check_error(client.post("/api/things/ingest", json={"prune": True, "limit": 3}), 422)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from image_helpers import SAMPLE_IMAGES, load_rgb, picture
 from vicinal import ItemError
@@ -151,6 +152,22 @@ class TestOrientation:
         assert mean_difference(load_image(content), upright) == 0
         assert load_image(content).size == ((120, 80) if orientation < 5 else (80, 120))
 
+    @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+    @pytest.mark.parametrize("orientation", [None, 1, 6])
+    def test_orientation_of_xmp_is_ignored_as_in_browsers(self, format, orientation):
+        exif = Image.Exif()
+        if orientation:
+            exif[0x0112] = orientation
+        xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        metadata = {"PNG": {"pnginfo": info}, "TIFF": {"tiffinfo": {700: xmp, **exif}}}.get(format, {"xmp": xmp})
+        content = encode_image(SCENE, format, exif=exif, **metadata)
+        assert Image.open(BytesIO(content)).info.keys() & {"xmp", "XML:com.adobe.xmp"}
+        size = (80, 120) if orientation == 6 else (120, 80)
+        assert load_image(content).size == size
+        assert Image.fromarray(np.asarray(load_image_downscaled(content, 80))).size == size
+
     def test_damaged_exif_is_ignored(self):
         content = encode_image(SCENE, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 30)
         assert load_image(content).size == SCENE.size
@@ -170,14 +187,14 @@ for place in range(2_000, 2_040, 8):
 REFUSED = {
     "truncated.jpg": (JPEG[: len(JPEG) // 2], "^the image is truncated: the file ends before its last pixels$"),
     "truncated.png": (PNG[: len(PNG) // 2], "^the image is truncated: the file ends before its last pixels$"),
-    "header.jpg": (JPEG[:20], "^not an image \\(unknown format\\)$"),
+    "header.jpg": (JPEG[:20], "^not an image \\(a JPEG image whose header is damaged\\)$"),
     "header.png": (PNG[:20], "^the image is truncated: the file ends before its last pixels$"),
     "half.webp": (WEBP[: len(WEBP) // 2], "^the image is damaged: its data cannot be decoded$"),
     "flipped.png": (bytes(FLIPPED), "^the image is damaged: its data cannot be decoded$"),
     "empty.jpg": (b"", "empty"),
     "zeros.jpg": (bytes(4_000), "^not an image \\(begins with zero bytes\\)$"),
     "text.jpg": ("ein Text, kein Bild: ä\n".encode() * 40, "^not an image \\(looks like text\\)$"),
-    "sound.png": (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0" + b"\xfe\x80" * 500, "unknown format"),
+    "sound.png": (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0" + b"\xfe\x80" * 500, "a WAV sound"),
     "bomb.png": (make_png(30_000, 30_000), "^the image has 900,000,000 pixels, more than Pillow opens$"),
     "wide.png": (make_png(10_000, 9_500), "10,000 × 9,500 pixels, more than 89,478,485"),
     "program.eps": (

@@ -70,7 +70,7 @@ def test_damaged_files_become_failures_with_reasons(lite):
     reasons = {kind: {each.message for each in failures if each.key.startswith(f"bad-{kind}-")} for kind in DAMAGED}
     assert reasons["empty"] == {"the file is empty"}
     assert reasons["text"] == {"not an image (looks like text)"}
-    assert reasons["wrong-extension"] == {"not an image (unknown format)"}
+    assert reasons["wrong-extension"] == {"not an image (a WAV sound; search sounds with an encoder of sounds)"}
     assert all(
         re.fullmatch(r"the image has 1,20\d,\d{3},000 pixels, more than Pillow opens", each) for each in reasons["bomb"]
     )

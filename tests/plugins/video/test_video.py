@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from vicinal.testing import EncoderContract
 from vicinal_image.efficientnet import EfficientNetLite0
 from vicinal_video.frame_convert import FrameConverter
 from vicinal_video.keyframes import Keyframes
+from vicinal_video.video import is_video
 from video_helpers import (
     ColourGrid,
     make_keyframes,
@@ -156,6 +158,39 @@ def test_query_is_an_image_or_a_video(tmp_path):
     [still] = encoder.encode([segment.sample for segment in encoder.decode_query(str(tmp_path / "still.png"))])
     assert len(by_video) == 3
     assert np.argmax(by_video @ still) == 1
+
+
+@pytest.mark.parametrize(
+    ("format", "kind"), [("AVIF", "an AVIF"), ("HEIF", "a HEIC"), ("WEBP", "a WebP"), ("PNG", "a PNG")]
+)
+@pytest.mark.parametrize("is_animated", [False, True])
+def test_pictures_among_videos_are_refused_by_name(tmp_path, format, kind, is_animated):
+    if format == "HEIF":
+        pillow_heif.register_heif_opener()
+    path = tmp_path / "a.mp4"
+    frames = [numbered_frame(number) for number in range(3)]
+    more = {"save_all": True, "append_images": frames[1:]} if is_animated and format != "PNG" else {}
+    frames[0].save(path, format, **more)
+    with pytest.raises(ItemError, match=f"^{kind} image, not a video; search pictures with an encoder of images$"):
+        Keyframes().decode(Item("x", path))
+    assert not is_video(path)
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG"])
+def test_animated_gif_and_png_are_videos(tmp_path, format):
+    path = tmp_path / "a.bin"
+    frames = [numbered_frame(number) for number in range(0, 100, 25)]
+    frames[0].save(path, format, save_all=True, append_images=frames[1:], duration=1_000)
+    assert is_video(path)
+    segments = make_keyframes().decode(Item("x", path))
+    assert [round(segment.start) for segment in segments] == [0, 1, 2, 3]
+
+
+def test_picture_of_tiles_is_a_picture_as_a_query(tmp_path):
+    numbered_frame(25).save(tmp_path / "a.avif")
+    segments = make_keyframes().decode_query(tmp_path / "a.avif")
+    assert len(segments) == 1
+    assert segments[0].start is None
 
 
 def test_video_without_suffix_is_recognised(tmp_path):

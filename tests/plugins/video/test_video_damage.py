@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import av
 import pytest
@@ -40,7 +41,7 @@ def test_other_files_are_refused_with_a_reason(tmp_path):
     numbered_frame(1).save(tmp_path / "still.png")
     assert decode_error(tmp_path / "empty.mp4") == "the file is empty"
     for name in ("text.mp4", "noise.mp4", "list.mp4", "concat.mp4", "still.png"):
-        assert "not a readable video" in decode_error(tmp_path / name), name
+        assert re.search("not a readable video|a PNG image, not a video", decode_error(tmp_path / name)), name
     for path in (tmp_path / "gone.mp4", tmp_path, "x" * 5000, "http://localhost/a.mp4"):
         assert "there is no file" in decode_error(path)
     for content in (None, 7, b"a.mp4", "", "  "):

@@ -49,7 +49,8 @@ async def start_ingest(request: Request, name: str) -> Response:
     options = await parse_json(request, schemas.IngestRequest, allow_empty=True)
     if options.prune and options.limit is not None:
         raise invalid_value("limit", "prune and limit exclude each other: a limited run does not see every item")
-    return _job_response(request, name, service.jobs.start("ingest", prune=options.prune, limit=options.limit))
+    job = service.jobs.start("ingest", prune=options.prune, limit=options.limit, force=options.force)
+    return _job_response(request, name, job)
 
 
 @router.post(
