@@ -19,34 +19,41 @@ _SPIKE_RATIO = 8.0
 def downmix(channels: np.ndarray) -> np.ndarray:
     """The mean of ``(channels, n)`` float32 samples, ``(n,)``; the channels may be changed.
 
-    Samples that are not finite, and up to eight that stand out from all others, take the mean of their neighbours.
+    Samples that are not finite, and up to eight that stand out from all others, are drawn from their neighbours.
     A channel whose correlation with the loudest one is below -0.5 is turned round: else they cancel.
     """
-    for channel in channels:
-        _repair_spikes(channel)
-    mono: np.ndarray = channels[0] if len(channels) == 1 else np.einsum("c,cn->n", _channel_signs(channels), channels)
-    return mono if len(channels) == 1 else mono / len(channels)
+    peaks = np.maximum(channels.max(axis=1), -channels.min(axis=1)).astype(np.float64)
+    energies = np.einsum("cn,cn->c", channels, channels)
+    is_plain = (peaks**2 <= _SPIKE_SHARE * energies) & (peaks < _MAX_AMPLITUDE)  # false for NaN, too
+    if not is_plain.all():
+        for channel in channels:
+            _repair_spikes(channel)
+        energies = np.einsum("cn,cn->c", channels, channels)
+    mono: np.ndarray = channels[0]
+    if len(channels) > 1:
+        for channel, is_inverted in zip(channels[1:], _find_inverted(channels, energies)[1:], strict=True):
+            (np.subtract if is_inverted else np.add)(mono, channel, out=mono)
+        mono /= len(channels)
+    return mono
 
 
-def _channel_signs(channels: np.ndarray) -> np.ndarray:
-    """-1 for each channel of inverted polarity, else 1; constants (DC) do not count.
+def _find_inverted(channels: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Which channels are of the other polarity than the first one; constants (DC) do not count.
 
     The sums are einsum's, not BLAS's, whose threads would compete with those that decode other sounds.
     """
+    size = channels.shape[1]
     means = channels.mean(axis=1)
-    deviations = np.sqrt(np.maximum(np.einsum("cn,cn->c", channels, channels) / channels.shape[1] - means**2, 0))
+    deviations = np.sqrt(np.maximum(energies / size - means**2, 0))
     loudest = deviations.argmax()
-    covariances = np.einsum("cn,n->c", channels, channels[loudest]) / channels.shape[1] - means * means[loudest]
-    is_inverted = covariances < _MIN_CORRELATION * deviations * deviations[loudest]
-    return np.where(is_inverted, -1, 1).astype(np.float32)
+    covariances = np.einsum("cn,n->c", channels, channels[loudest]) / size - means * means[loudest]
+    differs = covariances < _MIN_CORRELATION * deviations * deviations[loudest]
+    is_inverted: np.ndarray = differs != differs[0]
+    return is_inverted
 
 
 def _repair_spikes(channel: np.ndarray) -> None:
     """Replace in place samples that are no part of a sound by the line between those beside them."""
-    peak = float(max(channel.max(), -channel.min()))
-    energy = float(np.einsum("n,n", channel, channel)) if peak < _MAX_AMPLITUDE else np.inf  # both false for NaN, too
-    if peak**2 <= _SPIKE_SHARE * energy < np.inf:
-        return
     magnitudes = np.nan_to_num(np.abs(channel), nan=np.inf, posinf=np.inf)
     is_spike = magnitudes > min(_spike_limit(magnitudes), _MAX_AMPLITUDE)
     if is_spike.all():
