@@ -17,7 +17,7 @@
     v      z / |z|
 
 Forty decibels, not librosa's eighty: what is weaker is noise, and dominates the rest when noise is added. Weighting by
-E follows how loud a sound is to whom hears it: what decays or is silent counts little. Centroid, flatness and the rest
+E follows how loud a sound is to a listener: what decays or is silent counts little. Centroid, flatness and the rest
 are those of Peeters 2004 ("A large set of audio features for sound description"), without what depends on where a sound
 is cut (attack time, temporal centroid, duration): with them a clip finds its sound in 84 in place of 92% of the cases.
 
