@@ -1,13 +1,14 @@
 """How fast vicinal ingests sounds, how long the first one takes, and how the constants of ``melstats`` are measured.
 
-melstats       Sounds of ten seconds as Ogg, MP3 and FLAC files. Compared with: torchaudio and librosa called directly
-               for the same features, and the encoder's own arithmetic on all cores, both on samples in memory at the
+melstats       Sounds of ten seconds as Ogg, MP3 and FLAC files. Compared with: librosa called directly for the same
+               spectra, and the encoder's own arithmetic on all cores, both on samples in memory at the
                right rate. Decoding a compressed sound takes longer than that arithmetic, so the cost of the framework
                shows in the third: the same decoding and arithmetic in a plain pool of threads, nothing stored.
 clap           A CLAP of full size with random weights on chunks that are decoded already, against the whole of an
                ingest; and, as above, on files that are decoded in a plain pool of threads.
 start          A new process until its first vector: melstats, and librosa with an empty and with a full cache of numba.
-normalization  Measures the constants of vicinal_audio/normalization.py again and prints them (not run by default).
+normalization  Measures the constants of vicinal_audio/normalization.py again and prints them (not run by default), with
+               the packages that sounds_families.py names.
 
 Contenders take turns; a ratio compares two of the same round. Shown are medians, with the lowest and the highest.
 """
@@ -38,6 +39,7 @@ from common import (
     time_plain_pool,
 )
 from program import Program
+from sounds_families import find_sets
 
 sys.path.insert(0, str(common.DATA))
 import make_sounds
@@ -71,6 +73,7 @@ def main() -> None:
     program = Program(__doc__, parts, optional=["normalization"])
     program.parser.add_argument("--sounds", type=int, default=240, metavar="N", help="melstats: sounds (240)")
     program.parser.add_argument("--clap-sounds", type=int, default=192, metavar="N", help="clap: sounds (192)")
+    program.parser.add_argument("--root", type=Path, default=Path("/"), help="where Debian's packages are unpacked (/)")
     program.run(program.parse_options())
 
 
@@ -124,7 +127,7 @@ def measure_melstats(options: argparse.Namespace, results: Results) -> None:
             )
 
         contenders: dict[str, Callable[[], float]] = {
-            "torchaudio and librosa, samples in memory": make_library_timer(sounds),
+            "librosa, samples in memory": make_library_timer(sounds),
             "melstats' arithmetic, samples in memory": lambda: measure_seconds(compute_vectors),
             "melstats in a plain pool, from files": lambda: time_plain_pool(encoder, encoder, paths),
             "vicinal": lambda: time_ingest(where, "{type: melstats}", len(paths), len(paths)),
@@ -138,19 +141,13 @@ def measure_melstats(options: argparse.Namespace, results: Results) -> None:
 
 
 def make_library_timer(sounds: Sequence[np.ndarray]) -> Callable[[], float]:
-    """The features of melstats as torchaudio and librosa compute them, one sound after another."""
+    """The spectra of melstats as librosa computes them, one sound after another."""
     import librosa
-    import torch
-    import torchaudio
-
-    mel = torchaudio.transforms.MelSpectrogram(RATE, n_fft=2048, hop_length=512, n_mels=64, pad_mode="constant")
-    decibels = torchaudio.transforms.AmplitudeToDB("power", top_db=40)
 
     def features(sound: np.ndarray) -> list[np.ndarray]:
-        sound = sound / np.sqrt(np.mean(sound**2))
         fine = librosa.power_to_db(librosa.feature.melspectrogram(y=sound, sr=RATE), top_db=40)
         cosines = librosa.feature.mfcc(S=fine, n_mfcc=20)
-        series = [decibels(mel(torch.from_numpy(sound))).numpy(), cosines, librosa.feature.delta(cosines)]
+        series = [cosines, librosa.feature.delta(cosines)]
         series.append(librosa.feature.chroma_stft(y=sound, sr=RATE, tuning=0.0))
         series.append(librosa.feature.spectral_contrast(y=sound, sr=RATE))
         return [statistic(each, axis=1) for each in series for statistic in (np.mean, np.std)]
@@ -229,34 +226,41 @@ def measure_start(options: argparse.Namespace, results: Results) -> None:
 def print_normalization(options: argparse.Namespace, results: Results) -> None:
     from vicinal_audio.normalization import GROUP_SIZES, MEAN, STD
 
-    found = compute_statistics()
+    found = compute_statistics(options.root)
     for name, values, old in (("_MEAN", found.mean(axis=0), MEAN), ("_STD", found.std(axis=0), STD)):
         print(f"{name}: now up to {np.abs(values - old).max():.4f} away from the stored ones")
         for number, part in enumerate(np.split(values, np.cumsum(GROUP_SIZES)[:-1])):
-            digits = 3 if number in (2, 3) else 2  # delta and chroma are small
+            digits = 3 if number in (2, 3, 4) else 2  # delta and chroma are small
             print(textwrap.fill(" ".join(f"{value:.{digits}f}" for value in part), 118))
 
 
-def compute_statistics() -> np.ndarray:
-    """The statistics of the corpus that normalization.py describes, ``(720, 226)``."""
+def compute_statistics(root: Path) -> np.ndarray:
+    """The statistics of the corpus that normalization.py describes, ``(sounds, 109)``."""
     import soxr
 
+    from vicinal import Item
+    from vicinal_audio.melstats import MelStats
     from vicinal_audio.spectrogram import compute_spectra
     from vicinal_audio.statistics import summarize_spectra
 
     def summarize_variant(variant: tuple[int, int, int]) -> np.ndarray:
         kind, number, turn = variant
         rng = np.random.default_rng([99, *variant])
-        length = float(rng.uniform(2, 5))
+        length = float(rng.uniform(0.3, 5))
         sound = make_sounds.sound(sorted(make_sounds.NAMES)[kind], number, rng, length)
         sound = add_noise(sound, rng) if turn % 2 else sound
         return summarize_spectra(compute_spectra([soxr.resample(sound, make_sounds.RATE, RATE)], RATE))
 
+    def summarize_file(path: Path) -> np.ndarray:
+        [segment] = MelStats().decode(Item("x", path))
+        return np.asarray(segment.sample)
+
     variants = [
-        (kind, number, turn) for kind in range(len(make_sounds.NAMES)) for number in range(4) for turn in range(20)
+        (kind, number, turn) for kind in range(len(make_sounds.NAMES)) for number in range(4) for turn in range(10)
     ]
-    with ThreadPoolExecutor(common.CORES) as pool:
-        return np.array(list(pool.map(summarize_variant, variants)))
+    with temporary_folder() as scratch, ThreadPoolExecutor(common.CORES) as pool:
+        files = [each.path for _, sounds in find_sets("development", root, scratch) for each in sounds]
+        return np.array([*pool.map(summarize_variant, variants), *pool.map(summarize_file, files)])
 
 
 def add_noise(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
     encoders.add(
         "melstats",
         "vicinal_audio.melstats:MelStats",
-        summary="statistics of log-mel, MFCC, chroma and spectral contrast of sounds; needs no weights",
+        summary="statistics of MFCC, chroma, spectral contrast, shape and level of sounds; needs no weights",
         requires=["av", "scipy", "soxr"],
         install="vicinal[audio]",
     )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioEncoderBase"]
 
+_QUIET_RATIO = 10 ** (-50 / 20)
+"""Of the loudest window's peak: what is below is a pause, whose hiss would be found in all recordings."""
+
 
 class AudioEncoderBase(Encoder["AudioEncoderBase.Params"]):
     """Encodes sounds; content and query are paths of files. Of a video the audio track is encoded."""
@@ -60,7 +63,7 @@ class AudioEncoderBase(Encoder["AudioEncoderBase.Params"]):
         """Turn the blocks of a sound or window into what ``encode`` needs; small, since a run holds many at once."""
 
     def decode(self, item: Item) -> list[Segment]:
-        """Read a file: one segment, or one for each window that is not silent.
+        """Read a file: one segment, or one for each window that is neither silent nor 50 dB below the loudest one.
 
         Raises:
             ItemError: the file cannot be read, has no audio track, is silent, or is longer than ``max_seconds``.
@@ -73,7 +76,12 @@ class AudioEncoderBase(Encoder["AudioEncoderBase.Params"]):
         if window is None:
             return [Segment(self._make_sample(decode.repeat_to_length(blocks, rate, self.min_seconds)))]
         windows = decode.split_windows(blocks, rate, window, hop, self.min_seconds)
-        return [Segment(self._make_sample([each.samples]), each.start, each.end) for each in windows]
+        measured = [
+            (decode.peak_amplitude(each.samples), Segment(self._make_sample([each.samples]), each.start, each.end))
+            for each in windows
+        ]
+        loudest = max(peak for peak, _ in measured)
+        return [segment for peak, segment in measured if peak > _QUIET_RATIO * loudest]
 
     def render(self, item: Item) -> Rendering:
         return Rendering("audio", str(item.content))

@@ -1,7 +1,8 @@
 """Reads any sound file that FFmpeg decodes, as blocks of mono float32 samples at one rate, in bounded memory.
 
 FFmpeg (PyAV) decodes and soxr resamples: the samples equal those of ``librosa.load``, in half of its time. Channels
-are averaged. Damaged packets are skipped, as long as they are fewer than those that can be decoded.
+are averaged, those of inverted polarity turned round first (``vicinal_audio.downmix``). Damaged packets are skipped, as
+long as they are fewer than those that can be decoded.
 """
 
 from __future__ import annotations
@@ -16,23 +17,80 @@ import soxr
 
 from vicinal.errors import ItemError
 from vicinal.toolkit.ffmpeg import decode_frames, open_container, require_file
+from vicinal_audio.downmix import downmix
 
-__all__ = ["MIN_SECONDS", "SILENCE_PEAK", "Window", "read_blocks", "repeat_to_length", "split_windows"]
+__all__ = [
+    "MIN_SECONDS",
+    "SILENCE_PEAK",
+    "Window",
+    "peak_amplitude",
+    "read_blocks",
+    "repeat_to_length",
+    "split_windows",
+]
 
 SILENCE_PEAK = 2.0**-15
-"""A sound whose peak is below one step of 16 bits is silent: its vector would have no direction."""
-MIN_SECONDS = 0.02
-"""A shorter sound is a failure: it is a click."""
+"""A sound whose peak is below one step of 16 bits is silent, a constant aside: its vector would have no direction."""
+MIN_SECONDS = 0.005
+"""A shorter sound is a failure. Ticks of 10 ms are common in libraries of drums."""
 
 _BLOCK_SAMPLES = 65_536
 _MIN_SAMPLE_RATE = 2_000
-_MAX_AMPLITUDE = 2.0**16
 _MIN_TAIL = 0.5
 """Seconds after the last full window that get a window of their own."""
-_CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,tta,w64,wav,wv"
-)
-"""Formats that hold a sound in one file."""
+_FORMATS = {
+    "aac": "AAC",
+    "ac3": "AC-3",
+    "aiff": "AIFF",
+    "amr": "AMR",
+    "amrnb": "AMR",
+    "amrwb": "AMR",
+    "ape": "Monkey's Audio",
+    "asf": "WMA",
+    "au": "AU",
+    "avi": "AVI",
+    "avr": "AVR",
+    "caf": "CAF",
+    "dsf": "DSF",
+    "dts": "DTS",
+    "dtshd": "DTS",
+    "eac3": "AC-3",
+    "epaf": "PAF",
+    "flac": "FLAC",
+    "flv": "FLV",
+    "g722": "G.722",
+    "gsm": "GSM",
+    "iff": "IFF",
+    "ircam": "IRCAM",
+    "loas": "LATM",
+    "matroska": "Matroska and WebM",
+    "mlp": "TrueHD",
+    "mov": "MP4",
+    "mp3": "MP3",
+    "mpc": "Musepack",
+    "mpc8": "Musepack",
+    "mpeg": "MPEG",
+    "mpegts": "MPEG",
+    "nistsphere": "NIST SPHERE",
+    "ogg": "Ogg",
+    "oma": "ATRAC",
+    "pvf": "PVF",
+    "qcp": "QCP",
+    "rm": "RealAudio",
+    "rso": "RSO",
+    "shn": "Shorten",
+    "sox": "SoX",
+    "spdif": "S/PDIF",
+    "tak": "TAK",
+    "truehd": "TrueHD",
+    "tta": "TTA",
+    "voc": "VOC",
+    "w64": "Wave64",
+    "wav": "WAV",
+    "wv": "WavPack",
+    "xwma": "WMA",
+}
+"""Formats that hold a sound in one file: FFmpeg's names, and those that people know."""
 
 
 class Window(NamedTuple):
@@ -47,7 +105,7 @@ def read_blocks(path: Path, sample_rate: int, max_seconds: float) -> Iterator[np
     """Yield the samples of a file's best audio track, block by block, at ``sample_rate``.
 
     Raises:
-        ItemError: the file does not exist, has no audio track, cannot be decoded, or is shorter than 20 ms or longer
+        ItemError: the file does not exist, has no audio track, cannot be decoded, or is shorter than 5 ms or longer
             than ``max_seconds``; it may come after some blocks.
     """
     count = 0
@@ -69,15 +127,15 @@ def repeat_to_length(blocks: Iterable[np.ndarray], sample_rate: int, min_seconds
     Raises:
         ItemError: the whole sound is silent; after the last block.
     """
-    peak, held, count = 0.0, [], 0
+    low, high, held, count = np.inf, -np.inf, [], 0
     for block in blocks:
-        peak = max(peak, _peak_amplitude(block))
+        low, high = min(low, block.min(initial=low)), max(high, block.max(initial=high))
         count += len(block)
         held.append(block)
         if count >= min_seconds * sample_rate:
             yield np.concatenate(held)
             held = []
-    if peak < SILENCE_PEAK:
+    if high - low < 2 * SILENCE_PEAK:
         raise ItemError("the sound is silent")
     if held:
         yield np.resize(np.concatenate(held), round(min_seconds * sample_rate))
@@ -104,7 +162,7 @@ def split_windows(
         samples = np.concatenate(held)  # once a window: once a block took 14 s an hour of sound in windows of 600 s
         while start + width <= end:
             part = samples[start - first : start - first + width]
-            if _peak_amplitude(part) >= SILENCE_PEAK:
+            if peak_amplitude(part) >= SILENCE_PEAK:
                 is_audible = True
                 yield Window(part, start / sample_rate, (start + width) / sample_rate)
             covered, start = start + width, start + step
@@ -112,7 +170,7 @@ def split_windows(
         held, first = [samples[unneeded:]], first + unneeded
     if not is_audible or end - covered > _MIN_TAIL * sample_rate:
         part = np.concatenate(held)[-width:]
-        if _peak_amplitude(part) >= SILENCE_PEAK:
+        if peak_amplitude(part) >= SILENCE_PEAK:
             is_audible = True
             size = max(len(part), round(min_seconds * sample_rate))
             yield Window(np.resize(part, size), (end - len(part)) / sample_rate, end / sample_rate)
@@ -120,14 +178,15 @@ def split_windows(
         raise ItemError("the sound is silent")
 
 
-def _peak_amplitude(samples: np.ndarray) -> float:
-    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
+def peak_amplitude(samples: np.ndarray) -> float:
+    """Half of the distance from the lowest to the highest sample, so that a constant (DC) has none."""
+    return float(samples.max() - samples.min()) / 2
 
 
 def _decode_file(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     """Yield blocks of mono samples, each with its sample rate."""
     try:
-        with open_container(path, _CONTAINERS) as container:
+        with open_container(path, ",".join(_FORMATS)) as container:
             tracks = container.streams.audio
             if not tracks:
                 raise ItemError(f"the file has no audio track, only {_describe_streams(container)}")
@@ -137,7 +196,19 @@ def _decode_file(path: Path) -> Iterator[tuple[np.ndarray, int]]:
             stream.thread_type = "NONE"  # files are decoded in parallel, each on one thread
             yield from _join_frames(decode_frames(container, stream))
     except av.error.FFmpegError as error:
-        raise ItemError(f"not a sound file that can be read: {error.strerror or error}") from error
+        reason = _describe_format(path) if isinstance(error, av.error.ArgumentError) else None
+        raise ItemError(f"not a sound file that can be read: {reason or error.strerror or error}") from error
+
+
+def _describe_format(path: Path) -> str | None:
+    """Name a format that is not in ``_FORMATS``, and those that are; no file that it refers to is opened."""
+    try:
+        with path.open("rb") as file, av.open(file, options={"protocol_whitelist": "none"}) as container:
+            name = container.format.long_name or container.format.name
+    except (av.error.FFmpegError, OSError, ValueError):
+        return None
+    known = ", ".join(sorted(set(_FORMATS.values()), key=str.lower))
+    return f"its format is {name}; the formats that are read: {known}"
 
 
 def _join_frames(frames: Iterable[Any]) -> Iterator[tuple[np.ndarray, int]]:
@@ -157,26 +228,20 @@ def _join_frames(frames: Iterable[Any]) -> Iterator[tuple[np.ndarray, int]]:
 def _read_fifo(fifo: av.AudioFifo, min_samples: int) -> Iterator[tuple[np.ndarray, int]]:
     while fifo.samples >= min_samples:
         frame: Any = fifo.read(_BLOCK_SAMPLES, partial=True)
-        yield _downmix(frame), frame.sample_rate
+        yield downmix(_read_channels(frame)), frame.sample_rate
 
 
-def _downmix(frame: Any) -> np.ndarray:
-    """The mean of a frame's channels, full scale 1."""
+def _read_channels(frame: Any) -> np.ndarray:
+    """A frame's samples, ``(channels, n)`` float32, full scale 1."""
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
-    dtype = samples.dtype
-    mono: np.ndarray = samples[0].astype(np.float32)
-    for channel in samples[1:]:
-        mono += channel
-    mono /= len(samples)
-    if dtype == np.uint8:
-        mono -= 128
-    if dtype.kind in "iu":
-        mono /= 2.0 ** (8 * dtype.itemsize - 1)
-    elif not np.abs(mono).max(initial=0.0) < _MAX_AMPLITUDE:  # true for NaN, too
-        mono = np.nan_to_num(mono, nan=0.0).clip(-_MAX_AMPLITUDE, _MAX_AMPLITUDE)
-    return mono
+    channels: np.ndarray = samples.astype(np.float32, order="C")
+    if samples.dtype == np.uint8:
+        channels -= 128
+    if samples.dtype.kind in "iu":
+        channels /= 2.0 ** (8 * samples.dtype.itemsize - 1)
+    return channels
 
 
 def _resample(blocks: Iterable[tuple[np.ndarray, int]], sample_rate: int) -> Iterator[np.ndarray]:

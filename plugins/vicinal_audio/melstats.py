@@ -7,7 +7,7 @@ all cores, and a decoded item takes a kilobyte instead of its samples.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MelStats"]
 
-DIMENSION = 226
+DIMENSION = 109
 
 
 class MelStats(AudioEncoderBase):
     """Encodes sounds; content and query are paths of files."""
 
     encode_is_thread_safe = True
+    min_seconds: ClassVar[float] = 0.0
+    """Repeated, a tick of 10 ms would be a hum; what is silent does not count, so that no length is needed."""
 
     class Params(AudioEncoderBase.Params):
         sample_rate: int = Field(default=22_050, ge=16_000, le=48_000)
@@ -39,7 +41,7 @@ class MelStats(AudioEncoderBase):
 
     @property
     def signature(self) -> str:
-        return f"melstats/1/rate={self.sample_rate}/{self._windowing_tag}"
+        return f"melstats/2/rate={self.sample_rate}/{self._windowing_tag}"
 
     @property
     def sample_rate(self) -> int:
@@ -56,7 +58,7 @@ class MelStats(AudioEncoderBase):
         return summarize_spectra(compute_spectra(blocks, self.sample_rate))
 
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
-        """Vectors of statistics, ``(n, 226)`` float32 of length 1."""
+        """Vectors of statistics, ``(n, 109)`` float32 of length 1."""
         import numpy as np
 
         from vicinal_audio.statistics import standardize_statistics

@@ -1,4 +1,4 @@
-"""The encoder ``melstats``: its contract, equality with torchaudio and librosa, its constants and its imports."""
+"""The encoder ``melstats``: its contract, equality with librosa, its constants and its imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vicinal_audio.filters import chroma_filters, mel_htk, mel_slaney
 from vicinal_audio.melstats import MelStats
 from vicinal_audio.normalization import GROUP_SIZES, MEAN, STD
 from vicinal_audio.spectrogram import compute_spectra
-from vicinal_audio.statistics import standardize_statistics, summarize_spectra
+from vicinal_audio.statistics import GROUP_WEIGHTS, standardize_statistics, summarize_spectra
 
 HEAVY = ("torch", "torchaudio", "librosa", "numba", "av", "soundfile", "soxr", "scipy", "transformers")
 
@@ -73,34 +73,48 @@ class TestWindowedSounds(EncoderContract):
         assert times == [(0, 2), (1, 3), (2, 4), (3, 5), (4, 6)]
 
 
-# --- equal to torchaudio and librosa
+# --- equal to librosa
 
 
 def reference_statistics(sound, rate):
-    """The statistics of ``summarize_spectra`` as torchaudio and librosa compute them from samples."""
+    """The statistics of ``summarize_spectra`` as librosa computes their series, for samples without DC."""
     import librosa
-    import torch
-    import torchaudio
 
-    y = sound / np.sqrt(np.mean(sound.astype(float) ** 2)).astype(np.float32)
-    mel = torchaudio.transforms.MelSpectrogram(rate, n_fft=2048, hop_length=512, n_mels=64, pad_mode="constant")
-    log_mel = torchaudio.transforms.AmplitudeToDB("power", top_db=40)(mel(torch.from_numpy(y))).numpy()
-    fine = librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=rate), top_db=40)
-    mfcc = librosa.feature.mfcc(S=fine, n_mfcc=20)
-    magnitudes = np.abs(librosa.stft(y, n_fft=2048, hop_length=512))
-    floored = np.maximum(magnitudes, magnitudes.max() / 100)
-    series = {
-        "log-mel": log_mel,
-        "mfcc": mfcc,
-        "delta": librosa.feature.delta(mfcc),
-        "chroma": librosa.feature.chroma_stft(y=y, sr=rate, tuning=0.0),
-        "contrast": librosa.feature.spectral_contrast(S=floored, sr=rate),
-    }
+    y = np.pad(sound, (1536, 2047))
+    spectrum = np.abs(librosa.stft(y, n_fft=2048, hop_length=512, center=False))
+    spectrum[: max(2, int(np.ceil(25 * 2048 / rate)))] = 0
+    power = spectrum.astype(float) ** 2
+    level = librosa.power_to_db(power.sum(axis=0), ref=np.max, amin=1e-20, top_db=40)
+    counts = level > -40
+    mel = librosa.feature.melspectrogram(S=power, sr=rate) / power.sum(axis=0).max()
+    decibels = librosa.power_to_db(mel, amin=1e-20, top_db=40)[:, counts]
+    mfcc = librosa.feature.mfcc(S=decibels, n_mfcc=20)
+    above = np.maximum(10 ** (decibels / 10) - 1.01 * mel.max() / 1e4, 0)
+    bands = np.arange(128)[:, None]
+    above /= np.maximum(above.sum(axis=0), 1e-30)
+    centroid = (bands * above).sum(axis=0)
+    bandwidth = np.sqrt(((bands - centroid) ** 2 * above).sum(axis=0))
+    flatness = 10 * np.log10(librosa.feature.spectral_flatness(S=10 ** (decibels / 10), power=1, amin=1e-20)[0])
+    chroma = librosa.feature.chroma_stft(S=power, sr=rate, tuning=0.0)[:, counts]
+    floored = np.maximum(spectrum, spectrum.max() / 100)
+    contrast = librosa.feature.spectral_contrast(S=floored, sr=rate)[:, counts]
+    weights = power.sum(axis=0)[counts]
     parts = []
-    for name, each in series.items():
-        parts += [] if name == "delta" else [each.mean(axis=1)]
-        parts.append(each.std(axis=1))
-    return np.concatenate(parts)
+    for name, each in (
+        ("mfcc", mfcc),
+        ("delta", librosa.feature.delta(mfcc)),
+        ("chroma", chroma),
+        ("contrast", contrast),
+        ("shape", np.stack([centroid, bandwidth, flatness])),
+    ):
+        mean = np.average(each, axis=1, weights=weights)
+        parts += [] if name == "delta" else [mean]
+        parts.append(np.sqrt(np.average((each - mean[:, None]) ** 2, axis=1, weights=weights)))
+    first, last = np.flatnonzero(counts)[[0, -1]]
+    steps = np.diff(np.concatenate([[-40], level[first : last + 1], [-40]]))
+    rises, falls = steps[steps > 0], -steps[steps < 0]
+    logs = np.log(0.1 + np.array([falls.mean(), np.median(falls), steps.std()]))
+    return np.concatenate([*parts, [rises.mean()], logs, [level[first : last + 1].std()]])
 
 
 def list_sample_sounds():
@@ -109,7 +123,7 @@ def list_sample_sounds():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("rate", [RATE, 16_000, 44_100])
-def test_vectors_equal_torchaudio_and_librosa(rate):
+def test_vectors_equal_librosa(rate):
     import librosa
 
     paths = list_sample_sounds()[:: 3 if rate == RATE else 12]
@@ -118,7 +132,7 @@ def test_vectors_equal_torchaudio_and_librosa(rate):
         loaded, _ = librosa.load(path, sr=rate) if path.suffix == ".flac" else (read_samples(path, rate), rate)
         expected = reference_statistics(loaded, rate)
         found = summarize_spectra(compute_spectra(np.array_split(read_samples(path, rate), 5), rate))
-        assert np.abs((found - expected) / STD).max() < 1e-2, path
+        assert np.abs((found - expected) / STD).max() < 3e-2, path
         assert float(standardize_statistics([found])[0] @ standardize_statistics([expected])[0]) > 0.999999
         assert encode_sound(path, sample_rate=rate) @ standardize_statistics([expected])[0] >= 0.9999
 
@@ -144,9 +158,9 @@ def test_block_sizes_do_not_change_the_statistics():
 
 
 GOLDEN = {
-    "bells/hand.ogg": [0.00192, -0.00429, -0.03882, -0.02062, -0.0449, -0.1418, 0.09929, 0.07868],
-    "drums/hats.flac": [-0.00253, 0.01695, -0.02977, 0.00636, -0.03824, 0.13445, -0.15926, 0.3584],
-    "sirens/wail.ogg": [0.0085, 0.01413, 0.07095, -0.03997, -0.05886, -0.09647, 0.07055, 0.14769],
+    "bells/hand.ogg": [-0.1155, -0.08942, -0.06218, -0.02444, 0.15554, -0.27993, -0.00028, -0.0712, -0.01083],
+    "drums/hats.flac": [-0.05875, 0.01679, -0.02559, -0.02833, 0.01267, -0.20461, 0.45066, 0.16139, 0.2037],
+    "sirens/wail.ogg": [-0.03096, -0.0363, 0.07963, 0.04742, -0.01477, -0.19098, 0.02782, 0.02287, -0.08415],
 }
 """Some floats of each group. If they change, the signature must change too."""
 
@@ -154,30 +168,29 @@ GOLDEN = {
 @pytest.mark.parametrize("name", GOLDEN)
 def test_vectors_of_sample_sounds_are_known(name):
     found = encode_sound(DATA / "sounds" / name)
-    assert (found.shape, found.dtype) == ((226,), np.float32)
+    assert (found.shape, found.dtype) == ((109,), np.float32)
     assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
-    assert found[[0, 40, 64, 130, 170, 190, 215, 225]] == pytest.approx(GOLDEN[name], abs=5e-4)
+    assert found[[0, 8, 30, 50, 65, 85, 90, 100, 106]] == pytest.approx(GOLDEN[name], abs=5e-4)
 
 
 def test_signature_names_rate_and_windowing():
-    assert MelStats().signature == "melstats/1/rate=22050/whole"
-    assert MelStats(MelStats.Params(window=10)).signature == "melstats/1/rate=22050/window=10/hop=5"
+    assert MelStats().signature == "melstats/2/rate=22050/whole"
+    assert MelStats(MelStats.Params(window=10)).signature == "melstats/2/rate=22050/window=10/hop=5"
 
 
 def test_constants_match_the_group_sizes():
-    assert len(MEAN) == len(STD) == GROUP_SIZES.sum() == MelStats().space.dimension == 226
+    assert len(GROUP_WEIGHTS) == len(GROUP_SIZES)
+    assert len(MEAN) == len(STD) == GROUP_SIZES.sum() == MelStats().space.dimension == 109
     assert STD.min() > 0.1
 
 
-def test_no_group_dominates_a_vector():
-    """The mean energy of a group in a vector of the sample sounds is near a fifth, whatever its size."""
+def test_groups_have_their_weight_in_a_vector():
+    """The share of a group in the energy of the vectors of the sample sounds is near that of its weight."""
     vectors = np.stack([encode_sound(path) for path in list_sample_sounds()])
-    shares = [
-        part.mean() * size
-        for part, size in zip(np.split((vectors**2), np.cumsum(GROUP_SIZES)[:-1], axis=1), GROUP_SIZES, strict=True)
-    ]
-    assert sum(shares) == pytest.approx(1, abs=1e-3)
-    assert min(shares) > 0.1 and max(shares) < 0.3, shares
+    energy = (vectors**2).mean(axis=0)
+    shares = np.array([part.sum() for part in np.split(energy, np.cumsum(GROUP_SIZES)[:-1])])
+    assert shares.sum() == pytest.approx(1, abs=1e-3)
+    assert (np.abs(np.log2(shares / (GROUP_WEIGHTS / GROUP_WEIGHTS.sum()))) < 1).all(), shares
 
 
 # --- imports and registration
@@ -208,7 +221,7 @@ import sys
 from vicinal import Item
 from vicinal_audio.melstats import MelStats
 encoder = MelStats()
-assert encoder.encode([segment.sample for segment in encoder.decode(Item("x", sys.argv[1]))]).shape == (1, 226)
+assert encoder.encode([segment.sample for segment in encoder.decode(Item("x", sys.argv[1]))]).shape == (1, 109)
 unwanted = "torch", "torchaudio", "librosa", "numba", "soundfile", "transformers"
 print(*[name for name in unwanted if name in sys.modules])
 """

@@ -61,10 +61,10 @@ def test_content_that_is_no_path_fails():
             MelStats().decode(Item("x", content))
 
 
-def test_a_click_of_10_ms_is_too_short(tmp_path):
+def test_a_click_of_2_ms_is_too_short(tmp_path):
     assert (
-        failure_message(write_sound(tmp_path / "a.wav", make_chirp(0.01)))
-        == "the sound is too short: 10 ms, at least 20 ms are needed"
+        failure_message(write_sound(tmp_path / "a.wav", make_chirp(0.002)))
+        == "the sound is too short: 2 ms, at least 5 ms are needed"
     )
 
 
@@ -77,6 +77,24 @@ def test_a_sound_above_the_maximum_length_fails(tmp_path):
 def test_a_sample_rate_of_100_hz_is_too_low(tmp_path):
     soundfile.write(tmp_path / "a.wav", make_chirp(1), 100)
     assert failure_message(tmp_path / "a.wav") == "a sample rate of 100 Hz is too low, at least 2,000 Hz are needed"
+
+
+@pytest.mark.parametrize(("name", "format_name"), [("a.sds", "MIDI Sample Dump Standard"), ("a.swf", "SWF")])
+def test_a_format_that_is_not_read_is_named_with_those_that_are(tmp_path, name, format_name):
+    if name == "a.swf":
+        write_sound(tmp_path / name, make_chirp(), 44_100, "libmp3lame")
+    else:
+        soundfile.write(tmp_path / name, make_chirp(1), 44_100, format="SDS", subtype="PCM_16")
+    message = failure_message(tmp_path / name)
+    assert message.startswith(f"not a sound file that can be read: its format is {format_name}")
+    assert "; the formats that are read: AAC, AC-3, AIFF, AMR, ATRAC, " in message
+    assert message.endswith("TTA, VOC, WAV, Wave64, WavPack, WMA")
+
+
+def test_naming_a_format_opens_no_other_file(tmp_path):
+    write_sound(tmp_path / "a.mp3", make_chirp(), codec="libmp3lame")
+    (tmp_path / "list.cue").write_text("ffconcat version 1.0\nfile a.mp3\n")
+    assert failure_message(tmp_path / "list.cue") == "not a sound file that can be read: Invalid argument"
 
 
 # --- damage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+import audio_helpers
 from audio_helpers import DATA, RATE, encode_sound, make_chirp, make_sounds, read_samples, write_sound
 from vicinal import Item, ItemError
 from vicinal_audio.decode import repeat_to_length, split_windows
 from vicinal_audio.melstats import MelStats
+
+SOUNDS = Path(audio_helpers.__file__).parent / "sounds"
 
 # --- formats
 
@@ -42,6 +46,44 @@ def test_formats_are_read(tmp_path, name, codec):
     likeness = np.correlate(read[rate - 2500 : 2 * rate + 2500], middle)
     assert likeness.max() / (middle @ middle) == pytest.approx(1, abs=0.06), "LAME turns the volume down by a twentieth"
     assert encode_sound(tmp_path / name) @ encode_sound(tmp_path / "expected.wav") > 0.98
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "codec"),
+    [
+        ("a.voc", 22_050, "pcm_s16le"),
+        ("u8.voc", 22_222, "pcm_u8"),
+        ("a.rm", 44_100, "ac3"),
+        ("a.g722", 16_000, "g722"),
+        ("a.latm", 44_100, "aac"),
+        ("a.amr", 8_000, "libopencore_amrnb"),
+        ("a.tta", 44_100, "tta"),
+        ("a.caf", 44_100, "pcm_s16le"),
+        ("a.wv", 44_100, "wavpack"),
+        ("a.spdif", 48_000, "ac3"),
+    ],
+)
+def test_formats_of_recorders_and_telephones_are_read(tmp_path, name, rate, codec):
+    found = encode_sound(write_sound(tmp_path / name, make_chirp(rate=rate), rate, codec))
+    assert found @ encode_sound(write_sound(tmp_path / "expected.wav", make_chirp(rate=rate), rate)) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("file_format", "subtype"),
+    [("NIST", "PCM_16"), ("NIST", "ULAW"), ("IRCAM", "PCM_16"), ("PVF", "PCM_16"), ("PAF", "PCM_16"), ("AVR", "PCM_16"),
+     ("SVX", "PCM_16"), ("RF64", "PCM_16"), ("W64", "PCM_16"), ("VOC", "PCM_16")],
+)  # fmt: skip
+def test_formats_that_libsndfile_writes_are_read(tmp_path, file_format, subtype):
+    soundfile.write(tmp_path / "a.bin", make_chirp(rate=RATE), RATE, format=file_format, subtype=subtype)
+    expected = encode_sound(write_sound(tmp_path / "expected.wav", make_chirp(rate=RATE), RATE))
+    assert encode_sound(tmp_path / "a.bin") @ expected > 0.99
+
+
+@pytest.mark.parametrize("name", ["chirp.gsm", "chirp.dts"])
+def test_formats_that_ffmpeg_does_not_write_are_read(tmp_path, name):
+    """``ffmpeg -i chirp.wav -ar 16000 -strict -2 -c:a dca -b:a 96k`` and ``sox chirp.wav -r 8000 -c 1`` wrote them."""
+    expected = encode_sound(write_sound(tmp_path / "expected.wav", make_chirp(1.0)))
+    assert encode_sound(SOUNDS / name) @ expected > 0.85
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
@@ -111,14 +153,28 @@ def test_silent_windows_are_left_out(tmp_path):
     assert [(each.start, each.end) for each in segments] == [(4, 6), (6, 8)]
 
 
-def test_a_short_sound_is_repeated_to_a_second(tmp_path):
-    short = make_chirp(0.3, RATE)
-    found = encode_sound(write_sound(tmp_path / "a.wav", short, RATE))
-    assert found @ encode_sound(write_sound(tmp_path / "b.wav", np.resize(short, RATE), RATE)) > 0.9999
-    encoder = MelStats(MelStats.Params(window=5))
-    [segment] = encoder.decode(Item("x", tmp_path / "a.wav"))
-    assert (segment.start, segment.end) == (0, pytest.approx(0.3, abs=1e-4))
-    assert encoder.encode([segment.sample])[0] @ found > 0.9999
+def test_a_constant_is_silent(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(3 * RATE, 0.3), RATE)
+    for params in ({}, {"window": 1}):
+        with pytest.raises(ItemError, match="the sound is silent"):
+            MelStats(MelStats.Params(**params)).decode(Item("x", tmp_path / "a.wav"))
+
+
+def test_windows_50_db_below_the_loudest_are_left_out(tmp_path):
+    hiss = np.random.default_rng(2).standard_normal(40 * RATE) * 1e-4
+    hiss[20 * RATE : 24 * RATE] += make_chirp(4, RATE)
+    write_sound(tmp_path / "a.flac", hiss, RATE)
+    segments = MelStats(MelStats.Params(window=2, hop=2)).decode(Item("x", tmp_path / "a.flac"))
+    assert [(each.start, each.end) for each in segments] == [(20, 22), (22, 24)]
+
+
+def test_a_short_sound_is_repeated_where_an_encoder_asks_for_it():
+    sound = make_chirp(0.3, RATE)
+    repeated = np.concatenate(list(repeat_to_length([sound[:1000], sound[1000:]], RATE, 1.0)))
+    assert np.array_equal(repeated, np.resize(sound, RATE))
+    [window] = split_windows([sound], RATE, 5, 2.5, 1.0)
+    assert np.array_equal(window.samples, np.resize(sound, RATE))
+    assert (window.start, window.end) == (0, pytest.approx(0.3, abs=1e-4))
 
 
 def test_a_long_enough_sound_is_not_repeated():
