@@ -268,7 +268,8 @@ class Solution(SearchableSolution):
         """Remove the collection and everything of it in Redis; returns how many items there were.
 
         Raises:
-            StoreMismatchError: the collection belongs to another solution; nothing is removed.
+            StoreMismatchError: the collection belongs to another solution, or this Milvus has none while another one
+                has the vectors; nothing is removed.
         """
         with WriterLock(self.metadata):
             return self._drop()
@@ -276,7 +277,7 @@ class Solution(SearchableSolution):
     def _drop(self) -> int:
         with self._searcher.exclusive():
             state = self.metadata.state()
-            self._collection.find_collection(state)
+            self._collection.require_droppable(state)
             self.vectors.drop_collection()
             if state:
                 # Left over when a previous drop was interrupted after removing the alias.
