@@ -82,8 +82,32 @@ def test_every_python_block_of_the_page_is_a_file():
 
 def test_every_example_is_typed(written):
     files = sorted(str(path.relative_to(written)) for path in written.rglob("*.py"))
+    done = check_types(written, *files)
+    assert done.returncode == 0, done.stdout
+
+
+def check_types(folder, *files):
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, *files]
-    done = subprocess.run(command, cwd=written, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_misspelt_parameter_is_found_by_mypy(written, tmp_path):
+    code = (written / "my_package" / "lengths.py").read_text()
+    (tmp_path / "misspelt.py").write_text(code.replace("self.params.scale)", "self.params.scael)"))
+    done = check_types(tmp_path, "misspelt.py")
+    assert done.returncode == 1
+    assert '"Params" has no attribute "scael"; maybe "scale"?' in done.stdout
+
+
+def test_what_an_encoder_says_of_itself_may_be_a_property_or_an_attribute(written, tmp_path):
+    code = (written / "my_package" / "dna.py").read_text()
+    for name in ("segmented", "labelled"):
+        code = code.replace(
+            f"    {name} = True\n", f"    @property\n    def {name}(self) -> bool:\n        return True\n\n"
+        )
+    assert code.count("@property") == 2
+    (tmp_path / "properties.py").write_text(code)
+    done = check_types(tmp_path, "properties.py")
     assert done.returncode == 0, done.stdout
 
 

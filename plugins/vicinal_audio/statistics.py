@@ -73,7 +73,7 @@ def standardize_statistics(rows: Sequence[np.ndarray]) -> np.ndarray:
     vectors = (np.stack(rows) - MEAN) / STD
     np.clip(vectors, -_MAX_DEVIATIONS, _MAX_DEVIATIONS, out=vectors)
     vectors *= np.sqrt(np.repeat(GROUP_WEIGHTS / GROUP_SIZES, GROUP_SIZES))
-    return l2_normalize(vectors)
+    return l2_normalize(vectors).astype(np.float32)
 
 
 def _weighted_moments(series: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:

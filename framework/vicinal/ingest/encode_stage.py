@@ -16,7 +16,8 @@ from vicinal.errors import ItemError, PluginError, VicinalError
 from vicinal.ingest.batch import Batch, DecodedItem
 from vicinal.ingest.changes import Change, extract_fields
 from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.encoder_calls import EncoderExitError, decode_items, encode_samples, find_invalid_vector
+from vicinal.plugin.encoder_calls import decode_items, encode_samples, find_invalid_vector
+from vicinal.plugin.foreign_calls import PluginExitError
 from vicinal.types import Failure, Metric
 
 __all__ = ["MAX_CONSECUTIVE_ERRORS", "EncodeStage"]
@@ -78,7 +79,7 @@ class EncodeStage:
             batch.vectors = self._encode_items(batch.items)
             self.has_succeeded = True
             return batch, []
-        except (ItemError, EncoderExitError):
+        except (ItemError, PluginExitError):
             pass
         except PluginError as error:
             raise self._with_note(error) from None

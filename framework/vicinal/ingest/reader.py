@@ -10,6 +10,7 @@ from vicinal.errors import PluginError
 from vicinal.ingest.changes import Change, SeenIds, detect_changes
 from vicinal.ingest.counter import RunCounter
 from vicinal.ingest.worker_group import WorkerGroup
+from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.plugin.source import Source
 from vicinal.stores.records import Entry
 from vicinal.toolkit.text import describe_kind
@@ -105,6 +106,10 @@ class SourceReader:
                 self._hide_behind(entry.key)
 
     def _iter_source(self) -> Iterator[Item | Failure]:
+        with attribute_errors(self._name, "__iter__"):
+            yield from self._open_source()
+
+    def _open_source(self) -> Iterator[Item | Failure]:
         entries = type(self._source).__iter__(self._source)
         if not isinstance(entries, Iterator):
             raise PluginError(

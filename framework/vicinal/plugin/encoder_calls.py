@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from vicinal.errors import ItemError, PluginError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.foreign_calls import PluginExitError, attribute_errors
 from vicinal.toolkit.text import describe_kind
 from vicinal.types import Item, Metric, Modality, Segment, Space
 
 __all__ = [
-    "EncoderExitError",
     "decode_items",
     "decode_query",
     "encode_samples",
@@ -23,12 +22,6 @@ __all__ = [
     "require_signature",
     "require_space",
 ]
-
-T = TypeVar("T")
-
-
-class EncoderExitError(PluginError):
-    """An encoder called ``sys.exit``, which must end neither the process nor one of its threads unnoticed."""
 
 
 def require_space(encoder: Encoder) -> Space:
@@ -103,8 +96,9 @@ def decode_items(encoder: Encoder, items: Sequence[Item]) -> list[Sequence[Segme
 
 def _decode_item(encoder: Encoder, item: Item) -> Sequence[Segment] | ItemError:
     try:
-        return _forbid_exit(encoder, "decode", lambda: Encoder.decode_many(encoder, [item]))[0]
-    except EncoderExitError as error:
+        with attribute_errors(_name(encoder), "decode"):
+            return Encoder.decode_many(encoder, [item])[0]
+    except PluginExitError as error:
         return ItemError(str(error))
 
 
@@ -115,7 +109,8 @@ def decode_query(encoder: Encoder, query: str | Path) -> Sequence[Segment]:
         ItemError: the query cannot be read.
         PluginError: the encoder returns something else than segments.
     """
-    segments = _forbid_exit(encoder, "decode_query", lambda: encoder.decode_query(query))
+    with attribute_errors(_name(encoder), "decode_query"):
+        segments = encoder.decode_query(query)
     _require_segments(encoder, "decode_query", segments)
     return segments
 
@@ -124,9 +119,10 @@ def encode_samples(encoder: Encoder, samples: Sequence[object]) -> np.ndarray:
     """Encode samples; the result is a copy, since an encoder may return a view of a buffer that it fills again.
 
     Raises:
-        PluginError: the vectors are not of the encoder's space (``EncoderExitError``: it called ``sys.exit``).
+        PluginError: the vectors are not of the encoder's space (``PluginExitError``: it called ``sys.exit``).
     """
-    vectors = np.array(_forbid_exit(encoder, "encode", lambda: encoder.encode(samples)), order="C")
+    with attribute_errors(_name(encoder), "encode"):
+        vectors = np.array(encoder.encode(samples), order="C")
     space = encoder.space
     shape = (len(samples), space.dimension if space.kind == "float" else space.dimension // 8)
     dtype = np.float32 if space.kind == "float" else np.uint8
@@ -152,13 +148,6 @@ def find_invalid_vector(encoder: Encoder, vectors: np.ndarray, metric: Metric) -
     if metric == "COSINE" and not squared_lengths.all():
         return f"{_name(encoder)} returned a vector of zeros, which has no direction to compare (COSINE)"
     return ""
-
-
-def _forbid_exit(encoder: Encoder, method: str, call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except SystemExit as error:
-        raise EncoderExitError(f"{_name(encoder)} called sys.exit({error.code!r}) in {method}") from error
 
 
 def _require_segments(encoder: Encoder, method: str, segments: object) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import logging
 import os
 import sys
 import traceback
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from vicinal.errors import PluginError
+from vicinal.errors import PluginError, VicinalError
 from vicinal.plugin import hookspecs
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.item_filter import ItemFilter
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     import click
 
 __all__ = ["Manager", "PluginInfo", "create_manager", "disabled_plugins"]
+
+logger = logging.getLogger("vicinal.plugin")
 
 GROUP = "vicinal"
 DISABLED_VARIABLE = "VICINAL_NO_PLUGINS"
@@ -169,9 +172,13 @@ class Manager:
             try:
                 with contextlib.redirect_stdout(sys.stderr):
                     found: Any = implementation.function(path=path)
-            except Exception as error:
-                error.add_note(f"raised by plugin {implementation.plugin_name!r} in hook 'suggest_solution'")
+            except VicinalError:
                 raise
+            except (Exception, SystemExit) as error:
+                logger.warning(
+                    "plugin %r failed in hook suggest_solution: %s", implementation.plugin_name, describe_error(error)
+                )
+                continue
             if isinstance(found, Suggestion):
                 return found
         return None

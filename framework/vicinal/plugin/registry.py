@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from vicinal.errors import DependencyError, PluginError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.params import Configurable, Params
 from vicinal.plugin.reranker import Reranker
@@ -107,7 +108,8 @@ class Registry(Generic[Kind]):
                 f"{self.kind} {name!r} needs {', '.join(missing)}, which is not installed",
                 hint=entry.install_command(),
             )
-        return self.load(name)(params)
+        with attribute_errors(f"{self.kind} {name!r} of plugin {entry.plugin!r}", "__init__"):
+            return self.load(name)(params)
 
 
 def _find_incompleteness(found: type[Any]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, PluginError, VicinalError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.registry import Registry
 from vicinal.plugin.reranker import Reranker
@@ -125,7 +126,7 @@ class Searcher:
         """Search for requests of one limit and equal filters."""
         limit, filter, patterns = requests[0].limit, requests[0].filter, requests[0].item_filters
         passing = CandidateFilter.build(patterns, self.item_filters, self.encoder)
-        fetch = min(limit * self.reranker.candidates, MAX_LIMIT) if self.reranker else limit
+        fetch = min(limit * _count_candidates(self.reranker), MAX_LIMIT) if self.reranker else limit
         results = self._find_hits(queries, fetch, filter, passing, timer)
         if self.reranker:
             pairs = zip(requests, results, strict=True)
@@ -190,6 +191,17 @@ def _group_requests(requests: Sequence[SearchRequest], queries: Sequence[Encoded
     return list(groups.values())
 
 
+def _count_candidates(reranker: Reranker) -> int:
+    """How many hits a reranker wants for each one that is asked for.
+
+    Raises:
+        PluginError: it does not say a number.
+    """
+    if not isinstance(count := reranker.candidates, int) or count < 1:
+        raise PluginError(f"reranker {type(reranker).__name__}: candidates is {count!r}, not a number of 1 or more")
+    return count
+
+
 def _rerank(reranker: Reranker, query: str | Path, hits: list[Hit]) -> list[Hit]:
     """The hits in the reranker's order, with new ranks.
 
@@ -197,7 +209,8 @@ def _rerank(reranker: Reranker, query: str | Path, hits: list[Hit]) -> list[Hit]
         PluginError: it returned something else than hits that it was given, each at most once.
     """
     given = {hit.key for hit in hits}
-    reordered = reranker.rerank(query, hits)
+    with attribute_errors(f"reranker {type(reranker).__name__}", "rerank"):
+        reordered = reranker.rerank(query, hits)
     if not isinstance(reordered, Sequence) or not all(isinstance(hit, Hit) for hit in reordered):
         raise PluginError(f"reranker {type(reranker).__name__} returned {describe_kind(reordered)}, not a list of Hit")
     keys = [hit.key for hit in reordered]

@@ -12,7 +12,14 @@ from vicinal.config import SolutionConfig
 from vicinal.errors import StoreMismatchError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.encoder_calls import require_signature
-from vicinal.solution.ownership import create_owner, describe_home, require_columns, require_owned
+from vicinal.solution.ownership import (
+    create_owner,
+    describe_home,
+    has_lost_vectors,
+    require_collection,
+    require_columns,
+    require_owned,
+)
 from vicinal.stores.milvus import StoredCollection, VectorStore
 from vicinal.stores.milvus_engine import Index, choose_index
 from vicinal.stores.redis import MetadataStore
@@ -58,16 +65,23 @@ class CollectionManager:
             state = self._create_state(collection)
         self._require_same_identity(state)
         if not self._vectors.has_collection():
-            if state["items"]:
-                raise StoreMismatchError(
-                    f"Redis knows {state['items']} items of {self._config.name!r}, which this Milvus does not have",
-                    hint="set MILVUS_URI to the Milvus that has them; give the solution a new name if they are another"
-                    " project's; `vicinal drop` and ingest again if they are lost",
-                )
+            require_collection(state, self._config.name, self._config.stores)
             home = describe_home(self._config.stores.redis)
             self._vectors.create_collection(state["physical"], owner=state.get("owner", ""), home=home)
             self.find_collection(state)  # another one may have created it at the same time
             self._build_exact_index_first()
+        if state.get("milvus") != (milvus := describe_home(self._config.stores.milvus)):
+            self._metadata.set_state(milvus=milvus)
+
+    def require_droppable(self, state: dict[str, Any]) -> None:
+        """See that nothing is dropped of which another Milvus may have the vectors.
+
+        Raises:
+            StoreMismatchError: the collection belongs to another solution, or this Milvus has none, and another one
+                that had the items may still be there.
+        """
+        if self.find_collection(state) is None and not has_lost_vectors(state, self._config.stores):
+            require_collection(state, self._config.name, self._config.stores)
 
     def find_collection(self, state: dict[str, Any]) -> StoredCollection | None:
         """The solution's collection, if there is one.

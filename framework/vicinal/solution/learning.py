@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from vicinal.errors import ItemError, VicinalError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.plugin.source import Source
 from vicinal.plugin.state import pack_state, unpack_state
 from vicinal.stores.redis import MetadataStore
@@ -38,7 +39,8 @@ def fit_encoder(encoder: Encoder, source: Source, metadata: MetadataStore) -> in
     """
     items = SourceItems(source)
     try:
-        state = encoder.fit(items)
+        with attribute_errors(f"encoder {type(encoder).__name__}", "fit"):
+            state = encoder.fit(items)
     except ItemError as error:
         raise VicinalError(f"the encoder cannot learn from this source: {error}", error.hint) from error
     data = pack_state(state)

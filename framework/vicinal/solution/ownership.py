@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,14 @@ from vicinal.errors import StoreMismatchError
 from vicinal.stores import redact_url
 from vicinal.stores.milvus import StoredCollection
 
-__all__ = ["create_owner", "describe_home", "require_columns", "require_owned"]
+__all__ = [
+    "create_owner",
+    "describe_home",
+    "has_lost_vectors",
+    "require_collection",
+    "require_columns",
+    "require_owned",
+]
 
 
 def create_owner() -> str:
@@ -26,9 +34,36 @@ def create_owner() -> str:
     return secrets.token_hex(8)
 
 
-def describe_home(redis: str) -> str:
-    """The Redis of a solution's state, without its password; with this machine's name if it is known only here."""
-    return redact_url(redis) + (f" on {socket.gethostname()}" if _is_local(redis) else "")
+def describe_home(location: str) -> str:
+    """A store of a solution, without its password; with this machine's name if it is known only here."""
+    return redact_url(location) + (f" on {socket.gethostname()}" if _is_local(location) else "")
+
+
+def require_collection(state: Mapping[str, Any], name: str, stores: StoresConfig) -> None:
+    """See that a state without a collection in this Milvus has no items.
+
+    Raises:
+        StoreMismatchError: it has.
+    """
+    if not (items := state.get("items")):
+        return
+    home = state.get("milvus", "")
+    is_lost = has_lost_vectors(state, stores)
+    raise StoreMismatchError(
+        f"Redis knows {items:,} items of {name!r}, which this Milvus does not have"
+        + (f"; they were in Milvus at {home}" if home else ""),
+        hint="set MILVUS_URI to the Milvus that has them, or give this solution another name; if they are lost, "
+        + ("`vicinal drop`" if is_lost else f"delete the keys vicinal:{name}:* in Redis")
+        + " and ingest again",
+    )
+
+
+def has_lost_vectors(state: Mapping[str, Any], stores: StoresConfig) -> bool:
+    """Whether vectors that this Milvus does not have are nowhere else, as far as this machine can tell."""
+    home = state.get("milvus", "")
+    path, _, host = home.rpartition(" on ")
+    is_gone = "://" not in home and host == socket.gethostname() and not Path(path).exists()
+    return not home or home == describe_home(stores.milvus) or is_gone
 
 
 def require_owned(
@@ -76,9 +111,9 @@ def _describe_removal(collection: StoredCollection, milvus: str) -> str:
     return f"drop the collection {collection.physical} in Milvus" if "://" in milvus else f"delete {milvus}"
 
 
-def _is_local(redis: str) -> bool:
-    if "://" not in redis:
+def _is_local(location: str) -> bool:
+    if "://" not in location:
         return True
-    parts = urlsplit(redis)
+    parts = urlsplit(location)
     host = parts.hostname or ""
     return parts.scheme == "unix" or host in ("localhost", "::1") or host.startswith("127.")

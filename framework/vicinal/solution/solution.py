@@ -11,6 +11,7 @@ from typing import Any, Literal
 from vicinal.errors import StoreMismatchError, UnknownItemError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.foreign_calls import count_items
 from vicinal.solution import maintenance
 from vicinal.solution.learning import adopt_state, fit_encoder, restore_state
 from vicinal.solution.searchable import SearchableSolution
@@ -139,7 +140,7 @@ class Solution(SearchableSolution):
                 restore_state(encoder, self.metadata)
             self._active_run = run = self._new_run(encoder, limit=limit, force=force, only=only, lock=lock)
             try:
-                total = len(only) if only is not None else self.source.count()
+                total = len(only) if only is not None else count_items(self.source)
                 self.manager.observers.ingest_started(
                     solution=self.name, total=min(total, limit) if total is not None and limit is not None else total
                 )
@@ -213,7 +214,7 @@ class Solution(SearchableSolution):
         item = Item(found.key, content, found.uri, found.metadata)
         try:
             rendering = self.encoder.render(item)
-        except Exception:  # a plugin may fail in any way, and the text is still worth showing
+        except (Exception, SystemExit):  # a plugin may fail in any way, and the text is still worth showing
             return Rendering("text", str(content))
         return rendering if isinstance(rendering, Rendering) else Rendering("text", str(content))
 
@@ -273,7 +274,8 @@ class Solution(SearchableSolution):
         """Remove the collection and everything of it in Redis; returns how many items there were.
 
         Raises:
-            StoreMismatchError: the collection belongs to another solution; nothing is removed.
+            StoreMismatchError: the collection belongs to another solution, or this Milvus has none while another one
+                has the vectors; nothing is removed.
         """
         with WriterLock(self.metadata):
             return self._drop()
@@ -281,7 +283,7 @@ class Solution(SearchableSolution):
     def _drop(self) -> int:
         with self._searcher.exclusive():
             state = self.metadata.state()
-            self._collection.find_collection(state)
+            self._collection.require_droppable(state)
             self.vectors.drop_collection()
             if state:
                 # Left over when a previous drop was interrupted after removing the alias.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+
 import orjson
 import pytest
 
@@ -337,18 +340,45 @@ def test_another_milvus_with_the_same_redis_is_refused(lite):
     solution.ingest()
     solution.close()
     other = lite.solution(extra="stores: {milvus: other.db}")
-    with pytest.raises(
-        StoreMismatchError, match="knows 50 items of 'things', which this Milvus does not have"
-    ) as error:
-        other.ingest()
-    assert error.value.hint == (
-        "set MILVUS_URI to the Milvus that has them; give the solution a new name if they are another project's;"
-        " `vicinal drop` and ingest again if they are lost"
-    )
-    with pytest.raises(StoreMismatchError):
-        other.search("text 1")
+    for use in (other.ingest, other.drop, lambda: other.search("text 1")):
+        with pytest.raises(StoreMismatchError) as error:
+            use()
+        assert str(error.value) == (
+            "Redis knows 50 items of 'things', which this Milvus does not have; they were in Milvus at"
+            f" {lite.folder}/.vicinal/things/milvus.db on {socket.gethostname()}"
+        )
+        assert error.value.hint == (
+            "set MILVUS_URI to the Milvus that has them, or give this solution another name; if they are lost,"
+            " delete the keys vicinal:things:* in Redis and ingest again"
+        )
     other.close()
     assert lite.solution().ingest().unchanged == 50
+
+
+def test_vectors_that_are_lost_with_their_file_can_be_dropped_and_indexed_again(lite):
+    lite.write(ROWS)
+    solution = lite.solution()
+    solution.ingest()
+    solution.close()
+    shutil.rmtree(lite.folder / ".vicinal" / "things" / "milvus.db")
+    other = lite.solution(extra="stores: {milvus: other.db}")
+    with pytest.raises(StoreMismatchError) as error:
+        other.ingest()
+    assert error.value.hint.endswith("if they are lost, `vicinal drop` and ingest again")
+    assert other.drop() == 50
+    assert other.ingest().new == 50
+
+
+def test_a_milvus_that_was_moved_is_known_where_it_is_now(lite):
+    lite.write(ROWS)
+    solution = lite.solution()
+    solution.ingest()
+    solution.close()
+    (lite.folder / ".vicinal" / "things" / "milvus.db").rename(lite.folder / "moved.db")
+    moved = lite.solution(extra="stores: {milvus: moved.db}")
+    assert moved.ingest().unchanged == 50
+    assert moved.metadata.state()["milvus"] == f"{lite.folder}/moved.db on {socket.gethostname()}"
+    assert moved.drop() == 50
 
 
 def test_lost_redis_is_refilled_without_duplicates(lite):
