@@ -8,6 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import Field, create_model
 
+from encoders import Hashed
 from vicinal import Encoder, create_manager, hookimpl
 from vicinal.config import check_config
 from vicinal.config.document import Document
@@ -178,7 +179,7 @@ class _Windowed:
 def _encoder(type_):
     window = create_model("Window", __base__=Params, size=(type_, ...))
     params = create_model("Params", __base__=Encoder.Params, window=(window, Field(description="Nested.")))
-    return type("Windowed", (Encoder,), {**dict.fromkeys(Encoder.__abstractmethods__), "Params": params})
+    return type("Windowed", (Hashed,), {"Params": params})
 
 
 Integer, String = _encoder(int), _encoder(str)
