@@ -16,6 +16,7 @@ from vicinal.stores.redis_server import find_redis_server
 collect_ignore = ["examples"]  # test_example_plugin.py installs the example, and runs its tests
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Have each worker of pytest-xdist take whole modules, and one of them all tests on the one Milvus server."""
     for item in items:

@@ -74,7 +74,7 @@ SAMPLES = (
         "audio.yaml",
         (
             SampleQuery("data/owl-in-the-rain.ogg", "What was heard here for two seconds, in the rain?", is_file=True),
-            SampleQuery("@drums/rock.ogg", "More like these drums (asked by their key)"),
+            SampleQuery("@chords/major.ogg", "More like this chord (asked by its key)"),
         ),
         "@sirens/wail.ogg --limit 5",
     ),

@@ -101,7 +101,7 @@ class EncodeStage:
                 failures.append(_to_failure(item.change, "encode", reason))
         # The encoder is at fault if it has never succeeded, or fails at many items in a row.
         if len(errors) == len(batch.items) and (not self.has_succeeded or len(errors) > MAX_CONSECUTIVE_ERRORS):
-            raise self._with_note(errors[-1])
+            raise errors[-1]
         return Batch(encoded, np.concatenate(vectors) if vectors else None), failures
 
     def _encode_items(self, items: Sequence[DecodedItem]) -> np.ndarray:
@@ -111,10 +111,6 @@ class EncodeStage:
         if reason := find_invalid_vector(self.encoder, vectors, self._metric):
             raise ItemError(reason)
         return vectors
-
-    def _with_note(self, error: Exception) -> Exception:
-        error.add_note(f"raised by {type(self.encoder).__module__}.{type(self.encoder).__name__}.encode")
-        return error
 
 
 def _to_failure(change: Change, stage: str, reason: str) -> Failure:

@@ -165,7 +165,7 @@ class TestDoctor:
         said = " ".join(printed.split())
         assert (
             "ok encoders clip (needs model), efficientnet_lite0, fingerprint, keyframes, librosa, melstats,"
-            " morgan, sentence, torchaudio (needs bundle)" in said
+            " morgan, sentence, timm (needs model), torchaudio (needs bundle), torchvision (needs model)" in said
         )
         assert re.search(
             r"missing encoders clap, (\w*resne\w+, )+\w*resne\w+; their weights must be fetched first", said

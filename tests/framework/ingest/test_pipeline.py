@@ -95,7 +95,7 @@ def test_broken_encoder_ends_the_run_with_its_own_error(lite):
     solution.source = ListSource([Item(f"x{number}", "explode") for number in range(20)])
     with pytest.raises(ZeroDivisionError, match="cannot encode explode") as error:
         solution.ingest()
-    assert error.value.__notes__ == ["raised by test_pipeline.Exploding.encode"]
+    assert error.value.__notes__ == ["raised by encoder Exploding in encode"]
     assert solution.failures() == []
     solution.source = ListSource(make_items(10))
     solution.ingest()
@@ -134,7 +134,7 @@ def test_vectors_of_wrong_shape_or_dtype_end_the_run_and_name_the_encoder(lite, 
     with pytest.raises(PluginError) as error:
         solution.ingest()
     assert str(error.value) == f"encoder Altering returned {form}, not float32 of shape (32, 16)"
-    assert error.value.__notes__ == ["raised by test_pipeline.Altering.encode"]
+    assert error.value.__notes__ == ["raised by encoder Altering in encode"]
     assert solution.metadata.state()["items"] == 0
     assert solution.failures() == []
 

@@ -217,7 +217,7 @@ def test_a_description_is_searched_over_http(open_sample):
         (hit,) = answer.json()["hits"]
         refused = client.search("zebra", "dna-descriptions")
     assert "light" in hit["metadata"]["description"]
-    assert (refused.status_code, refused.json()["error"]) == (422, "none of its words was learnt")
+    assert (refused.status_code, refused.json()["error"]) == (422, "zebra: none of its words was learnt")
 
 
 # A container of many items
