@@ -82,7 +82,8 @@ class EncodeStage:
         except (ItemError, PluginExitError):
             pass
         except PluginError as error:
-            raise self._with_note(error) from None
+            error.add_note(f"raised by encoder {type(self.encoder).__name__} in encode")
+            raise
         except Exception:
             pass
         return self._encode_singly(batch)
