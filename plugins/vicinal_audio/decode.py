@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SILENCE_PEAK = 2.0**-15
-"""A sound whose peak, apart from a constant, is below one step of 16 bits is silent: its vector would have no direction."""
+"""A sound whose peak is below one step of 16 bits, a constant left out, is silent: its vector has no direction."""
 MIN_SECONDS = 0.005
 """A shorter sound is a failure. Ticks of 10 ms are common in libraries of drums."""
 
