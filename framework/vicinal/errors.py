@@ -8,7 +8,7 @@
     │   └── DependencyError           4, a plugin needs a package or a model that is not installed
     ├── SourceError                   1, the source as a whole cannot be read
     ├── StoreError                    1, a store answered with an error
-    │   ├── StoreUnreachableError     5, Milvus or Redis does not answer
+    │   ├── StoreUnreachableError     5, Milvus or Redis does not respond
     │   ├── StoreBusyError            1, another process holds the embedded file or the writer's lock
     │   └── StoreMismatchError        1, the collection was built by another encoder or schema
     ├── TooManyFailuresError          1, the run's budget of failures is spent
@@ -106,7 +106,7 @@ class StoreError(VicinalError):
 
 
 class StoreUnreachableError(StoreError):
-    """Milvus or Redis does not answer."""
+    """Milvus or Redis does not respond."""
 
     exit_code = ExitCode.UNREACHABLE
 

@@ -27,9 +27,9 @@ from vicinal.ingest.worker_group import SENTINEL, WorkerGroup
 from vicinal.ingest.writer import BatchWriter
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.source import Source
-from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
+from vicinal.stores.writer_lock import WriterLock
 from vicinal.toolkit.malloc import retain_freed_memory
 from vicinal.toolkit.text import shorten
 from vicinal.toolkit.torch_runtime import low_priority

@@ -9,23 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_delay,
-    stop_any,
-    stop_when_event_set,
-    wait_exponential,
-)
-
-from vicinal.errors import SourceError, StoreUnreachableError
+from vicinal.errors import SourceError
+from vicinal.ingest.store_retry import call_with_retry
 
 __all__ = ["SENTINEL", "WorkerGroup"]
 
 SENTINEL = None
 """The last element of a queue."""
-_RETRY_SECONDS = 30
 
 
 class WorkerGroup:
@@ -84,18 +74,8 @@ class WorkerGroup:
                     return
 
     def call_with_retry(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call a store, retrying StoreUnreachableError with exponential backoff for 30 s.
-
-        Gives up early when the run is stopped.
-        """
-        retrying = Retrying(
-            retry=retry_if_exception_type(StoreUnreachableError),
-            wait=wait_exponential(0.2, max=3),
-            stop=stop_any(stop_after_delay(_RETRY_SECONDS), stop_when_event_set(self._stop)),
-            sleep=sleep_using_event(self._stop),
-            reraise=True,
-        )
-        return retrying(call, *args)
+        """Call a store; where it is unreachable, try again for 30 s, or until the run is stopped."""
+        return call_with_retry(self._stop, call, *args)
 
     @contextmanager
     def handle_ctrl_c(self) -> Iterator[None]:

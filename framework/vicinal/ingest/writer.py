@@ -5,9 +5,9 @@ from __future__ import annotations
 from vicinal.ingest.batch import Batch
 from vicinal.ingest.counter import RunCounter
 from vicinal.ingest.worker_group import WorkerGroup
-from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
+from vicinal.stores.writer_lock import WriterLock
 
 __all__ = ["BatchWriter"]
 

@@ -2,7 +2,7 @@
 
 >>> import uvicorn
 >>> from vicinal.server import create_app
->>> uvicorn.run(create_app(["configs/qa.yaml", "configs/molecules.yaml"]))
+>>> uvicorn.run(create_app(["configs/qa.yaml", "configs/molecule.yaml"]))
 """
 
 from vicinal.server.app import create_app

@@ -1,4 +1,4 @@
-"""The facade ``Solution``, and the life cycle of its collection: creation, index, maintenance, export and import.
+"""The facade ``Solution``, and the life cycle of its collection: creation, index, checks, removal, export and import.
 
 Imports every room but the server and the command line.
 """

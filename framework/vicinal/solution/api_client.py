@@ -22,7 +22,7 @@ _KIND_OF_STATUS: Mapping[int, type[VicinalError]] = {409: StoreBusyError, 503: S
 
 
 class ServerUnreachableError(StoreUnreachableError):
-    """The server does not answer, or what answers is no server of vicinal's."""
+    """The server does not respond, or what answers is no server of vicinal's."""
 
 
 class ApiResponseError(Exception):
@@ -103,7 +103,7 @@ class ApiClient:
             found = orjson.loads(data)
         except (OSError, HTTPException, orjson.JSONDecodeError) as error:
             raise ServerUnreachableError(
-                f"the server at {self.url} does not answer",
+                f"the server at {self.url} does not respond",
                 hint="finished batches are kept; run the same command again",
             ) from error
         finally:

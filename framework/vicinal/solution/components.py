@@ -56,7 +56,7 @@ class Components:
                 store.close()
 
     def publish_address(self, url: str) -> None:
-        """Tell processes that cannot open an embedded Milvus, since this one has it, where this one answers them."""
+        """Publish where this process answers those that cannot open an embedded Milvus, since this one has it."""
         self._address = url
         if (vectors := self.__dict__.get("vectors")) is not None:
             vectors.publish_address(url)

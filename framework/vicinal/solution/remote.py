@@ -17,7 +17,7 @@ from vicinal.errors import ItemError, StoreBusyError, VicinalError
 from vicinal.plugin.manager import create_manager
 from vicinal.solution.api_client import ApiClient, ApiResponseError, ServerUnreachableError, to_vicinal_error
 from vicinal.solution.checksum import config_checksum
-from vicinal.stores.milvus_lite import LockHolder
+from vicinal.stores.milvus_lite_lock import LockHolder
 from vicinal.types import Hit, IngestReport, Rendering, SearchResult, TextQuery
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class RemoteSolution:
     def __init__(self, config: SolutionConfig, holder: LockHolder, api_key: str = "") -> None:
         """
         Raises:
-            ServerUnreachableError: the server does not answer.
+            ServerUnreachableError: the server does not respond.
             StoreBusyError: it does not serve this solution with this configuration, or wants an API key.
         """
         self.name = config.name

@@ -44,7 +44,7 @@ class SearchableSolution(Components):
         """Connect to both stores now, one thread at a time.
 
         Raises:
-            StoreUnreachableError: one of them does not answer.
+            StoreUnreachableError: one of them does not respond.
         """
         with self._open_lock:
             _ = self.encoder, self.metadata, self.vectors, self._collection
@@ -134,7 +134,7 @@ class SearchableSolution(Components):
 
         Raises:
             NothingIndexedError: nothing can be searched yet.
-            StoreUnreachableError: a store does not answer.
+            StoreUnreachableError: a store does not respond.
         """
         with self._searcher.borrow() as searcher:
             results = searcher.search_many(requests, on_encoded, notify=notify)

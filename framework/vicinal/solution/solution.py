@@ -12,12 +12,13 @@ from vicinal.errors import StoreMismatchError, UnknownItemError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.foreign_calls import count_items
-from vicinal.solution import maintenance
+from vicinal.solution import removal
+from vicinal.solution.consistency import CheckReport, check
 from vicinal.solution.learning import adopt_state, fit_encoder, restore_state
 from vicinal.solution.searchable import SearchableSolution
 from vicinal.stores import redact_url
-from vicinal.stores.lock import WriterLock
 from vicinal.stores.milvus_engine import Index
+from vicinal.stores.writer_lock import WriterLock
 from vicinal.types import Failure, Hit, IngestReport, Item, Rendering, item_id, path_from_file_uri
 
 __all__ = ["Solution"]
@@ -186,7 +187,7 @@ class Solution(SearchableSolution):
                 " repair or exclude it (`vicinal failures` says what is wrong with it)"
             )
             return
-        run.report.removed = maintenance.prune(self.vectors, self.metadata, run.seen)
+        run.report.removed = removal.prune(self.vectors, self.metadata, run.seen)
 
     @contextmanager
     def _open_for_writing(self) -> Iterator[WriterLock]:
@@ -201,7 +202,7 @@ class Solution(SearchableSolution):
             finally:
                 self.refresh()
 
-    # --- maintenance
+    # --- checks and removal
 
     def render(self, found: Hit | Item) -> Rendering:
         """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
@@ -241,14 +242,14 @@ class Solution(SearchableSolution):
             },
         }
 
-    def check(self, *, repair: bool = False) -> maintenance.CheckReport:
+    def check(self, *, repair: bool = False) -> CheckReport:
         """Check whether Milvus, metadata and ledger agree; with ``repair``, make them agree."""
         if not (state := self.metadata.state()) and self._collection.find_collection(state) is None:
-            return maintenance.CheckReport(self.name, repaired=repair)
+            return CheckReport(self.name, repaired=repair)
         with WriterLock(self.metadata):
             self._collection.ensure()
             self._collection.make_searchable()
-            report = maintenance.check(self.vectors, self.metadata, repair=repair)
+            report = check(self.vectors, self.metadata, repair=repair)
             if repair:
                 self._collection.make_searchable(report.orphan_vectors)
         return report
@@ -266,7 +267,7 @@ class Solution(SearchableSolution):
             if unknown := [key for key in keys if key not in known]:
                 raise UnknownItemError(f"not indexed: {', '.join(unknown[:5])}", hint="keys are case-sensitive")
             entries = {item_id(key): entry for key, entry in known.items()}
-            maintenance.remove(self.vectors, self.metadata, entries)
+            removal.remove(self.vectors, self.metadata, entries)
             self._collection.make_searchable(len(keys))
         return len(keys)
 

@@ -50,7 +50,7 @@ class EmbeddedRedis:
     """A redis-server for one folder, started by its first user and shut down by its last.
 
     Raises:
-        StoreUnreachableError: the server does not start, or does not answer.
+        StoreUnreachableError: the server does not start, or does not respond.
         StoreError: the server cannot read the data in the folder.
         DependencyError: no server is installed.
     """
@@ -120,7 +120,7 @@ class EmbeddedRedis:
                     launch = self._launch(find_redis_server())
                 elif time.monotonic() > deadline:
                     raise StoreUnreachableError(
-                        f"the redis-server of {self._folder} runs and does not answer", hint="end it, and try again"
+                        f"the redis-server of {self._folder} runs and does not respond", hint="end it, and try again"
                     )
                 time.sleep(_POLL_SECONDS)
 
@@ -209,7 +209,7 @@ def _choose_socket_path(folder: Path) -> str:
 
 
 def _ping(path: str) -> Literal["ready", "loading", "down"]:
-    """Tell whether the server has loaded its data, is loading them, or does not answer."""
+    """Return whether the server has loaded its data, is loading them, or does not respond."""
     with suppress(OSError), connect_to_socket(path) as connection:
         connection.settimeout(1.0)
         connection.sendall(b"PING\r\n")

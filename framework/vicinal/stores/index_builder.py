@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vicinal.errors import StoreError
 from vicinal.stores.layout import Schema
 from vicinal.stores.milvus_engine import Index
-from vicinal.stores.milvus_lite import FLUSH_BYTES
+from vicinal.stores.milvus_lite_memory import FLUSH_BYTES
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -40,7 +40,7 @@ class MilvusCollection(MilvusConnection):
     """The collection of one solution. ``location`` is a path ending in .db (embedded) or a URI.
 
     Raises:
-        StoreUnreachableError: Milvus does not answer.
+        StoreUnreachableError: Milvus does not respond.
         StoreBusyError: another process holds the embedded file.
         UnsupportedByEngineError: the schema is hybrid and the engine has no full-text index.
     """

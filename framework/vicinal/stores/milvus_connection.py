@@ -11,7 +11,7 @@ from vicinal.errors import StoreUnreachableError
 from vicinal.stores.milvus_client import clear_schema_cache, import_client
 from vicinal.stores.milvus_engine import MilvusEngine
 from vicinal.stores.milvus_errors import check_reachable, wrap_errors
-from vicinal.stores.milvus_lite import MilvusLiteLock
+from vicinal.stores.milvus_lite_lock import MilvusLiteLock
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -26,7 +26,7 @@ class MilvusConnection:
     """A connection that is open from construction until ``close``. ``location`` is a path ending in .db or a URI.
 
     Raises:
-        StoreUnreachableError: Milvus does not answer.
+        StoreUnreachableError: Milvus does not respond.
         StoreBusyError: another process holds the embedded file.
     """
 
@@ -75,7 +75,7 @@ class MilvusConnection:
             self._lite_lock = None
 
     def publish_address(self, url: str) -> None:
-        """Tell processes that cannot open the embedded file where this one answers them; a server needs none."""
+        """Publish where this process answers those that cannot open the embedded file; a server needs none."""
         if self._lite_lock is not None:
             self._lite_lock.publish_address(url)
 

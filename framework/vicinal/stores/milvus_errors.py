@@ -37,7 +37,7 @@ def check_reachable(uri: str, timeout: float) -> None:
         socket.create_connection((parts.hostname, port), timeout).close()
     except OSError as error:
         raise StoreUnreachableError(
-            f"Milvus at {parts.hostname}:{port} does not answer: {error.strerror or error}", hint=_UNREACHABLE_HINT
+            f"Milvus at {parts.hostname}:{port} does not respond: {error.strerror or error}", hint=_UNREACHABLE_HINT
         ) from error
 
 
@@ -56,7 +56,7 @@ def _to_store_error(error: Exception, location: str, filter: str, names: Iterabl
     message = redact_url(_first_line(error))
     if _is_lost_connection(error):
         return StoreUnreachableError(
-            f"Milvus at {redact_url(location)} does not answer: {message}", hint=_UNREACHABLE_HINT
+            f"Milvus at {redact_url(location)} does not respond: {message}", hint=_UNREACHABLE_HINT
         )
     if filter and _blames_filter(str(error)):
         return filter_error(filter, message, names)

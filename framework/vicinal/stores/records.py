@@ -55,7 +55,7 @@ class Entry:
         return cls(checksum, fingerprint, segments, counted & ~_TRUNCATED, bool(counted & _TRUNCATED))
 
     def matches_key(self, key: str) -> bool:
-        """Tell whether this is the entry of the key, not of another key whose id collides with its own."""
+        """Return whether this is the entry of the key, not of another key whose id collides with its own."""
         return self.key_checksum == self.checksum(key)
 
     @staticmethod

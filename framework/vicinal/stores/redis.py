@@ -156,7 +156,7 @@ class MetadataStore(RedisConnection):
             self.call("srem", self._prefix + "added", *map(encode_id, ids))
 
     def are_manual(self, ids: Sequence[int]) -> list[bool]:
-        """Tell for each of these items whether it was added by hand."""
+        """Return for each of these items whether it was added by hand."""
         members = [*map(encode_id, ids)]
         return [bool(one) for one in self.call("smismember", self._prefix + "added", members)] if members else []
 

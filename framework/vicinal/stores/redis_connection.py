@@ -25,7 +25,7 @@ class RedisConnection:
     """A connection that is open from construction until ``close``. ``location`` is a folder (embedded) or a URL.
 
     Raises:
-        StoreUnreachableError: Redis does not answer, or the location is none of Redis.
+        StoreUnreachableError: Redis does not respond, or the location is none of Redis.
         StoreError: it is a Redis Cluster, a Sentinel, or too old.
     """
 
@@ -130,7 +130,7 @@ class RedisConnection:
             error, redis.AuthenticationError
         ):
             return StoreUnreachableError(
-                f"Redis at {location} does not answer: {error}",
+                f"Redis at {location} does not respond: {error}",
                 hint="start it, or set REDIS_URL; run `vicinal doctor` to diagnose",
             )
         return StoreError(f"Redis at {location} refused: {error}", hint="run `vicinal doctor` to diagnose")

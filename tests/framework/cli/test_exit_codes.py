@@ -135,7 +135,7 @@ def test_5_milvus_does_not_answer(vicinal, small_yaml, closed_port, command):
     done = vicinal(*command, code=5, timeout=10, MILVUS_URI=f"http://127.0.0.1:{closed_port}")
     assert (done.stdout, done.stderr) == (
         "",
-        f"error: Milvus at 127.0.0.1:{closed_port} does not answer: Connection refused\n"
+        f"error: Milvus at 127.0.0.1:{closed_port} does not respond: Connection refused\n"
         "hint: start it, or set MILVUS_URI; run `vicinal doctor` to diagnose\n",
     )
 
@@ -144,7 +144,7 @@ def test_5_milvus_does_not_answer(vicinal, small_yaml, closed_port, command):
 def test_5_redis_does_not_answer(vicinal, small_yaml, closed_port, command):
     done = vicinal(*command, code=5, timeout=10, REDIS_URL=f"redis://:hunter2@127.0.0.1:{closed_port}/0")
     error, hint = done.stderr.splitlines()
-    assert error.startswith(f"error: Redis at redis://…@127.0.0.1:{closed_port}/0 does not answer: ")
+    assert error.startswith(f"error: Redis at redis://…@127.0.0.1:{closed_port}/0 does not respond: ")
     assert hint == "hint: start it, or set REDIS_URL; run `vicinal doctor` to diagnose"
     assert "hunter2" not in done.stderr
 

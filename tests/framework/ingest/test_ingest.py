@@ -13,7 +13,7 @@ from vicinal.errors import StoreMismatchError, TooManyFailuresError, UnknownItem
 from vicinal.ingest import changes, reader
 from vicinal.ingest.changes import compute_fingerprint
 from vicinal.search import candidates, query_encoder, searcher
-from vicinal.solution import maintenance
+from vicinal.solution import removal
 from vicinal.solution import solution as solution_module
 from vicinal.types import item_id
 
@@ -280,7 +280,7 @@ def test_item_without_a_segment_is_a_failure(lite):
 
 def test_hash_collision_of_two_keys_is_a_failure(lite, monkeypatch):
     """Ids have 63 bits; here those of k1 and k2 are equal."""
-    for module in (changes, reader, query_encoder, candidates, searcher, maintenance, solution_module):
+    for module in (changes, reader, query_encoder, candidates, searcher, removal, solution_module):
         monkeypatch.setattr(module, "item_id", lambda key, segment=0: item_id("k1" if key == "k2" else key, segment))
     lite.write([("k1", "text 1", 1), ("k3", "text 3", 1)])
     solution = lite.solution()

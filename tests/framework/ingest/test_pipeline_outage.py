@@ -104,7 +104,7 @@ def test_run_ends_if_redis_stays_unreachable_and_keeps_finished_batches(lite, ow
     lite.manager.register(Observer(own_redis.kill), "observer")
     solution = make_slow_solution(lite, own_redis.url, 1_500)
     started = time.monotonic()
-    with pytest.raises(StoreUnreachableError, match=f"Redis at {own_redis.url} does not answer"):
+    with pytest.raises(StoreUnreachableError, match=f"Redis at {own_redis.url} does not respond"):
         solution.ingest()
     assert time.monotonic() - started < 10
     own_redis.start()
@@ -167,7 +167,7 @@ def test_run_ends_if_milvus_stays_unreachable_and_keeps_finished_batches(proxied
     solution, proxy = proxied_solution
     manager.register(Observer(proxy.disconnect), "observer")
     started = time.monotonic()
-    with pytest.raises(StoreUnreachableError, match=r"Milvus at .* does not answer"):
+    with pytest.raises(StoreUnreachableError, match=r"Milvus at .* does not respond"):
         solution.ingest()
     assert time.monotonic() - started < 15
     proxy.restore()

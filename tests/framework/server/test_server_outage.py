@@ -100,7 +100,7 @@ def check_outage_and_recovery(client, stop, restart, seconds=30):
             assert int(response.headers["retry-after"]) > 0
         described = client.get("/api/solutions").json()["solutions"][0]
         assert (described["ready"], described["items"]) == (False, 60)
-        assert "does not answer" in described["reason"]
+        assert "does not respond" in described["reason"]
         assert client.get("/healthz").status_code == 200
         restart()
         wait_for_readiness(client, True, seconds)

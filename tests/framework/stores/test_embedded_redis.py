@@ -88,7 +88,7 @@ def test_a_killed_server_is_restarted_by_the_next_process(tmp_path):
     with MetadataStore("shared", str(folder)) as store:
         store.set_state(by="me")
         os.kill(store.client.info("server")["process_id"], signal.SIGKILL)
-        with pytest.raises(StoreUnreachableError, match="does not answer"):
+        with pytest.raises(StoreUnreachableError, match="does not respond"):
             store.state()
         with MetadataStore("shared", str(folder)) as again:
             assert again.state() == {"by": "me"}
@@ -117,7 +117,7 @@ def test_processes_killed_during_the_start_never_leave_two_servers(tmp_path):
 def test_a_server_that_is_loading_is_waited_for(tmp_path):
     folder = tmp_path / "redis"
     other = other_process(folder)
-    os.kill(other.server, signal.SIGSTOP)  # like one that loads: it is there and does not answer
+    os.kill(other.server, signal.SIGSTOP)  # like one that loads: it is there and does not respond
     waker = threading.Timer(1.5, os.kill, (other.server, signal.SIGCONT))
     waker.start()
     with MetadataStore("shared", str(folder)) as store:

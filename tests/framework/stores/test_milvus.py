@@ -21,7 +21,7 @@ from vicinal.errors import FilterError, StoreBusyError, StoreError, StoreUnreach
 from vicinal.stores.layout import split_by_bytes
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.stores.milvus_errors import wrap_errors
-from vicinal.stores.milvus_lite import LockHolder, MilvusLiteLock
+from vicinal.stores.milvus_lite_lock import LockHolder, MilvusLiteLock
 from vicinal.types import Space
 
 MIB = 1024 * 1024
@@ -319,7 +319,7 @@ def test_unreachable_server_is_reported_at_once():
     port = free_port()
     started = time.monotonic()
     with pytest.raises(
-        StoreUnreachableError, match=f"Milvus at 127.0.0.1:{port} does not answer: Connection refused"
+        StoreUnreachableError, match=f"Milvus at 127.0.0.1:{port} does not respond: Connection refused"
     ) as error:
         VectorStore("a", f"http://127.0.0.1:{port}", Schema(FLOATS, False, {}))
     assert time.monotonic() - started < 5
@@ -329,7 +329,7 @@ def test_unreachable_server_is_reported_at_once():
 def test_port_of_another_service_is_reported_as_unreachable():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         started = time.monotonic()
-        with pytest.raises(StoreUnreachableError, match="does not answer"):
+        with pytest.raises(StoreUnreachableError, match="does not respond"):
             VectorStore("a", f"http://127.0.0.1:{mute.getsockname()[1]}", Schema(FLOATS, False, {}), timeout=1)
         assert time.monotonic() - started < 10
 

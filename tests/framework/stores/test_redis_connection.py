@@ -47,7 +47,7 @@ def test_an_invalid_redis_url_is_reported_without_its_password():
 def test_a_closed_port_is_reported_at_once_and_without_the_password():
     port = free_port()
     started = time.monotonic()
-    with pytest.raises(StoreUnreachableError, match=f"127.0.0.1:{port}/0 does not answer") as error:
+    with pytest.raises(StoreUnreachableError, match=f"127.0.0.1:{port}/0 does not respond") as error:
         MetadataStore("shared", f"redis://me:secret@127.0.0.1:{port}/0")
     assert time.monotonic() - started < 2
     assert "secret" not in str(error.value)
@@ -83,7 +83,7 @@ def test_every_call_reports_an_unreachable_server(redis_url, tmp_path):
             far.version,
         ]
         for call in calls:
-            with pytest.raises(StoreUnreachableError, match="does not answer"):
+            with pytest.raises(StoreUnreachableError, match="does not respond"):
                 call()
         proxy.restore()
         assert read_counts(far) == (1, 1)
@@ -133,7 +133,7 @@ def test_a_password_in_the_parameters_opens_and_is_not_shown(start_redis, tmp_pa
     with pytest.raises(StoreError, match=r"\?password=… refused") as error:
         MetadataStore("shared", f"redis://127.0.0.1:{port}?password=hunter3")
     assert "hunter3" not in str(error.value)
-    with pytest.raises(StoreUnreachableError, match=r"/nowhere.sock\?password=… does not answer"):
+    with pytest.raises(StoreUnreachableError, match=r"/nowhere.sock\?password=… does not respond"):
         MetadataStore("shared", "unix:///nowhere.sock?password=hunter2")
 
 

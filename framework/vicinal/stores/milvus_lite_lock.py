@@ -1,4 +1,4 @@
-"""Milvus Lite, the embedded Milvus: the lock on its file, and its memory settings."""
+"""The lock of a process on the file of Milvus Lite, the embedded Milvus."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from typing import IO, Self
 import orjson
 
 from vicinal.errors import StoreBusyError, StoreError
+from vicinal.stores.milvus_lite_memory import limit_memory
 from vicinal.stores.process import describe_process
-from vicinal.toolkit.malloc import limit_arenas
 
-__all__ = ["FLUSH_BYTES", "LockHolder", "MilvusLiteLock"]
+__all__ = ["LockHolder", "MilvusLiteLock"]
 
-FLUSH_BYTES = 4 * 1024 * 1024
-"""Of rows in memory; then Milvus Lite flushes them to a segment."""
 _ACQUIRE_ATTEMPTS, _ACQUIRE_SECONDS = 3, 0.02
 
 
@@ -80,7 +78,7 @@ class MilvusLiteLock:
                 f"cannot open {path}: {error.strerror}",
                 hint="set MILVUS_URI to a path in a folder that is writable, or to a server",
             ) from error
-        _limit_milvus_lite_memory()
+        limit_memory()
         if not self._acquire():
             holder = LockHolder.read(self._lock)
             self._lock.close()
@@ -88,7 +86,7 @@ class MilvusLiteLock:
         self._write(LockHolder(describe_process(), socket.gethostname()))
 
     def publish_address(self, url: str) -> None:
-        """Tell other processes where this one answers them."""
+        """Write into the lock file where this process answers others."""
         self._write(LockHolder(describe_process(), socket.gethostname(), url))
 
     def close(self) -> None:
@@ -125,21 +123,3 @@ def _hint(holder: LockHolder) -> str:
         f"stop that server ({holder.url}) first, or set MILVUS_URI to a Milvus server; while it runs, search, status,"
         " ingest, failures --retry and remove are answered through it"
     )
-
-
-def _limit_milvus_lite_memory() -> None:
-    """Keep Milvus Lite's memory near the size of its rows; call it before Milvus Lite is first opened in this process.
-
-    - It flushes through Python lists, eight times the size of the rows, so it flushes after 4 MiB (its default: 128).
-    - It compacts any four files of similar size, and holds five copies of their rows meanwhile: 375 MB for 60,000 rows
-      of 384 floats. There is no setting, so the constant is raised to Milvus Lite's own limit of files, as other
-      engines postpone compaction during a bulk load.
-    - Arrow returns freed memory to the system at once, and all threads share two malloc arenas.
-    """
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
-    limit_arenas()
-    os.environ.setdefault("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(FLUSH_BYTES))
-    from milvus_lite.engine import compaction
-
-    if hasattr(compaction, "COMPACTION_MIN_FILES_PER_BUCKET"):
-        compaction.COMPACTION_MIN_FILES_PER_BUCKET = getattr(compaction, "MAX_DATA_FILES", 32)

@@ -17,8 +17,8 @@ from servers import wait_until
 from vicinal import hookimpl
 from vicinal.errors import StoreBusyError, StoreUnreachableError
 from vicinal.stores import lock
-from vicinal.stores.lock import WriterLock
 from vicinal.stores.redis import MetadataStore
+from vicinal.stores.writer_lock import WriterLock
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ def key(store):
 def writer(store, redis_url):
     """Another process that holds the lock; it ends when its input does."""
     script = (
-        "import sys\nfrom vicinal.stores.lock import WriterLock\nfrom vicinal.stores.redis import MetadataStore\n"
+        "import sys\nfrom vicinal.stores.redis import MetadataStore\n"
+        "from vicinal.stores.writer_lock import WriterLock\n"
         f"with MetadataStore({store.name!r}, {redis_url!r}) as store, WriterLock(store):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
@@ -156,7 +157,7 @@ def test_a_lock_that_could_not_be_released_does_not_block_its_own_process(store,
 def test_a_lock_needs_a_reachable_redis(store, redis_url):
     with Proxy(urlsplit(redis_url).port) as proxy, MetadataStore("x", f"redis://127.0.0.1:{proxy.port}/0") as far:
         proxy.disconnect()
-        with pytest.raises(StoreUnreachableError, match="does not answer"), WriterLock(far):
+        with pytest.raises(StoreUnreachableError, match="does not respond"), WriterLock(far):
             pass
 
 

@@ -1,4 +1,4 @@
-"""Maintenance of a solution: check whether Milvus, metadata and ledger agree, repair, prune and remove."""
+"""Checks whether Milvus, metadata and ledger agree, and repairs what does not."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.ingest.changes import SeenIds
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import item_id
 
-__all__ = ["CheckReport", "check", "prune", "remove"]
+__all__ = ["CheckReport", "check"]
 
-_BATCH = 1_000
 _MAX_DELETE = 10_000
 
 
@@ -60,37 +58,6 @@ class CheckReport:
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "consistent": self.consistent}
-
-
-def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Entry]) -> None:
-    """Remove items from Milvus first, then from Redis, so that no hit is ever without its metadata."""
-    ids = list(entries)
-    for start in range(0, len(ids), _BATCH):
-        part = {id_: entries[id_] for id_ in ids[start : start + _BATCH]}
-        row_ids: list[int] = []
-        for id_, record in zip(part, metadata.records(list(part)), strict=True):
-            segments = part[id_].segments
-            row_ids += [item_id(record.key, number) for number in range(segments)] if record else [id_]
-        vectors.delete_rows(row_ids)
-        metadata.delete(part)
-
-
-def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
-    """Remove the items that a run over the source did not see, except those added by hand; return their number.
-
-    Items that were added by hand and that the source yields, too, belong to the source from now on. The ledger is read
-    part by part; as a whole, that of a million items took 224 MB.
-    """
-    removed = 0
-    for entries in metadata.iter_ledger():
-        ids = list(entries)
-        is_seen = seen.contain(np.array(ids, np.int64))
-        is_manual = np.array(metadata.are_manual(ids), bool)
-        metadata.unmark_manual([ids[number] for number in np.flatnonzero(is_seen & is_manual)])
-        gone = {ids[number]: entries[ids[number]] for number in np.flatnonzero(~is_seen & ~is_manual)}
-        remove(vectors, metadata, gone)
-        removed += len(gone)
-    return removed
 
 
 def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False) -> CheckReport:
