@@ -40,7 +40,7 @@ class AppState:
             self.services[solution.name] = SolutionService(solution, settings, self.metrics)
 
     def publish_address(self, url: str) -> None:
-        """Publish to commands in other terminals that this server answers for the embedded Milvus files that it holds."""
+        """Publish to other terminals that this server answers for the embedded Milvus files that it holds."""
         for service in self.services.values():
             service.solution.publish_address(url)
 
