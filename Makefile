@@ -3,11 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests run in so many processes; `make test JOBS=0` runs them in one, as a debugger needs.
-JOBS ?= 2
-PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-CORE_TESTS := $(addprefix tests/framework/,config plugin stores solution ingest search cli testing)
+CORE_TESTS := $(addprefix tests/framework/,config plugin stores)
 
 .PHONY: demo test test-core lint unit docs bench clean
 
@@ -24,13 +21,13 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py --check
 
 unit: $(VENV)/dev.stamp .venv-milvus/stamp
-	$(PYTEST) $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
-# The tests that need neither torch nor a browser, and the sample of molecules: half a minute to install, not three.
+# What depends on the Python version: configuration, plugins and stores, without torch, and the sample of molecules.
 test-core: $(VENV)/core.stamp .venv-milvus/stamp
 	$(BIN)/vicinal ingest configs/molecule.yaml
 	$(BIN)/vicinal search configs/molecule.yaml @aspirin
-	$(PYTEST) -m "not all_encoders" $(CORE_TESTS) $(ARGS)
+	$(BIN)/python -m pytest -m "not all_encoders" $(CORE_TESTS) $(ARGS)
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py

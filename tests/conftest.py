@@ -16,17 +16,6 @@ from vicinal.stores.redis_server import find_redis_server
 collect_ignore = ["examples"]  # test_example_plugin.py installs the example, and runs its tests
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Have each worker of pytest-xdist take whole modules, and one of them all tests on the one Milvus server."""
-    for item in items:
-        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        needs_server = "milvus_server" in item.fixturenames or any(
-            isinstance(parameter, str) and parameter == "server" for parameter in parameters
-        )
-        item.add_marker(pytest.mark.xdist_group("milvus" if needs_server else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def own_milvus(tmp_path_factory):
     """A real Milvus server, started for this run on a free port and ended after it; None where another is named.
