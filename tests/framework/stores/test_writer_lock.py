@@ -16,7 +16,7 @@ from proxy import Proxy
 from servers import wait_until
 from vicinal import hookimpl
 from vicinal.errors import StoreBusyError, StoreUnreachableError
-from vicinal.stores import lock
+from vicinal.stores import writer_lock
 from vicinal.stores.redis import MetadataStore
 from vicinal.stores.writer_lock import WriterLock
 
@@ -102,7 +102,7 @@ def test_lock_of_other_host_is_never_stolen(store):
 
 
 def test_a_held_lock_is_renewed(store, monkeypatch):
-    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
+    monkeypatch.setattr(writer_lock, "_EXPIRY_SECONDS", 0.3)
     with WriterLock(store) as held:
         time.sleep(1)
         assert 0 < store.client.pttl(key(store)) <= 300
@@ -111,7 +111,7 @@ def test_a_held_lock_is_renewed(store, monkeypatch):
 
 
 def test_a_lock_that_another_writer_took_over_is_lost_and_not_released(store, monkeypatch):
-    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
+    monkeypatch.setattr(writer_lock, "_EXPIRY_SECONDS", 0.3)
     with WriterLock(store) as held:
         store.client.set(key(store), "another writer")
         wait_until(lambda: held.lost)
@@ -119,7 +119,7 @@ def test_a_lock_that_another_writer_took_over_is_lost_and_not_released(store, mo
 
 
 def test_a_lock_whose_key_was_deleted_is_acquired_again(store, monkeypatch):
-    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
+    monkeypatch.setattr(writer_lock, "_EXPIRY_SECONDS", 0.3)
     with WriterLock(store) as held:
         store.client.delete(key(store))
         wait_until(lambda: store.client.exists(key(store)))
@@ -127,7 +127,7 @@ def test_a_lock_whose_key_was_deleted_is_acquired_again(store, monkeypatch):
 
 
 def test_a_lock_survives_an_outage_of_redis(store, redis_url, monkeypatch):
-    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.6)
+    monkeypatch.setattr(writer_lock, "_EXPIRY_SECONDS", 0.6)
     with (
         Proxy(urlsplit(redis_url).port) as proxy,
         MetadataStore(store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
@@ -163,7 +163,7 @@ def test_a_lock_needs_a_reachable_redis(store, redis_url):
 
 def test_a_run_that_lost_its_lock_stops(lite, monkeypatch):
     """Whoever stood still for too long must not write beside the writer that took over."""
-    monkeypatch.setattr(lock, "_EXPIRY_SECONDS", 0.3)
+    monkeypatch.setattr(writer_lock, "_EXPIRY_SECONDS", 0.3)
     lite.write([(f"k{number}", f"text {number}", 1) for number in range(200)])
     solution = lite.solution(encoder="{type: hashed, batch_size: 10, pause: 0.1}")
     taken = []
