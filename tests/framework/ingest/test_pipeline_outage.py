@@ -15,7 +15,7 @@ from proxy import Proxy
 from servers import end, free_port, wait_for_port, wait_until
 from vicinal import Item, hookimpl
 from vicinal.errors import StoreUnreachableError
-from vicinal.ingest import worker_group
+from vicinal.ingest import store_retry
 from vicinal.stores import milvus
 from vicinal.stores.redis_server import find_redis_server
 
@@ -100,7 +100,7 @@ def test_run_waits_for_a_frozen_redis(lite, own_redis):
 
 
 def test_run_ends_if_redis_stays_unreachable_and_keeps_finished_batches(lite, own_redis, monkeypatch):
-    monkeypatch.setattr(worker_group, "_RETRY_SECONDS", 1)
+    monkeypatch.setattr(store_retry, "_RETRY_SECONDS", 1)
     lite.manager.register(Observer(own_redis.kill), "observer")
     solution = make_slow_solution(lite, own_redis.url, 1_500)
     started = time.monotonic()
@@ -162,7 +162,7 @@ def test_run_waits_for_milvus_to_reconnect(proxied_solution, manager):
 
 
 def test_run_ends_if_milvus_stays_unreachable_and_keeps_finished_batches(proxied_solution, manager, monkeypatch):
-    monkeypatch.setattr(worker_group, "_RETRY_SECONDS", 1)
+    monkeypatch.setattr(store_retry, "_RETRY_SECONDS", 1)
     monkeypatch.setattr(milvus, "_CALL_SECONDS", 1)
     solution, proxy = proxied_solution
     manager.register(Observer(proxy.disconnect), "observer")
