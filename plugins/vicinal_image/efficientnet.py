@@ -18,10 +18,10 @@ from pydantic import Field
 from vicinal import Space
 from vicinal.errors import DependencyError, PluginError
 from vicinal.toolkit.hf_hub import find_packaged, hash_file
+from vicinal.toolkit.torch_hub import load_state_dict
 from vicinal.toolkit.torch_runtime import Precision
 from vicinal.toolkit.vectors import l2_normalize
 from vicinal_image.base import ImageEncoder
-from vicinal_image.checkpoints import load_state_dict
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:

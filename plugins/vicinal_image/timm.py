@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from vicinal import Space
 from vicinal.errors import DependencyError
 from vicinal.toolkit.hf_hub import WEIGHT_PATTERNS, resolve_model
-from vicinal_image.checkpoints import ALTERNATIVE_HINT, load_state_dict
+from vicinal.toolkit.torch_hub import load_state_dict
+from vicinal_image.checkpoints import ALTERNATIVE_HINT
 from vicinal_image.decode import MAX_PIXELS, load_image
 from vicinal_image.preprocess import Decode, Preprocessing
 from vicinal_image.pretrained import PretrainedEncoder, mismatch_error, require_known

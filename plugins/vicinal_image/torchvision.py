@@ -7,22 +7,20 @@ dict; or random ones, for tests.
 
 from __future__ import annotations
 
-import socket
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vicinal import Space
-from vicinal.errors import DependencyError, PluginError
-from vicinal.toolkit.hf_hub import hash_file, offline_variable
-from vicinal_image import checkpoints
+from vicinal.errors import PluginError
+from vicinal.toolkit.hf_hub import hash_file
+from vicinal.toolkit.torch_hub import download_weights, find_stated_sha256, load_state_dict, require_sha256
+from vicinal_image.checkpoints import ALTERNATIVE_HINT, SUFFIXES
 from vicinal_image.preprocess import Preprocessing
 from vicinal_image.pretrained import PretrainedEncoder, mismatch_error, require_known
 
 if TYPE_CHECKING:
     from torch import nn
-
-_TIMEOUT_SECONDS = 20.0
 
 
 class TorchvisionEncoder(PretrainedEncoder):
@@ -57,9 +55,9 @@ class TorchvisionEncoder(PretrainedEncoder):
         name, known = self.params.weights, self._known_weights
         if name == "random":
             return None
-        if name.endswith(checkpoints.SUFFIXES):
+        if name.endswith(SUFFIXES):
             sha256 = hash_file(self._weights_path)
-            return next((each for each in known if sha256.startswith(checkpoints.promised_sha256(each.url))), None)
+            return next((each for each in known if sha256.startswith(find_stated_sha256(each.url))), None)
         require_known(name, list(known.__members__), f"weights: {self.params.model} with")
         return known[name]
 
@@ -79,12 +77,12 @@ class TorchvisionEncoder(PretrainedEncoder):
         return {"image_size": self.preprocessing.crop} if hasattr(self._skeleton, "image_size") else {}
 
     def _find_weights(self) -> Path:
-        return _download(self._published_weights.url)
+        return download_weights(self._published_weights.url, ALTERNATIVE_HINT)
 
     def _load(self, path: Path) -> nn.Module:
-        if self.params.weights.endswith(checkpoints.SUFFIXES):
+        if self.params.weights.endswith(SUFFIXES):
             return self._load_file(path)
-        checkpoints.require_sha256(path)
+        require_sha256(path)
         try:
             return _remove_head(self._get_model(weights=self._published_weights))
         except Exception as error:  # a damaged pickle or zip has errors of its own
@@ -92,7 +90,7 @@ class TorchvisionEncoder(PretrainedEncoder):
 
     def _load_file(self, path: Path) -> nn.Module:
         """Load a file without the weights of its head, which may be one for other classes."""
-        model, tensors = self._get_model(**self._options), checkpoints.load_state_dict(path)
+        model, tensors = self._get_model(**self._options), load_state_dict(path)
         unused = [_find_head(model)]
         for name, child in _remove_head(model).named_children():
             if type(child).__name__ == "InceptionAux":  # a head beside the last one, for training alone
@@ -121,35 +119,6 @@ def _remove_head(model: nn.Module) -> nn.Module:
 
     model.set_submodule(_find_head(model), nn.Identity())
     return model
-
-
-def _download(url: str) -> Path:
-    """Return one of torchvision's files in torch's cache, and download it if it is not there.
-
-    Raises:
-        DependencyError: the file cannot be downloaded.
-    """
-    import torch
-
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
-    if path.is_file():
-        return path
-    reason, before = f"{offline_variable()} forbids downloads", socket.getdefaulttimeout()
-    if not offline_variable():
-        socket.setdefaulttimeout(_TIMEOUT_SECONDS)  # torch sets none: a connection that stalls would hang for ever
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), checkpoints.promised_sha256(url), progress=False)
-            return path
-        except (OSError, RuntimeError) as error:  # of urllib, of the connection, of the disk; another SHA-256
-            reason = str(error)
-        finally:
-            socket.setdefaulttimeout(before)
-    raise DependencyError(
-        f"the weights {path.name} were not found locally and could not be downloaded ({reason})",
-        hint=f"download it from {url.removesuffix(path.name)} to {path.parent} (or set TORCH_HOME), or set `weights:`"
-        f" to the path of a file; {checkpoints.ALTERNATIVE_HINT}",
-    )
 
 
 class Torchvision(TorchvisionEncoder):

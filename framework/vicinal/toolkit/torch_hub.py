@@ -23,7 +23,14 @@ from vicinal.toolkit.hf_hub import hash_file, offline_variable
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["checkpoints_dir", "download_weights", "load_state_dict", "require_available"]
+__all__ = [
+    "checkpoints_dir",
+    "download_weights",
+    "find_stated_sha256",
+    "load_state_dict",
+    "require_available",
+    "require_sha256",
+]
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 20.0
@@ -89,11 +96,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         PluginError: the file holds anything else, or its name states another SHA-256 (``resnet18-f37072fd.pth``).
     """
-    if found := _find_wrong_sha256(path):
-        raise PluginError(
-            f"{path} is not the file that its name states: its SHA-256 begins with {found}",
-            hint="delete it and download it again",
-        )
+    require_sha256(path)
     try:
         content: Any = _read_tensors(path)
     except Exception as error:  # a damaged pickle, zip or header each has errors of its own
@@ -106,7 +109,30 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(hasattr(value, "dtype") for value in content.values()):
         raise PluginError(f"{path} holds no state dict", hint="save it with torch.save(model.state_dict(), …)")
-    return {str(name).removeprefix("module."): value for name, value in content.items()}
+    state_dict: Any = content  # as it is: some networks look at the version that torch keeps beside the tensors
+    for name in [name for name in state_dict if name.startswith("module.")]:
+        state_dict[name.removeprefix("module.")] = state_dict.pop(name)
+    return state_dict  # type: ignore[no-any-return]
+
+
+def require_sha256(path: Path) -> None:
+    """Check the start of a file's SHA-256 where its name states it.
+
+    Raises:
+        PluginError: it is another one.
+    """
+    if found := _find_wrong_sha256(path):
+        raise PluginError(
+            f"{path} is not the file that its name states: its SHA-256 begins with {found},"
+            f" not {find_stated_sha256(path.name)}",
+            hint="delete it and download it again",
+        )
+
+
+def find_stated_sha256(name: str) -> str:
+    """Return the start of a file's SHA-256 where its name states it (``resnet18-f37072fd.pth``); else an empty text."""
+    stated = re.search(r"-([0-9a-f]{8,64})\.[a-z]+$", name)
+    return stated[1] if stated else ""
 
 
 def _read_tensors(path: Path) -> Any:
@@ -121,8 +147,8 @@ def _read_tensors(path: Path) -> Any:
 
 def _find_wrong_sha256(path: Path) -> str:
     """Return the start of a file's SHA-256 where its name states another one, else an empty text."""
-    stated = re.search(r"-([0-9a-f]{8,64})\.[a-z]+$", path.name)
-    if stated is None or (found := hash_file(path)).startswith(stated[1]):
+    stated = find_stated_sha256(path.name)
+    if not stated or (found := hash_file(path)).startswith(stated):
         return ""
     return found[:8]
 

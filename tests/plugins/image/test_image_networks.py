@@ -10,9 +10,9 @@ from image_helpers import SAMPLE_IMAGES, load_rgb
 from random_networks import draw_statistics, encode_images, make_encoder
 from vicinal import Item
 from vicinal.errors import ConfigError
+from vicinal.toolkit.torch_hub import find_stated_sha256, load_state_dict
 from vicinal.toolkit.vectors import min_cosine
 from vicinal_image import efficientnet
-from vicinal_image.checkpoints import load_state_dict, promised_sha256
 from vicinal_image.efficientnet import EfficientNetLite0
 from vicinal_image.network import make_network_factory
 from vicinal_image.networks import EfficientNetLite0 as Lite0Network
@@ -98,7 +98,7 @@ class TestTorchvision:
 
         for name in models.list_models(module=models):
             for weights in models.get_model_weights(name):
-                assert len(promised_sha256(weights.url)) >= 8
+                assert len(find_stated_sha256(weights.url)) >= 8
                 assert type(weights.transforms()).__name__ == "ImageClassification"
         found = {
             name: make_encoder(Torchvision, model=name, weights="random").space.dimension
