@@ -28,12 +28,12 @@ def make_network_factory(model: nn.Module, input_size: tuple[int, int]) -> Netwo
 
     def build(dtype: torch.dtype, device: torch.device) -> Network:
         network = (model if dtype == torch.float32 else copy.deepcopy(model)).to(device, dtype)
-        return lambda pixels: _pool(network(pixels))
+        return lambda pixels: _average_positions(network(pixels))
 
     return build
 
 
-def _pool(features: Tensor) -> Tensor:
+def _average_positions(features: Tensor) -> Tensor:
     """Return one vector an image; what a network leaves of height and width, or of tokens, is averaged."""
     places = (2, 3) if features.dim() == 4 else (1,) if features.dim() == 3 else ()
     return features.float().mean(places) if places else features.float()
@@ -48,7 +48,11 @@ def _fold_batch_norms(model: nn.Module, pixels: Tensor) -> None:
         folded: Any = originals[norm]
         model.set_submodule(conv, fuse_conv_bn_eval(originals[conv], folded))
         model.set_submodule(norm, getattr(folded, "act", nn.Identity()))  # timm's have the activation within
-    if pairs and not min_cosine(_pool(model(pixels)).numpy(), _pool(before).numpy()) >= _MIN_FOLDED_COSINE:
+    if (
+        pairs
+        and not min_cosine(_average_positions(model(pixels)).numpy(), _average_positions(before).numpy())
+        >= _MIN_FOLDED_COSINE
+    ):
         for name, module in originals.items():
             model.set_submodule(name, module)
 

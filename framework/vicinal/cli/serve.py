@@ -58,10 +58,10 @@ def serve(files: tuple[Path, ...], host: str, port: int, root_path: str | None) 
             address, f"[{address}]" if ":" in address else address
         )
         url = f"http://{display_host}:{bound_port}"
-        serve_app(app, listener, lambda: _announce(app.state.vicinal, url))
+        serve_app(app, listener, lambda: _publish_and_print_url(app.state.vicinal, url))
 
 
-def _announce(state: AppState, url: str) -> None:
+def _publish_and_print_url(state: AppState, url: str) -> None:
     state.publish_address(url)
     click.echo(f"serving {', '.join(state.services)} at {url} (Ctrl-C stops it)")
 

@@ -202,11 +202,11 @@ class RemoteSolution:
     def _run(self, route: str, options: Any, on_progress: Callable[[Mapping[str, Any]], object]) -> IngestReport:
         job = self._request("POST", route, options)
         try:
-            job = self._follow(job, on_progress)
+            job = self._wait_for_end(job, on_progress)
         except KeyboardInterrupt:
             with suppress(VicinalError):  # it may just have ended
                 self._request("DELETE", f"ingest/{job['id']}")
-                self._follow(job, on_progress)
+                self._wait_for_end(job, on_progress)
             raise
         if job["state"] == "failed":
             raise to_vicinal_error(job["error_type"], job["error"], job["hint"])
@@ -219,7 +219,9 @@ class RemoteSolution:
         report.took(job["seconds"])
         return report
 
-    def _follow(self, job: Mapping[str, Any], on_progress: Callable[[Mapping[str, Any]], object]) -> Mapping[str, Any]:
+    def _wait_for_end(
+        self, job: Mapping[str, Any], on_progress: Callable[[Mapping[str, Any]], object]
+    ) -> Mapping[str, Any]:
         """The job as it has ended."""
         pause = _FIRST_POLL_SECONDS
         while job["state"] in ("running", "cancelling"):

@@ -82,7 +82,7 @@ class MilvusLiteLock:
         if not self._acquire():
             holder = LockHolder.read(self._lock)
             self._lock.close()
-            raise StoreBusyError(f"{path} is in use by {holder.process}", hint=_hint(holder))
+            raise StoreBusyError(f"{path} is in use by {holder.process}", hint=_build_busy_hint(holder))
         self._write(LockHolder(describe_process(), socket.gethostname()))
 
     def publish_address(self, url: str) -> None:
@@ -116,7 +116,7 @@ def _lock_file(path: Path) -> Path:
     return path.with_name(path.name + ".holder")
 
 
-def _hint(holder: LockHolder) -> str:
+def _build_busy_hint(holder: LockHolder) -> str:
     if holder.url is None:
         return "one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server"
     return (

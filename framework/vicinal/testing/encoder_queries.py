@@ -22,7 +22,7 @@ class QueryContract(EncoderUnderTest):
     """The tests of what ``decode_query``, ``query_modalities`` and ``render`` return."""
 
     def test_a_query_equals_its_item(self) -> None:
-        for query in self._queries(self.good):
+        for query in self._select_queries(self.good):
             segments = self.encoder.decode_query(query)
             assert segments, f"{query!r} has no segment"
             vectors = self._encode(segments)
@@ -32,7 +32,7 @@ class QueryContract(EncoderUnderTest):
 
     def test_a_bad_query_raises_item_error(self) -> None:
         if not self.query_differs:
-            for query in self._queries(self.bad):
+            for query in self._select_queries(self.bad):
                 assert_refused(self.encoder.decode_query, query)
 
     def test_query_modalities_are_declared(self) -> None:
@@ -62,7 +62,7 @@ class QueryContract(EncoderUnderTest):
         width = space.dimension // 8 if space.kind == "binary" else space.dimension
         assert vectors.shape[1:] == (width,)
         assert len(vectors), f"{mark + SENTENCE!r} has no segment"
-        for query in self._queries(self.good) if mark else ():
+        for query in self._select_queries(self.good) if mark else ():
             text = self._encode(self.encoder.decode_query(f"{mark}{query}"))
             item = self._encode(self.encoder.decode(Item("query", query)))
             assert not np.array_equal(text, item), f"{mark}{query} is a text, and was read as a file"
@@ -77,7 +77,9 @@ class QueryContract(EncoderUnderTest):
     def test_what_cannot_be_drawn_is_rendered_as_text(self) -> None:
         for item in make_items(self.bad):
             if isinstance(item.content, str):
-                assert self.encoder.render(item).kind in ("text", *_renders(self.encoder)), f"{item} cannot be shown"
+                assert self.encoder.render(item).kind in ("text", *_list_render_kinds(self.encoder)), (
+                    f"{item} cannot be shown"
+                )
 
     def test_render_shows_an_item(self) -> None:
         for item in self.items:
@@ -87,5 +89,5 @@ class QueryContract(EncoderUnderTest):
             assert isinstance(rendering.value, str)
 
 
-def _renders(encoder: Encoder) -> list[str]:
+def _list_render_kinds(encoder: Encoder) -> list[str]:
     return [modality.renders for modality in encoder.query_modalities[:1]]

@@ -78,11 +78,11 @@ class EncoderUnderTest:
     def _encode(self, segments: Sequence[Segment]) -> np.ndarray:
         return encode_copy(self.encoder, [segment.sample for segment in segments])
 
-    def _face(self, encoder: Encoder, item: Item) -> tuple[list[tuple[float | None, float | None]], np.ndarray]:
+    def _encode_item(self, encoder: Encoder, item: Item) -> tuple[list[tuple[float | None, float | None]], np.ndarray]:
         segments = encoder.decode(item)
         return [(segment.start, segment.end) for segment in segments], self._encode(segments)
 
-    def _queries(self, contents: Sequence[Any]) -> list[str | Path]:
+    def _select_queries(self, contents: Sequence[Any]) -> list[str | Path]:
         return [item.content for item in make_items(contents) if isinstance(item.content, str | Path)]
 
     def _assert_same(self, first: np.ndarray, second: np.ndarray, what: str) -> None:

@@ -60,7 +60,7 @@ class VectorContract(EncoderUnderTest):
             assert all(isinstance(sample, str) for sample in self._samples())
 
     def test_decode_is_thread_safe(self) -> None:
-        expected = [self._face(self.encoder, item) for item in self.items]
+        expected = [self._encode_item(self.encoder, item) for item in self.items]
         encoder, start = self._make_fitted(), Barrier(THREADS)
         with ThreadPoolExecutor(THREADS) as pool, _frequent_switches():
             calls = [pool.submit(_decode_all, encoder, self.items, turn, start) for turn in range(THREADS)]
