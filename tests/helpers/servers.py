@@ -71,7 +71,7 @@ class Milvus:
         self.uri = f"http://127.0.0.1:{self.port}"
         self.etcd = folder / "etcd.yaml"
         self.etcd.write_text(ETCD.format(client=free_port(), peer=free_port()))
-        self._start(MILVUS, "--data", folder / "data", "--proxy-port", str(self.port), variables={})
+        self._start_server(MILVUS, "--data", folder / "data", "--proxy-port", str(self.port))
 
     def kill(self):
         with suppress(ProcessLookupError):
@@ -86,15 +86,18 @@ class Milvus:
             "MILVUS_RUN_DIR": str(data / "run"),
             "LD_LIBRARY_PATH": str(data / "bin"),
         }
-        self._start(data / "bin" / "milvus", "run", "standalone", cwd=data, variables=variables)
+        self._start_server(data / "bin" / "milvus", "run", "standalone", cwd=data, **variables)
 
-    def _start(self, *command, variables, cwd=None):
-        """With ports of its own for all parts, so that two that start at once do not take each other's."""
+    def _start_server(self, *command, cwd=None, **variables):
+        """Each part has a port of its own, so that two servers that start at once do not take each other's.
+
+        The launcher chooses the port of the metrics itself.
+        """
         ports = {name: str(free_port()) for name in MILVUS_PORTS}
-        variables = {**os.environ, **ports, "ETCD_CONFIG_PATH": str(self.etcd), **variables}
+        environment = {**os.environ, **ports, "ETCD_CONFIG_PATH": str(self.etcd), **variables}
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, cwd=cwd, env=variables
+                command, stdout=log, stderr=log, start_new_session=True, cwd=cwd, env=environment
             )
         try:
             wait_for_port(self.port, self.process, 120)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from itertools import count
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ class TestWithoutEffect:
             make_profile([D50] * 3, 2.2, space=b"CMYK"),
             make_profile([D50] * 3, 2.2, space=b"Lab "),
         ],
-        ids=range(10),  # a profile has its time in it, which would be its name
+        ids=count(),  # a profile has the second in it in which it was made, and would name its test by it
     )
     @pytest.mark.parametrize("format", ["PNG", "JPEG"])
     def test_unusable_profile_is_ignored(self, profile, format):
