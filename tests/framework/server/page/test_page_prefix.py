@@ -42,7 +42,8 @@ def check_page_works(tab, prefix, links=None):
     expect(hit).to_have_attribute("data-key", "ethanol")
     page.get_by_role("link", name="API").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("vicinal")
-    assert page.evaluate("getComputedStyle(document.querySelector('main')).maxWidth") == "900px"
+    page.wait_for_load_state()
+    expect(page.locator("main")).to_have_css("max-width", "900px")
     link = page.get_by_role("link", name="openapi.json")
     assert link.evaluate("(link) => link.href") == f"{links or prefix}/openapi.json"
     outside = [url for url in requested if url != prefix and not url.startswith((f"{prefix}/", "blob:"))]
