@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vicinal.errors import DependencyError, FilterError, ItemError, PluginError, SourceError, VicinalError
     from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
+    from vicinal.plugin.evaluation import Evaluation, HeldOut
     from vicinal.plugin.hookspecs import hookimpl
     from vicinal.plugin.item_filter import ItemFilter
     from vicinal.plugin.manager import create_manager
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
+    from vicinal.quality import evaluate
     from vicinal.solution.solution import Solution
     from vicinal.types import (
         AUDIO,
@@ -49,8 +51,10 @@ _HOMES = {
     "DependencyError": "errors",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
+    "Evaluation": "plugin.evaluation",
     "Failure": "types",
     "FilterError": "errors",
+    "HeldOut": "plugin.evaluation",
     "Hit": "types",
     "IMAGE": "types",
     "IngestReport": "types",
@@ -76,6 +80,7 @@ _HOMES = {
     "VIDEO": "types",
     "VicinalError": "errors",
     "create_manager": "plugin.manager",
+    "evaluate": "quality",
     "hookimpl": "plugin.hookspecs",
 }
 
@@ -87,8 +92,10 @@ __all__ = [
     "DependencyError",
     "Encoder",
     "EncoderBlock",
+    "Evaluation",
     "Failure",
     "FilterError",
+    "HeldOut",
     "Hit",
     "IngestReport",
     "Item",
@@ -112,6 +119,7 @@ __all__ = [
     "VicinalError",
     "__version__",
     "create_manager",
+    "evaluate",
     "hookimpl",
 ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, PluginError, VicinalError
+from vicinal.plugin.evaluation import Evaluation
 from vicinal.plugin.params import Configurable, P
 from vicinal.plugin.state import State, hash_state
 from vicinal.types import TEXT, Item, Modality, Rendering, Segment, Space
@@ -142,6 +143,13 @@ class Encoder(Configurable[P], ABC):
     def render(self, item: Item) -> Rendering:
         """How an item is shown, in the terminal, on the page and in a notebook; by default its content as text."""
         return Rendering("text", str(item.content))
+
+    def build_evaluation(self) -> Evaluation | None:
+        """What ``vicinal evaluate`` measures this encoder by, where it is to be measured on data of its own.
+
+        By default None: searches are then measured by labels of the items, or by judgments.
+        """
+        return None
 
     # --- learning from the items
 
