@@ -144,10 +144,14 @@ class Encoder(Configurable[P], ABC):
         """How an item is shown, in the terminal, on the page and in a notebook; by default its content as text."""
         return Rendering("text", str(item.content))
 
-    def build_evaluation(self) -> Evaluation | None:
+    def build_evaluation(self, items: Iterable[Item]) -> Evaluation | None:
         """What ``vicinal evaluate`` measures this encoder by, where it is to be measured on data of its own.
 
-        By default None: searches are then measured by labels of the items, or by judgments.
+        By default None: searches are then measured by labels of the items, or by judgments. ``items`` are those of the
+        source, as ``fit`` gets them; it need not have learnt anything yet.
+
+        Raises:
+            VicinalError: its data cannot be read.
         """
         return None
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vicinal.errors import VicinalError
+from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.quality.labels import list_fields
 from vicinal.quality.measures import Measures
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
+from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
 
 __all__ = ["evaluate"]
@@ -71,7 +73,8 @@ def evaluate(
     else:
         from vicinal.quality.models import ModelOptions, evaluate_models
 
-        evaluation = solution.encoder.build_evaluation()
+        with attribute_errors(f"encoder {type(solution.encoder).__name__}", "build_evaluation"):
+            evaluation = solution.encoder.build_evaluation(SourceItems(solution.source))
         if evaluation is None:
             raise _no_relevance_error(solution)
         parsed = Measures.parse(measures or _MODEL_MEASURES)

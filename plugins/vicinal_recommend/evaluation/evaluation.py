@@ -1,4 +1,4 @@
-"""The evaluation of a recommender: ALS beside popularity, item cosine and EASE, over all items not yet touched."""
+"""The evaluation of a recommender: its model beside simple ones, over all items that a user has not touched yet."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class RecommenderEvaluation(Evaluation):
         name: str,
         fit: Callable[[csr_matrix, Mapping[str, Any]], ScoreItems],
         grid: Sequence[Mapping[str, Any]] = (),
+        others: Mapping[str, Callable[[csr_matrix], ScoreItems]] = BASELINES,
     ) -> None:
         """
         Args:
@@ -48,9 +49,10 @@ class RecommenderEvaluation(Evaluation):
             name: what the model is called.
             fit: fits it to users by items, with some of its parameters changed.
             grid: the changes to try.
+            others: the models that it has to beat, by name.
         """
-        self._log, self._users, self._items, self._fit = log, users, items, fit
-        self.models = (name, *BASELINES)
+        self._log, self._users, self._items, self._fit, self._others = log, users, items, fit, others
+        self.models = (name, *others)
         self.grid = grid
 
     def split(self, name: str, *, validation: bool = False, seed: int = 0) -> HeldOut:
@@ -67,10 +69,10 @@ class RecommenderEvaluation(Evaluation):
     def fit_model(
         self, name: str, held_out: HeldOut, params: Mapping[str, Any]
     ) -> Callable[[np.ndarray, int], np.ndarray]:
-        """Fit ALS or a baseline."""
+        """Fit the model itself or one of the others."""
         training: _Training = held_out.training
-        fit_baseline = BASELINES.get(name)
-        score = fit_baseline(training.matrix) if fit_baseline else self._fit(training.matrix, params)
+        fit_other = self._others.get(name)
+        score = fit_other(training.matrix) if fit_other else self._fit(training.matrix, params)
 
         def rank(queries: np.ndarray, limit: int) -> np.ndarray:
             users = training.users[queries]

@@ -160,7 +160,7 @@ def test_mistakes_of_a_plugin():
 def test_an_encoder_brings_its_evaluation(lite, monkeypatch):
     lite.write([("k1", "text", 1)])
     solution = lite.solution()
-    monkeypatch.setattr(type(solution.encoder), "build_evaluation", lambda self: Noisy())
+    monkeypatch.setattr(type(solution.encoder), "build_evaluation", lambda self, items: Noisy(own=1 / len(list(items))))
     report = evaluate(solution, split="random", measures=["nDCG@3"])
     assert (report.solution, report.split, list(report.metrics)) == ("things", "random", ["nDCG@3", "coverage@3"])
     assert report.seconds > 0
