@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.example_calls import to_query_vectors
 from vicinal.quality.estimates import Estimate, estimate_means
 from vicinal.search.similarity import compute_milvus_distances
 from vicinal.stores.layout import to_query_vector
@@ -56,8 +58,8 @@ def measure_index_recall(solution: Solution, keys: Sequence[str], limit: int, se
     import numpy as np
 
     vectors, space = solution.vectors, solution.encoder.space
-    queries = solution.vectors.fetch_vectors(_choose_rows(solution, keys, seed))
-    ids, stored = list(queries), list(queries.values())
+    found_rows = solution.vectors.fetch_vectors(_choose_rows(solution, keys, seed))
+    ids, stored = list(found_rows), _to_queries(solution.encoder, list(found_rows.values()))
     nearest = np.full((len(ids), limit), np.inf)
     rows = 0
     size = max(100, min(5_000, _NUMBERS_PER_PART // space.dimension))
@@ -82,6 +84,15 @@ def measure_index_recall(solution: Solution, keys: Sequence[str], limit: int, se
     recalls = np.minimum(near, wanted)[wanted > 0] / wanted[wanted > 0]
     index = str((solution.metadata.state().get("index") or {}).get("type", ""))
     return IndexRecall(limit, estimate_means(recalls[:, None], seed)[0], len(recalls), rows, index)
+
+
+def _to_queries(encoder: Encoder, stored: Sequence[Any]) -> list[Any]:
+    """What searches by ``@key`` use in place of stored vectors."""
+    if encoder.space.kind == "binary":
+        return list(stored)
+    import numpy as np
+
+    return list(to_query_vectors(encoder, np.array(stored, np.float32)))
 
 
 def _choose_rows(solution: Solution, keys: Sequence[str], seed: int) -> list[int]:

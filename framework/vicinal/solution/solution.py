@@ -148,6 +148,9 @@ class Solution(SearchableSolution):
                 report = run.run()
             finally:
                 self._active_run = None
+            if run.skipped_entries:
+                removal.remove(self.vectors, self.metadata, run.skipped_entries)
+                report.removed += len(run.skipped_entries)
             if prune and run.is_complete:
                 self._prune_unseen(run)
             if run.interrupted:
@@ -187,7 +190,7 @@ class Solution(SearchableSolution):
                 " repair or exclude it (`vicinal failures` says what is wrong with it)"
             )
             return
-        run.report.removed = removal.prune(self.vectors, self.metadata, run.seen)
+        run.report.removed += removal.prune(self.vectors, self.metadata, run.seen)
 
     @contextmanager
     def _open_for_writing(self) -> Iterator[WriterLock]:

@@ -16,8 +16,8 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 REPORT = [
-    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows", "seconds",
-    "items_per_second",
+    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "skip_reasons", "truncated",
+    "rows", "seconds", "items_per_second",
     "warnings",
 ]  # fmt: skip
 
@@ -27,10 +27,10 @@ class TestIngest:
         done = vicinal("ingest", small_yaml, "--json")
         report = json.loads(done.stdout)
         assert list(report) == REPORT
-        counts = {name: report[name] for name in REPORT[:9]}
+        counts = {name: report[name] for name in REPORT[:11]}
         assert counts == {
             "solution": "things", "seen": 5, "new": 3, "updated": 0, "unchanged": 0, "removed": 0, "failed": 2,
-            "truncated": 0, "rows": 3,
+            "skipped": 0, "skip_reasons": {}, "truncated": 0, "rows": 3,
         }  # fmt: skip
         assert report["seconds"] > 0
         assert report["items_per_second"] > 0
