@@ -128,7 +128,7 @@ def _print_model_report(report: ModelReport) -> None:
 
 
 def _model_row(name: str, metrics: Mapping[str, Estimate]) -> tuple[str, ...]:
-    return name, *(f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]" for one in metrics.values())
+    return name, *(f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in metrics.values())
 
 
 def _format(estimate: Estimate) -> tuple[str, str]:

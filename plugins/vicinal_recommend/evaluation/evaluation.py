@@ -55,6 +55,10 @@ class RecommenderEvaluation(Evaluation):
         self.models = (name, *others)
         self.grid = grid
 
+    def with_others(self, others: Mapping[str, Callable[[csr_matrix], ScoreItems]]) -> RecommenderEvaluation:
+        """The same evaluation beside other models."""
+        return RecommenderEvaluation(self._log, self._users, self._items, self.models[0], self._fit, self.grid, others)
+
     def split(self, name: str, *, validation: bool = False, seed: int = 0) -> HeldOut:
         """Hold interactions back; users of whom nothing is held back, or nothing new, are not asked for."""
         log = self._log
