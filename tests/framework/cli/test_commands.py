@@ -272,8 +272,15 @@ class TestFailures:
 
 @pytest.mark.all_encoders
 def test_demo_indexes_and_searches_the_samples(vicinal):
-    molecules_yaml, qa, images, sounds, videos = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
-    assert [each["solution"] for each in answers] == ["molecules", "qa", "images-offline", "audio", "videos"]
+    molecules_yaml, qa, images, sounds, videos, films = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
+    assert [each["solution"] for each in answers] == [
+        "molecules",
+        "qa",
+        "images-offline",
+        "audio",
+        "videos",
+        "recommend",
+    ]
     assert all(list(each["ingest"]) == REPORT for each in answers)
     assert {each["ingest"]["failed"] for each in answers} == {0}
     assert [search["hits"][0]["key"] for search in molecules_yaml["searches"]][:2] == ["aspirin", "theobromine"]
@@ -288,5 +295,7 @@ def test_demo_indexes_and_searches_the_samples(vicinal):
     still, same = (search["hits"][0] for search in videos["searches"])
     assert (still["key"], still["segment"]["start"]) == ("winter.mp4", 4.0)
     assert same["key"] in ("winter.mp4", "night-out.mp4", "countryside.mp4", "a-day-at-sea.mp4")
+    genres = [[hit["metadata"]["genre"] for hit in search["hits"]] for search in films["searches"]]
+    assert genres[1:] == [["Sci-Fi"] * 3, ["Comedy"] * 3]
     files = {".vicinal", "data", *(sample.yaml for sample in SAMPLES)}
     assert {file.name for file in Path("demo").iterdir()} == files
