@@ -7,21 +7,26 @@ that ``[0, x]`` finds what a user may like, and ``[y/|y|, 0]`` items like an ite
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from vicinal import Encoder, Item, ItemError, ItemSkipped, Modality, Segment, Space, State
+from vicinal import Encoder, Evaluation, Item, ItemError, ItemSkipped, Modality, Segment, Space, State
 from vicinal.errors import UnknownItemError
 from vicinal.toolkit.text import shorten
 from vicinal_recommend.fold_in import FoldIn
 from vicinal_recommend.histories import Histories, HistoryBuilder, InteractionMatrix
 from vicinal_recommend.ids import IdTable
 from vicinal_recommend.interactions import InteractionReader, InteractionTable
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from vicinal_recommend.evaluation.baselines import ScoreItems
 
 __all__ = ["Als"]
 
@@ -147,6 +152,39 @@ class Als(Encoder["Als.Params"]):
             )
             model.fit(confidences, show_progress=False)
         return np.ascontiguousarray(model.item_factors, np.float32)
+
+    # --- being measured
+
+    def build_evaluation(self, items: Iterable[Item]) -> Evaluation:
+        """Interactions are held back; the model is fitted to the others, beside simple ones.
+
+        Raises:
+            SourceError: the file of interactions cannot be read.
+            VicinalError: there is none with an item of the source.
+        """
+        from vicinal_recommend.evaluation.als import list_trials
+        from vicinal_recommend.evaluation.evaluation import RecommenderEvaluation
+        from vicinal_recommend.evaluation.log import read_log
+
+        params, keys = self.params, [item.key for item in items]
+        log, users = read_log(params.interactions, keys)
+        trials = list(list_trials(params.factors, params.regularization, params.alpha))
+        return RecommenderEvaluation(log, users, len(keys), "als", self.fit_scores, trials)
+
+    def fit_scores(self, training: csr_matrix, changes: Mapping[str, Any]) -> ScoreItems:
+        """Fit to users by items, with some parameters changed; what this encoder has learnt stays as it is."""
+        from vicinal_recommend.evaluation.als import scale_weights, score_users
+
+        params = self.params.model_copy(update=dict(changes))
+        factors = self.fit_factors(training, changes)
+        return score_users(factors, scale_weights(training), params.regularization, params.alpha)
+
+    def fit_factors(self, training: csr_matrix, changes: Mapping[str, Any]) -> np.ndarray:
+        """The items' vectors, ``(items, factors)`` float32, fitted to users by items."""
+        from vicinal_recommend.evaluation.als import scale_weights
+
+        changed = Als(self.params.model_copy(update=dict(changes)))
+        return changed._factorize(InteractionMatrix([], [], scale_weights(training)))
 
     # --- items
 
