@@ -130,7 +130,7 @@ class Searcher:
         results = self._find_hits(queries, fetch, filter, passing, timer)
         if self.reranker:
             pairs = zip(requests, results, strict=True)
-            results = [_rerank(self.reranker, request.query, hits) for request, hits in pairs]
+            results = [_rerank(self.reranker, request.query or "", hits) for request, hits in pairs]
             timer.end_step("rerank")
         return [hits[:limit] for hits in results]
 
