@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
+    from vicinal.plugin.evaluation import Evaluation, HeldOut
     from vicinal.plugin.hookspecs import hookimpl
     from vicinal.plugin.item_filter import ItemFilter
     from vicinal.plugin.manager import create_manager
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
+    from vicinal.quality import evaluate
     from vicinal.solution.solution import Solution
     from vicinal.types import (
         AUDIO,
@@ -57,8 +59,10 @@ _HOMES = {
     "DependencyError": "errors",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
+    "Evaluation": "plugin.evaluation",
     "Failure": "types",
     "FilterError": "errors",
+    "HeldOut": "plugin.evaluation",
     "Hit": "types",
     "IMAGE": "types",
     "IngestReport": "types",
@@ -85,6 +89,7 @@ _HOMES = {
     "VIDEO": "types",
     "VicinalError": "errors",
     "create_manager": "plugin.manager",
+    "evaluate": "quality",
     "hookimpl": "plugin.hookspecs",
 }
 
@@ -96,8 +101,10 @@ __all__ = [
     "DependencyError",
     "Encoder",
     "EncoderBlock",
+    "Evaluation",
     "Failure",
     "FilterError",
+    "HeldOut",
     "Hit",
     "IngestReport",
     "Item",
@@ -122,6 +129,7 @@ __all__ = [
     "VicinalError",
     "__version__",
     "create_manager",
+    "evaluate",
     "hookimpl",
 ]
 

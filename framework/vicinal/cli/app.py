@@ -26,6 +26,7 @@ BUILT_IN_COMMANDS = {
     "fit": ("fit:fit", "Fit an encoder that learns to the source's items."),
     "failures": ("ingest:failures", "List what could not be indexed and why, or retry it."),
     "search": ("search:search", "Find items similar to a text, a file or an indexed @key."),
+    "evaluate": ("evaluate:evaluate", "Measure how good a solution's answers are."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
     "status": ("manage:status", "Show a solution's items, index and stores."),
     "check": ("manage:check", "Check whether Milvus, metadata and ledger agree."),

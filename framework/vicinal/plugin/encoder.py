@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, PluginError, VicinalError
+from vicinal.plugin.evaluation import Evaluation
 from vicinal.plugin.params import Configurable, P
 from vicinal.plugin.state import State, hash_state
 from vicinal.types import TEXT, Item, Modality, Rendering, Segment, Space
@@ -231,3 +232,16 @@ class Encoder(Configurable[P], ABC):
     def fitted_signature(self) -> str:
         """What tells the vectors of a collection from others: the signature, and the hash of what was learnt."""
         return f"{self.signature}/fit={self._state_hash}" if self.learns else self.signature
+
+    # --- being measured
+
+    def build_evaluation(self, items: Iterable[Item]) -> Evaluation | None:
+        """What ``vicinal evaluate`` measures this encoder by, where it is to be measured on data of its own.
+
+        By default None: searches are then measured by labels of the items, or by judgments. ``items`` are those of the
+        source, as ``fit`` gets them; it need not have learnt anything yet.
+
+        Raises:
+            VicinalError: its data cannot be read.
+        """
+        return None

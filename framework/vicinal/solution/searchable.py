@@ -20,6 +20,7 @@ from vicinal.solution.cached import InvalidatableCache
 from vicinal.solution.collection import CollectionManager
 from vicinal.solution.components import Components
 from vicinal.solution.learning import restore_state
+from vicinal.stores.milvus import Candidate
 from vicinal.types import SearchRequest, SearchResult
 
 __all__ = ["SearchableSolution"]
@@ -143,6 +144,15 @@ class SearchableSolution(Components):
         self.refresh()
         with self._searcher.borrow() as searcher:
             return searcher.search_many(requests, notify=notify)
+
+    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+        """The nearest segments of vectors in the form in which the store holds them, as its index finds them.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow() as searcher:
+            return searcher.search_vectors(vectors, limit)
 
     @cached_property
     def _collection(self) -> CollectionManager:
