@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
+    from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
         AUDIO,
@@ -77,6 +78,7 @@ _HOMES = {
     "VicinalError": "errors",
     "create_manager": "plugin.manager",
     "hookimpl": "plugin.hookspecs",
+    "write_samples": "solution.samples",
 }
 
 __all__ = [
@@ -113,6 +115,7 @@ __all__ = [
     "__version__",
     "create_manager",
     "hookimpl",
+    "write_samples",
 ]
 
 

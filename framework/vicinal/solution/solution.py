@@ -15,6 +15,7 @@ from vicinal.plugin.foreign_calls import count_items
 from vicinal.solution import removal
 from vicinal.solution.consistency import CheckReport, check
 from vicinal.solution.learning import adopt_state, fit_encoder, restore_state
+from vicinal.solution.progress import show_progress
 from vicinal.solution.searchable import SearchableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
@@ -34,7 +35,13 @@ class Solution(SearchableSolution):
     # --- filling
 
     def ingest(
-        self, *, prune: bool = False, limit: int | None = None, force: bool = False, encoder: Encoder | None = None
+        self,
+        *,
+        prune: bool = False,
+        limit: int | None = None,
+        force: bool = False,
+        encoder: Encoder | None = None,
+        progress: bool = False,
     ) -> IngestReport:
         """Index what is new or changed in the source; with ``prune``, remove items that it no longer has.
 
@@ -45,6 +52,7 @@ class Solution(SearchableSolution):
             force: index unchanged items again, too: a file counts as unchanged while its size and time are the same.
             encoder: a ``new_encoder``, so that searches meanwhile need not wait for the run's batches; one that is
                 ``encode_is_thread_safe`` needs no other.
+            progress: show a progress bar, below the cell of a notebook or on the terminal's stderr.
 
         Raises:
             StoreBusyError: another process writes to this solution.
@@ -54,7 +62,8 @@ class Solution(SearchableSolution):
         """
         if prune and limit is not None:
             raise VicinalError("prune and limit exclude each other", hint="a limited run does not see every item")
-        return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
+        with show_progress(self.manager) if progress else nullcontext():
+            return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
 
     def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
