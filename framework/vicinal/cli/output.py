@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vicinal.solution.result_html import is_informative
 from vicinal.toolkit.text import escape_controls, shorten
 
 if TYPE_CHECKING:
@@ -91,13 +92,13 @@ def _hit_rows(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Renderab
     from rich.table import Table
 
     all_names = dict.fromkeys(name for hit in hits for name in hit.metadata)
-    names = [name for name in all_names if _is_informative(name, hits)][:_MAX_METADATA_COLUMNS]
+    names = [name for name in all_names if is_informative(name, hits)][:_MAX_METADATA_COLUMNS]
     built = Table(title=_to_text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     built.add_column("#", justify="right", style="dim")
     built.add_column("similarity", no_wrap=True, min_width=14)
     built.add_column("key", style="bold", overflow="fold")
     columns = [
-        ("at", [_format_place(hit) for hit in hits]),
+        ("at", [hit.place for hit in hits]),
         ("content", texts),
         ("note", [hit.note or "" for hit in hits]),
     ]
@@ -119,7 +120,7 @@ def _hit_cards(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Rendera
     parts: list[RenderableType] = [_to_text(title, "bold")] if title else []
     for hit, text in zip(hits, texts, strict=True):
         short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= _MAX_SHORT_CHARS}
-        details = [("", detail) for detail in (_format_place(hit), hit.note) if detail]
+        details = [("", detail) for detail in (hit.place, hit.note) if detail]
         details += [("dim", f"{name}: {value}") for name, value in short.items()]
         head = Text.assemble(
             (f"{hit.rank:>2}  ", "dim"),
@@ -135,11 +136,6 @@ def _hit_cards(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Rendera
     return Padding(Group(*parts), (1, 0, 1, 0))
 
 
-def _is_informative(name: str, hits: Sequence[Hit]) -> bool:
-    """Whether metadata of this name tell more than the keys do; a file's name and folder do not."""
-    return not all(str(hit.metadata.get(name, "")) in hit.key for hit in hits)
-
-
 def _format_similarity(hit: Hit) -> str:
     return f"{hit.similarity:5.3f} {_draw_bar(hit.similarity)}"
 
@@ -148,15 +144,3 @@ def _draw_bar(share: float, width: int = 8) -> str:
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
-
-
-def _format_place(hit: Hit) -> str:
-    """Which part of the item was found: its label, or its start as players show it: 0:05, 1:02:03."""
-    segment = hit.segment or {}
-    if segment.get("label"):
-        return str(segment["label"])
-    if segment.get("start") is None:
-        return ""
-    minutes, seconds = divmod(int(segment["start"]), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

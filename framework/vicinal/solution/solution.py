@@ -20,7 +20,7 @@ from vicinal.solution.searchable import SearchableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.writer_lock import WriterLock
-from vicinal.types import Failure, Hit, IngestReport, Item, Rendering, item_id, path_from_file_uri
+from vicinal.types import Failure, IngestReport, Item, item_id
 
 __all__ = ["Solution"]
 
@@ -212,21 +212,6 @@ class Solution(SearchableSolution):
                 self.refresh()
 
     # --- checks and removal
-
-    def render(self, found: Hit | Item) -> Rendering:
-        """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
-
-        Of a hit in a labelled segment it is the segment's excerpt, where there is one.
-        """
-        if isinstance(found, Hit) and (found.segment or {}).get("excerpt"):
-            return Rendering("text", str(found.excerpt))
-        content = found.content if found.content is not None else path_from_file_uri(found.uri) or ""
-        item = Item(found.key, content, found.uri, found.metadata)
-        try:
-            rendering = self.encoder.render(item)
-        except (Exception, SystemExit):  # a plugin may fail in any way, and the text is still worth showing
-            return Rendering("text", str(content))
-        return rendering if isinstance(rendering, Rendering) else Rendering("text", str(content))
 
     def failures(self) -> list[Failure]:
         """The items that could not be indexed, and why."""
