@@ -94,7 +94,7 @@ SAMPLES = (
 @json_option
 def demo(directory: Path, as_json: bool) -> None:
     """Index the sample solutions in DIRECTORY (written there if missing) and search each of them."""
-    write_samples(directory)
+    write_samples(directory, [sample.yaml for sample in SAMPLES])
     results = [_run_sample(sample, directory, as_json=as_json) for sample in SAMPLES]
     if as_json:
         print_json(results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from vicinal.errors import VicinalError
@@ -19,8 +20,11 @@ def find_samples() -> Path:
     raise VicinalError("this installation has no sample solutions", hint="install vicinal again")
 
 
-def write_samples(folder: str | Path) -> Path:
-    """Copy the sample solutions and their data (3 MB) into a folder, which is returned; files that exist stay.
+def write_samples(folder: str | Path, names: Iterable[str] | None = None) -> Path:
+    """Copy the sample solutions and their data (2 MB) into a folder, which is returned; files that exist stay.
+
+    Args:
+        names: those of the YAML files, ``image.yaml`` say; by default all.
 
     Raises:
         VicinalError: this installation has none.
@@ -29,7 +33,8 @@ def write_samples(folder: str | Path) -> Path:
     folder, origin = Path(folder), find_samples()
     if folder.resolve() == origin.resolve():
         return folder
-    for file in [*sorted(origin.glob("*.yaml")), *sorted((origin / "data").rglob("*"))]:
+    yaml_files = sorted(origin.glob("*.yaml")) if names is None else [origin / name for name in names]
+    for file in [*yaml_files, *sorted((origin / "data").rglob("*"))]:
         target = folder / file.relative_to(origin)
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.is_file() and not target.exists():

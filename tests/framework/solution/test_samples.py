@@ -20,6 +20,12 @@ def test_all_yaml_files_and_all_data_are_written_and_no_store(tmp_path):
     assert all(name.startswith("data/") or name.endswith(".yaml") for name in written)
 
 
+def test_of_the_yaml_files_those_are_written_that_are_named(tmp_path):
+    write_samples(tmp_path, ["qa.yaml"])
+    assert [path.name for path in tmp_path.glob("*.yaml")] == ["qa.yaml"]
+    assert (tmp_path / "data" / "molecules.csv").is_file()
+
+
 def test_a_file_that_exists_stays(tmp_path):
     (tmp_path / "qa.yaml").write_text("mine")
     write_samples(tmp_path)
