@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CORE_TESTS := $(addprefix tests/framework/,config plugin stores)
 
-.PHONY: demo test test-core lint unit docs bench clean
+.PHONY: demo test test-core lint unit docs notebooks bench clean
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/vicinal demo
@@ -32,6 +32,10 @@ test-core: $(VENV)/core.stamp .venv-milvus/stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
+
+# Executes the notebooks and writes them with their outputs; one: make notebooks ARGS=image.
+notebooks: $(VENV)/dev.stamp
+	$(BIN)/python notebooks/make_notebooks.py $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(PIP) -e ".[bench]"

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
     from vicinal.quality import evaluate
+    from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
         AUDIO,
@@ -91,6 +92,7 @@ _HOMES = {
     "create_manager": "plugin.manager",
     "evaluate": "quality",
     "hookimpl": "plugin.hookspecs",
+    "write_samples": "solution.samples",
 }
 
 __all__ = [
@@ -131,6 +133,7 @@ __all__ = [
     "create_manager",
     "evaluate",
     "hookimpl",
+    "write_samples",
 ]
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -20,8 +20,9 @@ from vicinal.solution.cached import InvalidatableCache
 from vicinal.solution.collection import CollectionManager
 from vicinal.solution.components import Components
 from vicinal.solution.learning import restore_state
+from vicinal.solution.result_html import build_result_html
 from vicinal.stores.milvus import Candidate
-from vicinal.types import SearchRequest, SearchResult
+from vicinal.types import Hit, Item, Rendering, SearchRequest, SearchResult, path_from_file_uri
 
 __all__ = ["SearchableSolution"]
 
@@ -94,9 +95,11 @@ class SearchableSolution(Components):
         """
         _require_limit(limit)
         with self._searcher.borrow() as searcher:
-            if isinstance(query, str | Path):
-                return searcher.search([query], limit, filter, item_filters=item_filters)[0]
-            return searcher.search(query, limit, filter, item_filters=item_filters)
+            queries = [query] if isinstance(query, str | Path) else query
+            results = searcher.search(queries, limit, filter, item_filters=item_filters)
+        for result in results:
+            result.to_html = partial(build_result_html, render=self.render)
+        return results[0] if isinstance(query, str | Path) else results
 
     def search_once(
         self,
@@ -153,6 +156,21 @@ class SearchableSolution(Components):
         """
         with self._searcher.borrow() as searcher:
             return searcher.search_vectors(vectors, limit)
+
+    def render(self, found: Hit | Item) -> Rendering:
+        """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
+
+        Of a hit in a labelled segment it is the segment's excerpt, where there is one.
+        """
+        if isinstance(found, Hit) and (found.segment or {}).get("excerpt"):
+            return Rendering("text", str(found.excerpt))
+        content = found.content if found.content is not None else path_from_file_uri(found.uri) or ""
+        item = Item(found.key, content, found.uri, found.metadata)
+        try:
+            rendering = self.encoder.render(item)
+        except (Exception, SystemExit):  # a plugin may fail in any way, and the text is still worth showing
+            return Rendering("text", str(content))
+        return rendering if isinstance(rendering, Rendering) else Rendering("text", str(content))
 
     @cached_property
     def _collection(self) -> CollectionManager:
