@@ -100,6 +100,7 @@ def _hit_rows(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Renderab
     columns = [
         ("at", [hit.place for hit in hits]),
         ("content", texts),
+        ("score", [_format_score(hit) for hit in hits]),
         ("note", [hit.note or "" for hit in hits]),
     ]
     columns = [(name, cells) for name, cells in columns if any(cells)]
@@ -120,7 +121,8 @@ def _hit_cards(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Rendera
     parts: list[RenderableType] = [_to_text(title, "bold")] if title else []
     for hit, text in zip(hits, texts, strict=True):
         short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= _MAX_SHORT_CHARS}
-        details = [("", detail) for detail in (hit.place, hit.note) if detail]
+        score = f"score {_format_score(hit)}" if hit.score is not None else ""
+        details = [("", detail) for detail in (hit.place, score, hit.note) if detail]
         details += [("dim", f"{name}: {value}") for name, value in short.items()]
         head = Text.assemble(
             (f"{hit.rank:>2}  ", "dim"),
@@ -138,6 +140,10 @@ def _hit_cards(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Rendera
 
 def _format_similarity(hit: Hit) -> str:
     return f"{hit.similarity:5.3f} {_draw_bar(hit.similarity)}"
+
+
+def _format_score(hit: Hit) -> str:
+    return "" if hit.score is None else f"{hit.score:.3f}"
 
 
 def _draw_bar(share: float, width: int = 8) -> str:

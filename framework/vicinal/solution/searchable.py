@@ -197,7 +197,6 @@ class SearchableSolution(Components):
         self.vectors.load_collection()
         index = self._collection.current_index()
         assert index is not None
-        rerank = self.config.rerank
         return Searcher(
             self.encoder,
             self.vectors,
@@ -207,7 +206,7 @@ class SearchableSolution(Components):
             self.manager.observers,
             self.config.hybrid,
             self.config.match,
-            self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
+            self.reranker,
             self._encoder_lock_if_needed,
             item_filters=self.manager.item_filters,
         )
