@@ -157,6 +157,15 @@ class SearchableSolution(Components):
         with self._searcher.borrow() as searcher:
             return searcher.search_vectors(vectors, limit)
 
+    def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows with these ids, as ``VectorStore.fetch_rows``; it loads the collection, and waits for an index.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow():
+            return self.vectors.fetch_rows(ids)
+
     def render(self, found: Hit | Item) -> Rendering:
         """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
 
