@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tiny_encoders import Tiny, TinyLearner
+from tiny_encoders import Tiny, TinyLearner, TinyNames
 from vicinal import IMAGE, TEXT, Item, ItemError, Modality, Rendering, Segment, Space
 
 
@@ -257,6 +257,25 @@ class OpensTexts(Tiny):
         return Rendering("image", str(item.content))
 
 
+class SuggestsOneText(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return "".join(super().suggest_queries(prefix, limit)[:1])
+
+
+class SuggestsWithoutEnd(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return super().suggest_queries(prefix, 100)
+
+
+class SuggestsTheSame(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return super().suggest_queries("", limit)
+
+
+class SuggestsWhatItRefuses(TinyNames):
+    names = ("", "user:1")
+
+
 class PicturesAsTexts(Tiny):
     query_modalities = (IMAGE,)
 
@@ -379,6 +398,12 @@ WRONG = {
     "test_an_item_s_vector_makes_a_query": [QueriesInRows, QueriesByNought],
     "test_examples_combine_to_a_vector": [NoVectorForExamples, MeanOfNothing],
     "test_excluded_keys_are_texts": [OneKeyExcluded, NumbersExcluded],
+    "test_suggested_queries_are_read": [
+        SuggestsOneText,
+        SuggestsWithoutEnd,
+        SuggestsTheSame,
+        SuggestsWhatItRefuses,
+    ],
     "test_items_are_rendered_as_their_modality_says": [PicturesAsTexts],
     "test_what_cannot_be_drawn_is_rendered_as_text": [DrawsWhatIsBad],
     "test_encode_returns_vectors_of_its_own": [ReusesItsBuffer],

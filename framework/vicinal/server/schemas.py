@@ -32,6 +32,7 @@ __all__ = [
     "SessionRequest",
     "SolutionList",
     "Stats",
+    "Suggestions",
 ]
 
 BOUNDS = "x-bounds"
@@ -190,6 +191,8 @@ class Hit(BaseModel):
     """What a reranker gives it; higher is more relevant."""
     note: str | None
     """What a reranker says of it."""
+    title: str | None
+    """As that of an item."""
     kind: DisplayKind
     content_label: str
     """What the content is called, as SMILES."""
@@ -214,9 +217,16 @@ class MultiSearchResponse(BaseModel):
     results: list[QueryResult]
 
 
+class Suggestions(BaseModel):
+    queries: list[str]
+    """Each can be searched with as it is; none where the encoder suggests nothing."""
+
+
 class Item(BaseModel):
     key: str
     uri: str
+    title: str | None
+    """What the encoder makes of an item for people, where items are texts and that is not their content."""
     content: str | None
     metadata: dict[str, Any]
     kind: DisplayKind
@@ -227,10 +237,27 @@ class Item(BaseModel):
     """Whether it was added over HTTP, not by the source."""
 
 
+class ValueCount(BaseModel):
+    value: bool | int | float | str | None
+    items: int
+
+
+class ValueCounts(BaseModel):
+    """How many items have each value of a field."""
+
+    field: str
+    values: list[ValueCount]
+    """The most frequent first, 100 at most; of more than 10,000 different ones, only those met first compete."""
+    others: int
+    """Items with another value."""
+
+
 class ItemPage(BaseModel):
     items: list[Item]
     next: str | None
     total: int
+    counts: ValueCounts | None
+    """Where they are asked for: of all items whose key has the prefix, not of the page alone."""
 
 
 class MapPoint(BaseModel):
@@ -371,6 +398,8 @@ class QueryInfo(BaseModel):
     file: bool
     accept: list[str]
     placeholder: str
+    suggests: bool
+    """Whether `/suggestions` has queries to choose from."""
     item_filters: list[ItemFilterInfo]
 
 
@@ -391,6 +420,8 @@ class SolutionInfo(BaseModel):
     query: QueryInfo
     fields: list[FieldInfo]
     segmented: bool
+    max_sorted_items: int
+    """Up to how many items `/items` sorts by a field, and counts its values."""
     ready: bool
     reason: str
     run: str | None
