@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import generate
 import vicinal
 from vicinal import create_manager
+from vicinal.cli.app import app
 from vicinal.config import check_config
 from vicinal.plugin import hookspecs
 from vicinal.server import Settings, create_app
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted(DOCS.rglob("*.md"))]
+FROM_THE_EXAMPLE = {"dna-stats"}
+"""Commands that tests/examples/vicinal-dna adds."""
 BLOCK = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 
@@ -111,6 +116,32 @@ def test_every_solution_in_the_documentation_validates(tmp_path, monkeypatch, te
         monkeypatch.setenv(variable, "x")
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
     assert check_config(tmp_path / "a.yaml", create_manager())[1] == []
+
+
+COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*vicinal +(?P<rest>.+?)(?: +#.*)?$", re.MULTILINE)
+
+
+def commands():
+    """Every command of vicinal that a page shows in a block for terminals."""
+    for page in PAGES:
+        for block in re.findall(r"^```(?:console|sh)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
+            for command in COMMAND.finditer(block):
+                yield pytest.param(command["rest"], id=f"{page.name}: {command['rest'][:60]}")
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_every_command_in_the_documentation_exists_with_its_options(command):
+    words = [word for word in shlex.split(command) if word not in ("-v", "-vv")]
+    found, context = app, click.Context(app)
+    while isinstance(found, click.Group):
+        name = words.pop(0)
+        if name in FROM_THE_EXAMPLE:
+            return
+        found = found.get_command(context, name)
+        assert found is not None, name
+    known = {option for parameter in found.get_params(context) for option in parameter.opts}
+    known |= {f"--{entry.name}" for entry in create_manager().item_filters} if found.name == "search" else set()
+    assert [word for word in words if re.match(r"--?[a-z]", word) and word not in known] == []
 
 
 def test_there_are_solutions_to_validate():

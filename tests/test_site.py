@@ -112,6 +112,7 @@ def test_llms_full_txt_has_the_text_of_every_page(site):
 def test_a_notebook_is_a_page_as_it_was_run(tmp_path):
     source = tmp_path / "repository"
     shutil.copytree(ROOT / "docs" / "generator", source / "docs" / "generator")
+    shutil.copytree(ROOT / "docs" / "static", source / "docs" / "static")
     shutil.copy(ROOT / "docs" / "conf.py", source / "docs")
     logo = Path("framework") / "vicinal" / "server" / "page" / "logo.svg"
     (source / logo).parent.mkdir(parents=True)

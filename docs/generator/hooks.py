@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from generator.markdown import fence, from_docstring, table
+from generator.markdown import anchor, fence, from_docstring, table
+from generator.python_api import GROUPS
 from vicinal.plugin import hookspecs
 
 __all__ = ["hook_pages", "hooks_page"]
@@ -80,11 +82,22 @@ def _page(name: str, hook: Any) -> str:
     path, source = implementations[0]
     text = f"# {name}\n\n{from_docstring(inspect.getdoc(hook) or '')}\n"
     text += fence(f"@hookimpl\ndef {name}({arguments}) -> {signature.return_annotation}: ...", "python")
+    if types := ", ".join(_link_types(signature)):
+        text += f"\nTypes: {types}.\n"
     text += f"\n{KINDS[_kind(name)]}\n"
     text += f"\n## An example\n\nFrom {_link(path)}:\n\n" + fence(source, "python")
     if others := [_link(other) for other, _ in implementations[1:]]:
         text += f"\nOther implementations: {', '.join(others)}.\n"
     return text
+
+
+def _link_types(signature: inspect.Signature) -> Iterator[str]:
+    annotations = " ".join(str(it.annotation) for it in signature.parameters.values())
+    annotations += f" {signature.return_annotation}"
+    described = {name for group in GROUPS.values() for name in group}
+    for name in dict.fromkeys(re.findall(r"\w+", annotations)):
+        if name in described:
+            yield f"[`{name}`](../python.md#{anchor(name)})"
 
 
 def _iter_implementations(name: str) -> Iterator[tuple[Path, str]]:

@@ -16,6 +16,9 @@ __all__ = ["Link", "add_navigation", "iter_sections"]
 _SECTION = re.compile(r"^## (?P<title>.+)\n(?P<body>(?:(?!## ).*\n?)*)", re.MULTILINE)
 _LINK = re.compile(r"^- \[(?P<title>.+?)\]\((?P<target>[^)\s]+)\): (?P<said>.+(?:\n  .+)*)", re.MULTILINE)
 
+_BELOW = re.compile(r"\]\([\w-]+/([\w-]+)\.md\)")
+"""A link to a page of a folder beside this one; the first ones give the order of the navigation."""
+
 
 class Link:
     """A line of a list in ``index.md``: a page, relative to ``docs/``, and what it says."""
@@ -48,7 +51,10 @@ def add_navigation(app: Sphinx, document: str, source: list[str]) -> None:
         if notebooks := sorted((app.srcdir / "notebooks").glob("*.ipynb")):
             source[0] += _toctree([f"/notebooks/{notebook.stem}" for notebook in notebooks], "Notebooks")
     elif document.startswith("docs/") and page.is_dir():
-        source[0] += _toctree([f"/{document}/{below.stem}" for below in sorted(page.glob("*.md"))])
+        below = sorted(file.stem for file in page.glob("*.md"))
+        linked = [name for name in dict.fromkeys(_BELOW.findall(source[0])) if name in below]
+        names = [*linked, *(name for name in below if name not in linked)]
+        source[0] += _toctree([f"/{document}/{name}" for name in names])
 
 
 def _is_unlisted(document: str, index: str) -> bool:

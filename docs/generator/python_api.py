@@ -15,7 +15,7 @@ from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
 from vicinal.solution.consistency import CheckReport
 
-__all__ = ["python_page"]
+__all__ = ["GROUPS", "python_page"]
 
 INTRODUCTION = """\
 What `from vicinal import …` gives, and the modules named here; everything else may change. `import vicinal` costs

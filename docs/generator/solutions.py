@@ -70,7 +70,7 @@ SOLUTIONS = (
     SolutionKind("image", "Images", ("image", "picture")),
     SolutionKind("video", "Videos", ("video",)),
     SolutionKind("audio", "Sounds", ("audio", "sound")),
-    SolutionKind("questions", "Questions and answers", ("qa", "question")),
+    SolutionKind("questions", "Questions", ("qa", "question")),
     SolutionKind("molecule", "Molecules", ("molecule",)),
     SolutionKind("recommend", "Recommendation", ("recommend",)),
 )
@@ -179,5 +179,7 @@ def _describe_commands(kind: SolutionKind) -> str:
     lines += [f"vicinal serve {file}", f"curl http://127.0.0.1:8000/api/{name}/items"]
     lines += [f"docker compose --profile {kind.name} up"] if _describe_container(kind) else []
     text = f"\n## {kind.title}\n\n" + (f"{_link(kind.page, 'About it')}. " if kind.page else "")
+    if pictures := kind.find("docs/images/page-*.png")[:1]:
+        text += f"\n\n![{kind.title} on the page]({pictures[0].relative_to(ROOT / 'docs')})\n\n"
     text += f"The demo asks:\n\n{''.join(asked)}\n"
     return text + fence("".join(f"$ {line}\n" for line in lines), "console")
