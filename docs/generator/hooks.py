@@ -31,10 +31,10 @@ explains what is registered with them.
 """
 
 KINDS = {
-    "Registration": "Called when plugins are collected, also by `vicinal --help`: add names, and import nothing heavy.",
-    "Set-up": "Called when a solution is opened or written.",
-    "Observation": "Called in the thread that does the work, so be brief. What it returns is ignored; one that raises"
-    " is logged, and not called again in that run.",
+    "Registration": "Add names and import nothing heavy, since `vicinal --help` collects plugins, too.",
+    "Set-up": "A solution is opened, or its YAML is written.",
+    "Observation": "Be brief: it runs in the thread that does the work. What it returns is ignored; one that raises is"
+    " logged, and not called again in that run.",
 }
 
 
@@ -57,6 +57,15 @@ def hooks_page() -> str:
 def hook_pages() -> dict[str, str]:
     """The pages by their paths below ``docs/``."""
     return {f"hooks/{name}.md": _page(name, hook) for name, hook in _iter_hooks()}
+
+
+def _read_guide() -> dict[str, tuple[str, str]]:
+    """When each hook is called, and with what, as the guide's table says."""
+    guide = (ROOT / "docs" / "writing-a-plugin.md").read_text(encoding="utf-8")
+    said = {}
+    for names, called, given in re.findall(r"^\| (`\w+\(.*?\)`) \| (.+) \| (.+) \|$", guide, re.MULTILINE):
+        said |= {name: (called, given) for name in re.findall(r"`(\w+)\(", names)}
+    return said
 
 
 def _iter_hooks() -> Iterator[tuple[str, Any]]:
@@ -84,6 +93,8 @@ def _page(name: str, hook: Any) -> str:
     text += fence(f"@hookimpl\ndef {name}({arguments}) -> {signature.return_annotation}: ...", "python")
     if types := ", ".join(_link_types(signature)):
         text += f"\nTypes: {types}.\n"
+    called, given = _read_guide()[name]
+    text += f"\n- Called: {called}.\n- With: {given}.\n"
     text += f"\n{KINDS[_kind(name)]}\n"
     text += f"\n## An example\n\nFrom {_link(path)}:\n\n" + fence(source, "python")
     if others := [_link(other) for other, _ in implementations[1:]]:
