@@ -64,7 +64,7 @@ def _read_guide() -> dict[str, tuple[str, str]]:
     guide = (ROOT / "docs" / "writing-a-plugin.md").read_text(encoding="utf-8")
     said = {}
     for names, called, given in re.findall(r"^\| (`\w+\(.*?\)`) \| (.+) \| (.+) \|$", guide, re.MULTILINE):
-        said |= {name: (called, given) for name in re.findall(r"`(\w+)\(", names)}
+        said |= dict.fromkeys(re.findall(r"`(\w+)\(", names), (called, given))
     return said
 
 
