@@ -15,11 +15,12 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ARGUMENTS = ["-W", "--keep-going", "-q", "-c", "docs", "."]
 
 
 def build(source, target):
     """Build as `make docs` does: a warning is an error."""
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-c", "docs", ".", target]
+    command = [sys.executable, "-m", "sphinx", *ARGUMENTS, target]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -58,6 +59,11 @@ def documents():
     others = ["CHANGELOG.md", "CONTRIBUTING.md", "configs/data/README.md", "tests/examples/vicinal-dna/README.md"]
     found = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / name for name in others)]
     return {file.relative_to(ROOT).with_suffix("").as_posix() for file in found}
+
+
+def test_it_is_what_make_docs_builds():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\ndocs: ")[2]
+    assert f"-m sphinx {' '.join(ARGUMENTS)} build/site\n" in recipe.partition("\n\n")[0]
 
 
 def test_every_page_is_in_it(site):
