@@ -173,7 +173,7 @@ def test_what_is_served_is_mounted_and_uploads_go_to_a_volume():
 
 def test_a_profile_starts_one_solution_and_the_stores_alone():
     """Whatever has no profile is started with every one, so that is what the stores need and no service of ours."""
-    assert ALONE == ["audio", "image", "molecule", "questions", "video"]
+    assert {"audio", "image", "molecule", "questions", "video"} <= set(ALONE)
     assert {name for name in SERVICES if "profiles" not in SERVICES[name]} == {"etcd", "milvus", "minio", "redis"}
     assert all(SERVICES[name]["profiles"] for name in OURS)
     for name in ALONE:
@@ -189,11 +189,6 @@ def test_each_alone_serves_one_of_the_solutions_of_the_image(name):
     (port,) = SERVICES[name]["ports"]
     variable, number = re.fullmatch(r"\$\{(\w+):-(\d+)\}:8000", port).groups()
     assert f"| `docker compose --profile {name} up` | `{file}` | {number} (`{variable}`) |" in PAGE
-
-
-def test_between_them_they_serve_what_the_image_serves():
-    served = re.findall(r'"([\w-]+\.yaml)"', values("CMD")[-1])
-    assert sorted(SERVICES[name]["command"][-1] for name in ALONE) == sorted(served)
 
 
 def test_the_documented_env_file_has_compose_start_all_of_them():
