@@ -93,7 +93,9 @@ def _page(name: str, hook: Any) -> str:
     text += fence(f"@hookimpl\ndef {name}({arguments}) -> {signature.return_annotation}: ...", "python")
     if types := ", ".join(_link_types(signature)):
         text += f"\nTypes: {types}.\n"
-    called, given = _read_guide()[name]
+    if (guide := _read_guide().get(name)) is None:
+        raise SystemExit(f"docs/writing-a-plugin.md: the table of hooks has no row for {name}")
+    called, given = guide
     text += f"\n- Called: {called}.\n- With: {given}.\n"
     text += f"\n{KINDS[_kind(name)]}\n"
     text += f"\n## An example\n\nFrom {_link(path)}:\n\n" + fence(source, "python")

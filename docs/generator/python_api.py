@@ -55,10 +55,19 @@ def python_page() -> str:
     text = "# The Python API\n\n" + INTRODUCTION
     for title, names in GROUPS.items():
         text += f"\n## {title}\n" + "".join(_describe(name, _find(name)) for name in names)
+    text += _describe_rest(text)
     text += "\n## Others\n\n" + "".join(f"- `{name}`: {said}.\n" for name, said in SHORT.items())
     text += "\n## Errors\n\n" + from_docstring(inspect.getdoc(errors) or "")
     text += "\nThose that plugins raise come from `vicinal`, all of them from `vicinal.errors`.\n"
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _describe_rest(text: str) -> str:
+    """The classes and functions that stand in no group."""
+    known = " ".join([text, *SHORT, inspect.getdoc(errors) or ""])
+    names = [name for name in vicinal.__all__ if not re.search(rf"\b{name}\b", known)]
+    rest = [name for name in names if inspect.isclass(_find(name)) or inspect.isfunction(_find(name))]
+    return "\n## More\n" + "".join(_describe(name, _find(name)) for name in rest) if rest else ""
 
 
 def _find(name: str) -> Any:

@@ -88,7 +88,7 @@ def _describe_config(kind: SolutionKind) -> str:
 
 def _describe_data(kind: SolutionKind) -> str:
     """The paths that the YAML reads, below ``configs/``, if all of them are there."""
-    paths = list(_iter_paths(kind.settings.get("source", {}))) + list(_iter_paths(kind.settings.get("encoder", {})))
+    paths = list(dict.fromkeys(_iter_paths([kind.settings.get(block) for block in ("source", "encoder")])))
     if not paths or not all((ROOT / "configs" / path).exists() for path in paths):
         return ""
     return ", ".join(f"[{Path(path).name}](../configs/data/README.md)" for path in paths)
@@ -96,11 +96,9 @@ def _describe_data(kind: SolutionKind) -> str:
 
 def _iter_paths(block: Any) -> Iterator[str]:
     if isinstance(block, dict):
-        for key, value in block.items():
-            if key == "path" and isinstance(value, str):
-                yield value
-            else:
-                yield from _iter_paths(value)
+        yield from [block["path"]] if isinstance(block.get("path"), str) else []
+    for inner in block.values() if isinstance(block, dict) else block if isinstance(block, list) else ():
+        yield from _iter_paths(inner)
 
 
 def _describe_demo(kind: SolutionKind) -> str:
