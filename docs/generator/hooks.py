@@ -17,11 +17,7 @@ from vicinal.plugin import hookspecs
 __all__ = ["hook_pages", "hooks_page"]
 
 ROOT = Path(__file__).parents[2]
-PLUGINS = (
-    ROOT / "tests" / "examples" / "vicinal-dna" / "src",
-    ROOT / "plugins",
-    ROOT / "framework" / "vicinal" / "cli",
-)
+PLUGINS = (ROOT / "tests" / "examples" / "vicinal-dna" / "src", ROOT / "plugins", ROOT / "framework")
 
 INTRODUCTION = """\
 A plugin implements the hooks that it needs as functions of the module that its entry point names, each marked with
@@ -88,6 +84,8 @@ def _page(name: str, hook: Any) -> str:
     signature = inspect.signature(hook)
     arguments = ", ".join(f"{it.name}: {it.annotation}" for it in signature.parameters.values())
     implementations = list(_iter_implementations(name))
+    if not implementations:
+        raise SystemExit(f"no plugin of this repository implements {name}, so there is no example of it")
     path, source = implementations[0]
     text = f"# {name}\n\n{from_docstring(inspect.getdoc(hook) or '')}\n"
     text += fence(f"@hookimpl\ndef {name}({arguments}) -> {signature.return_annotation}: ...", "python")
