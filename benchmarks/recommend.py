@@ -1,12 +1,12 @@
 """How well ALS recommends on your own copy of MovieLens, beside simple models and beside ways to use it wrongly.
 
-``python benchmarks/recommend.py ml-100k``: a folder with ``u.data`` (100K), ``ratings.dat`` (1M, 10M) or ``ratings.csv``
+``python benchmarks/recommend.py ml-100k``: a folder of ``u.data`` (100K), ``ratings.dat`` (1M, 10M) or ``ratings.csv``
 (20M and later), from https://grouplens.org/datasets/movielens/. It may not be redistributed, so it is not here.
 
 Every rating counts as an interaction, whatever its stars. A part is held back: the last 20% of each user's ratings by
 time, rounded down, and in a second table a random 20% of all. For each user all films are ranked but those in the rest
 of the history, and the ten best are compared with what was held back: recall@10 is the share of it that is among them,
-nDCG@10 has gains of 1. Means over the users, with 95% bootstrap intervals; coverage is the share of all films that stand
+nDCG@10 has gains of 1. Means over the users, with 95% bootstrap intervals; coverage is the share of all films that are
 in any list.
 
 ALS by cosine          the same model, users and films scaled to length 1
@@ -20,10 +20,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import common
 import numpy as np
-from common import Results, temporary_folder
 
+import common
+from common import Results, temporary_folder
 from vicinal import Solution
 from vicinal.quality.measures import Measures
 from vicinal.quality.models import ModelOptions, evaluate_models
