@@ -59,6 +59,10 @@ class CandidateRetriever:
             pending, fetch = incomplete, min(MAX_LIMIT, fetch * 4)
         return [candidates[:limit] for candidates in nearest]
 
+    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+        """The nearest segments of vectors in stored form, as the index finds them."""
+        return self._vector_search(vectors, limit, "")
+
     @property
     def _segments_per_item(self) -> int:
         return _OVERFETCH if self.segmented else 1

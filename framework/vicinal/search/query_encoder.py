@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vicinal.errors import ItemError, UnknownItemError
+from vicinal.errors import ItemError, UnknownItemError, VicinalError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.encoder_calls import decode_query, encode_samples, find_invalid_vector
 from vicinal.search.timer import Timer
@@ -72,7 +72,8 @@ class QueryEncoder:
 
     def _decode_request(self, request: SearchRequest) -> tuple[EncodedQuery, Sequence[Segment]]:
         """A query, and its segments that have to be encoded: none where it is an indexed item."""
-        query = request.query
+        if (query := request.query) is None:
+            raise VicinalError("there is nothing to search for", hint="give a query, or examples to `like`")
         if isinstance(query, str) and query.startswith("@") and request.segments is None:
             return self._load_indexed(query[1:]), ()
         content = query[1:] if isinstance(query, str) and query.startswith("\\@") else query

@@ -120,6 +120,10 @@ class Searcher:
             )
         return [result if isinstance(result, Exception) else SearchResult(result, timings) for result in results]
 
+    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+        """The nearest segments of vectors in stored form, as the index finds them."""
+        return self._retriever.search_vectors(vectors, limit)
+
     def _search_group(
         self, requests: Sequence[SearchRequest], queries: Sequence[Any], timer: Timer
     ) -> Sequence[list[Hit] | Exception]:
@@ -130,7 +134,7 @@ class Searcher:
         results = self._find_hits(queries, fetch, filter, passing, timer)
         if self.reranker:
             pairs = zip(requests, results, strict=True)
-            results = [_rerank(self.reranker, request.query, hits) for request, hits in pairs]
+            results = [_rerank(self.reranker, request.query or "", hits) for request, hits in pairs]
             timer.end_step("rerank")
         return [hits[:limit] for hits in results]
 

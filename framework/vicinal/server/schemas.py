@@ -19,10 +19,12 @@ __all__ = [
     "Hit",
     "IngestRequest",
     "Item",
+    "ItemMap",
     "ItemPage",
     "Job",
     "MultiSearchRequest",
     "MultiSearchResponse",
+    "PendingMap",
     "Readiness",
     "RenderRequest",
     "SearchRequest",
@@ -30,6 +32,7 @@ __all__ = [
     "SessionRequest",
     "SolutionList",
     "Stats",
+    "Suggestions",
 ]
 
 BOUNDS = "x-bounds"
@@ -188,6 +191,8 @@ class Hit(BaseModel):
     """What a reranker gives it; higher is more relevant."""
     note: str | None
     """What a reranker says of it."""
+    title: str | None
+    """As that of an item."""
     kind: DisplayKind
     content_label: str
     """What the content is called, as SMILES."""
@@ -212,9 +217,16 @@ class MultiSearchResponse(BaseModel):
     results: list[QueryResult]
 
 
+class Suggestions(BaseModel):
+    queries: list[str]
+    """Each can be searched with as it is; none where the encoder suggests nothing."""
+
+
 class Item(BaseModel):
     key: str
     uri: str
+    title: str | None
+    """What the encoder makes of an item for people, where items are texts and that is not their content."""
     content: str | None
     metadata: dict[str, Any]
     kind: DisplayKind
@@ -225,10 +237,72 @@ class Item(BaseModel):
     """Whether it was added over HTTP, not by the source."""
 
 
+class ValueCount(BaseModel):
+    value: bool | int | float | str | None
+    items: int
+
+
+class ValueCounts(BaseModel):
+    """How many items have each value of a field."""
+
+    field: str
+    values: list[ValueCount]
+    """The most frequent first, 100 at most; of more than 10,000 different ones, only those met first compete."""
+    others: int
+    """Items with another value."""
+
+
 class ItemPage(BaseModel):
     items: list[Item]
     next: str | None
     total: int
+    counts: ValueCounts | None
+    """Where they are asked for: of all items whose key has the prefix, not of the page alone."""
+
+
+class MapPoint(BaseModel):
+    key: str
+    label: str
+    """How the item begins, where it is a text; else its key."""
+    x: float
+    """From -1 to 1, as y; both axes have one scale."""
+    y: float
+
+
+class MapField(BaseModel):
+    """A field that points can be told apart by."""
+
+    name: str
+    kind: Literal["category", "number"]
+    categories: list[str]
+    """The most frequent first, twelve at most; then ``others``."""
+    values: list[str | float | None]
+    """For each point a category or a number; null without one."""
+
+
+class ItemMap(BaseModel):
+    solution: str
+    items: int
+    """How many there are points for: all, or a random sample."""
+    total: int
+    method: Literal["umap", "pca"]
+    neighbors: int
+    neighbors_kept: float
+    """The share of so many nearest points of each that are among its nearest by the vectors."""
+    segmented: bool
+    """Whether a point is the mean of its item's segments."""
+    summary: str
+    is_current: bool
+    """Whether the collection has not changed since; else a new map is being computed."""
+    fields: list[MapField]
+    points: list[MapPoint]
+
+
+class PendingMap(BaseModel):
+    """There is no map yet."""
+
+    solution: str
+    state: Literal["computing"]
 
 
 class AddResponse(BaseModel):
@@ -252,6 +326,8 @@ class Job(BaseModel):
     unchanged: int
     removed: int
     failed: int
+    skipped: int
+    """Items that the encoder leaves out on purpose, which are no failures; known when the run is done."""
     truncated: int
     """New and updated items that the encoder reads only in part; known when the run is done."""
     rows: int | None
@@ -267,6 +343,8 @@ class Job(BaseModel):
     """The class of vicinal's error, as ``TooManyFailuresError``, where it is one."""
     hint: str
     warnings: list[str]
+    skip_reasons: dict[str, int]
+    """How many items are skipped for which reason."""
 
 
 class Failure(BaseModel):
@@ -320,6 +398,8 @@ class QueryInfo(BaseModel):
     file: bool
     accept: list[str]
     placeholder: str
+    suggests: bool
+    """Whether `/suggestions` has queries to choose from."""
     item_filters: list[ItemFilterInfo]
 
 
@@ -340,6 +420,8 @@ class SolutionInfo(BaseModel):
     query: QueryInfo
     fields: list[FieldInfo]
     segmented: bool
+    max_sorted_items: int
+    """Up to how many items `/items` sorts by a field, and counts its values."""
     ready: bool
     reason: str
     run: str | None

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, overload
 
 from vicinal.config import SolutionConfig
 from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableError, VicinalError
 from vicinal.ingest.run import IngestRun
+from vicinal.plugin.encoder_calls import suggest_queries
 from vicinal.plugin.manager import Manager
 from vicinal.search.searcher import Searcher
 from vicinal.search.timer import Timer
@@ -20,7 +21,9 @@ from vicinal.solution.cached import InvalidatableCache
 from vicinal.solution.collection import CollectionManager
 from vicinal.solution.components import Components
 from vicinal.solution.learning import restore_state
-from vicinal.types import SearchRequest, SearchResult
+from vicinal.solution.result_html import build_result_html
+from vicinal.stores.milvus import Candidate
+from vicinal.types import Hit, Item, Rendering, SearchRequest, SearchResult, path_from_file_uri
 
 __all__ = ["SearchableSolution"]
 
@@ -93,9 +96,11 @@ class SearchableSolution(Components):
         """
         _require_limit(limit)
         with self._searcher.borrow() as searcher:
-            if isinstance(query, str | Path):
-                return searcher.search([query], limit, filter, item_filters=item_filters)[0]
-            return searcher.search(query, limit, filter, item_filters=item_filters)
+            queries = [query] if isinstance(query, str | Path) else query
+            results = searcher.search(queries, limit, filter, item_filters=item_filters)
+        for result in results:
+            result.to_html = partial(build_result_html, render=self.render)
+        return results[0] if isinstance(query, str | Path) else results
 
     def search_once(
         self,
@@ -144,6 +149,51 @@ class SearchableSolution(Components):
         with self._searcher.borrow() as searcher:
             return searcher.search_many(requests, notify=notify)
 
+    def suggest_queries(self, prefix: str = "", limit: int = 10) -> list[str]:
+        """Texts to search with that begin with ``prefix``, where the encoder suggests any; see ``Encoder``.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        _require_limit(limit)
+        if not self.encoder.suggests_queries:
+            return []
+        with self._searcher.borrow():  # an encoder that learns has its state once there is one
+            return suggest_queries(self.encoder, prefix, limit)
+
+    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+        """The nearest segments of vectors in the form in which the store holds them, as its index finds them.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow() as searcher:
+            return searcher.search_vectors(vectors, limit)
+
+    def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows with these ids, as ``VectorStore.fetch_rows``; it loads the collection, and waits for an index.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow():
+            return self.vectors.fetch_rows(ids)
+
+    def render(self, found: Hit | Item) -> Rendering:
+        """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
+
+        Of a hit in a labelled segment it is the segment's excerpt, where there is one.
+        """
+        if isinstance(found, Hit) and (found.segment or {}).get("excerpt"):
+            return Rendering("text", str(found.excerpt))
+        content = found.content if found.content is not None else path_from_file_uri(found.uri) or ""
+        item = Item(found.key, content, found.uri, found.metadata)
+        try:
+            rendering = self.encoder.render(item)
+        except (Exception, SystemExit):  # a plugin may fail in any way, and the text is still worth showing
+            return Rendering("text", str(content))
+        return rendering if isinstance(rendering, Rendering) else Rendering("text", str(content))
+
     @cached_property
     def _collection(self) -> CollectionManager:
         return CollectionManager(self.config, self.encoder, self.vectors, self.metadata, self._searcher.exclusive)
@@ -169,7 +219,6 @@ class SearchableSolution(Components):
         self.vectors.load_collection()
         index = self._collection.current_index()
         assert index is not None
-        rerank = self.config.rerank
         return Searcher(
             self.encoder,
             self.vectors,
@@ -179,7 +228,7 @@ class SearchableSolution(Components):
             self.manager.observers,
             self.config.hybrid,
             self.config.match,
-            self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
+            self.reranker,
             self._encoder_lock_if_needed,
             item_filters=self.manager.item_filters,
         )
