@@ -30,6 +30,7 @@ __all__ = [
     "SessionRequest",
     "SolutionList",
     "Stats",
+    "Suggestions",
 ]
 
 BOUNDS = "x-bounds"
@@ -212,6 +213,11 @@ class MultiSearchResponse(BaseModel):
     results: list[QueryResult]
 
 
+class Suggestions(BaseModel):
+    queries: list[str]
+    """Each can be searched with as it is; none where the encoder suggests nothing."""
+
+
 class Item(BaseModel):
     key: str
     uri: str
@@ -320,6 +326,8 @@ class QueryInfo(BaseModel):
     file: bool
     accept: list[str]
     placeholder: str
+    suggests: bool
+    """Whether `/suggestions` has queries to choose from."""
     item_filters: list[ItemFilterInfo]
 
 

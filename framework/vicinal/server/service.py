@@ -260,6 +260,7 @@ class SolutionService:
                 "file": self.takes_files,
                 "accept": [f"{modality.renders}/*" for modality in files if modality.renders in _MEDIA_KINDS],
                 "placeholder": (self.typed_modality or self.item_modality).placeholder,
+                "suggests": self.typed_modality is not None and self.solution.encoder.suggests_queries,
                 "item_filters": [{"name": entry.name, "summary": entry.summary} for entry in self.item_filters],
             },
             "fields": [{"name": name, "type": spec.type} for name, spec in config.field_specs.items()],

@@ -13,6 +13,7 @@ from typing import Any, Self, overload
 from vicinal.config import SolutionConfig
 from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableError, VicinalError
 from vicinal.ingest.run import IngestRun
+from vicinal.plugin.encoder_calls import suggest_queries
 from vicinal.plugin.manager import Manager
 from vicinal.search.searcher import Searcher
 from vicinal.search.timer import Timer
@@ -143,6 +144,18 @@ class SearchableSolution(Components):
         self.refresh()
         with self._searcher.borrow() as searcher:
             return searcher.search_many(requests, notify=notify)
+
+    def suggest_queries(self, prefix: str = "", limit: int = 10) -> list[str]:
+        """Texts to search with that begin with ``prefix``, where the encoder suggests any; see ``Encoder``.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        _require_limit(limit)
+        if not self.encoder.suggests_queries:
+            return []
+        with self._searcher.borrow():  # an encoder that learns has its state once there is one
+            return suggest_queries(self.encoder, prefix, limit)
 
     @cached_property
     def _collection(self) -> CollectionManager:
