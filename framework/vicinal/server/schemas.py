@@ -189,6 +189,8 @@ class Hit(BaseModel):
     """What a reranker gives it; higher is more relevant."""
     note: str | None
     """What a reranker says of it."""
+    title: str | None
+    """As that of an item."""
     kind: DisplayKind
     content_label: str
     """What the content is called, as SMILES."""
@@ -221,6 +223,8 @@ class Suggestions(BaseModel):
 class Item(BaseModel):
     key: str
     uri: str
+    title: str | None
+    """What the encoder makes of an item for people, where items are texts and that is not their content."""
     content: str | None
     metadata: dict[str, Any]
     kind: DisplayKind
@@ -231,10 +235,27 @@ class Item(BaseModel):
     """Whether it was added over HTTP, not by the source."""
 
 
+class ValueCount(BaseModel):
+    value: bool | int | float | str | None
+    items: int
+
+
+class ValueCounts(BaseModel):
+    """How many items have each value of a field."""
+
+    field: str
+    values: list[ValueCount]
+    """The most frequent first, 100 at most; of more than 10,000 different ones, only those met first compete."""
+    others: int
+    """Items with another value."""
+
+
 class ItemPage(BaseModel):
     items: list[Item]
     next: str | None
     total: int
+    counts: ValueCounts | None
+    """Where they are asked for: of all items whose key has the prefix, not of the page alone."""
 
 
 class AddResponse(BaseModel):
@@ -348,6 +369,8 @@ class SolutionInfo(BaseModel):
     query: QueryInfo
     fields: list[FieldInfo]
     segmented: bool
+    max_sorted_items: int
+    """Up to how many items `/items` sorts by a field, and counts its values."""
     ready: bool
     reason: str
     run: str | None

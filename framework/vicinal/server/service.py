@@ -22,7 +22,18 @@ from vicinal.server.uploads import Uploads
 from vicinal.solution.checksum import config_checksum
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
-from vicinal.types import TEXT, Item, Modality, SearchRequest, SearchResult, item_id, path_from_file_uri
+from vicinal.toolkit.text import shorten
+from vicinal.types import (
+    MAX_EXCERPT_CHARS,
+    TEXT,
+    Hit,
+    Item,
+    Modality,
+    SearchRequest,
+    SearchResult,
+    item_id,
+    path_from_file_uri,
+)
 
 __all__ = ["SolutionService"]
 
@@ -238,6 +249,17 @@ class SolutionService:
             return "image"  # browsers play these as images
         return kind
 
+    def read_title(self, found: Hit | Record) -> str | None:
+        """Return what people read of an item where it is a text that its encoder shows otherwise than as its content.
+
+        A hit in a labelled segment has none, since it is shown by its excerpt.
+        """
+        if self.item_modality.renders != "text" or (isinstance(found, Hit) and (found.segment or {}).get("excerpt")):
+            return None
+        rendering = self.solution.render(found if isinstance(found, Hit) else self.to_item(found))
+        is_title = rendering.kind == "text" and rendering.value not in ("", found.content)
+        return shorten(rendering.value, MAX_EXCERPT_CHARS) if is_title else None
+
     @property
     def item_filters(self) -> list[Registration[ItemFilter]]:
         """What hits can be filtered by, beside fields."""
@@ -265,6 +287,7 @@ class SolutionService:
             },
             "fields": [{"name": name, "type": spec.type} for name, spec in config.field_specs.items()],
             "segmented": self.solution.encoder.segmented,
+            "max_sorted_items": self.settings.max_sorted_items,
             "ready": self.ready,
             "reason": self.reason,
             "run": self.jobs.latest.id if self.jobs.latest else None,

@@ -22,6 +22,7 @@ import schemathesis
 from hypothesis import strategies
 
 schemathesis.openapi.format("milvus-expression", strategies.sampled_from({filters}))
+schemathesis.openapi.format("declared-field", strategies.just(""))
 schemathesis.openapi.format("item-filters", strategies.just("{{}}"))
 """
 

@@ -11,7 +11,7 @@ from inprocess_server import check_error, run_server
 
 HIT = {
     *("key", "rank", "distance", "similarity", "uri", "metadata", "content", "segment"),
-    *("score", "note", "kind", "content_label", "content_url"),
+    *("score", "note", "title", "kind", "content_label", "content_url"),
 }
 
 

@@ -221,6 +221,7 @@ def _result_to_json(request: Request, service: SolutionService, result: SearchRe
 def _hit_to_json(request: Request, service: SolutionService, hit: Hit, whole: bool) -> dict[str, Any]:
     return {
         **hit.to_dict(whole=whole),
+        "title": service.read_title(hit),
         "kind": service.display_kind(hit.uri),
         "content_label": service.item_modality.label,
         "content_url": content_path(request, service.name, hit.key),
