@@ -98,6 +98,7 @@ function showRoute() {
   const solution = solutions.find(({ name }) => name === route.name);
   if (!solution) return showUnknownSolution(route.name);
   if (current?.solution !== solution || current.view !== route.view) openView(solution, route);
+  current.head.link(route);
   current.body.update(route);
   const query = route.q && route.view === "search" ? `${route.q} – ` : "";
   document.title = `${query}${solution.title} – vicinal`;
@@ -157,8 +158,15 @@ function createHeading(solution, view) {
     badge.textContent = failures;
     badge.title = formatCount(failures, "failure");
   }
+  /** Makes the views keep the examples that are liked and unliked. */
+  function link({ like, unlike }) {
+    Object.keys(VIEWS).forEach((name, index) => {
+      tabs.children[index].href = formatRoute({ name: solution.name, view: name, like, unlike });
+    });
+  }
   show();
-  return { show, element: h("div.solution-head", h("div.titles", h("h1", solution.title), summary), tabs, outage) };
+  const titles = h("div.titles", h("h1", solution.title), summary);
+  return { show, link, element: h("div.solution-head", titles, tabs, outage) };
 }
 
 installTheme(document.getElementById("theme"));
