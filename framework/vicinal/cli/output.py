@@ -98,6 +98,7 @@ def _hit_rows(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Renderab
     built.add_column("similarity", no_wrap=True, min_width=14)
     built.add_column("key", style="bold", overflow="fold")
     columns = [
+        ("score", [_format_score(hit) for hit in hits]),
         ("at", [_format_place(hit) for hit in hits]),
         ("content", texts),
         ("note", [hit.note or "" for hit in hits]),
@@ -120,7 +121,8 @@ def _hit_cards(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Rendera
     parts: list[RenderableType] = [_to_text(title, "bold")] if title else []
     for hit, text in zip(hits, texts, strict=True):
         short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= _MAX_SHORT_CHARS}
-        details = [("", detail) for detail in (_format_place(hit), hit.note) if detail]
+        score = f"score {_format_score(hit)}" if hit.score is not None else ""
+        details = [("", detail) for detail in (_format_place(hit), score, hit.note) if detail]
         details += [("dim", f"{name}: {value}") for name, value in short.items()]
         head = Text.assemble(
             (f"{hit.rank:>2}  ", "dim"),
@@ -143,6 +145,11 @@ def _is_informative(name: str, hits: Sequence[Hit]) -> bool:
 
 def _format_similarity(hit: Hit) -> str:
     return f"{hit.similarity:5.3f} {_draw_bar(hit.similarity)}"
+
+
+def _format_score(hit: Hit) -> str:
+    """What a reranker gives the hit; empty where there is none."""
+    return "" if hit.score is None else f"{hit.score:.4g}"
 
 
 def _draw_bar(share: float, width: int = 8) -> str:

@@ -76,6 +76,9 @@ SEARCHES = [
     ("@k7", "--limit", 60),
     ("text 7", "--filter", "year > 2030"),
     ("text 1", "@k2", "text 3", "--limit", 2),
+    ("--like", "@k1", "--like", "text 2", "--unlike", "@k3", "--limit", 60),
+    ("text 1", "@k2", "--like", "text 9", "--diversity", 0.5),
+    ("text 7", "--min-similarity", 0.3, "--diversity", 1),
 ]
 
 
@@ -139,6 +142,9 @@ def test_errors_are_those_of_a_command_alone(terminal, things):
         (1, "search", things, "@nobody"),
         (1, "search", things, "text 1", "bad text"),
         (2, "search", things, "text", "--filter", "nope == 1"),
+        (1, "search", things, "--like", "@k1", "--like", "@nobody"),
+        (1, "search", things, "text 1", "--unlike", "bad text"),
+        (1, "search", things, "text 1", "--min-similarity", 1.5),
         (1, "remove", things, "k1", "nobody"),
     ]
     alone = [terminal.error(*command, code=code) for code, *command in commands]
