@@ -27,6 +27,7 @@ BUILT_IN_COMMANDS = {
     "failures": ("ingest:failures", "List what could not be indexed and why, or retry it."),
     "search": ("search:search", "Find items similar to a text, a file or an indexed @key."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
+    "mcp": ("mcp:mcp", "Serve solutions to assistants as tools of the Model Context Protocol."),
     "status": ("manage:status", "Show a solution's items, index and stores."),
     "check": ("manage:check", "Check whether Milvus, metadata and ledger agree."),
     "remove": ("manage:remove", "Remove items by key."),
