@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
     from vicinal.quality import evaluate
+    from vicinal.quality.map import ItemMap, build_map
+    from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
         AUDIO,
@@ -70,6 +72,7 @@ _HOMES = {
     "ItemError": "errors",
     "ItemSkipped": "errors",
     "ItemFilter": "plugin.item_filter",
+    "ItemMap": "quality.map",
     "LocalPath": "plugin.params",
     "Modality": "types",
     "Params": "plugin.params",
@@ -88,9 +91,11 @@ _HOMES = {
     "TEXT": "types",
     "VIDEO": "types",
     "VicinalError": "errors",
+    "build_map": "quality.map",
     "create_manager": "plugin.manager",
     "evaluate": "quality",
     "hookimpl": "plugin.hookspecs",
+    "write_samples": "solution.samples",
 }
 
 __all__ = [
@@ -110,6 +115,7 @@ __all__ = [
     "Item",
     "ItemError",
     "ItemFilter",
+    "ItemMap",
     "ItemSkipped",
     "LocalPath",
     "Modality",
@@ -128,9 +134,11 @@ __all__ = [
     "Suggestion",
     "VicinalError",
     "__version__",
+    "build_map",
     "create_manager",
     "evaluate",
     "hookimpl",
+    "write_samples",
 ]
 
 

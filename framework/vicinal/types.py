@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Self, overload
 from urllib.parse import unquote, urlsplit
 
 from vicinal.errors import ItemError
+from vicinal.toolkit.html import media_to_html
 from vicinal.toolkit.text import is_blank, shorten
 
 __all__ = [
@@ -202,6 +203,10 @@ class Rendering:
     kind: RenderKind
     value: str
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture, player, drawing or text itself."""
+        return media_to_html(self.kind, self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -233,6 +238,18 @@ class Hit:
         """What people read of it: the found segment's excerpt, else the beginning of its content; None for a file."""
         own = (self.segment or {}).get("excerpt")
         return own or (None if self.content is None else shorten(self.content, MAX_EXCERPT_CHARS))
+
+    @property
+    def place(self) -> str:
+        """Which part of the item was found: its label, or its start as players show it: 0:05, 1:02:03; else nothing."""
+        segment = self.segment or {}
+        if segment.get("label"):
+            return str(segment["label"])
+        if segment.get("start") is None:
+            return ""
+        minutes, seconds = divmod(int(segment["start"]), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
     def to_dict(self, *, whole: bool = False) -> dict[str, Any]:
         """The hit as the JSON object that every client gets; ``content`` is its excerpt, unless ``whole``.
@@ -274,6 +291,8 @@ class SearchResult(Sequence[Hit]):
     def __init__(self, hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
         self.hits = list(hits)
         self.timings_ms = timings_ms
+        self.to_html: Callable[[SearchResult], str] | None = None
+        """Set by a solution, which knows how its encoder shows an item."""
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -287,6 +306,10 @@ class SearchResult(Sequence[Hit]):
 
     def __repr__(self) -> str:
         return f"SearchResult({self.hits!r})"
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows; without a solution's ``to_html`` nothing, and it prints the hits."""
+        return self.to_html(self) if self.to_html else None
 
     def to_dict(self, solution: str, *, whole: bool = False) -> dict[str, Any]:
         """The result as the JSON object that ``search --json`` prints; with ``whole`` contents, however long."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tiny_encoders import Tiny, TinyLearner
+from tiny_encoders import Tiny, TinyLearner, TinyNames
 from vicinal import IMAGE, TEXT, Item, ItemError, Modality, Rendering, Segment, Space
 
 
@@ -257,6 +257,25 @@ class OpensTexts(Tiny):
         return Rendering("image", str(item.content))
 
 
+class SuggestsOneText(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return "".join(super().suggest_queries(prefix, limit)[:1])
+
+
+class SuggestsWithoutEnd(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return super().suggest_queries(prefix, 100)
+
+
+class SuggestsTheSame(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return super().suggest_queries("", limit)
+
+
+class SuggestsWhatItRefuses(TinyNames):
+    names = ("", "user:1")
+
+
 class PicturesAsTexts(Tiny):
     query_modalities = (IMAGE,)
 
@@ -376,6 +395,12 @@ WRONG = {
     "test_query_modalities_are_declared": [QueriesInAList, QueriesTwice],
     "test_a_typed_modality_has_an_example_that_is_read": [WithoutPlaceholder, WithoutExample, ExampleThatIsRefused],
     "test_any_text_is_a_query_where_text_is_a_modality": [ShortTextsOnly, NoSegmentForTexts, OpensTexts],
+    "test_suggested_queries_are_read": [
+        SuggestsOneText,
+        SuggestsWithoutEnd,
+        SuggestsTheSame,
+        SuggestsWhatItRefuses,
+    ],
     "test_an_item_s_vector_makes_a_query": [QueriesInRows, QueriesByNought],
     "test_examples_combine_to_a_vector": [NoVectorForExamples, MeanOfNothing],
     "test_excluded_keys_are_texts": [OneKeyExcluded, NumbersExcluded],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.output import Progress, build_table, json_option, make_console, print_json
+from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
     from vicinal.types import IngestReport
@@ -28,17 +28,17 @@ def ingest(file: Path, prune: bool, limit: int | None, force: bool, as_json: boo
     same. `--force` reads all of them again; items that cannot be read are recorded, see `vicinal failures`.
     Ctrl-C ends the run after the current batch; the next run continues from there.
     """
+    from vicinal.solution.progress import TerminalProgress
     from vicinal.solution.remote import RemoteSolution, open_solution
 
     if prune and limit is not None:
         raise click.UsageError("--prune and --limit exclude each other: a limited run does not see every item.")
     with open_solution(file) as solution:
-        with Progress(quiet=as_json) as progress:
-            if isinstance(solution, RemoteSolution):
+        if isinstance(solution, RemoteSolution):
+            with TerminalProgress(quiet=as_json) as progress:
                 report = solution.ingest(prune=prune, limit=limit, force=force, on_progress=progress.show_job)
-            else:
-                solution.manager.register(progress, "progress")
-                report = solution.ingest(prune=prune, limit=limit, force=force)
+        else:
+            report = solution.ingest(prune=prune, limit=limit, force=force, progress=not as_json)
         print_report(report, file, as_json=as_json)
 
 

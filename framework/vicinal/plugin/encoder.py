@@ -140,6 +140,19 @@ class Encoder(Configurable[P], ABC):
         """
         return self.decode(Item(key="query", content=query))
 
+    def suggest_queries(self, prefix: str, limit: int) -> Sequence[str]:
+        """Texts to search with that begin with what a user has typed, at most so many; by default none.
+
+        For what people cannot guess, as ``user:17`` after ``us``; an empty prefix asks for some of all. It is called
+        while people type, on any thread, so answer in milliseconds. ``decode_query`` reads each of them.
+        """
+        return ()
+
+    @property
+    def suggests_queries(self) -> bool:
+        """Whether it has suggestions: it does where it has a ``suggest_queries``."""
+        return type(self).suggest_queries is not Encoder.suggest_queries
+
     def render(self, item: Item) -> Rendering:
         """How an item is shown, in the terminal, on the page and in a notebook; by default its content as text."""
         return Rendering("text", str(item.content))

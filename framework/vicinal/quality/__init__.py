@@ -1,6 +1,7 @@
-"""Measuring: how good a solution's answers are, and what its index loses. ``evaluate`` is the way in.
+"""What is measured and shown of a whole solution: how good its answers are, what its index loses, the map of its items.
 
-Imports solution, search, stores, config, the plugin contract, types and toolkit; needs the extra ``evaluate``.
+Imports solution, search, stores, config, the plugin contract, types and toolkit. ``evaluate`` needs the extra of its
+name, the map the extra ``map``.
 """
 
 from __future__ import annotations

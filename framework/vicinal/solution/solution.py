@@ -12,14 +12,17 @@ from vicinal.errors import StoreMismatchError, UnknownItemError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.foreign_calls import count_items
+from vicinal.search.typed_query import to_typed_query
 from vicinal.solution import removal
 from vicinal.solution.consistency import CheckReport, check
 from vicinal.solution.learning import adopt_state, fit_encoder, restore_state
+from vicinal.solution.progress import show_progress
 from vicinal.solution.searchable import SearchableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
+from vicinal.stores.records import Record
 from vicinal.stores.writer_lock import WriterLock
-from vicinal.types import Failure, Hit, IngestReport, Item, Rendering, item_id, path_from_file_uri
+from vicinal.types import Failure, IngestReport, Item, Modality, SearchResult, item_id
 
 __all__ = ["Solution"]
 
@@ -37,7 +40,13 @@ class Solution(SearchableSolution):
     # --- filling
 
     def ingest(
-        self, *, prune: bool = False, limit: int | None = None, force: bool = False, encoder: Encoder | None = None
+        self,
+        *,
+        prune: bool = False,
+        limit: int | None = None,
+        force: bool = False,
+        encoder: Encoder | None = None,
+        progress: bool = False,
     ) -> IngestReport:
         """Index what is new or changed in the source; with ``prune``, remove items that it no longer has.
 
@@ -48,6 +57,7 @@ class Solution(SearchableSolution):
             force: index unchanged items again, too: a file counts as unchanged while its size and time are the same.
             encoder: a ``new_encoder``, so that searches meanwhile need not wait for the run's batches; one that is
                 ``encode_is_thread_safe`` needs no other.
+            progress: show a progress bar, below the cell of a notebook or on the terminal's stderr.
 
         Raises:
             StoreBusyError: another process writes to this solution.
@@ -57,7 +67,8 @@ class Solution(SearchableSolution):
         """
         if prune and limit is not None:
             raise VicinalError("prune and limit exclude each other", hint="a limited run does not see every item")
-        return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
+        with show_progress(self.manager) if progress else nullcontext():
+            return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
 
     def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
@@ -218,22 +229,36 @@ class Solution(SearchableSolution):
             finally:
                 self.refresh()
 
-    # --- checks and removal
+    # --- items, and what clients type
 
-    def render(self, found: Hit | Item) -> Rendering:
-        """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What it can be searched with; the first is what its items are."""
+        return self.encoder.query_modalities
 
-        Of a hit in a labelled segment it is the segment's excerpt, where there is one.
+    def search_typed(self, query: str, limit: int = 10, filter: str = "") -> SearchResult:
+        """Search by what a client typed: a text or ``@key``, never the path of a file.
+
+        Raises:
+            ItemError: the solution cannot be searched by text.
+            ItemError, UnknownItemError, FilterError, VicinalError: as ``search`` does.
         """
-        if isinstance(found, Hit) and (found.segment or {}).get("excerpt"):
-            return Rendering("text", str(found.excerpt))
-        content = found.content if found.content is not None else path_from_file_uri(found.uri) or ""
-        item = Item(found.key, content, found.uri, found.metadata)
-        try:
-            rendering = self.encoder.render(item)
-        except (Exception, SystemExit):  # a plugin may fail in any way, and the text is still worth showing
-            return Rendering("text", str(content))
-        return rendering if isinstance(rendering, Rendering) else Rendering("text", str(content))
+        return self.search(to_typed_query(query, self.modalities), limit, filter)
+
+    def get_record(self, key: str) -> Record:
+        """Return what is stored of an item beside its vectors.
+
+        Raises:
+            UnknownItemError: no item has this key.
+        """
+        id_ = item_id(key)
+        entry = self.metadata.ledger_entries([id_])[0]
+        record = self.metadata.records([id_])[0]
+        if entry is None or not entry.matches_key(key) or record is None:
+            raise UnknownItemError(f"no item has the key {key[:200]!r}", hint="keys are case-sensitive")
+        return record
+
+    # --- checks and removal
 
     def failures(self) -> list[Failure]:
         """The items that could not be indexed, and why."""
