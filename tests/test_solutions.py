@@ -9,9 +9,10 @@ from generator.solutions import CELLS, MISSING, ROOT, SOLUTIONS, SolutionKind, s
 
 NAMES = [kind.name for kind in SOLUTIONS]
 TO_COME = {
-    **{(name, "notebook"): "the notebooks are not written yet" for name in NAMES},
-    **{(name, "evaluation"): "`vicinal evaluate` is not there yet" for name in NAMES},
-    **{("recommend", cell): "the plugin for recommendation is not there yet" for cell in CELLS},
+    ("recommend", "page of documentation"): "docs/recommendation.md is not written yet",
+    ("recommend", "web page"): "there is no picture of a user's recommendations yet",
+    ("recommend", "notebook"): "notebooks/recommendation.ipynb is not written yet",
+    ("recommend", "evaluation"): "its page is to show the command",
 }
 """What may be missing, and why. Delete a line when its part is there."""
 
