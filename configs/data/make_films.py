@@ -63,12 +63,12 @@ def make_films(random: np.random.Generator) -> tuple[list[tuple[int, str, str]],
 
 def make_ratings(random: np.random.Generator, kinds: np.ndarray) -> list[tuple[int, int, float, int]]:
     """The rows of ratings.csv: by user, then by time."""
-    known = random.permutation(1.0 / np.arange(8, FILMS + 8) ** 0.8)
+    known = random.permutation(1.0 / np.arange(8, FILMS + 8) ** 0.6)
     rows = []
     for user in range(1, USERS + 1):
         tastes = random.choice(len(KINDS), size=random.integers(1, 3), replace=False)
         is_liked = np.isin(kinds, tastes)
-        weights = known * np.where(is_liked, 12.0, 1.0)
+        weights = known * np.where(is_liked, 16.0, 1.0)
         count = int(np.clip(random.poisson(RATINGS), 15, 90))
         films = random.choice(FILMS, size=count, replace=False, p=weights / weights.sum())
         ratings = np.where(is_liked[films], 4.2, 2.8) + random.normal(0.0, 0.7, count)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from vicinal import LocalPath, Params, SourceError
+from vicinal import LocalPath, Params
 from vicinal_recommend.formats import RATING_FILES, find_file
 from vicinal_recommend.tables import FORMATS, Dialect, TableReader, detect_format
 
@@ -125,7 +125,6 @@ class InteractionReader:
     def __init__(self, table: InteractionTable, *, with_times: bool = False) -> None:
         used = {name: column for name, column in table.columns.items() if name != "time" or with_times}
         self._columns = used
-        self._path = table.file
         self._reader = TableReader(table.file, list(used.values()), table.dialect)
 
     @property
@@ -159,10 +158,6 @@ class InteractionReader:
                 value = value.decode()
             except UnicodeDecodeError:
                 return None
-        if "\n" in value:
-            raise SourceError(
-                f"{self._path} has a quote that is not closed, before {value[:40]!r}", "remove it, or double it"
-            )
         return value.strip() or None
 
 

@@ -9,7 +9,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -62,6 +62,7 @@ class TableReader:
 
     def __init__(self, path: Path, names: Sequence[str], dialect: Dialect) -> None:
         self.malformed = 0
+        self._unclosed = ""
         self._path = path
         self._names = list(dict.fromkeys(names))
         self._dialect = dialect
@@ -114,10 +115,32 @@ class TableReader:
                 ),
             )
             for batch in batches:
-                yield {name: batch.column(name) for name in self._names}
+                arrays = {name: batch.column(name) for name in self._names}
+                self._require_single_lines(arrays.values())
+                yield arrays
+            self._require_single_lines(())
 
-    def _skip_row(self, _: Any) -> str:
+    def _require_single_lines(self, arrays: Iterable[pyarrow.Array]) -> None:
+        """Check that no cell holds the end of a line, as one does whose quote is not closed.
+
+        Raises:
+            SourceError: one does; the rows that it spans would be lost.
+        """
+        import pyarrow.compute as pc
+
+        for array in arrays if self._dialect.quotes else ():
+            found = array.filter(pc.match_substring(array, "\n"))
+            self._unclosed = self._unclosed or (str(found[0]) if len(found) else "")
+        if self._unclosed:
+            raise SourceError(
+                f"{self._path} has a quote that is not closed, before {self._unclosed[:40]!r}",
+                "remove the quote, or double it",
+            )
+
+    def _skip_row(self, row: pyarrow.csv.InvalidRow) -> str:
         self.malformed += 1
+        if row.text and "\n" in row.text.rstrip():
+            self._unclosed = self._unclosed or row.text
         return "skip"
 
     def _read_column_names(self) -> list[str] | None:

@@ -395,6 +395,12 @@ WRONG = {
     "test_query_modalities_are_declared": [QueriesInAList, QueriesTwice],
     "test_a_typed_modality_has_an_example_that_is_read": [WithoutPlaceholder, WithoutExample, ExampleThatIsRefused],
     "test_any_text_is_a_query_where_text_is_a_modality": [ShortTextsOnly, NoSegmentForTexts, OpensTexts],
+    "test_suggested_queries_are_read": [
+        SuggestsOneText,
+        SuggestsWithoutEnd,
+        SuggestsTheSame,
+        SuggestsWhatItRefuses,
+    ],
     "test_an_item_s_vector_makes_a_query": [QueriesInRows, QueriesByNought],
     "test_examples_combine_to_a_vector": [NoVectorForExamples, MeanOfNothing],
     "test_excluded_keys_are_texts": [OneKeyExcluded, NumbersExcluded],

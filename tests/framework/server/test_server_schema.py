@@ -24,6 +24,7 @@ from hypothesis import strategies
 schemathesis.openapi.format("milvus-expression", strategies.sampled_from({filters}))
 schemathesis.openapi.format("declared-field", strategies.just(""))
 schemathesis.openapi.format("item-filters", strategies.just("{{}}"))
+schemathesis.openapi.format("examples", strategies.just("[]"))
 """
 
 

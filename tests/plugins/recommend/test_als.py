@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from recommend_helpers import FILMS, KEYS, fit, fit_implicit, make_als, read_matrix
 from vicinal import Item, ItemError, ItemSkipped
 from vicinal.errors import UnknownItemError
 from vicinal.testing import EncoderContract
 from vicinal_recommend.als import Als
-from vicinal_recommend.histories import HistoryBuilder
-from vicinal_recommend.interactions import InteractionReader, InteractionTable
-
-FILMS = Path(__file__).parents[3] / "configs" / "data" / "films"
-KEYS = [str(number) for number in range(1, 361)]
-
-
-def make_als(path=FILMS, **params):
-    table = params.pop("interactions", {})
-    return Als(Als.Params.model_validate({"interactions": {"path": path, **table}, **params}))
-
-
-def fit(encoder, keys=KEYS):
-    encoder.restore(encoder.fit([Item(key, f"film {key}") for key in keys]))
-    return encoder
-
-
-def read_matrix(keys=KEYS, **table):
-    block = InteractionTable.model_validate({"path": FILMS, **table})
-    builder = HistoryBuilder(keys, block.min_weight)
-    for chunk in InteractionReader(block):
-        builder.add(chunk)
-    return builder.build()
-
-
-def fit_implicit(matrix, alpha=3.0, **params):
-    from implicit.cpu.als import AlternatingLeastSquares
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(64, 20.0, alpha, iterations=15, random_state=0, **params)
-        model.fit(csr_matrix(matrix.weights), show_progress=False)
-    return model
 
 
 @pytest.fixture(scope="module")
