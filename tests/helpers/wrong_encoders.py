@@ -404,12 +404,6 @@ WRONG = {
     "test_an_item_s_vector_makes_a_query": [QueriesInRows, QueriesByNought],
     "test_examples_combine_to_a_vector": [NoVectorForExamples, MeanOfNothing],
     "test_excluded_keys_are_texts": [OneKeyExcluded, NumbersExcluded],
-    "test_suggested_queries_are_read": [
-        SuggestsOneText,
-        SuggestsWithoutEnd,
-        SuggestsTheSame,
-        SuggestsWhatItRefuses,
-    ],
     "test_items_are_rendered_as_their_modality_says": [PicturesAsTexts],
     "test_what_cannot_be_drawn_is_rendered_as_text": [DrawsWhatIsBad],
     "test_encode_returns_vectors_of_its_own": [ReusesItsBuffer],

@@ -120,24 +120,6 @@ class QueryContract(EncoderUnderTest):
 
     # Rendering
 
-    def test_suggested_queries_are_read(self) -> None:
-        """Some of all for an empty prefix, never more than asked for, and a whole query suggests itself."""
-        if self.encoder.suggests_queries:
-            suggested = self._suggest("", 3)
-            assert suggested, "it suggests nothing for an empty prefix"
-            for query in suggested:
-                assert self.encoder.decode_query(query), f"the suggestion {query!r} is not read"
-                assert query in self._suggest(query, 3), f"{query!r} is not suggested for itself"
-            assert not self._suggest("no query begins with this", 3), "suggest what begins with the prefix"
-
-    def _suggest(self, prefix: str, limit: int) -> list[str]:
-        queries = self.encoder.suggest_queries(prefix, limit)
-        assert isinstance(queries, Sequence), f"{prefix!r}: return a list of texts"
-        assert not isinstance(queries, str), f"{prefix!r}: return a list of texts"
-        assert all(isinstance(query, str) for query in queries), f"{prefix!r}: a suggestion is a text"
-        assert len(queries) <= limit, f"{prefix!r}: {len(queries)} suggestions where {limit} are asked for"
-        return list(queries)
-
     def test_items_are_rendered_as_their_modality_says(self) -> None:
         for modality in self.encoder.query_modalities[:1]:
             for item in self.items:
