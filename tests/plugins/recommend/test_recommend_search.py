@@ -84,7 +84,7 @@ def test_examples_are_folded_in(films):
     """The query has one system of equations: confidence 3, preference 1 for the liked and -1 for the unliked."""
     keys = [str(number) for number in range(1, 361)]
     factors = films.encoder.encode([films.encoder.decode(item)[0].sample for item in films.source])[:, 64:]
-    factors = factors.astype(np.float64)
+    factors = factors.astype(np.float64) / films.encoder.scale
     liked, unliked = factors[[2, 24]], factors[[1]]
     examples = np.concatenate([liked, unliked])
     left = factors.T @ factors + 20.0 * np.eye(64) + 2.0 * examples.T @ examples
