@@ -9,10 +9,9 @@ from generator.solutions import CELLS, MISSING, ROOT, SOLUTIONS, SolutionKind, s
 
 NAMES = [kind.name for kind in SOLUTIONS]
 TO_COME = {
-    ("recommend", "page of documentation"): "docs/recommendation.md is not written yet",
     ("recommend", "web page"): "there is no picture of a user's recommendations yet",
     ("recommend", "notebook"): "notebooks/recommendation.ipynb is not written yet",
-    ("recommend", "evaluation"): "its page is to show the command",
+    ("recommend", "evaluation"): "the encoder `als` brings no evaluation yet, and its page shows no command",
 }
 """What may be missing, and why. Delete a line when its part is there."""
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from vicinal.errors import PluginError, StoreError, StoreUnreachableError, UnknownItemError, VicinalError
+from vicinal.errors import PluginError, StoreError, StoreUnreachableError, VicinalError
 from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.registry import Registration
 from vicinal.search.item_filters import list_item_filters
@@ -32,7 +32,6 @@ from vicinal.types import (
     Modality,
     SearchRequest,
     SearchResult,
-    item_id,
     path_from_file_uri,
 )
 
@@ -211,12 +210,7 @@ class SolutionService:
         Raises:
             UnknownItemError: no item has this key.
         """
-        id_ = item_id(key)
-        entry = self.solution.metadata.ledger_entries([id_])[0]
-        record = self.solution.metadata.records([id_])[0]
-        if entry is None or not entry.matches_key(key) or record is None:
-            raise UnknownItemError(f"no item has the key {key[:200]!r}", hint="keys are case-sensitive")
-        return record
+        return self.solution.get_record(key)
 
     def to_item(self, record: Record) -> Item:
         """Rebuild an item as its source gave it; a content that is not stored is the file that the URI names."""

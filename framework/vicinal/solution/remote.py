@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 from vicinal.config import SolutionConfig, load_config
 from vicinal.errors import ItemError, StoreBusyError, VicinalError
@@ -18,12 +19,13 @@ from vicinal.plugin.manager import create_manager
 from vicinal.solution.api_client import ApiClient, ApiResponseError, ServerUnreachableError, to_vicinal_error
 from vicinal.solution.checksum import config_checksum
 from vicinal.stores.milvus_lite_lock import LockHolder
-from vicinal.types import Hit, IngestReport, Rendering, SearchRequest, SearchResult, TextQuery
+from vicinal.stores.records import Record
+from vicinal.types import Hit, IngestReport, Modality, Rendering, SearchRequest, SearchResult, TextQuery
 
 if TYPE_CHECKING:
     from vicinal.solution.solution import Solution
 
-__all__ = ["RemoteSolution", "open_solution"]
+__all__ = ["RemoteSolution", "find_remote", "open_solution"]
 
 _CONNECT_SECONDS = 10.0
 _FIRST_POLL_SECONDS, _MAX_POLL_SECONDS = 0.05, 0.5
@@ -44,14 +46,24 @@ def open_solution(path: str | Path) -> Solution | RemoteSolution:
     """
     manager = create_manager()
     config = load_config(path, manager)
-    if "://" not in (milvus := config.stores.milvus):
-        holder = LockHolder.find_server(Path(milvus))
-        if holder is not None:
-            with suppress(ServerUnreachableError):  # then the solution's own attempt says who holds the file
-                return RemoteSolution(config, holder, os.environ.get("VICINAL_API_KEY", ""))
+    if (remote := find_remote(config)) is not None:
+        return remote
     from vicinal.solution.solution import Solution
 
     return Solution(config, manager, Path(path).parent)
+
+
+def find_remote(config: SolutionConfig) -> RemoteSolution | None:
+    """The solution at the server that holds its embedded Milvus; None where no server does.
+
+    Raises:
+        StoreBusyError: that server serves something else, or wants an API key.
+    """
+    if "://" in (milvus := config.stores.milvus) or (holder := LockHolder.find_server(Path(milvus))) is None:
+        return None
+    with suppress(ServerUnreachableError):  # then the solution's own attempt says who holds the file
+        return RemoteSolution(config, holder, os.environ.get("VICINAL_API_KEY", ""))
+    return None
 
 
 class RemoteSolution:
@@ -103,6 +115,20 @@ class RemoteSolution:
             raise error.to_vicinal_error() from None
 
     # --- reading
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What it can be searched with; the first is what its items are."""
+        return tuple(Modality(**modality) for modality in self._query["modalities"])
+
+    def search_typed(self, query: str, limit: int = 10, filter: str = "") -> SearchResult:
+        """As ``Solution.search_typed``: the server takes no query for the path of a file."""
+        return _to_result(self._request("POST", "search", {"query": query, "limit": limit, "filter": filter}))
+
+    def get_record(self, key: str) -> Record:
+        """As ``Solution.get_record``."""
+        item = self._request("GET", f"items/{quote(key, safe='')}?whole=true")
+        return Record(item["key"], item["uri"], item["content"], item["metadata"])
 
     def status(self) -> dict[str, Any]:
         """As ``Solution.status``."""

@@ -12,6 +12,7 @@ from vicinal.errors import StoreMismatchError, UnknownItemError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.foreign_calls import count_items
+from vicinal.search.typed_query import to_typed_query
 from vicinal.solution import removal
 from vicinal.solution.consistency import CheckReport, check
 from vicinal.solution.learning import adopt_state, fit_encoder, restore_state
@@ -19,8 +20,9 @@ from vicinal.solution.progress import show_progress
 from vicinal.solution.searchable import SearchableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
+from vicinal.stores.records import Record
 from vicinal.stores.writer_lock import WriterLock
-from vicinal.types import Failure, IngestReport, Item, item_id
+from vicinal.types import Failure, IngestReport, Item, Modality, SearchResult, item_id
 
 __all__ = ["Solution"]
 
@@ -226,6 +228,35 @@ class Solution(SearchableSolution):
                 yield lock
             finally:
                 self.refresh()
+
+    # --- items, and what clients type
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What it can be searched with; the first is what its items are."""
+        return self.encoder.query_modalities
+
+    def search_typed(self, query: str, limit: int = 10, filter: str = "") -> SearchResult:
+        """Search by what a client typed: a text or ``@key``, never the path of a file.
+
+        Raises:
+            ItemError: the solution cannot be searched by text.
+            ItemError, UnknownItemError, FilterError, VicinalError: as ``search`` does.
+        """
+        return self.search(to_typed_query(query, self.modalities), limit, filter)
+
+    def get_record(self, key: str) -> Record:
+        """Return what is stored of an item beside its vectors.
+
+        Raises:
+            UnknownItemError: no item has this key.
+        """
+        id_ = item_id(key)
+        entry = self.metadata.ledger_entries([id_])[0]
+        record = self.metadata.records([id_])[0]
+        if entry is None or not entry.matches_key(key) or record is None:
+            raise UnknownItemError(f"no item has the key {key[:200]!r}", hint="keys are case-sensitive")
+        return record
 
     # --- checks and removal
 
