@@ -59,6 +59,10 @@ SHOTS = {
     "page-pictures": Shot("images-offline?k=12", upload("images/sunset/sunset-2.jpg"), scheme="dark"),
     "page-sounds": Shot("audio?q=%40birds%2Fcuckoo.ogg", play),
     "page-videos": Shot("videos", upload("videos/fish.jpg"), scheme="dark"),
+    "page-examples": Shot(
+        "images-offline?k=12&like=sunset%2Fsunset-2.jpg&like=fish%2Ffish-1.jpg&unlike=city%2Fcity-2.jpg"
+    ),
+    "page-items": Shot("molecules/items?s=use&like=aspirin"),
     "page-index": Shot("shelf/index", index),
     "page-phone": Shot("molecules?q=CC(%3DO)Oc1ccccc1C(%3DO)O", screen=PHONE, scheme="dark"),
 }

