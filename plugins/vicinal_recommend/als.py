@@ -7,6 +7,7 @@ that ``[0, x]`` finds what a user may like, and ``[y/|y|, 0]`` items like an ite
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -131,8 +132,11 @@ class Als(Encoder["Als.Params"]):
 
         ``implicit`` has threads of its own, and is many times slower where BLAS has several, too.
         """
-        from implicit.cpu.als import AlternatingLeastSquares
         from threadpoolctl import threadpool_limits
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in a notebook without ipywidgets tqdm warns, of which no bar is shown
+            from implicit.cpu.als import AlternatingLeastSquares
 
         params = self.params
         confidences = matrix.weights.copy()
