@@ -5,7 +5,7 @@
 # alike is near. It takes about ten seconds on the CPU. Turn the volume down before you press play.
 
 # %%
-# %pip install "vicinal[audio]"
+# %pip install "vicinal[audio,map]"
 
 # %% [markdown]
 # ## A solution is a YAML file
@@ -15,7 +15,7 @@
 # %%
 from tempfile import TemporaryDirectory
 
-from vicinal import Item, Solution, write_samples
+from vicinal import Item, Solution, build_map, write_samples
 
 temporary = TemporaryDirectory()
 folder = write_samples(temporary.name)
@@ -60,6 +60,16 @@ found
 found = sounds.search("@chords/major.ogg", limit=3, filter='folder != "chords"')
 assert found[0].key == "tones/saw.ogg"
 found
+
+# %% [markdown]
+# ## A map
+#
+# Each point is a sound, near to those that its vector is near to; the colours are the folders, which the encoder
+# never saw. Without `method` it is drawn by UMAP, and `build_map(sounds).save("map.html")` writes a page that tells
+# what each point is.
+
+# %%
+build_map(sounds, color="folder", method="pca")
 
 # %% [markdown]
 # ## How good is it?

@@ -6,7 +6,7 @@
 # network nor graphics card, and leaves nothing behind.
 
 # %%
-# %pip install "vicinal[image]"
+# %pip install "vicinal[image,map]"
 
 # %% [markdown]
 # ## A solution is a YAML file
@@ -16,7 +16,7 @@
 # %%
 from tempfile import TemporaryDirectory
 
-from vicinal import Item, Solution, write_samples
+from vicinal import Item, Solution, build_map, write_samples
 
 temporary = TemporaryDirectory()
 folder = write_samples(temporary.name)
@@ -62,6 +62,16 @@ found
 found = pictures.search("@sunset/sunset-2.jpg", limit=4, filter='folder != "sunset"')
 assert all(hit.metadata["folder"] in ("house", "mountains") for hit in found)
 found
+
+# %% [markdown]
+# ## A map
+#
+# Each point is a picture, near to those that its vector is near to; the colours are the folders, which the encoder
+# never saw. Without `method` it is drawn by UMAP, and `build_map(pictures).save("map.html")` writes a page that shows
+# the picture at each point.
+
+# %%
+build_map(pictures, color="folder", method="pca")
 
 # %% [markdown]
 # ## How good is it?

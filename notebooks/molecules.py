@@ -5,7 +5,7 @@
 # seconds on the CPU.
 
 # %%
-# %pip install "vicinal[molecule]"
+# %pip install "vicinal[map,molecule]"
 
 # %% [markdown]
 # ## A solution is a YAML file
@@ -15,7 +15,7 @@
 # %%
 from tempfile import TemporaryDirectory
 
-from vicinal import Solution, write_samples
+from vicinal import Solution, build_map, write_samples
 
 temporary = TemporaryDirectory()
 folder = write_samples(temporary.name)
@@ -53,7 +53,7 @@ found
 # Like diazepam, but not a benzodiazepine: a filter over the declared fields.
 
 # %%
-found = molecules.search("@diazepam", limit=3, filter='use != "benzodiazepine"')
+found = molecules.search("@diazepam", limit=2, filter='use != "benzodiazepine"')
 assert found[0].key == "clomipramine"
 found
 
@@ -61,9 +61,19 @@ found
 # Like diazepam, with a pyridine in it: the molecule plugin brings a filter by substructure, a SMARTS.
 
 # %%
-found = molecules.search("@diazepam", limit=3, item_filters={"substructure": "c1ccncc1"})
+found = molecules.search("@diazepam", limit=2, item_filters={"substructure": "c1ccncc1"})
 assert found[0].key == "trazodone"
 found
+
+# %% [markdown]
+# ## A map
+#
+# Each point is a molecule, near to those that are built like it; the colours are the uses, which the encoder never
+# saw. Without `method` it is drawn by UMAP, and `build_map(molecules).save("map.html")` writes a page that draws the
+# molecule at each point.
+
+# %%
+build_map(molecules, color="use", method="pca")
 
 # %% [markdown]
 # ## How good is it?
