@@ -1,13 +1,14 @@
 """How well ALS recommends on your own copy of MovieLens, beside simple models and beside ways to use it wrongly.
 
-``python benchmarks/recommend.py ml-100k``: a folder of ``u.data`` (100K), ``ratings.dat`` (1M, 10M) or ``ratings.csv``
-(20M and later), from https://grouplens.org/datasets/movielens/. It may not be redistributed, so it is not here.
+``python benchmarks/recommend.py ml-100k``: a folder with ``u.data`` (100K), ``ratings.dat`` (1M, 10M) or
+``ratings.csv`` (20M and later), from https://grouplens.org/datasets/movielens/. It may not be redistributed, so it is
+not here.
 
 Every rating counts as an interaction, whatever its stars. A part is held back: the last 20% of each user's ratings by
 time, rounded down, and in a second table a random 20% of all. For each user all films are ranked but those in the rest
 of the history, and the ten best are compared with what was held back: recall@10 is the share of it that is among them,
-nDCG@10 has gains of 1. Means over the users, with 95% bootstrap intervals; coverage is the share of all films that are
-in any list.
+nDCG@10 has gains of 1. Means over the users, with 95% intervals; coverage is the share of all films that stand in any
+list.
 
 ALS by cosine          the same model, users and films scaled to length 1
 mean of liked vectors  the mean of the vectors of a user's films in place of the folded-in user

@@ -9,9 +9,9 @@ from generator.solutions import CELLS, MISSING, ROOT, SOLUTIONS, SolutionKind, s
 
 NAMES = [kind.name for kind in SOLUTIONS]
 TO_COME = {
-    **{(name, "notebook"): "the notebooks are not written yet" for name in NAMES},
-    **{(name, "evaluation"): "`vicinal evaluate` is not there yet" for name in NAMES},
-    **{("recommend", cell): "the plugin for recommendation is not there yet" for cell in CELLS},
+    ("recommend", "web page"): "there is no picture of a user's recommendations yet",
+    ("recommend", "notebook"): "notebooks/recommendation.ipynb is not written yet",
+    ("recommend", "evaluation"): "the encoder `als` brings no evaluation yet, and its page shows no command",
 }
 """What may be missing, and why. Delete a line when its part is there."""
 

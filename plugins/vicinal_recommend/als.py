@@ -1,22 +1,26 @@
 """The encoder ``als``: items by who has had to do with them, by alternating least squares of the library ``implicit``.
 
 An item's vector y comes from the factorization, a user's x from folding in the user's history; x·y says how much the
-user may like the item. One column of the store serves two questions: it holds ``[y/|y|, y]`` under inner product, so
-that ``[0, x]`` finds what a user may like, and ``[y/|y|, 0]`` items like an item, by cosine.
+user may like the item. One column of the store serves two questions: it holds ``[y/|y|, s·y]`` under inner product, so
+that ``[0, x/s]`` finds what a user may like, and ``[y/|y|, 0]`` items like an item, by cosine.
+
+The scale s makes the longest of all ``s·y`` 1.5 long. A graph (HNSW) is built by the inner products of what is stored:
+of 59,000 items, the longest 36 times the median one, it finds 96% of a user's ten best and 99% of an item's; with s = 1
+it finds nearly all of a user's and 22% of an item's, with a longest of 1 94% and 99% (M 16, ef 128).
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from vicinal import Encoder, Item, ItemError, ItemSkipped, Modality, Segment, Space, State
+from vicinal import Encoder, Evaluation, Item, ItemError, ItemSkipped, Modality, Segment, Space, State
 from vicinal.errors import UnknownItemError
 from vicinal.toolkit.text import shorten
 from vicinal_recommend.fold_in import FoldIn
@@ -24,11 +28,17 @@ from vicinal_recommend.histories import Histories, HistoryBuilder, InteractionMa
 from vicinal_recommend.ids import IdTable
 from vicinal_recommend.interactions import InteractionReader, InteractionTable
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from vicinal_recommend.evaluation.baselines import ScoreItems
+
 __all__ = ["Als"]
 
 USER_PREFIX = "user:"
 _COLD = "nobody had to do with it when the encoder was fitted"
 _RARE_PERCENTILE = 1.0
+_MAX_SCALED_LENGTH = 1.5
 
 
 class Als(Encoder["Als.Params"]):
@@ -152,20 +162,53 @@ class Als(Encoder["Als.Params"]):
             model.fit(confidences, show_progress=False)
         return np.ascontiguousarray(model.item_factors, np.float32)
 
+    # --- being measured
+
+    def build_evaluation(self, items: Iterable[Item]) -> Evaluation:
+        """Interactions are held back; the model is fitted to the others, beside simple ones.
+
+        Raises:
+            SourceError: the file of interactions cannot be read.
+            VicinalError: there is none with an item of the source.
+        """
+        from vicinal_recommend.evaluation.als import list_trials
+        from vicinal_recommend.evaluation.evaluation import RecommenderEvaluation
+        from vicinal_recommend.evaluation.log import read_log
+
+        params, keys = self.params, [item.key for item in items]
+        log, users = read_log(params.interactions, keys)
+        trials = list(list_trials(params.factors, params.regularization, params.alpha))
+        return RecommenderEvaluation(log, users, len(keys), "als", self.fit_scores, trials)
+
+    def fit_scores(self, training: csr_matrix, changes: Mapping[str, Any]) -> ScoreItems:
+        """Fit to users by items, with some parameters changed; what this encoder has learnt stays as it is."""
+        from vicinal_recommend.evaluation.als import scale_weights, score_users
+
+        params = self.params.model_copy(update=dict(changes))
+        factors = self.fit_factors(training, changes)
+        return score_users(factors, scale_weights(training), params.regularization, params.alpha)
+
+    def fit_factors(self, training: csr_matrix, changes: Mapping[str, Any]) -> np.ndarray:
+        """The items' vectors, ``(items, factors)`` float32, fitted to users by items."""
+        from vicinal_recommend.evaluation.als import scale_weights
+
+        changed = Als(self.params.model_copy(update=dict(changes)))
+        return changed._factorize(InteractionMatrix([], [], scale_weights(training)))
+
     # --- items
 
     def decode(self, item: Item) -> list[Segment]:
-        """The item's vector, twice: of length 1 for its likeness to other items, and as it is for users.
+        """The item's vector, twice: of length 1 for its likeness to other items, and scaled for users.
 
         Raises:
             ItemSkipped: nobody has had to do with it.
         """
         row = self._items.find(item.key)
         if row is not None and (vector := self._factors[row]).any():
-            return [Segment(_to_stored(vector))]
+            return [Segment(self._to_stored(vector))]
         if self.params.cold == "skip":
             raise ItemSkipped(_COLD)
-        return [Segment(_to_stored(self._rare_vector))]
+        return [Segment(self._to_stored(self._rare_vector))]
 
     def encode(self, samples: Sequence[np.ndarray]) -> np.ndarray:
         """The vectors that ``decode`` and ``decode_query`` made, ``(n, 2 · factors)`` float32."""
@@ -187,7 +230,7 @@ class Als(Encoder["Als.Params"]):
                 f"write {USER_PREFIX}ID for what a user may like, or @KEY for items like that one",
             )
         user = self._fold_in_user(text.removeprefix(USER_PREFIX).strip())
-        return [Segment(np.concatenate([np.zeros(self.params.factors), user]))]
+        return [Segment(self._to_query(user))]
 
     def to_query_vector(self, stored: np.ndarray) -> np.ndarray:
         """What finds items like an indexed one, by cosine: its first half, and nothing of its second."""
@@ -207,12 +250,12 @@ class Als(Encoder["Als.Params"]):
         is_user = ~liked[:, : self.params.factors].any(axis=1)
         if len(unliked) and not unliked[:, : self.params.factors].any(axis=1).all():
             raise ItemError("a user cannot be among what is not liked", f"give a {USER_PREFIX}… as a query, or in like")
-        users, examples = liked[is_user], np.concatenate([liked[~is_user], unliked])[:, self.params.factors :]
+        examples = np.concatenate([liked[~is_user], unliked])[:, self.params.factors :] / self.scale
         preferences = np.repeat([1.0, -1.0], [int((~is_user).sum()), len(unliked)])
-        prior = users[:, self.params.factors :].mean(axis=0, dtype=np.float64) if len(users) else None
+        users = liked[is_user, self.params.factors :] * self.scale
+        prior = users.mean(axis=0, dtype=np.float64) if len(users) else None
         confidences = np.full(len(examples), self.params.alpha)
-        user = self._fold_in.solve(examples, confidences, preferences, prior)
-        return np.concatenate([np.zeros(self.params.factors), user]).astype(np.float32)
+        return self._to_query(self._fold_in.solve(examples, confidences, preferences, prior))
 
     def list_excluded_keys(self, query: str | Path) -> Sequence[str]:
         """The items of a user's history, unless ``seen`` is ``include``."""
@@ -232,12 +275,25 @@ class Als(Encoder["Als.Params"]):
         items, weights = self._histories.get(row)
         return self._fold_in.solve(self._factors[items], self.params.alpha * weights, np.ones(len(items)))
 
+    def _to_stored(self, vector: np.ndarray) -> np.ndarray:
+        """The vector of length 1, and behind it the vector scaled."""
+        return np.concatenate([vector / np.linalg.norm(vector), vector * self.scale])
+
+    def _to_query(self, user: np.ndarray) -> np.ndarray:
+        """What is searched with for a user: its inner product with a stored vector is that of user and item."""
+        return np.concatenate([np.zeros(self.params.factors), user / self.scale]).astype(np.float32)
+
     # --- what it has learnt
 
     def restore(self, state: State) -> None:
         super().restore(state)
-        for name in ("_histories", "_items", "_fold_in", "_rare_vector"):
+        for name in ("scale", "_histories", "_items", "_fold_in", "_rare_vector"):
             self.__dict__.pop(name, None)
+
+    @cached_property
+    def scale(self) -> float:
+        """By what items' vectors are multiplied where they are stored for users."""
+        return _MAX_SCALED_LENGTH / float(np.linalg.norm(self._factors, axis=1).max())
 
     @cached_property
     def _histories(self) -> Histories:
@@ -266,8 +322,3 @@ class Als(Encoder["Als.Params"]):
     def _factors(self) -> np.ndarray:
         """The items' vectors, ``(items, factors)`` float32."""
         return self.state["factors"]
-
-
-def _to_stored(vector: np.ndarray) -> np.ndarray:
-    """The vector of length 1, and behind it the vector as it is."""
-    return np.concatenate([vector / np.linalg.norm(vector), vector])

@@ -139,26 +139,28 @@ class InteractionReader:
         """
         for arrays in self._reader:
             columns = {name: arrays[column] for name, column in self._columns.items()}
-            users, items = (self._to_ids(columns[name]) for name in ("user", "item"))
+            users, items = (_to_ids(columns[name]) for name in ("user", "item"))
             weights = _to_numbers(columns["weight"], float) if "weight" in columns else None
             times = _to_numbers(columns["time"], _parse_time) if "time" in columns else None
             yield InteractionChunk(users, items, weights, times)
 
-    def _to_ids(self, array: pyarrow.Array) -> Ids:
-        import pyarrow.compute as pc
 
-        encoded = _to_texts(array).dictionary_encode()
-        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-        values = [self._to_id(value) for value in encoded.dictionary.to_pylist()]
-        return Ids(codes, values)
+def _to_ids(array: pyarrow.Array) -> Ids:
+    import pyarrow.compute as pc
 
-    def _to_id(self, value: str | bytes) -> str | None:
-        if isinstance(value, bytes):
-            try:
-                value = value.decode()
-            except UnicodeDecodeError:
-                return None
-        return value.strip() or None
+    encoded = _to_texts(array).dictionary_encode()
+    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    values = [_to_id(value) for value in encoded.dictionary.to_pylist()]
+    return Ids(codes, values)
+
+
+def _to_id(value: str | bytes) -> str | None:
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            return None
+    return value.strip() or None
 
 
 def _to_texts(array: pyarrow.Array) -> Any:

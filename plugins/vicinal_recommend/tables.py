@@ -32,7 +32,7 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 16 << 20
 _BATCH_ROWS = 1 << 18
 _JSON_ROWS = 1 << 15
 _MAX_HEADER_CHARS = 1 << 20

@@ -1,8 +1,11 @@
 """``vicinal evaluate`` on the molecules sample: its table, its JSON, its files, and what it refuses."""
 
 import re
+from pathlib import Path
 
 import pyarrow.parquet as pq
+
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def test_table(cli, molecules_yaml):
@@ -71,3 +74,18 @@ def test_options_that_exclude_each_other(cli, molecules_yaml):
 
 def test_help_needs_nothing_heavy(vicinal):
     assert "--labels FIELD" in vicinal("evaluate", "--help").stdout
+
+
+def test_a_recommender_is_compared_with_simple_models(cli, tmp_path):
+    films = CONFIGS / "data" / "films"
+    file = tmp_path / "films.yaml"
+    source, encoder = f"{{type: movielens, path: '{films}'}}", f"{{type: als, interactions: {{path: '{films}'}}}}"
+    file.write_text(f"name: films\nsource: {source}\nencoder: {encoder}\n")
+    lines = cli("evaluate", file, "--split", "leave-last-out", "--sample", 200).splitlines()
+    assert lines[0] == "films: split leave-last-out, 200 queries, 360 items ranked"
+    names = [line.split("  ")[0].strip() for line in lines if re.search(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", line)]
+    assert names[:4] == ["als", "popularity", "item cosine", "EASE"]
+    assert "nDCG@10" in lines[-2]
+    assert " p = " in lines[-2]
+    cli("evaluate", file, "--split", "weekly", code=1)
+    assert cli.err == "error: there is no split 'weekly'\nhint: known: time, leave-last-out, random\n"

@@ -55,13 +55,13 @@ class TestFoldIn:
             expected = model.recalculate_user(row, matrix.weights[row])
             found = encoder.decode_query(f"user:{matrix.users[row]}")[0].sample
             assert not found[:64].any()
-            assert np.allclose(found[64:], expected, rtol=1e-3, atol=1e-4)
+            assert np.allclose(found[64:] * encoder.scale, expected, rtol=1e-3, atol=1e-4)
 
     def test_it_is_the_solution_of_the_formula(self, als):
         """Every term of the sum over all items is written out: the gradient of what the vector minimises is zero."""
         matrix, row = read_matrix(), 17
-        user = als.decode_query(f"user:{matrix.users[row]}")[0].sample[64:]
-        items = np.array([als.decode(Item(key, ""))[0].sample[64:] for key in matrix.items], np.float64)
+        user = als.decode_query(f"user:{matrix.users[row]}")[0].sample[64:] * als.scale
+        items = np.array([als.decode(Item(key, ""))[0].sample[64:] for key in matrix.items], np.float64) / als.scale
         weights = matrix.weights[row].toarray()[0]
         confidences, preferences = np.where(weights > 0, 3.0 * weights, 1.0), weights > 0
         gradient = (confidences * (items @ user - preferences)) @ items + 20.0 * user
@@ -87,7 +87,7 @@ class TestExamples:
         liked = csr_matrix(np.isin(matrix.items, ["3", "25", "51"]).astype(np.float32)[None])
         expected = model.recalculate_user(0, liked)
         assert not user[:64].any()
-        assert np.allclose(user[64:], expected, rtol=1e-3, atol=1e-4)
+        assert np.allclose(user[64:] * als.scale, expected, rtol=1e-3, atol=1e-4)
 
     def test_what_is_not_liked_draws_its_kind_down(self, als):
         liked, unliked = self.stored(als, "3", "25"), self.stored(als, "2")
@@ -110,10 +110,15 @@ class TestExamples:
 
     def test_an_item_finds_others_by_cosine(self, als):
         stored = self.stored(als, "3", "25")
-        query, vectors = als.to_query_vector(stored[0]), stored[:, 64:]
+        query, vectors = als.to_query_vector(stored[0]), stored[:, 64:] / als.scale
         cosine = vectors[0] @ vectors[1] / np.linalg.norm(vectors[0]) / np.linalg.norm(vectors[1])
         assert query @ stored[0] == pytest.approx(1.0, abs=1e-6)
         assert query @ stored[1] == pytest.approx(cosine, abs=1e-6)
+
+    def test_neither_half_of_a_stored_vector_outweighs_the_other(self, als):
+        stored = self.stored(als, *KEYS)
+        assert np.linalg.norm(stored[:, :64], axis=1) == pytest.approx(1.0, abs=1e-5)
+        assert np.linalg.norm(stored[:, 64:], axis=1).max() == pytest.approx(1.5, abs=1e-5)
 
 
 class TestUsers:
