@@ -66,8 +66,9 @@ def test_it_has_five_to_ten_short_cells_from_installation_to_clean_up(committed)
 
 
 def test_it_asserts_a_figure_with_its_interval(committed):
-    cells = [cell for cell in committed.cells if "low, high = " in cell.source]
+    cells = [cell for cell in committed.cells if cell.cell_type == "code" and re.search(r"\blow\b", cell.source)]
     assert len(cells) == 1
+    assert "\nassert " in cells[0].source
     assert re.search(r"\d\.\d\d.* between \d\.\d\d and \d\.\d\d", cells[0].outputs[0].text)
 
 
