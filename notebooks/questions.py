@@ -6,7 +6,7 @@
 # CPU.
 
 # %%
-# %pip install "vicinal[text]"
+# %pip install "vicinal[map,text]"
 
 # %% [markdown]
 # ## A solution is a YAML file
@@ -16,7 +16,7 @@
 # %%
 from tempfile import TemporaryDirectory
 
-from vicinal import Solution, write_samples
+from vicinal import Solution, build_map, write_samples
 
 temporary = TemporaryDirectory()
 folder = write_samples(temporary.name)
@@ -61,6 +61,16 @@ found
 found = questions.search("what happens to a broken file?", limit=2, filter='topic != "redis"')
 assert found[0].key == "bad-files"
 found
+
+# %% [markdown]
+# ## A map
+#
+# Each point is a question, near to those that mean the like; the colours are the topics, which the encoder never saw.
+# Without `method` it is drawn by UMAP, and `build_map(questions).save("map.html")` writes a page with the question at
+# each point.
+
+# %%
+build_map(questions, color="topic", method="pca")
 
 # %% [markdown]
 # ## How good is it?

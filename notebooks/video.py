@@ -5,7 +5,7 @@
 # still or by another video, it tells which video, and when. It takes about half a minute, offline and on the CPU.
 
 # %%
-# %pip install "vicinal[video]"
+# %pip install "vicinal[map,video]"
 
 # %% [markdown]
 # ## A solution is a YAML file
@@ -15,7 +15,7 @@
 # %%
 from tempfile import TemporaryDirectory
 
-from vicinal import Rendering, Solution, write_samples
+from vicinal import Rendering, Solution, build_map, write_samples
 
 temporary = TemporaryDirectory()
 folder = write_samples(temporary.name)
@@ -62,6 +62,15 @@ found
 found = videos.search("@new-year.mp4", limit=2)
 assert found[0].key == "night-out.mp4"
 found
+
+# %% [markdown]
+# ## A map
+#
+# Each point is a video, near to those that it shares most with. `build_map(videos).save("map.html")` writes a page
+# that shows a frame at each point.
+
+# %%
+build_map(videos, method="pca")
 
 # %% [markdown]
 # ## How good is it?

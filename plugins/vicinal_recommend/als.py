@@ -11,6 +11,7 @@ it finds nearly all of a user's and 22% of an item's, with a longest of 1 94% an
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -141,8 +142,11 @@ class Als(Encoder["Als.Params"]):
 
         ``implicit`` has threads of its own, and is many times slower where BLAS has several, too.
         """
-        from implicit.cpu.als import AlternatingLeastSquares
         from threadpoolctl import threadpool_limits
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in a notebook without ipywidgets tqdm warns, of which no bar is shown
+            from implicit.cpu.als import AlternatingLeastSquares
 
         params = self.params
         confidences = matrix.weights.copy()

@@ -20,6 +20,7 @@ from vicinal.toolkit.text import shorten
 __all__ = ["Card", "build_cards", "media_to_html"]
 
 _MAX_TEXT_CHARS = 500
+_MAX_SHORT_CHARS = 40
 _CARD_WIDTHS = {"svg": "210px", "image": "170px", "audio": "270px", "video": "250px"}
 _BOX = "border:1px solid rgba(128,128,128,.4);border-radius:8px;padding:8px;box-sizing:border-box"
 _ROW = "display:flex;flex-wrap:wrap;gap:10px;align-items:flex-start;line-height:1.35;font-size:13px"
@@ -62,16 +63,19 @@ def media_to_html(kind: str, value: str, label: str = "", start: float | None = 
 def _card(card: Card) -> str:
     width = _CARD_WIDTHS.get(card.kind)
     size = f"width:{width}" if width else "flex:1 1 100%"
-    details = "".join(
-        f'<div style="overflow-wrap:anywhere"><span style="opacity:.65">{escape(name)}</span> '
-        f"{escape(shorten(value, _MAX_TEXT_CHARS))}</div>"
-        for name, value in card.details
-    )
+    details = "".join(_detail(name, shorten(value, _MAX_TEXT_CHARS)) for name, value in card.details)
     return (
         f'<div style="{_BOX};{size}">{card.media}'
         f'<div style="margin-top:6px;overflow-wrap:anywhere"><strong>{escape(card.title)}</strong> '
         f'<span style="opacity:.65">{escape(card.subtitle)}</span></div>{details}</div>'
     )
+
+
+def _detail(name: str, value: str) -> str:
+    """Short ones stand beside each other, a long one on lines of its own."""
+    tag = "span" if len(value) <= _MAX_SHORT_CHARS else "div"
+    name = f'<span style="opacity:.65">{escape(name)}</span>'
+    return f'<{tag} style="margin-right:12px;overflow-wrap:anywhere">{name} {escape(value)}</{tag}> '
 
 
 def _svg(source: str, label: str) -> str:
