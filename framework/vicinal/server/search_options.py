@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from vicinal.search.request_check import explain_min_similarity
 from vicinal.server import schemas
-from vicinal.server.api_errors import invalid_value, unsuitable_value
+from vicinal.server.api_errors import ApiError, invalid_value, unsuitable_value
 from vicinal.server.request_body import Form
 from vicinal.server.service import SolutionService
 from vicinal.types import SearchRequest
@@ -83,7 +83,14 @@ def to_request(service: SolutionService, options: schemas.SearchOptions) -> Sear
     if options.min_similarity is not None and (
         reason := explain_min_similarity(options.min_similarity, service.solution.metric)
     ):
-        raise unsuitable_value("min_similarity", reason)
+        line = f"min_similarity: {reason}"
+        raise ApiError(
+            409,
+            f"min_similarity is {options.min_similarity}",
+            errors=[line],
+            hint=reason,
+            extra={"type": "VicinalError"},
+        )
     return SearchRequest(
         limit=options.limit,
         filter=options.filter,

@@ -172,10 +172,18 @@ def test_files_are_uploaded(terminal, tmp_path):
         file.write_text(f"name: {encoder}\nsource: {{type: folder, path: files}}\nencoder: {{type: {encoder}}}\n")
         terminal("ingest", file)
         queries = ["files/f3.png", "@f2.png", *(["text:some words"] if encoder == "either" else [])]
+        examples = ["files/f3.png", "--like", "@f1.png", "--unlike", "@f0.png", "--diversity", 0.2]
         alone = terminal.json("search", file, *queries)
+        beside = terminal.json("search", file, *examples)
         assert alone[0]["hits"][0]["key"] == "f3.png"
+        assert terminal.json("search", file, "--like", "files/f3.png")["hits"][0]["key"] == "f3.png"
         with run_server_process(file):
             assert drop_timings(terminal.json("search", file, *queries)) == drop_timings(alone)
+            assert drop_timings(terminal.json("search", file, *examples)) == drop_timings(beside)
+            assert terminal.error("search", file, "--like", "files/f3.png") == [
+                "error: files/f3.png: a file cannot be an example while a server holds the solution's Milvus",
+                "hint: search by it as QUERY, name an indexed item as @key, or stop the server",
+            ]
             assert terminal.error("search", file, "bad.png") == ["error: bad.png is bad"]
             assert terminal.error("search", file, "none.png")[0].startswith("error: there is no file none.png")
 

@@ -221,6 +221,16 @@ def test_excluded_keys_and_a_filter_are_both_obeyed(workshop):
     assert sorted(keys(found)) == sorted(key for key, _, year in ROWS[200:] if year in (2003, 2004))
 
 
+@pytest.mark.parametrize("count", [5, 200])
+def test_a_search_for_words_leaves_out_what_an_encoder_excludes(lite, count):
+    lite.manager.register(Plugin(), "halves")
+    lite.write(ROWS)
+    solution = lite.solution(encoder="{type: halves}", extra="hybrid: true")
+    solution.ingest()
+    found = solution.search(f"text without {count}", limit=300)
+    assert sorted(keys(found)) == sorted(key for key, _, _ in ROWS[count:])
+
+
 # --- mistakes
 
 
