@@ -227,6 +227,15 @@ def _plugged(registry: Registry[Any], definitions: Mapping[str, Any]) -> Iterato
         block = definitions[f"{registry.kind}.{entry.name}"]
         yield f"\n### {entry.name}\n\n{entry.summary[:1].upper()}{entry.summary[1:]}.\n\n"
         yield _keys(block, leave="type") or "It has no parameters.\n"
+        for key, value in block["properties"].items():
+            if blocks := _list_blocks(value, definitions):
+                yield f"\nKeys of `{key}`:\n\n" + "\n".join(map(_keys, blocks))
+
+
+def _list_blocks(value: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The blocks of several keys that a parameter may be."""
+    names = [branch["$ref"].rpartition("/")[2] for branch in (value, *value.get("anyOf", ())) if "$ref" in branch]
+    return [definitions[name] for name in names if len(definitions[name].get("properties", {})) > 1]
 
 
 def _plugin_table(manager: Manager) -> str:

@@ -161,7 +161,7 @@ def test_named_volumes_are_all_in_use():
 def test_what_is_served_is_mounted_and_uploads_go_to_a_volume():
     served = re.findall(r'"([\w-]+\.yaml)"', values("CMD")[-1])
     mounts = dict(mount.split(":")[:2][::-1] for mount in SERVICES["vicinal"]["volumes"])
-    assert len(served) == 5
+    assert len(served) == 6
     assert mounts[values("WORKDIR")[-1]] == "./configs"
     for file in served:
         source = yaml.safe_load((ROOT / "configs" / file).read_text(encoding="utf-8"))["source"]["path"]

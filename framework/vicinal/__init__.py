@@ -14,7 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vicinal.errors import DependencyError, FilterError, ItemError, PluginError, SourceError, VicinalError
+    from vicinal.errors import (
+        DependencyError,
+        FilterError,
+        ItemError,
+        ItemSkipped,
+        PluginError,
+        SourceError,
+        VicinalError,
+    )
     from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
     from vicinal.plugin.hookspecs import hookimpl
@@ -56,6 +64,7 @@ _HOMES = {
     "IngestReport": "types",
     "Item": "types",
     "ItemError": "errors",
+    "ItemSkipped": "errors",
     "ItemFilter": "plugin.item_filter",
     "LocalPath": "plugin.params",
     "Modality": "types",
@@ -94,6 +103,7 @@ __all__ = [
     "Item",
     "ItemError",
     "ItemFilter",
+    "ItemSkipped",
     "LocalPath",
     "Modality",
     "Params",

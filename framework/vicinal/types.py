@@ -301,7 +301,8 @@ class SearchResult(Sequence[Hit]):
 class IngestReport:
     """What a run did, in items; ``rows`` is the number of vectors that the collection holds after it.
 
-    ``truncated`` counts those of the new and updated items that the encoder reads only in part.
+    ``truncated`` counts those of the new and updated items that the encoder reads only in part. ``skipped`` counts what
+    it leaves out on purpose (``ItemSkipped``), which is no failure, and ``skip_reasons`` by the reason.
     """
 
     solution: str
@@ -311,6 +312,8 @@ class IngestReport:
     unchanged: int = 0
     removed: int = 0
     failed: int = 0
+    skipped: int = 0
+    skip_reasons: dict[str, int] = field(default_factory=dict)
     truncated: int = 0
     rows: int = 0
     seconds: float = 0.0

@@ -86,6 +86,15 @@ SAMPLES = (
         ),
         "@colours.mp4 --limit 3",
     ),
+    Sample(
+        "recommend.yaml",
+        (
+            SampleQuery("user:7", "What may user 7 like, who has not seen it yet?"),
+            SampleQuery("@3", "Films that the same people like as this one (asked by its key)"),
+            SampleQuery("user:7", "What may user 7 like among comedies? (with a filter)", 'genre == "Comedy"'),
+        ),
+        "user:12 --limit 5",
+    ),
 )
 
 

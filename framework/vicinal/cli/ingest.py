@@ -47,12 +47,15 @@ def print_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
         return
-    counts = [f"{getattr(report, name):,} {name}" for name in ("new", "updated", "unchanged", "removed", "failed")]
+    names = ("new", "updated", "unchanged", "removed", "skipped", "failed")
+    counts = [f"{getattr(report, name):,} {name}" for name in names]
     click.echo(
         f"{report.solution}: {report.seen:,} items seen in {report.seconds:.1f} s"
         f" ({report.items_per_second:,.0f}/s): {', '.join(count for count in counts if not count.startswith('0 '))}"
         f"{'nothing' if not report.seen else ''}; {report.rows:,} rows indexed"
     )
+    for reason, count in report.skip_reasons.items():
+        click.echo(f"skipped: {count:,}, {reason}")
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
     if report.failed:

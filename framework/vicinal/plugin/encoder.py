@@ -214,6 +214,11 @@ class Encoder(Configurable[P], ABC):
         raise NotImplementedError
 
     @property
+    def fit_note(self) -> str:
+        """What the last ``fit`` of this process left out or noticed, which its run's report and ``vicinal fit`` say."""
+        return ""
+
+    @property
     def state(self) -> State:
         """What ``fit`` returned, here or in another process.
 

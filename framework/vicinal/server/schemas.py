@@ -311,6 +311,8 @@ class Job(BaseModel):
     unchanged: int
     removed: int
     failed: int
+    skipped: int
+    """Items that the encoder leaves out on purpose, which are no failures; known when the run is done."""
     truncated: int
     """New and updated items that the encoder reads only in part; known when the run is done."""
     rows: int | None
@@ -326,6 +328,8 @@ class Job(BaseModel):
     """The class of vicinal's error, as ``TooManyFailuresError``, where it is one."""
     hint: str
     warnings: list[str]
+    skip_reasons: dict[str, int]
+    """How many items are skipped for which reason."""
 
 
 class Failure(BaseModel):

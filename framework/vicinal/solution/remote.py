@@ -32,7 +32,7 @@ _MAX_QUERIES = 64
 _MAX_KEYS = 1_000
 """In one call; a server takes no more."""
 _HIT_FIELDS = ("key", "rank", "distance", "similarity", "uri", "metadata", "content", "segment", "score", "note")
-_COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows")
+_COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "truncated", "rows")
 
 
 def open_solution(path: str | Path) -> Solution | RemoteSolution:
@@ -242,7 +242,8 @@ class RemoteSolution:
                 f"the server at {self._client.url} has cancelled the run; finished batches are kept",
                 hint="run the same command again to continue",
             )
-        report = IngestReport(self.name, **{name: job[name] for name in _COUNTS}, warnings=job["warnings"])
+        details = {name: job[name] for name in ("warnings", "skip_reasons")}
+        report = IngestReport(self.name, **{name: job[name] for name in _COUNTS}, **details)
         report.took(job["seconds"])
         return report
 

@@ -31,6 +31,9 @@ class Solution(SearchableSolution):
     share it once it is ``open``: one writes at a time; searches run meanwhile and wait only while an index is built.
     """
 
+    _fit_note = ""
+    """What the encoder says of how it was fitted by the run that is open."""
+
     # --- filling
 
     def ingest(
@@ -64,7 +67,8 @@ class Solution(SearchableSolution):
         """Have an encoder that learns do so anew, from all items of the source.
 
         Returns:
-            ``{"solution", "items", "hash", "seconds"}``; ``hash`` changes with what was learnt.
+            ``{"solution", "items", "hash", "note", "seconds"}``; ``hash`` changes with what was learnt, ``note`` is
+            what the encoder says of it.
 
         Raises:
             VicinalError: the encoder does not learn, or nothing can be learnt from the source.
@@ -82,7 +86,13 @@ class Solution(SearchableSolution):
             self._drop()
             count = fit_encoder(self.encoder, self.source, self.metadata)
         seconds = round(time.perf_counter() - started, 3)
-        return {"solution": self.name, "items": count, "hash": self.encoder.state_hash, "seconds": seconds}
+        return {
+            "solution": self.name,
+            "items": count,
+            "hash": self.encoder.state_hash,
+            "note": self.encoder.fit_note,
+            "seconds": seconds,
+        }
 
     def interrupt(self) -> bool:
         """End the run of another thread after its current batch; it raises KeyboardInterrupt there.
@@ -148,11 +158,15 @@ class Solution(SearchableSolution):
                 report = run.run()
             finally:
                 self._active_run = None
+            if run.skipped_entries:
+                removal.remove(self.vectors, self.metadata, run.skipped_entries)
+                report.removed += len(run.skipped_entries)
             if prune and run.is_complete:
                 self._prune_unseen(run)
             if run.interrupted:
                 raise KeyboardInterrupt
             report.rows = self._collection.make_searchable(report.new + report.updated + report.removed)
+            report.warnings += filter(None, [self._fit_note])
             self._warn_of_truncation(report)
             if report.rows != (ledger_rows := int(self.metadata.state()["rows"])):
                 report.warnings.append(
@@ -187,15 +201,17 @@ class Solution(SearchableSolution):
                 " repair or exclude it (`vicinal failures` says what is wrong with it)"
             )
             return
-        run.report.removed = removal.prune(self.vectors, self.metadata, run.seen)
+        run.report.removed += removal.prune(self.vectors, self.metadata, run.seen)
 
     @contextmanager
     def _open_for_writing(self) -> Iterator[WriterLock]:
         """Hold the writer's lock on a collection that exists and fits the config."""
         with WriterLock(self.metadata) as lock:
             self.refresh()
+            self._fit_note = ""
             if not restore_state(self.encoder, self.metadata):
                 fit_encoder(self.encoder, self.source, self.metadata)
+                self._fit_note = self.encoder.fit_note
             self._collection.ensure()
             try:
                 yield lock

@@ -17,8 +17,8 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 REPORT = [
-    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows", "seconds",
-    "items_per_second",
+    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "skip_reasons", "truncated",
+    "rows", "seconds", "items_per_second",
     "warnings",
 ]  # fmt: skip
 
@@ -28,10 +28,10 @@ class TestIngest:
         done = vicinal("ingest", small_yaml, "--json")
         report = json.loads(done.stdout)
         assert list(report) == REPORT
-        counts = {name: report[name] for name in REPORT[:9]}
+        counts = {name: report[name] for name in REPORT[:11]}
         assert counts == {
             "solution": "things", "seen": 5, "new": 3, "updated": 0, "unchanged": 0, "removed": 0, "failed": 2,
-            "truncated": 0, "rows": 3,
+            "skipped": 0, "skip_reasons": {}, "truncated": 0, "rows": 3,
         }  # fmt: skip
         assert report["seconds"] > 0
         assert report["items_per_second"] > 0
@@ -306,8 +306,15 @@ class TestFailures:
 
 @pytest.mark.all_encoders
 def test_demo_indexes_and_searches_the_samples(vicinal):
-    molecules_yaml, qa, images, sounds, videos = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
-    assert [each["solution"] for each in answers] == ["molecules", "qa", "images-offline", "audio", "videos"]
+    molecules_yaml, qa, images, sounds, videos, films = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
+    assert [each["solution"] for each in answers] == [
+        "molecules",
+        "qa",
+        "images-offline",
+        "audio",
+        "videos",
+        "recommend",
+    ]
     assert all(list(each["ingest"]) == REPORT for each in answers)
     assert {each["ingest"]["failed"] for each in answers} == {0}
     assert [search["hits"][0]["key"] for search in molecules_yaml["searches"]][:2] == ["aspirin", "theobromine"]
@@ -322,5 +329,7 @@ def test_demo_indexes_and_searches_the_samples(vicinal):
     still, same = (search["hits"][0] for search in videos["searches"])
     assert (still["key"], still["segment"]["start"]) == ("winter.mp4", 4.0)
     assert same["key"] in ("winter.mp4", "night-out.mp4", "countryside.mp4", "a-day-at-sea.mp4")
+    genres = [[hit["metadata"]["genre"] for hit in search["hits"]] for search in films["searches"]]
+    assert genres[1:] == [["Sci-Fi"] * 3, ["Comedy"] * 3]
     files = {".vicinal", "data", *(sample.yaml for sample in SAMPLES)}
     assert {file.name for file in Path("demo").iterdir()} == files
