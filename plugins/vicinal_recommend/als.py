@@ -232,6 +232,15 @@ class Als(Encoder["Als.Params"]):
         user = self._fold_in_user(text.removeprefix(USER_PREFIX).strip())
         return [Segment(self._to_query(user))]
 
+    def suggest_queries(self, prefix: str, limit: int) -> list[str]:
+        """Users whose name begins with what was typed, as ``user:17`` for ``user:1``."""
+        if not (prefix.startswith(USER_PREFIX) or USER_PREFIX.startswith(prefix)):
+            return []
+        names = self._users.list_prefixed(
+            prefix.removeprefix(USER_PREFIX) if prefix.startswith(USER_PREFIX) else "", limit
+        )
+        return [USER_PREFIX + name for name in names]
+
     def to_query_vector(self, stored: np.ndarray) -> np.ndarray:
         """What finds items like an indexed one, by cosine: its first half, and nothing of its second."""
         factors = self.params.factors

@@ -51,3 +51,10 @@ class IdTable:
         wanted = id_.encode(errors="replace")
         row = bisect_left(self, wanted)
         return row if row < len(self) and self[row] == wanted else None
+
+    def list_prefixed(self, prefix: str, limit: int) -> list[str]:
+        """The first ids that begin with a text, the text itself before all others."""
+        wanted = prefix.encode(errors="replace")
+        first = bisect_left(self, wanted)
+        ids = (self[row] for row in range(first, min(first + limit, len(self))))
+        return [id_.decode() for id_ in ids if id_.startswith(wanted)]

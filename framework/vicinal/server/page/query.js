@@ -28,7 +28,7 @@ export const getUpload = (id) => uploads.get(id);
 export function createQueryBox(solution, { onText, onFile, onClear }) {
   const { query } = solution;
   const typed = query.modalities.find(({ input }) => input === "text");
-  const isProse = typed?.renders === "text";
+  const isProse = typed?.renders === "text" && !query.suggests;
   const id = uniqueId("query");
   const problem = h("p.problem", { role: "alert", id: `${id}-problem` });
   const subject = h("div.subject", { hidden: true });
@@ -63,7 +63,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   function createTextInput() {
     return h(
       "div.line",
-      icon(isProse ? "search" : "svg"),
+      icon(typed.renders === "svg" ? "svg" : "search"),
       field,
       attachSuggestions(field, solution),
       clearButton,

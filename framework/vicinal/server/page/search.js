@@ -161,7 +161,7 @@ export function createSearchView(root, solution) {
     if (least) {
       openOptions(true);
       options.fail(least);
-    } else if (query && error.status === 422) box.fail(query, error.hint);
+    } else if (query && (error.status === 422 || (error.status === 404 && !route.q.startsWith("@")))) box.fail(query, error.hint);
     else if (filter) {
       openFilters(true);
       filters.fail(filter, error.hint);
