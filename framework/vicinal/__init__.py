@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
+    from vicinal.quality.map import ItemMap, build_map
     from vicinal.solution.solution import Solution
     from vicinal.types import (
         AUDIO,
@@ -57,6 +58,7 @@ _HOMES = {
     "Item": "types",
     "ItemError": "errors",
     "ItemFilter": "plugin.item_filter",
+    "ItemMap": "quality.map",
     "LocalPath": "plugin.params",
     "Modality": "types",
     "Params": "plugin.params",
@@ -75,6 +77,7 @@ _HOMES = {
     "TEXT": "types",
     "VIDEO": "types",
     "VicinalError": "errors",
+    "build_map": "quality.map",
     "create_manager": "plugin.manager",
     "hookimpl": "plugin.hookspecs",
 }
@@ -94,6 +97,7 @@ __all__ = [
     "Item",
     "ItemError",
     "ItemFilter",
+    "ItemMap",
     "LocalPath",
     "Modality",
     "Params",
@@ -111,6 +115,7 @@ __all__ = [
     "Suggestion",
     "VicinalError",
     "__version__",
+    "build_map",
     "create_manager",
     "hookimpl",
 ]

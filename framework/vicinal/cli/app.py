@@ -31,6 +31,7 @@ BUILT_IN_COMMANDS = {
     "check": ("manage:check", "Check whether Milvus, metadata and ledger agree."),
     "remove": ("manage:remove", "Remove items by key."),
     "drop": ("manage:drop", "Remove a solution's collection and metadata."),
+    "map": ("map:map_", "Draw the items as points on a page."),
     "index": ("manage:index", "Rebuild the index as the YAML says now."),
     "export": ("manage:export", "Write items and vectors to a parquet file."),
     "import": ("manage:import_", "Read what export wrote, without encoding."),

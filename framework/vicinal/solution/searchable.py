@@ -144,6 +144,15 @@ class SearchableSolution(Components):
         with self._searcher.borrow() as searcher:
             return searcher.search_many(requests, notify=notify)
 
+    def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows with these ids, as ``VectorStore.fetch_rows``; it loads the collection, and waits for an index.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow():
+            return self.vectors.fetch_rows(ids)
+
     @cached_property
     def _collection(self) -> CollectionManager:
         return CollectionManager(self.config, self.encoder, self.vectors, self.metadata, self._searcher.exclusive)
