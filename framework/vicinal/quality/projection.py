@@ -19,7 +19,7 @@ Method = Literal["umap", "pca"]
 
 NEIGHBORS = 10
 _UMAP_NEIGHBORS = 15
-_BLOCK_VALUES = 16_000_000
+_BLOCK_VALUES = 4_000_000
 _TIE = 1e-5
 
 
@@ -82,7 +82,7 @@ class Points:
     def nearest(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest others of each point, nearest first: their numbers and distances, both ``(n, k)``.
 
-        It compares all with all, in blocks of 64 MB.
+        It compares all with all, in blocks of 16 MB.
         """
         count = len(self)
         numbers, distances = np.empty((count, k), np.int64), np.empty((count, k), np.float32)

@@ -16,6 +16,7 @@ from vicinal.search.item_filters import list_item_filters
 from vicinal.server.api_errors import ApiError, logger
 from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
 from vicinal.server.jobs import Jobs
+from vicinal.server.maps import Maps
 from vicinal.server.metrics import Metrics
 from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
@@ -45,6 +46,7 @@ class SolutionService:
         self.settings = settings
         self.name = solution.name
         self.jobs = Jobs(solution, lambda outcome, number: metrics.count_ingested(self.name, outcome, number))
+        self.maps = Maps(solution, self.jobs)
         self.uploads = Uploads(solution, settings.uploads)
         self.ready, self.reason = False, "the server is starting"
         self._metrics = metrics
@@ -70,6 +72,7 @@ class SolutionService:
     async def close(self) -> None:
         """Cancel the active job, finish the submitted requests, and disconnect."""
         await asyncio.to_thread(self.jobs.close)
+        await asyncio.to_thread(self.maps.close)
         self._search_pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._search_pool.shutdown)
         await asyncio.to_thread(self._worker_pool.shutdown)
