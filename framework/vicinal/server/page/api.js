@@ -126,6 +126,8 @@ export function addFile(name, file, key, metadata) {
   });
 }
 
+export const contentUrl = (name, key) => resolve(`${itemPath(name, key)}/content`);
+export const getMap = (name, signal) => fetchJson(solutionPath(name, "/map"), { signal });
 export const getStats = (name) => fetchJson(solutionPath(name, "/stats"));
 export const listFailures = (name, cursor = "") =>
   fetchJson(solutionPath(name, `/failures?${new URLSearchParams({ limit: 50, cursor })}`));

@@ -6,6 +6,7 @@ import { append, fill, h, icon } from "./dom.js";
 import { formatCount, formatNumber } from "./format.js";
 import { createIndexView } from "./ingest.js";
 import { createItemsView } from "./items.js";
+import { createMapView } from "./map.js";
 import { formatRoute, navigate, parseRoute } from "./route.js";
 import { createSearchView } from "./search.js";
 import { installTheme } from "./theme.js";
@@ -13,6 +14,7 @@ import { installTheme } from "./theme.js";
 const VIEWS = {
   search: [createSearchView, "Search"],
   items: [createItemsView, "Items"],
+  map: [createMapView, "Map"],
   index: [createIndexView, "Index"],
 };
 const RETRY_MS = 3000;
