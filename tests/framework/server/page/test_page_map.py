@@ -143,6 +143,8 @@ def test_the_view_fits_a_phone(open_map, points, scheme):
     page = open_map(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True, is_mobile=True)
     expect(page.locator(".plot canvas")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    heights = page.locator(".views a").evaluate_all("links => links.map((link) => link.offsetHeight)")
+    assert max(heights) < 40  # none of the four names is broken
     canvas = page.locator(".plot canvas")
     box = canvas.bounding_box()
     x, y = page.evaluate(PLACE, [canvas.element_handle(), points[0]["x"], points[0]["y"]])
