@@ -45,7 +45,12 @@ class ProjectionProcess:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                 )
-            _, errors = self._process.communicate()
+            with self._process:
+                try:
+                    _, errors = self._process.communicate()
+                except BaseException:  # an interrupted caller leaves no process behind
+                    self._process.kill()
+                    raise
             if code := self._process.returncode:
                 raise RuntimeError(f"the map's process ended with code {code}: {errors.decode(errors='replace')}")
             with np.load(Path(folder, _RESULT)) as result:
