@@ -63,6 +63,8 @@ class VicinalError(Exception):
     """An error with a message for the user and, where there is one, a hint what to do next."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    argument: str = ""
+    """Which example of a search it is about, as ``like.0``; empty where it is about something else."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -245,14 +245,27 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """One query, how many items it wants, and filters; ``segments`` where it is decoded already."""
+    """What one user searches for: a query, examples, or both; how many items, and what they must be like.
 
-    query: str | Path
+    A query, and each example, is what the encoder reads (a text, the path of a file), or ``@key`` of an indexed item.
+    ``segments`` are those of a query that is decoded already.
+    """
+
+    query: str | Path | None = None
+    """Optional where ``like`` has an example; beside examples it counts as one of the liked."""
     limit: int = 10
     filter: str = ""
     segments: Sequence[Segment] | None = None
     item_filters: Mapping[str, str] = field(default_factory=dict)
     """Patterns by the name of the item filter that checks found items for them."""
+    like: tuple[str | Path, ...] = ()
+    """Examples of what is searched for."""
+    unlike: tuple[str | Path, ...] = ()
+    """Examples of what is not."""
+    min_similarity: float | None = None
+    """Hits of a lower ``similarity`` are left out."""
+    diversity: float = 0.0
+    """How much hits shall differ from each other, 0 (not considered) to 1 (nothing else is)."""
 
 
 class SearchResult(Sequence[Hit]):

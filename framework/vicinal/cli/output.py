@@ -98,9 +98,9 @@ def _hit_rows(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Renderab
     built.add_column("similarity", no_wrap=True, min_width=14)
     built.add_column("key", style="bold", overflow="fold")
     columns = [
+        ("score", [_format_score(hit) for hit in hits]),
         ("at", [_format_place(hit) for hit in hits]),
         ("content", texts),
-        ("score", [_format_score(hit) for hit in hits]),
         ("note", [hit.note or "" for hit in hits]),
     ]
     columns = [(name, cells) for name, cells in columns if any(cells)]
@@ -148,7 +148,8 @@ def _format_similarity(hit: Hit) -> str:
 
 
 def _format_score(hit: Hit) -> str:
-    return "" if hit.score is None else f"{hit.score:.3f}"
+    """What a reranker gives the hit; empty where there is none."""
+    return "" if hit.score is None else f"{hit.score:.4g}"
 
 
 def _draw_bar(share: float, width: int = 8) -> str:

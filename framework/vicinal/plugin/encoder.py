@@ -143,6 +143,44 @@ class Encoder(Configurable[P], ABC):
         """How an item is shown, in the terminal, on the page and in a notebook; by default its content as text."""
         return Rendering("text", str(item.content))
 
+    # --- examples and indexed items as queries
+
+    def to_query_vector(self, stored: np.ndarray) -> np.ndarray:
+        """The query that finds items like an indexed one: ``(dimension,)`` float32; by default its own vector.
+
+        Searches by ``@key`` use it, and ``diversity``, for which two items are as similar as one finds the other.
+        Override it where a query is something else than an item, as where one vector is made to be searched in several
+        ways. Binary vectors are searched for as they are.
+        """
+        return stored
+
+    def combine_examples(self, liked: np.ndarray, unliked: np.ndarray) -> np.ndarray:
+        """The query that finds what is like some examples and unlike others; by default Rocchio's.
+
+        That is the mean of the liked, plus its difference from the mean of the unliked (J. J. Rocchio, "Relevance
+        feedback in information retrieval", 1971; with weights of 2 and 1, and none for an original query). Binary
+        vectors are not combined: an item's similarity is its best to any of the liked.
+
+        Args:
+            liked: ``(n, dimension)`` float32, n at least 1: of indexed items the stored vectors, of others those that
+                ``encode`` returns; an example of several segments is their mean. Under the metric COSINE each is of
+                length 1.
+            unliked: ``(m, dimension)`` in the same form; m may be 0.
+
+        Returns:
+            ``(dimension,)``, a float vector that the collection is searched with.
+        """
+        mean: np.ndarray = liked.mean(axis=0)
+        return mean + (mean - unliked.mean(axis=0)) if len(unliked) else mean
+
+    def list_excluded_keys(self, query: str | Path) -> Sequence[str]:
+        """The keys of items that a search by this query leaves out, as what a user has seen; by default none.
+
+        It is asked for queries and examples that ``decode_query`` reads. Items that are a query or an example
+        themselves, as ``@key``, are left out in any case.
+        """
+        return ()
+
     # --- learning from the items
 
     @property

@@ -31,4 +31,7 @@ class Reranker(Configurable[P], ABC):
 
     @abstractmethod
     def rerank(self, query: Any, hits: Sequence[Hit]) -> Sequence[Hit]:
-        """Return the hits, best first; it may leave some out but add none."""
+        """Return the hits, best first; it may leave some out but add none.
+
+        It is not called for a search by examples that has no query.
+        """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 __all__ = [
     "AddRequest",
@@ -15,6 +15,7 @@ __all__ = [
     "DeleteRequest",
     "DeleteResponse",
     "Error",
+    "ExampleSearchRequest",
     "FailurePage",
     "Hit",
     "IngestRequest",
@@ -25,6 +26,7 @@ __all__ = [
     "MultiSearchResponse",
     "Readiness",
     "RenderRequest",
+    "SearchOptions",
     "SearchRequest",
     "SearchResponse",
     "SessionRequest",
@@ -36,6 +38,8 @@ BOUNDS = "x-bounds"
 """In a schema: the names of the settings that bound the value, as ``{"maximum": "max_limit"}``."""
 
 MAX_KEY_CHARS = 1024
+MAX_SIMILARITY = 1e38
+"""About the largest float32, as which Milvus returns inner products."""
 _MAX_SAFE_INTEGER = 2**53 - 1
 """The largest that every JSON parser reads exactly."""
 
@@ -58,20 +62,35 @@ Filter = Annotated[
 Pattern = Annotated[str, Field(json_schema_extra={BOUNDS: {"maxLength": "max_query_chars"}})]
 
 
+Examples = Annotated[list[QueryText], Field(json_schema_extra={BOUNDS: {"maxItems": "max_queries"}})]
+Similarity = Annotated[FiniteFloat, Field(ge=-MAX_SIMILARITY, le=MAX_SIMILARITY)]
+Diversity = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class _SearchOptions(_Request):
+class SearchOptions(_Request):
+    """What requests for a search have in common."""
+
     limit: Limit = 10
     """The number of hits for each query."""
     filter: Filter = ""
     """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
     item_filters: Annotated[dict[str, Pattern], Field(max_length=16)] = Field(default_factory=dict)
     """Patterns that hits must have, by the name of an item filter of the solution: ``{"substructure": "c1ccccc1"}``."""
+    like: Examples = Field(default_factory=list)
+    """Examples of what is searched for, each as ``query``; a query beside them counts as one."""
+    unlike: Examples = Field(default_factory=list)
+    """Examples of what is not searched for, each as ``query``."""
+    min_similarity: Similarity | None = None
+    """Hits of a lower similarity are left out; its range is that of the solution's metric."""
+    diversity: Diversity = 0.0
+    """How much hits shall differ from each other, 0 (not considered) to 1 (nothing else is)."""
 
 
-class SearchRequest(_SearchOptions):
+class SearchRequest(SearchOptions):
     """One query."""
 
     model_config = ConfigDict(
@@ -87,13 +106,26 @@ class SearchRequest(_SearchOptions):
     """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @."""
 
 
-class MultiSearchRequest(_SearchOptions):
+class MultiSearchRequest(SearchOptions):
     """Several queries in one call."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"queries": ["CCO", "c1ccccc1O"], "limit": 3}]})
 
     queries: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
     """Each as ``query`` of a request with one."""
+
+
+class ExampleSearchRequest(SearchOptions):
+    """Examples without a query."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"like": ["@17", "@30"], "unlike": ["@42"], "limit": 5, "diversity": 0.3}],
+        }
+    )
+
+    like: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    """One or more examples of what is searched for, each as ``query``."""
 
 
 class AddRequest(_Request):

@@ -20,7 +20,7 @@ from vicinal.solution.api_client import ApiClient, ApiResponseError, ServerUnrea
 from vicinal.solution.checksum import config_checksum
 from vicinal.stores.milvus_lite_lock import LockHolder
 from vicinal.stores.records import Record
-from vicinal.types import Hit, IngestReport, Modality, Rendering, SearchResult, TextQuery
+from vicinal.types import Hit, IngestReport, Modality, Rendering, SearchRequest, SearchResult, TextQuery
 
 if TYPE_CHECKING:
     from vicinal.solution.solution import Solution
@@ -121,9 +121,11 @@ class RemoteSolution:
         """What it can be searched with; the first is what its items are."""
         return tuple(Modality(**modality) for modality in self._query["modalities"])
 
-    def search_typed(self, query: str, limit: int = 10, filter: str = "") -> SearchResult:
+    def search_typed(self, request: SearchRequest) -> SearchResult:
         """As ``Solution.search_typed``: the server takes no query for the path of a file."""
-        return _to_result(self._request("POST", "search", {"query": query, "limit": limit, "filter": filter}))
+        body = {"limit": request.limit, "filter": request.filter, "like": request.like, "unlike": request.unlike}
+        query = {} if request.query is None else {"query": request.query}
+        return _to_result(self._request("POST", "search", query | body))
 
     def get_record(self, key: str) -> Record:
         """As ``Solution.get_record``."""
@@ -136,29 +138,54 @@ class RemoteSolution:
         return found
 
     def search_once(
-        self,
-        queries: Sequence[str | Path],
-        limit: int = 10,
-        filter: str = "",
-        clock: Callable[[], float] = time.perf_counter,
-        item_filters: Mapping[str, str] | None = None,
+        self, requests: Sequence[SearchRequest], clock: Callable[[], float] = time.perf_counter
     ) -> tuple[list[SearchResult], dict[str, float]]:
         """As ``Solution.search_once``; the server's stores are connected and its model is loaded, which takes no time.
+
+        Requests without a query, or by a file, are sent one by one, the others together: they are equal but for it.
 
         Raises:
             ItemError, FilterError, VicinalError: as ``Solution.search`` does.
         """
         results: dict[int, SearchResult] = {}
-        options = {"limit": limit, "filter": filter, "item_filters": dict(item_filters or {})}
-        files = {number: path for number, query in enumerate(queries) if (path := self._find_file(query)) is not None}
-        for number, file in files.items():
-            results[number] = self._search_file(file, queries[number], options)
-        typed = [number for number in range(len(queries)) if number not in files]
+        typed: list[int] = []
+        for number, request in enumerate(requests):
+            if request.query is None:
+                results[number] = _to_result(self._request("POST", "search", self._to_options(request)))
+            elif (file := self._find_file(request.query)) is not None:
+                results[number] = self._search_file(file, request)
+            else:
+                typed.append(number)
         for start in range(0, len(typed), _MAX_QUERIES):
             part = typed[start : start + _MAX_QUERIES]
-            found = self._search_typed([str(queries[number]) for number in part], options)
+            found = self._search_typed([requests[number] for number in part])
             results |= dict(zip(part, found, strict=True))
-        return [results[number] for number in range(len(queries))], {"stores": 0.0, "model": 0.0}
+        return [results[number] for number in range(len(requests))], {"stores": 0.0, "model": 0.0}
+
+    def _to_options(self, request: SearchRequest) -> dict[str, Any]:
+        """The fields of the API's request beside the query.
+
+        Raises:
+            ItemError: an example is a file, which only the process that holds the stores can read.
+        """
+        options = {
+            "limit": request.limit,
+            "filter": request.filter,
+            "item_filters": dict(request.item_filters),
+            "like": [self._to_api_example(example) for example in request.like],
+            "unlike": [self._to_api_example(example) for example in request.unlike],
+            "min_similarity": request.min_similarity,
+            "diversity": request.diversity,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    def _to_api_example(self, example: str | Path) -> str:
+        if self._find_file(example) is not None:
+            raise ItemError(
+                f"{example}: a file cannot be an example while a server holds the solution's Milvus",
+                hint="search by it as QUERY, name an indexed item as @key, or stop the server",
+            )
+        return _to_api_query(str(example), self._query)
 
     def _find_file(self, query: str | Path) -> Path | None:
         """The file that a query is; None where it is typed, or ``@key`` of an indexed item.
@@ -181,7 +208,8 @@ class RemoteSolution:
             raise ItemError(f"there is no file {text}; write {TextQuery.PREFIX}{text} if that is a sentence")
         return Path(text) if is_file else None
 
-    def _search_file(self, file: Path, query: str | Path, options: Mapping[str, Any]) -> SearchResult:
+    def _search_file(self, file: Path, request: SearchRequest) -> SearchResult:
+        query, options = request.query or file, self._to_options(request)
         fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in options.items()}
         try:
             document = self._client.upload(f"/api/{self.name}/search", file, fields)
@@ -193,8 +221,9 @@ class RemoteSolution:
             raise _name_query(ItemError(message, error.body.get("hint", "")), query) from None
         return _to_result(document)
 
-    def _search_typed(self, queries: Sequence[str], options: Mapping[str, Any]) -> list[SearchResult]:
-        body = {"queries": [_to_api_query(query, self._query) for query in queries], **options}
+    def _search_typed(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
+        queries = [_to_api_query(str(request.query), self._query) for request in requests]
+        body = {"queries": queries, **self._to_options(requests[0])}
         return [_to_result(result) for result in self._request("POST", "search", body)["results"]]
 
     # --- writing

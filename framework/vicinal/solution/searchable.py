@@ -62,65 +62,97 @@ class SearchableSolution(Components):
 
     @overload
     def search(
-        self, query: str | Path, limit: int = 10, filter: str = "", item_filters: Mapping[str, str] | None = None
+        self,
+        query: str | Path | None = None,
+        limit: int = 10,
+        filter: str = "",
+        *,
+        item_filters: Mapping[str, str] | None = None,
+        like: Sequence[str | Path] = (),
+        unlike: Sequence[str | Path] = (),
+        min_similarity: float | None = None,
+        diversity: float = 0.0,
     ) -> SearchResult: ...
     @overload
     def search(
-        self, query: list[str | Path], limit: int = 10, filter: str = "", item_filters: Mapping[str, str] | None = None
+        self,
+        query: list[str | Path],
+        limit: int = 10,
+        filter: str = "",
+        *,
+        item_filters: Mapping[str, str] | None = None,
+        like: Sequence[str | Path] = (),
+        unlike: Sequence[str | Path] = (),
+        min_similarity: float | None = None,
+        diversity: float = 0.0,
     ) -> list[SearchResult]: ...
     def search(
         self,
-        query: str | Path | list[str | Path],
+        query: str | Path | list[str | Path] | None = None,
         limit: int = 10,
         filter: str = "",
+        *,
         item_filters: Mapping[str, str] | None = None,
+        like: Sequence[str | Path] = (),
+        unlike: Sequence[str | Path] = (),
+        min_similarity: float | None = None,
+        diversity: float = 0.0,
     ) -> SearchResult | list[SearchResult]:
         """Find the nearest items: one result for one query, a list of them for a list of queries.
 
         Args:
             query: what the encoder reads (a text, the path of a file), or ``@key`` of an indexed item, which
-                finds others like it.
+                finds others like it. Optional where ``like`` has an example; else it counts as one of the liked.
             limit: how many items, 1 to 16,384.
             filter: a Milvus expression over the declared fields, as ``year > 2000 and label == "cat"``.
             item_filters: patterns by the name of the item filter that checks found items, as
                 ``{"substructure": "c1ccccc1"}`` for molecules; candidates are fetched until ``limit`` of them pass,
                 or the 16,384 nearest are checked.
+            like: examples of what is searched for, each as a query; see ``Encoder.combine_examples``.
+            unlike: examples of what is not. Of binary vectors, items that are nearer to one of these than to every
+                liked one are left out.
+            min_similarity: hits of a lower similarity are left out.
+            diversity: 0 to 1, how much hits shall differ from each other: they are selected from the 50 nearest
+                items, or five for each hit, by maximal marginal relevance; see ``vicinal.search.diversity``.
 
         Raises:
-            ItemError: the query cannot be read.
-            FilterError: the filter cannot, or a pattern.
-            VicinalError: nothing is indexed yet.
+            ItemError: the query or an example cannot be read.
+            UnknownItemError: one is ``@key`` of an item that is not indexed.
+            FilterError: the filter cannot be read, or a pattern.
+            VicinalError: nothing is indexed yet, there is nothing to search for, or a number is out of range.
         """
+        queries = query if isinstance(query, list) else [query]
+        requests = [
+            SearchRequest(
+                one, limit, filter, None, item_filters or {}, tuple(like), tuple(unlike), min_similarity, diversity
+            )
+            for one in queries
+        ]
         _require_limit(limit)
         with self._searcher.borrow() as searcher:
-            if isinstance(query, str | Path):
-                return searcher.search([query], limit, filter, item_filters=item_filters)[0]
-            return searcher.search(query, limit, filter, item_filters=item_filters)
+            results = searcher.search(requests)
+        return results if isinstance(query, list) else results[0]
 
     def search_once(
-        self,
-        queries: Sequence[str | Path],
-        limit: int = 10,
-        filter: str = "",
-        clock: Callable[[], float] = time.perf_counter,
-        item_filters: Mapping[str, str] | None = None,
+        self, requests: Sequence[SearchRequest], clock: Callable[[], float] = time.perf_counter
     ) -> tuple[list[SearchResult], dict[str, float]]:
         """Search as a process does that ends afterwards, and measure its start-up apart from the search.
 
         Args:
-            queries: as for ``search``; so are ``limit``, ``filter`` and ``item_filters``.
+            requests: each as ``search`` takes it.
             clock: returns seconds; all timings are measured with it.
 
         Returns:
             The results, and the milliseconds of ``stores`` (connect, load the index) and of ``model`` (load the
             encoder's model, encode one sample), which the timings of the results leave out.
         """
-        _require_limit(limit)
+        for request in requests:
+            _require_limit(request.limit)
         started = clock()
         with self._searcher.borrow() as searcher:
             stores_ms = (clock() - started) * 1000
             timer = Timer(clock, measures_model_load=True)
-            results = searcher.search(queries, limit, filter, timer, item_filters)
+            results = searcher.search(requests, timer)
             return results, {"stores": stores_ms, "model": timer.model_ms}
 
     def search_many(

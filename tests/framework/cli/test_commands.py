@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vicinal import Solution
 from vicinal.cli.demo import SAMPLES
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -110,6 +111,39 @@ class TestSearch:
     def test_several_queries_are_searched_in_one_call(self, cli, molecules_yaml):
         found = cli.json("search", molecules_yaml, ASPIRIN, "@caffeine", "--limit", 1)
         assert [result["hits"][0]["key"] for result in found] == ["aspirin", "theobromine"]
+
+    def test_examples_are_searched_for_with_a_query_and_without(self, cli, molecules_yaml):
+        with Solution.from_yaml(molecules_yaml) as solution:
+            near = solution.search(like=["@aspirin", ASPIRIN], unlike=["@caffeine"], limit=3)
+            beside = solution.search("CCO", like=["@aspirin"], limit=3)
+        examples = ("--like", "@aspirin", "--like", ASPIRIN, "--unlike", "@caffeine", "--limit", 3)
+        found = cli.json("search", molecules_yaml, *examples)
+        assert [hit["key"] for hit in found["hits"]] == [hit.key for hit in near]
+        found = cli.json("search", molecules_yaml, "CCO", "--like", "@aspirin", "--limit", 3)
+        assert [hit["key"] for hit in found["hits"]] == [hit.key for hit in beside]
+        table = cli("search", molecules_yaml, *examples)
+        assert near[0].key in table
+        assert f"nothing found for '@aspirin, {ASPIRIN}'" in cli(
+            "search", molecules_yaml, *examples, "--filter", 'use == "none at all"'
+        )
+
+    def test_similarity_and_diversity(self, cli, molecules_yaml):
+        with Solution.from_yaml(molecules_yaml) as solution:
+            near = solution.search(ASPIRIN, min_similarity=0.3)
+            diverse = solution.search(ASPIRIN, diversity=0.7)
+        assert 1 < len(near) < 10
+        found = cli.json("search", molecules_yaml, ASPIRIN, "--min-similarity", 0.3)
+        assert [hit["key"] for hit in found["hits"]] == [hit.key for hit in near]
+        found = cli.json("search", molecules_yaml, ASPIRIN, "--diversity", 0.7)
+        assert [hit["key"] for hit in found["hits"]] == [hit.key for hit in diverse]
+
+    def test_an_example_that_fails_is_named(self, cli, molecules_yaml):
+        assert cli("search", molecules_yaml, "--like", "@unobtainium", code=1) == ""
+        assert cli.err.splitlines()[0] == "error: no item has the key 'unobtainium'"
+        assert cli("search", molecules_yaml, "CCO", "--unlike", "c1ccc", code=1) == ""
+        assert "c1ccc" in cli.err.splitlines()[0]
+        assert cli("search", molecules_yaml, "CCO", "--min-similarity", "1.5", code=1) == ""
+        assert cli.err == "error: min_similarity is 1.5\nhint: similarities are 0 to 1 here (JACCARD)\n"
 
     def test_terminal_shows_a_table(self, cli, molecules_yaml):
         lines = cli("search", molecules_yaml, ASPIRIN, "--limit", 2).splitlines()

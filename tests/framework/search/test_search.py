@@ -209,7 +209,7 @@ def test_search_once_measures_the_start_up_apart_from_the_search(lite):
     solution = lite.solution(encoder="{type: hashed, pause: 0.2}")
     solution.ingest()
     solution.close()
-    results, startup = solution.search_once(["text 1", "@k2"], limit=3)
+    results, startup = solution.search_once([SearchRequest("text 1", 3), SearchRequest("@k2", 3)])
     assert keys(results[0])[0] == "k1"
     assert list(startup) == ["stores", "model"]
     assert startup["stores"] > 1
@@ -217,9 +217,9 @@ def test_search_once_measures_the_start_up_apart_from_the_search(lite):
     assert list(timings) == ["decode", "encode", "search", "metadata", "total"]
     assert (startup["model"] >= 200, timings["encode"] >= 200) == (True, True)  # each is a call of encode
     assert timings["total"] == pytest.approx(sum(list(timings.values())[:-1]), abs=150)  # without the model
-    assert solution.search_once(["@k2"], limit=3)[1]["model"] < 200  # nothing to encode
+    assert solution.search_once([SearchRequest("@k2", 3)])[1]["model"] < 200  # nothing to encode
     with pytest.raises(VicinalError, match="limit is 0"):
-        solution.search_once(["text 1"], limit=0)
+        solution.search_once([SearchRequest("text 1", 0)])
 
 
 # --- before, during and after an ingest

@@ -189,7 +189,10 @@ def test_uploads_go_to_the_folder_of_the_settings(lite, tmp_path, monkeypatch):
 
 def test_unknown_form_field_is_refused(file_client):
     """Otherwise the ``Num`` of an old client would be ignored, and it would get ten hits instead of three."""
-    for path, fields in (("search", "file, limit, filter, item_filters"), ("items", "file, key, metadata")):
+    for path, fields in (
+        ("search", "file, limit, filter, item_filters, like, unlike, min_similarity, diversity"),
+        ("items", "file, key, metadata"),
+    ):
         body = check_error(file_client.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
         assert body["errors"] == ["Num: unknown form field"]
         assert body["hint"] == f"known: {fields}"

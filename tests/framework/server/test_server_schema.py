@@ -23,6 +23,7 @@ from hypothesis import strategies
 
 schemathesis.openapi.format("milvus-expression", strategies.sampled_from({filters}))
 schemathesis.openapi.format("item-filters", strategies.just("{{}}"))
+schemathesis.openapi.format("examples", strategies.just("[]"))
 """
 
 

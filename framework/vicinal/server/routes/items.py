@@ -18,7 +18,7 @@ from vicinal.server.parameters import ItemKey, PageLimit, Whole, refuse_unknown_
 from vicinal.server.paths import content_path, is_content_path
 from vicinal.server.request_body import is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
-from vicinal.server.routes.search import to_encoder_query
+from vicinal.server.search_options import to_encoder_query
 from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
 from vicinal.stores.records import Record
