@@ -91,7 +91,7 @@ def test_it_is_installed_and_listed_as_a_plugin(installed, tmp_path):
 
 def test_its_own_tests_pass(installed, written):
     said = run("-m", "pytest", "-p", "no:cacheprovider", cwd=written, path=[installed])
-    assert re.search(r"\b3\d passed", said), said
+    assert re.search(r"\b4\d passed", said), said
 
 
 def test_its_example_finds_what_was_meant(installed, written):
@@ -130,7 +130,7 @@ def test_a_plugin_may_have_a_source_a_reranker_and_a_command_too(complete):
 def test_every_part_is_typed_tidy_and_passes_its_own_tests(complete):
     test_what_it_writes_is_typed_and_tidy(complete)
     said = run("-m", "pytest", "-p", "no:cacheprovider", "tests", cwd=complete, path=[complete.parent / "site"])
-    assert re.search(r"\b5\d passed", said), said
+    assert re.search(r"\b6\d passed", said), said
 
 
 @pytest.mark.parametrize(
