@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -13,14 +14,17 @@ from servers import MILVUS, Milvus, end, free_port, wait_for_port
 from vicinal import Solution, create_manager
 from vicinal.stores.redis_server import find_redis_server
 
+# Programs that tests start and end by Ctrl-C would ignore it, as a shell makes those that it runs in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 collect_ignore = ["examples"]  # test_example_plugin.py installs the example, and runs its tests
 
 
 @pytest.fixture(scope="session")
 def own_milvus(tmp_path_factory):
-    """A real Milvus server, started for this run on a free port and ended after it; None where another is named.
+    """A real Milvus server, started for this run on free ports and ended after it.
 
-    A machine can run one such server (its etcd has a fixed port), so VICINAL_TEST_MILVUS may name one that runs.
+    None where VICINAL_TEST_MILVUS names another.
     """
     if os.environ.get("VICINAL_TEST_MILVUS"):
         yield None

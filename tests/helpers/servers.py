@@ -47,14 +47,31 @@ def end(process):
         process.wait()
 
 
+MILVUS_PORTS = (
+    "METRICS_PORT",
+    "PROXY_INTERNALPORT",
+    *(f"{part}_PORT" for part in ("ROOTCOORD", "DATACOORD", "QUERYCOORD", "DATANODE", "QUERYNODE", "INDEXNODE")),
+)
+ETCD = """\
+name: default
+listen-client-urls: http://127.0.0.1:{client}
+advertise-client-urls: http://127.0.0.1:{client}
+listen-peer-urls: http://127.0.0.1:{peer}
+initial-advertise-peer-urls: http://127.0.0.1:{peer}
+initial-cluster: default=http://127.0.0.1:{peer}
+"""
+
+
 class Milvus:
-    """A real Milvus server with a folder and a port of its own, which a test may kill and start again."""
+    """A real Milvus server with a folder and ports of its own, which a test may kill and start again."""
 
     def __init__(self, folder):
         self.folder = folder
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
-        self._start(MILVUS, "--data", folder / "data", "--proxy-port", str(self.port))
+        self.etcd = folder / "etcd.yaml"
+        self.etcd.write_text(ETCD.format(client=free_port(), peer=free_port()))
+        self._start(MILVUS, "--data", folder / "data", "--proxy-port", str(self.port), variables={})
 
     def kill(self):
         with suppress(ProcessLookupError):
@@ -66,15 +83,19 @@ class Milvus:
         data = self.folder / "data"
         variables = {
             "DEPLOY_MODE": "STANDALONE",
-            "METRICS_PORT": str(free_port()),
             "MILVUS_RUN_DIR": str(data / "run"),
             "LD_LIBRARY_PATH": str(data / "bin"),
         }
-        self._start(data / "bin" / "milvus", "run", "standalone", cwd=data, env={**os.environ, **variables})
+        self._start(data / "bin" / "milvus", "run", "standalone", cwd=data, variables=variables)
 
-    def _start(self, *command, **where):
+    def _start(self, *command, variables, cwd=None):
+        """With ports of its own for all parts, so that two that start at once do not take each other's."""
+        ports = {name: str(free_port()) for name in MILVUS_PORTS}
+        variables = {**os.environ, **ports, "ETCD_CONFIG_PATH": str(self.etcd), **variables}
         with (self.folder / "server.log").open("a") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **where)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, cwd=cwd, env=variables
+            )
         try:
             wait_for_port(self.port, self.process, 120)
             self._await_an_answer(60)

@@ -145,6 +145,7 @@ class TestWithoutEffect:
             make_profile([D50] * 3, 2.2, space=b"CMYK"),
             make_profile([D50] * 3, 2.2, space=b"Lab "),
         ],
+        ids=range(10),  # a profile has its time in it, which would be its name
     )
     @pytest.mark.parametrize("format", ["PNG", "JPEG"])
     def test_unusable_profile_is_ignored(self, profile, format):
