@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vicinal.errors import ConfigError, VicinalError
 from vicinal.mcp.access import AnySolution, SolutionAccess
 from vicinal.search.typed_query import describe_modalities
 from vicinal.toolkit.text import shorten
-from vicinal.types import Hit, SearchResult
+from vicinal.types import Hit, SearchRequest, SearchResult
 
 __all__ = ["Answer", "Toolbox", "UnknownToolError"]
 
 _MAX_QUERY_CHARS = 10_000
 _MAX_KEY_CHARS = 1_024
 _MAX_LIMIT = 100
+_MAX_EXAMPLES = 32
 _MAX_CONTENT_CHARS = 20_000
 """Of an item's content; a model of language reads no more at once."""
 _MAX_SHOWN_CHARS = 500
@@ -35,6 +36,8 @@ Filter = Annotated[str, Field(max_length=_MAX_QUERY_CHARS, description=_FILTER)]
 Key = Annotated[
     str, Field(min_length=1, max_length=_MAX_KEY_CHARS, description="The key of an item, as a search returns it.")
 ]
+Query = Annotated[str, Field(min_length=1, max_length=_MAX_QUERY_CHARS)]
+Examples = Annotated[list[Query], Field(max_length=_MAX_EXAMPLES)]
 
 
 class _Arguments(BaseModel):
@@ -47,11 +50,21 @@ class _OfSolution(_Arguments):
 
 
 class _Search(_OfSolution):
-    query: str = Field(min_length=1, max_length=_MAX_QUERY_CHARS)
+    query: Query | None = None
     """What to look for: words, or the notation that the solution reads; `list_solutions` says which. `@` and the key of
-    an item finds others like it; begin a text with `\\@` for @."""
+    an item finds others like it; begin a text with `\\@` for @. It may be left out where `like` has an example."""
+    like: Examples = Field(default_factory=list)
+    """Examples of what to find, each as a query."""
+    unlike: Examples = Field(default_factory=list)
+    """Examples of what not to find, each as a query; they need a query or an example in `like`."""
     limit: Limit = 10
     filter: Filter = ""
+
+    @model_validator(mode="after")
+    def _require_query(self) -> Self:
+        if self.query is None and not self.like:
+            raise ValueError("give a query, or an example in `like`")
+        return self
 
 
 class _MoreLikeThis(_OfSolution):
@@ -153,10 +166,12 @@ class Toolbox:
         return Answer({"solutions": solutions}, "\n".join(lines))
 
     def search(self, arguments: _Search) -> Answer:
-        return self._search(arguments.solution, arguments.query, arguments.limit, arguments.filter)
+        like, unlike = tuple(arguments.like), tuple(arguments.unlike)
+        request = SearchRequest(arguments.query, arguments.limit, arguments.filter, like=like, unlike=unlike)
+        return self._search(arguments.solution, request)
 
     def more_like_this(self, arguments: _MoreLikeThis) -> Answer:
-        return self._search(arguments.solution, f"@{arguments.key}", arguments.limit, arguments.filter)
+        return self._search(arguments.solution, SearchRequest(f"@{arguments.key}", arguments.limit, arguments.filter))
 
     def get_item(self, arguments: _GetItem) -> Answer:
         record = self._find(arguments.solution).call(lambda solution: solution.get_record(arguments.key))
@@ -186,9 +201,10 @@ class Toolbox:
             raise VicinalError(f"no solution is named {name[:100]!r}", hint=f"the solutions: {', '.join(self.names)}")
         return access
 
-    def _search(self, name: str, query: str, limit: int, filter: str) -> Answer:
-        result: SearchResult = self._find(name).call(lambda solution: solution.search_typed(query, limit, filter))
-        text = "\n".join(map(_describe_hit, result)) or f"nothing found for {shorten(query, 100)!r}"
+    def _search(self, name: str, request: SearchRequest) -> Answer:
+        result: SearchResult = self._find(name).call(lambda solution: solution.search_typed(request))
+        asked = str(request.query or ", ".join(map(str, request.like)))
+        text = "\n".join(map(_describe_hit, result)) or f"nothing found for {shorten(asked, 100)!r}"
         return Answer(result.to_dict(name), text)
 
     def _describe(self, name: str, access: SolutionAccess) -> dict[str, Any]:
@@ -219,8 +235,8 @@ Toolbox.tools = (
     ),
     Tool(
         "search",
-        "Find the items of a collection that are most similar to a query, by meaning rather than by exact words, best "
-        "first. Similarity rises with nearness and is 1 for the same thing.",
+        "Find the items of a collection that are most similar to a query, or like some examples and unlike others, by "
+        "meaning rather than by exact words, best first. Similarity rises with nearness and is 1 for the same thing.",
         _Search,
         Toolbox.search,
     ),
@@ -238,7 +254,7 @@ Toolbox.tools = (
 def _describe_problems(error: ValidationError) -> str:
     """A line for each argument that is wrong, without its value."""
     return "; ".join(
-        f"{'.'.join(map(str, detail['loc']))[:100]}: {detail['msg'].removeprefix('Value error, ')}"
+        f"{'.'.join(map(str, detail['loc']))[:100] or 'arguments'}: {detail['msg'].removeprefix('Value error, ')}"
         for detail in error.errors(include_input=False, include_url=False)
     )
 

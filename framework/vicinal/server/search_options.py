@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vicinal.search.request_check import explain_min_similarity
+from vicinal.search.typed_query import to_typed_query
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value, unsuitable_value
 from vicinal.server.request_body import Form
@@ -122,9 +123,7 @@ def to_encoder_query(service: SolutionService, query: str, location: str) -> str
         return query
     if service.typed_modality is None:
         raise unsuitable_value(location, f"{service.name!r} cannot be searched by a text", describe_ways(service))
-    if service.takes_files:
-        return f"text:{query.removeprefix(chr(92)) if query.startswith(chr(92) + '@') else query}"
-    return query
+    return to_typed_query(query, service.modalities)
 
 
 def describe_ways(service: SolutionService) -> str:

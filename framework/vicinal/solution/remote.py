@@ -121,9 +121,11 @@ class RemoteSolution:
         """What it can be searched with; the first is what its items are."""
         return tuple(Modality(**modality) for modality in self._query["modalities"])
 
-    def search_typed(self, query: str, limit: int = 10, filter: str = "") -> SearchResult:
+    def search_typed(self, request: SearchRequest) -> SearchResult:
         """As ``Solution.search_typed``: the server takes no query for the path of a file."""
-        return _to_result(self._request("POST", "search", {"query": query, "limit": limit, "filter": filter}))
+        body = {"limit": request.limit, "filter": request.filter, "like": request.like, "unlike": request.unlike}
+        query = {} if request.query is None else {"query": request.query}
+        return _to_result(self._request("POST", "search", query | body))
 
     def get_record(self, key: str) -> Record:
         """As ``Solution.get_record``."""

@@ -22,7 +22,7 @@ from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.records import Record
 from vicinal.stores.writer_lock import WriterLock
-from vicinal.types import Failure, IngestReport, Item, Modality, SearchResult, item_id
+from vicinal.types import Failure, IngestReport, Item, Modality, SearchRequest, SearchResult, item_id
 
 __all__ = ["Solution"]
 
@@ -236,14 +236,20 @@ class Solution(SearchableSolution):
         """What it can be searched with; the first is what its items are."""
         return self.encoder.query_modalities
 
-    def search_typed(self, query: str, limit: int = 10, filter: str = "") -> SearchResult:
-        """Search by what a client typed: a text or ``@key``, never the path of a file.
+    def search_typed(self, request: SearchRequest) -> SearchResult:
+        """Search by what a client typed: query and examples are texts or ``@key``, never the path of a file.
 
         Raises:
             ItemError: the solution cannot be searched by text.
             ItemError, UnknownItemError, FilterError, VicinalError: as ``search`` does.
         """
-        return self.search(to_typed_query(query, self.modalities), limit, filter)
+        modalities = self.modalities
+        query = None if request.query is None else to_typed_query(str(request.query), modalities)
+        like, unlike = (
+            [to_typed_query(str(example), modalities) for example in examples]
+            for examples in (request.like, request.unlike)
+        )
+        return self.search(query, request.limit, request.filter, like=like, unlike=unlike)
 
     def get_record(self, key: str) -> Record:
         """Return what is stored of an item beside its vectors.

@@ -159,12 +159,15 @@ def test_tools_are_listed_with_their_bounds(assistant, things):
         assert tool.input_schema["additionalProperties"] is False
         assert all(value["description"] for value in tool.input_schema["properties"].values())
     search = tools[1].input_schema
-    assert list(search["properties"]) == ["solution", "query", "limit", "filter"]
-    assert search["required"] == ["query"]
+    assert list(search["properties"]) == ["solution", "query", "like", "unlike", "limit", "filter"]
+    assert search["required"] == []
+    assert tools[2].input_schema["required"] == ["key"]
     assert search["properties"]["solution"]["enum"] == ["things"]
     bounds = {name: {**value, "description": ""} for name, value in search["properties"].items()}
     assert bounds["limit"] == {"type": "integer", "default": 10, "minimum": 1, "maximum": 100, "description": ""}
-    assert bounds["query"] == {"type": "string", "minLength": 1, "maxLength": 10_000, "description": ""}
+    query = {"type": "string", "minLength": 1, "maxLength": 10_000}
+    assert bounds["query"] == {"anyOf": [query, {"type": "null"}], "default": None, "description": ""}
+    assert bounds["like"] == {"type": "array", "items": query, "maxItems": 32, "description": ""}
 
 
 def test_several_solutions_are_told_apart(assistant, things, lite):
@@ -187,6 +190,23 @@ def test_several_solutions_are_told_apart(assistant, things, lite):
     assert unknown.content[0].text == "error: no solution is named 'thing'\nhint: the solutions: things, others"
 
 
+def test_examples_are_searched_by(assistant, things, lite):
+    with lite.solution(extra=FIELDS) as solution:
+        expected = [
+            [hit.key for hit in solution.search(query, limit=5, like=like, unlike=unlike)]
+            for query, like, unlike in (("text 7", ["@k8"], ["@k9"]), (None, ["@k8", "text 7"], []))
+        ]
+    found = assistant.call(
+        things,
+        calls=[
+            ("search", {"query": "text 7", "like": ["@k8"], "unlike": ["@k9"], "limit": 5}),
+            ("search", {"like": ["@k8", "text 7"], "limit": 5}),
+        ],
+    )
+    assert [keys(result) for result in found] == expected
+    assert not {"k8", "k9"} & {*expected[0], *expected[1]}
+
+
 # --- what is wrong
 
 
@@ -197,6 +217,9 @@ def test_errors_say_what_to_do(assistant, things):
             ("search", {"query": "text 7", "limit": 101}),
             ("search", {"query": "text 7", "limit": 0}),
             ("search", {"query": ""}),
+            ("search", {"unlike": ["text 7"]}),
+            ("search", {"like": ["text 7"] * 33}),
+            ("search", {"like": ["@k7", "@nobody"]}),
             ("search", {"query": "x" * 10_001}),
             ("search", {"query": "text 7", "path": "/etc/passwd"}),
             ("search", {"query": "text 7", "filter": "year >"}),
@@ -210,15 +233,18 @@ def test_errors_say_what_to_do(assistant, things):
         "error: limit: Input should be less than or equal to 100",
         "error: limit: Input should be greater than or equal to 1",
         "error: query: String should have at least 1 character",
+        "error: arguments: give a query, or an example in `like`",
+        "error: like: List should have at most 32 items after validation, not 33",
+        "error: no item has the key 'nobody'",
         "error: query: String should have at most 10000 characters",
         "error: path: Extra inputs are not permitted",
-        messages[5].split("\n")[0],
+        messages[8].split("\n")[0],
         "error: filter \"colour == 'red'\": colour cannot be filtered by",
         "error: no item has the key 'nobody'",
         "error: no item has the key 'nobody'",
         "error: key: Field required",
     ]
-    assert messages[5].startswith("error: filter 'year >'")
+    assert messages[8].startswith("error: filter 'year >'")
 
 
 def test_an_unknown_tool_is_an_error_of_the_protocol(assistant, things):
@@ -268,20 +294,21 @@ def test_a_defect_of_a_plugin_is_logged_and_not_shown(assistant, things):
     assert keys(found) == ["k7"]
 
 
-@pytest.mark.parametrize("spelling", ["{file}", "text:{file}", "file://{file}", "\\@{file}"])
-def test_no_file_that_a_client_names_is_read(assistant, files, spelling):
+def test_no_file_that_a_client_names_is_read(assistant, files):
     """An encoder of files and texts takes the path for a text; the file itself would find f2 with similarity 1."""
     yaml, file = files("{type: either}")
-    query = spelling.format(file=file)
-    calls = [("search", {"query": query}), ("more_like_this", {"key": "f2.png"})]
-    by_path, by_key = assistant.call(yaml, calls=calls)
-    assert max(hit["similarity"] for hit in by_path.structured_content["hits"]) < 0.9
-    assert "f2.png" not in keys(by_key)
+    spellings = (str(file), f"text:{file}", file.as_uri(), f"\\@{file}")
+    calls = [("search", {"query": spelling}) for spelling in spellings]
+    calls += [("search", {"like": [spelling]}) for spelling in spellings]
+
+    def read_similarities(results):
+        return [[hit["similarity"] for hit in result.structured_content["hits"]] for result in results]
+
+    alone = read_similarities(assistant.call(yaml, calls=calls))
+    assert all(0 < max(similarities) < 0.9 for similarities in alone)
     with run_server_process(yaml):
-        remote, _ = assistant.call(yaml, calls=calls)
-    assert [hit["similarity"] for hit in remote.structured_content["hits"]] == pytest.approx(
-        [hit["similarity"] for hit in by_path.structured_content["hits"]]
-    )
+        served = read_similarities(assistant.call(yaml, calls=calls))
+    assert [pytest.approx(similarities) for similarities in alone] == served
 
 
 def test_a_solution_that_is_searched_by_files_alone_says_so(assistant, files):
@@ -319,6 +346,8 @@ def test_calls_go_through_a_server_that_holds_the_file(assistant, things):
     calls = [
         ("search", {"query": "text 7", "limit": 3}),
         ("more_like_this", {"key": "k7", "limit": 3, "filter": "year == 2005"}),
+        ("search", {"query": "text 7", "like": ["@k8"], "unlike": ["@k9", "text 1"], "limit": 3}),
+        ("search", {"like": ["@k8", "text 7"], "limit": 3}),
         ("get_item", {"key": "k7"}),
         ("status", {}),
         ("list_solutions", {}),

@@ -213,7 +213,7 @@ def test_terminal_json_and_http_say_the_same(lite, pies, predict, capsys, monkey
     table = capsys.readouterr().out
     for hit in document["hits"]:
         assert hit["note"] in table
-        assert f"{hit['score']:.3f}" in table
+        assert f"{hit['score']:.4g}" in table
 
     with run_server(solution) as client:
         found = client.search(query, "pies", limit=2).json()["hits"]
