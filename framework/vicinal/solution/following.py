@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vicinal.config import SolutionConfig
+from vicinal.errors import StoreUnreachableError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.manager import Manager
 from vicinal.solution.components import Components
@@ -40,10 +41,10 @@ class FollowingComponents(Components):
         with self._open_lock:
             live = self.metadata.read_live_generation()
             if live != self.metadata.generation:
-                self.adopt(self.metadata.of_generation(live))
+                self._adopt(self.metadata.of_generation(live))
             return live
 
-    def adopt(
+    def _adopt(
         self, metadata: MetadataStore, vectors: VectorStore | None = None, encoder: Encoder | None = None
     ) -> None:
         """Use another generation; its encoder is made, and what that learnt restored, before searches are paused."""
@@ -63,6 +64,8 @@ class FollowingComponents(Components):
             generation = self.metadata.generation
             try:
                 return work()
+            except StoreUnreachableError:
+                raise
             except Exception:
                 if self.follow() == generation:
                     raise

@@ -182,7 +182,7 @@ class SearchableSolution(FollowingComponents):
         """
         generation = self.metadata.generation
         results = self.read(partial(self._search_many, requests, on_encoded, notify=notify))
-        if not any(isinstance(result, Exception) for result in results):
+        if not any(isinstance(one, Exception) and not isinstance(one, StoreUnreachableError) for one in results):
             return results
         if self.follow() == generation:
             if not any(map(_is_refused, results)):

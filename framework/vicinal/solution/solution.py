@@ -240,7 +240,7 @@ class Solution(SearchableSolution):
         with self._open_lock, self._pause_searches():
             lock.check()
             new.metadata.make_live()
-            self.adopt(self.metadata.of_generation(new.metadata.generation), new.vectors, new.encoder)
+            self._adopt(self.metadata.of_generation(new.metadata.generation), new.vectors, new.encoder)
         finish_replacement(self.vectors, self.metadata)
 
     def _execute(self, run: IngestRun, total: int | None) -> IngestReport:

@@ -311,7 +311,7 @@ def test_who_is_open_elsewhere_follows_at_its_next_use(learning, workshop, manag
         other.search("common")
         workshop.write(MORE)
         learning.reindex()
-        assert other.get_record("n3").metadata["year"] == 1990
+        assert other.get_record("n3").metadata["year"] == "1990"
         assert len(other.search("common", limit=100)) == 90
         assert other.encoder.state_hash == learning.encoder.state_hash
         workshop.write([*MORE, ("last", "common last", 1)])
