@@ -74,7 +74,7 @@ export function createMapView(root, solution) {
 
   function show(next) {
     if (!view.isConnected) fill(root, view);
-    if (map && JSON.stringify(map.points) === JSON.stringify(next.points)) return;
+    if (map && isEqual(map.points, next.points) && isEqual(map.fields, next.fields)) return;
     map = next;
     summary.textContent = next.summary;
     plot.canvas.setAttribute("aria-label", `Map of ${solution.title}. ${next.summary} ${HELP}`);
@@ -195,6 +195,8 @@ export function createMapView(root, solution) {
     },
   };
 }
+
+const isEqual = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 const formatValue = (value) =>
   typeof value === "number" && Math.abs(value) >= 10_000 ? formatNumber(value) : String(value);
