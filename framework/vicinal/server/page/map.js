@@ -62,7 +62,7 @@ export function createMapView(root, solution) {
   }
 
   function waitingMessage() {
-    const message = statusMessage("near", "Computing the map", "Searches are answered meanwhile.");
+    const message = statusMessage("near", "Computing the map", "It takes a few seconds; searches are answered meanwhile.");
     message.classList.add("loading");
     return message;
   }
@@ -91,11 +91,11 @@ export function createMapView(root, solution) {
     setField(names.includes(wanted) ? wanted : "");
   }
 
-  /** Returns the name of a declared field of categories, else of any. */
+  /** Returns the name of a declared field of categories, else of any, else of a declared field of numbers. */
   function defaultField(fields) {
-    const declared = new Set(solution.fields.map(({ name }) => name));
-    const categories = fields.filter(({ kind }) => kind === "category");
-    return (categories.find(({ name }) => declared.has(name)) ?? categories[0] ?? fields[0])?.name ?? "";
+    const declared = fields.filter((field) => solution.fields.some(({ name }) => name === field.name));
+    const isCategory = ({ kind }) => kind === "category";
+    return (declared.find(isCategory) ?? fields.find(isCategory) ?? declared[0])?.name ?? "";
   }
 
   function setField(name) {
