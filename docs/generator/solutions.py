@@ -111,7 +111,7 @@ def _describe_cli(kind: SolutionKind) -> str:
 
 def _describe_api(kind: SolutionKind) -> str:
     name = kind.settings.get("name")
-    return f"[`/api/{name}/…`](http.md)" if name else ""
+    return f"[`/api/{name}`](http.md)" if name else ""
 
 
 def _describe_web_page(kind: SolutionKind) -> str:
@@ -124,7 +124,7 @@ def _find_pictures(kind: SolutionKind) -> list[Path]:
 
 
 def _describe_notebook(kind: SolutionKind) -> str:
-    return ", ".join(_link(file) for file in kind.find("notebooks/*.ipynb"))
+    return ", ".join(_link(file, file.stem) for file in kind.find("notebooks/*.ipynb"))
 
 
 def _describe_evaluation(kind: SolutionKind) -> str:

@@ -62,7 +62,7 @@ export function createMapView(root, solution) {
   }
 
   function waitingMessage() {
-    const message = statusMessage("near", "Computing the map", "It takes a few seconds; searches are answered meanwhile.");
+    const message = statusMessage("near", "Computing the map", "It takes up to half a minute; searches are answered meanwhile.");
     message.classList.add("loading");
     return message;
   }
