@@ -63,6 +63,9 @@ def test_an_unknown_user_is_explained_beside_the_input(open_tab, films):
             "A user is written as user:1; one who came later is known after a new fit"
         )
         expect(hit_cards(page)).to_have_count(0)
+        page.locator(".chips").get_by_role("button", name="user:1", exact=True).click()  # what to try instead
+        expect(problem).to_be_hidden()
+        expect_titles(page, films.search("user:1"))
 
 
 def test_a_label_that_says_the_same_as_another_is_left_out(open_tab, films):
