@@ -76,3 +76,14 @@ def test_a_label_that_says_the_same_as_another_is_left_out(open_tab, films):
             labels = page.locator(f".card[data-key='{hit.key}'] .label")
             metadata = hit.metadata
             expect(labels).to_have_text(list(dict.fromkeys(map(str, metadata.values()))))
+
+
+def test_on_a_phone_the_buttons_of_all_cards_stand_below_each_other(open_tab, films):
+    """Also where the labels before them leave no room in their line."""
+    with run_server(films) as server:
+        page = open_tab(server.url, viewport={"width": 360, "height": 740}).open("films?q=user%3A12")
+        expect_titles(page, films.search("user:12"))
+        edges = page.locator(".found .actions").evaluate_all(
+            "all => all.map((one) => one.getBoundingClientRect().right)"
+        )
+        assert len(set(edges)) == 1
