@@ -64,3 +64,20 @@ def test_terminal(lite, films):
             "hint: a user is written as user:1; one who came later is known after a new fit",
         ],
     )
+
+
+def test_it_is_evaluated_while_another_process_holds_the_embedded_file(lite, films):
+    """The interactions are all that it reads; the map needs the vectors."""
+    films.search("user:7", limit=1)
+    path = str(lite.folder / "films.yaml")
+    evaluated = run("evaluate", path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert evaluated.stdout.startswith("films: split time, 400 queries, 360 items ranked\n")
+    refused = run("map", path, "--out", str(lite.folder / "map.html"))
+    error, hint = refused.stderr.splitlines()
+    assert refused.returncode == 1
+    assert " is in use by process " in error
+    assert (
+        hint == "hint: one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server"
+    )
+    assert not (lite.folder / "map.html").exists()
