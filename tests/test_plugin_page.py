@@ -12,6 +12,7 @@ import pytest
 
 from inprocess_server import run_server
 from servers import ROOT
+from type_checks import STRICT_MYPY
 from vicinal import Solution, create_manager
 from vicinal.quality.measures import Measures
 from vicinal.quality.models import ModelOptions, evaluate_models
@@ -89,7 +90,7 @@ def test_every_example_is_typed(written):
 
 
 def check_types(folder, *files):
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, *files]
+    command = [sys.executable, *STRICT_MYPY, *files]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
