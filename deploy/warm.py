@@ -1,7 +1,7 @@
 """Encodes and draws the first item of each solution: ``python deploy/warm.py FILE...``. The image's build runs it.
 
 A weight, a library or a codec that the image lacks ends the build, and what an encoder keeps for its next start is
-kept. No store is opened.
+kept. An encoder that learns does so first. No store is opened.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import numpy as np
 
 from vicinal import Solution
 from vicinal.errors import VicinalError
+from vicinal.solution.learning import SourceItems
 
 
 def warm(file: Path) -> str:
     """Encode the first item and render it, and say what came of it."""
     solution = Solution.from_yaml(file)
     item = next(iter(solution.source))
+    if solution.encoder.learns:
+        solution.encoder.restore(solution.encoder.fit(SourceItems(solution.source)))
     samples = [segment.sample for segment in solution.encoder.decode(item)]
     vectors = solution.encoder.encode(samples)
     solution.encoder.render(item)

@@ -2,6 +2,10 @@
 
     cli.md                 every command with its help
     config.md              every key of the YAML, the parameters of every plugin, and the plugins themselves
+    hooks.md, hooks/       every hook, with an example
+    http.md                every route of the HTTP API
+    python.md              every public name
+    solutions.md           what belongs to each of the six solutions
     vicinal.schema.json    the same for editors
 
 Only vicinal's own plugins are described, whatever else is installed.
@@ -12,13 +16,18 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import click
 
+from generator.hooks import hook_pages, hooks_page
+from generator.http_api import http_page
+from generator.markdown import fence, table
+from generator.python_api import python_page
+from generator.solutions import solutions_page
 from vicinal.cli.app import app
 from vicinal.config.indexes import INDEXES, IndexDescription
 from vicinal.config.schema import json_schema
@@ -35,14 +44,31 @@ def pages() -> dict[str, str]:
     return {
         "cli.md": MARK + cli_page(manager),
         "config.md": MARK + config_page(manager, schema),
+        "http.md": MARK + http_page(),
+        "python.md": MARK + python_page(),
+        "solutions.md": MARK + solutions_page(),
+        "hooks.md": MARK + hooks_page(),
+        **{name: MARK + text for name, text in hook_pages().items()},
         "vicinal.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
     }
 
 
 def stale(folder: Path) -> list[str]:
-    """The generated pages that are not in a folder as they should be."""
-    found = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.is_file()}
-    return [name for name, text in pages().items() if found.get(name) != text]
+    """The generated pages that are not in a folder as they should be, and those that should not be there."""
+    files = {file.relative_to(folder).as_posix(): file for file in (*folder.iterdir(), *folder.glob("hooks/*.md"))}
+    found = {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.suffix in (".md", ".json")}
+    wanted = pages()
+    changed = [name for name, text in wanted.items() if found.get(name) != text]
+    return changed + [name for name in found if name.startswith("hooks/") and name not in wanted]
+
+
+def write(path: Path, text: str | None) -> None:
+    """Write a page, or remove one that there is none of any more."""
+    if text is None:
+        path.unlink()
+        return
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def own_plugins() -> Manager:
@@ -60,10 +86,10 @@ def own_plugins() -> Manager:
 def cli_page(manager: Manager) -> str:
     commands = dict(_commands(manager))
     rows = [(f"[`vicinal {name}`](#vicinal-{name.replace(' ', '-')})", _summary(it)) for name, it in commands.items()]
-    text = "# The command line\n\n" + _fenced(_help(app, "vicinal").partition("\n\nCommands:")[0])
-    text += "\n" + _table(("command", "what it does"), rows)
+    text = "# The command line\n\n" + fence(_help(app, "vicinal").partition("\n\nCommands:")[0])
+    text += "\n" + table(("command", "what it does"), rows)
     for name, command in commands.items():
-        text += f"\n## vicinal {name}\n\n" + _fenced(_help(command, f"vicinal {name}"))
+        text += f"\n## vicinal {name}\n\n" + fence(_help(command, f"vicinal {name}"))
     return text
 
 
@@ -204,13 +230,13 @@ def _index_tables(definitions: Mapping[str, Any]) -> str:
         (f"`{index.name}`", index.summary, index.vectors, _engines(index), _names(index.build), _names(index.search))
         for index in INDEXES.values()
     ]
-    text = INDEX + _table(("index", "what it is", "vectors", "engines", "`params`", "`search`"), rows) + "\n"
+    text = INDEX + table(("index", "what it is", "vectors", "engines", "`params`", "`search`"), rows) + "\n"
     parameters: dict[str, tuple[str, ...]] = {}
     for index in INDEXES.values():
         for model in (index.build, index.search):
             for name, value in definitions[f"index.{model.__name__}"].get("properties", {}).items():
                 parameters.setdefault(name, (f"`{name}`", _kind(value), value["description"]))
-    return text + _table(("parameter", "type", "what it says"), parameters.values())
+    return text + table(("parameter", "type", "what it says"), parameters.values())
 
 
 def _engines(index: IndexDescription) -> str:
@@ -227,6 +253,15 @@ def _plugged(registry: Registry[Any], definitions: Mapping[str, Any]) -> Iterato
         block = definitions[f"{registry.kind}.{entry.name}"]
         yield f"\n### {entry.name}\n\n{entry.summary[:1].upper()}{entry.summary[1:]}.\n\n"
         yield _keys(block, leave="type") or "It has no parameters.\n"
+        for key, value in block["properties"].items():
+            if blocks := _list_blocks(value, definitions):
+                yield f"\nKeys of `{key}`:\n\n" + "\n".join(map(_keys, blocks))
+
+
+def _list_blocks(value: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The blocks of several keys that a parameter may be."""
+    names = [branch["$ref"].rpartition("/")[2] for branch in (value, *value.get("anyOf", ())) if "$ref" in branch]
+    return [definitions[name] for name in names if len(definitions[name].get("properties", {})) > 1]
 
 
 def _plugin_table(manager: Manager) -> str:
@@ -237,7 +272,7 @@ def _plugin_table(manager: Manager) -> str:
         commands = ["commands"] if "register_commands" in row.hooks else []
         needs = sorted({entry.install for entry in _entries(manager, row.name) if entry.install})
         rows.append((row.name, ", ".join([*names, *commands, *observes]), ", ".join(f"`{need}`" for need in needs)))
-    return _table(("plugin", "registers or observes", "install"), rows)
+    return table(("plugin", "registers or observes", "install"), rows)
 
 
 def _entries(manager: Manager, plugin: str) -> list[Any]:
@@ -253,7 +288,7 @@ def _keys(schema: Mapping[str, Any], leave: str = "") -> str:
         if key != leave:
             said = value.get("description") or f"See [{key}](#{key})."
             rows.append((f"`{key}`", _kind(value), _default(value, key in required), said))
-    return _table(("key", "type", "default", "what it says"), rows) if rows else ""
+    return table(("key", "type", "default", "what it says"), rows) if rows else ""
 
 
 def _default(value: Mapping[str, Any], required: bool) -> str:
@@ -292,32 +327,16 @@ def _range(value: Mapping[str, Any]) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-# --- Markdown
-
-
-def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [columns, ("---",) * len(columns), *rows]
-    return "".join("| " + " | ".join(map(_cell, line)) + " |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("``", "`").replace("\n", " ").replace("|", "\\|")
-
-
-def _fenced(text: str) -> str:
-    return f"```text\n{text.rstrip()}\n```\n"
-
-
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a page is stale, and name it.")
 def main(check: bool) -> None:
     """Write the generated pages of the documentation."""
     folder = Path(__file__).parent
-    names = stale(folder)
+    names, wanted = stale(folder), pages()
     for name in names:
         click.echo(f"{folder.name}/{name} {'is stale; run python docs/generate.py' if check else 'written'}")
         if not check:
-            (folder / name).write_text(pages()[name], encoding="utf-8")
+            write(folder / name, wanted.get(name))
     sys.exit(1 if check and names else 0)
 
 

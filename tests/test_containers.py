@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
+ALONE = sorted(name for name in OURS if SERVICES[name].get("profiles") == [name])
 DOCKERFILE = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
 INSTRUCTIONS = [
     (line.split(maxsplit=1)[0], line.split(maxsplit=1)[1])
@@ -75,7 +76,7 @@ def test_a_service_starts_once_those_it_needs_are_healthy(name):
 
 
 def test_ours_wait_for_both_stores():
-    assert OURS == ["replica", "vicinal", "vicinal-gpu"]
+    assert sorted(["replica", "vicinal", "vicinal-gpu", *ALONE]) == OURS
     assert all(set(SERVICES[name]["depends_on"]) == {"milvus", "redis"} for name in OURS)
     assert set(SERVICES["milvus"]["depends_on"]) == {"etcd", "minio"}
 
@@ -115,7 +116,7 @@ def test_images_of_others_are_pinned_and_documented(name):
 def test_only_what_people_use_is_open_to_others():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     outside = {name for name, ports in published.items() if not all(port.startswith("127.0.0.1:") for port in ports)}
-    assert outside == {"vicinal", "vicinal-gpu", "gateway"}
+    assert outside == {"vicinal", "vicinal-gpu", "gateway", *ALONE}
     assert set(published) == outside | {"milvus", "redis"}
     hosts = [port for ports in published.values() for port in re.findall(r":-(\d+)\}", " ".join(ports))]
     assert len(hosts) == len(set(hosts)) == len(published)
@@ -161,13 +162,38 @@ def test_named_volumes_are_all_in_use():
 def test_what_is_served_is_mounted_and_uploads_go_to_a_volume():
     served = re.findall(r'"([\w-]+\.yaml)"', values("CMD")[-1])
     mounts = dict(mount.split(":")[:2][::-1] for mount in SERVICES["vicinal"]["volumes"])
-    assert len(served) == 5
+    assert len(served) == 6
     assert mounts[values("WORKDIR")[-1]] == "./configs"
     for file in served:
         source = yaml.safe_load((ROOT / "configs" / file).read_text(encoding="utf-8"))["source"]["path"]
         assert not Path(source).is_absolute() and (ROOT / "configs" / source).exists()
     assert mounts[SERVICES["vicinal"]["environment"]["VICINAL_UPLOADS"]] == "uploads"
     assert all(SERVICES[name]["volumes"] == SERVICES["vicinal"]["volumes"] for name in OURS)
+
+
+def test_a_profile_starts_one_solution_and_the_stores_alone():
+    """Whatever has no profile is started with every one, so that is what the stores need and no service of ours."""
+    assert ALONE == ["audio", "image", "molecule", "questions", "recommend", "video"]
+    assert {name for name in SERVICES if "profiles" not in SERVICES[name]} == {"etcd", "milvus", "minio", "redis"}
+    assert all(SERVICES[name]["profiles"] for name in OURS)
+    for name in ALONE:
+        others = {key: value for key, value in SERVICES[name].items() if key not in ("profiles", "command", "ports")}
+        assert others == {key: value for key, value in SERVICES["vicinal"].items() if key not in ("profiles", "ports")}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_each_alone_serves_one_of_the_samples(name):
+    *command, file = SERVICES[name]["command"]
+    assert command == ["serve", "--host", "0.0.0.0"]
+    assert (ROOT / "configs" / file).is_file()
+    (port,) = SERVICES[name]["ports"]
+    variable, number = re.fullmatch(r"\$\{(\w+):-(\d+)\}:8000", port).groups()
+    assert f"| `docker compose --profile {name} up` | `{file}` | {number} (`{variable}`) |" in PAGE
+
+
+def test_the_documented_env_file_has_compose_start_all_of_them():
+    assert "echo COMPOSE_PROFILES=all >> .env" in PAGE
+    assert [name for name in SERVICES if SERVICES[name].get("profiles") == ["all"]] == ["vicinal"]
 
 
 def test_volumes_are_folders_of_the_image_that_its_user_may_write():

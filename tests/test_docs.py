@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+import generate
+import vicinal
 from vicinal import create_manager
+from vicinal.cli.app import app
 from vicinal.config import check_config
+from vicinal.plugin import hookspecs
+from vicinal.server import Settings, create_app
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted(DOCS.rglob("*.md"))]
+FROM_THE_EXAMPLE = {"dna-stats"}
+"""Commands that tests/examples/vicinal-dna adds."""
 BLOCK = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 
@@ -30,14 +39,6 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.fixture(scope="module")
-def generate():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_generated_pages_are_what_the_code_says():
     done = subprocess.run(
         [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, cwd="/"
@@ -45,16 +46,57 @@ def test_the_generated_pages_are_what_the_code_says():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_stale_page_is_named(generate, tmp_path):
-    assert generate.stale(tmp_path) == ["cli.md", "config.md", "vicinal.schema.json"]
-    for name, text in generate.pages().items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+def test_a_stale_page_is_named(tmp_path):
+    pages = generate.pages()
+    assert {"cli.md", "config.md", "http.md", "python.md", "solutions.md", "vicinal.schema.json"} <= set(pages)
+    assert generate.stale(tmp_path) == list(pages)
+    for name, text in pages.items():
+        generate.write(tmp_path / name, text)
     assert generate.stale(tmp_path) == []
     (tmp_path / "cli.md").write_text("of yesterday", encoding="utf-8")
     assert generate.stale(tmp_path) == ["cli.md"]
 
 
-def test_the_pages_do_not_depend_on_the_terminal(generate, monkeypatch):
+def test_the_page_of_a_hook_that_is_gone_is_stale(tmp_path):
+    for name, text in generate.pages().items():
+        generate.write(tmp_path / name, text)
+    generate.write(tmp_path / "hooks" / "register_colours.md", "gone")
+    assert generate.stale(tmp_path) == ["hooks/register_colours.md"]
+    generate.write(tmp_path / "hooks" / "register_colours.md", None)
+    assert generate.stale(tmp_path) == []
+
+
+def test_every_hook_has_a_page_with_an_example():
+    hooks = [name for name, it in vars(hookspecs).items() if hasattr(it, "vicinal_spec")]
+    pages = generate.pages()
+    assert len(hooks) >= 13
+    assert {f"hooks/{name}.md" for name in hooks} == {name for name in pages if name.startswith("hooks/")}
+    for name in hooks:
+        assert f"hooks/{name}.md" in pages["hooks.md"]
+        assert re.search(rf"## An example\n.+```python\n(@.*\n)+def {name}\(", pages[f"hooks/{name}.md"], re.DOTALL)
+
+
+def test_the_python_reference_has_every_public_name():
+    page = generate.pages()["python.md"]
+    missing = [name for name in vicinal.__all__ if not re.search(rf"\b{name}\b", page)]
+    assert missing == ["__version__"]
+
+
+def test_the_http_reference_has_every_route():
+    page = generate.pages()["http.md"]
+    document = create_app([], settings=Settings()).openapi()
+    for path, methods in document["paths"].items():
+        for method in methods:
+            assert f"\n### {method.upper()} {path}\n" in page
+
+
+def test_no_page_tells_of_the_machine_that_wrote_it():
+    for name, text in generate.pages().items():
+        assert str(ROOT) not in text and str(Path.home()) not in text, name
+        assert not re.search(r"0x[0-9a-f]{6}", text), name
+
+
+def test_the_pages_do_not_depend_on_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     assert generate.pages()["cli.md"] == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
@@ -76,11 +118,37 @@ def test_every_solution_in_the_documentation_validates(tmp_path, monkeypatch, te
     assert check_config(tmp_path / "a.yaml", create_manager())[1] == []
 
 
+COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*vicinal +(?P<rest>.+?)(?: +#.*)?$", re.MULTILINE)
+
+
+def commands():
+    """Every command of vicinal that a page shows in a block for terminals."""
+    for page in PAGES:
+        for block in re.findall(r"^```(?:console|sh)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
+            for command in COMMAND.finditer(block):
+                yield pytest.param(command["rest"], id=f"{page.name}: {command['rest'][:60]}")
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_every_command_in_the_documentation_exists_with_its_options(command):
+    words = [word for word in shlex.split(command) if word not in ("-v", "-vv")]
+    found, context = app, click.Context(app)
+    while isinstance(found, click.Group):
+        name = words.pop(0)
+        if name in FROM_THE_EXAMPLE:
+            return
+        found = found.get_command(context, name)
+        assert found is not None, name
+    known = {option for parameter in found.get_params(context) for option in parameter.opts}
+    known |= {f"--{entry.name}" for entry in create_manager().item_filters} if found.name == "search" else set()
+    assert [word for word in words if re.match(r"--?[a-z]", word) and word not in known] == []
+
+
 def test_there_are_solutions_to_validate():
     assert len(list(solutions())) >= 2
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_within_the_repository_leads_somewhere(page):
     dead = []
     for link in LINK.finditer(prose(page)):

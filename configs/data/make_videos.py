@@ -1,4 +1,5 @@
-"""Draws the sample videos of configs/video.yaml: eight clips of three shots each, and stills to search them with.
+"""Draws the sample videos of configs/video.yaml: eight clips of three shots each, stills to search them with, and what
+is relevant to what.
 
     python configs/data/make_videos.py [FOLDER]
 
@@ -16,7 +17,7 @@ from canvas import SIZE
 from PIL import Image
 from shots import KINDS, SECONDS, Shot, shot
 
-__all__ = ["CLIPS", "KINDS", "RATE", "SECONDS", "SIZE", "STILLS", "film", "shot", "write"]
+__all__ = ["CLIPS", "KINDS", "RATE", "SECONDS", "SIZE", "STILLS", "film", "judge", "shot", "write"]
 
 RATE = 12
 CLIPS = {
@@ -62,6 +63,17 @@ def write(
     return path
 
 
+def judge() -> Iterator[tuple[str, str, int]]:
+    """Which clips are relevant to a clip, as ``@key``, or to a still: in how many kinds of shot they agree."""
+    shown = {f"@{name}.mp4": set(kinds) for name, kinds in CLIPS.items()}
+    for still, (clip, moment) in STILLS.items():
+        shown[f"configs/data/videos/{still}"] = {CLIPS[clip][int(moment // SECONDS)]}
+    for query, kinds in shown.items():
+        for name, others in CLIPS.items():
+            if query != f"@{name}.mp4" and kinds & set(others):
+                yield query, f"{name}.mp4", len(kinds & set(others))
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "videos"
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +83,8 @@ def main() -> None:
         number, kinds = list(CLIPS).index(clip), CLIPS[clip]
         still = shot(kinds[int(moment // SECONDS)], number)(moment % SECONDS)
         still.save(folder / name, quality=85)
+    rows = [",".join(map(str, row)) for row in [("query", "key", "relevance"), *judge()]]
+    folder.with_suffix(".csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

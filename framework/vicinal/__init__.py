@@ -14,9 +14,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vicinal.errors import DependencyError, FilterError, ItemError, PluginError, SourceError, VicinalError
+    from vicinal.errors import (
+        DependencyError,
+        FilterError,
+        ItemError,
+        ItemSkipped,
+        PluginError,
+        SourceError,
+        VicinalError,
+    )
     from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
+    from vicinal.plugin.evaluation import Evaluation, HeldOut
     from vicinal.plugin.hookspecs import hookimpl
     from vicinal.plugin.item_filter import ItemFilter
     from vicinal.plugin.manager import create_manager
@@ -26,6 +35,9 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
+    from vicinal.quality import evaluate
+    from vicinal.quality.map import ItemMap, build_map
+    from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
         AUDIO,
@@ -49,14 +61,18 @@ _HOMES = {
     "DependencyError": "errors",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
+    "Evaluation": "plugin.evaluation",
     "Failure": "types",
     "FilterError": "errors",
+    "HeldOut": "plugin.evaluation",
     "Hit": "types",
     "IMAGE": "types",
     "IngestReport": "types",
     "Item": "types",
     "ItemError": "errors",
+    "ItemSkipped": "errors",
     "ItemFilter": "plugin.item_filter",
+    "ItemMap": "quality.map",
     "LocalPath": "plugin.params",
     "Modality": "types",
     "Params": "plugin.params",
@@ -75,8 +91,11 @@ _HOMES = {
     "TEXT": "types",
     "VIDEO": "types",
     "VicinalError": "errors",
+    "build_map": "quality.map",
     "create_manager": "plugin.manager",
+    "evaluate": "quality",
     "hookimpl": "plugin.hookspecs",
+    "write_samples": "solution.samples",
 }
 
 __all__ = [
@@ -87,13 +106,17 @@ __all__ = [
     "DependencyError",
     "Encoder",
     "EncoderBlock",
+    "Evaluation",
     "Failure",
     "FilterError",
+    "HeldOut",
     "Hit",
     "IngestReport",
     "Item",
     "ItemError",
     "ItemFilter",
+    "ItemMap",
+    "ItemSkipped",
     "LocalPath",
     "Modality",
     "Params",
@@ -111,8 +134,11 @@ __all__ = [
     "Suggestion",
     "VicinalError",
     "__version__",
+    "build_map",
     "create_manager",
+    "evaluate",
     "hookimpl",
+    "write_samples",
 ]
 
 

@@ -2,6 +2,7 @@
 
     VicinalError                      exit code 1, the root of all of them
     ├── ItemError                     one item cannot be read; recorded as a failure, never ends a run
+    │   └── ItemSkipped               an item is left out on purpose; counted, and no failure
     ├── ConfigError                   3, the YAML file is wrong; lists every problem with its place
     │   └── UnsupportedByEngineError  3, the Milvus engine at hand cannot do what the YAML asks for
     ├── PluginError                   4, a plugin is unknown, broken or claims a taken name
@@ -33,6 +34,7 @@ __all__ = [
     "FilterError",
     "ItemError",
     "ItemExistsError",
+    "ItemSkipped",
     "NothingIndexedError",
     "PluginError",
     "SourceError",
@@ -63,6 +65,8 @@ class VicinalError(Exception):
     """An error with a message for the user and, where there is one, a hint what to do next."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    argument: str = ""
+    """Which example of a search it is about, as ``like.0``; empty where it is about something else."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -71,6 +75,13 @@ class VicinalError(Exception):
 
 class ItemError(VicinalError):
     """An item cannot be read or encoded. Raise it from ``decode``: it becomes a recorded failure."""
+
+
+class ItemSkipped(ItemError):  # noqa: N818, it is no error of the item
+    """An item is left out on purpose. Raise it from ``decode``: runs count it with its reason, and it is no failure.
+
+    What was indexed of the item before is removed.
+    """
 
 
 class ConfigError(VicinalError):
@@ -130,7 +141,7 @@ class FilterError(VicinalError):
 
 
 class UnknownItemError(VicinalError):
-    """No item with this key is indexed."""
+    """No item with this key is indexed; or a query names something else that the solution does not know, as a user."""
 
 
 class ItemExistsError(VicinalError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Self, overload
 from urllib.parse import unquote, urlsplit
 
 from vicinal.errors import ItemError
+from vicinal.toolkit.html import media_to_html
 from vicinal.toolkit.text import is_blank, shorten
 
 __all__ = [
@@ -202,6 +203,10 @@ class Rendering:
     kind: RenderKind
     value: str
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture, player, drawing or text itself."""
+        return media_to_html(self.kind, self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -234,6 +239,18 @@ class Hit:
         own = (self.segment or {}).get("excerpt")
         return own or (None if self.content is None else shorten(self.content, MAX_EXCERPT_CHARS))
 
+    @property
+    def place(self) -> str:
+        """Which part of the item was found: its label, or its start as players show it: 0:05, 1:02:03; else nothing."""
+        segment = self.segment or {}
+        if segment.get("label"):
+            return str(segment["label"])
+        if segment.get("start") is None:
+            return ""
+        minutes, seconds = divmod(int(segment["start"]), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
     def to_dict(self, *, whole: bool = False) -> dict[str, Any]:
         """The hit as the JSON object that every client gets; ``content`` is its excerpt, unless ``whole``.
 
@@ -245,14 +262,27 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """One query, how many items it wants, and filters; ``segments`` where it is decoded already."""
+    """What one user searches for: a query, examples, or both; how many items, and what they must be like.
 
-    query: str | Path
+    A query, and each example, is what the encoder reads (a text, the path of a file), or ``@key`` of an indexed item.
+    ``segments`` are those of a query that is decoded already.
+    """
+
+    query: str | Path | None = None
+    """Optional where ``like`` has an example; beside examples it counts as one of the liked."""
     limit: int = 10
     filter: str = ""
     segments: Sequence[Segment] | None = None
     item_filters: Mapping[str, str] = field(default_factory=dict)
     """Patterns by the name of the item filter that checks found items for them."""
+    like: tuple[str | Path, ...] = ()
+    """Examples of what is searched for."""
+    unlike: tuple[str | Path, ...] = ()
+    """Examples of what is not."""
+    min_similarity: float | None = None
+    """Hits of a lower ``similarity`` are left out."""
+    diversity: float = 0.0
+    """How much hits shall differ from each other, 0 (not considered) to 1 (nothing else is)."""
 
 
 class SearchResult(Sequence[Hit]):
@@ -261,6 +291,8 @@ class SearchResult(Sequence[Hit]):
     def __init__(self, hits: Sequence[Hit], timings_ms: dict[str, float]) -> None:
         self.hits = list(hits)
         self.timings_ms = timings_ms
+        self.to_html: Callable[[SearchResult], str] | None = None
+        """Set by a solution, which knows how its encoder shows an item."""
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -275,6 +307,10 @@ class SearchResult(Sequence[Hit]):
     def __repr__(self) -> str:
         return f"SearchResult({self.hits!r})"
 
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows; without a solution's ``to_html`` nothing, and it prints the hits."""
+        return self.to_html(self) if self.to_html else None
+
     def to_dict(self, solution: str, *, whole: bool = False) -> dict[str, Any]:
         """The result as the JSON object that ``search --json`` prints; with ``whole`` contents, however long."""
         return {
@@ -288,7 +324,8 @@ class SearchResult(Sequence[Hit]):
 class IngestReport:
     """What a run did, in items; ``rows`` is the number of vectors that the collection holds after it.
 
-    ``truncated`` counts those of the new and updated items that the encoder reads only in part.
+    ``truncated`` counts those of the new and updated items that the encoder reads only in part. ``skipped`` counts what
+    it leaves out on purpose (``ItemSkipped``), which is no failure, and ``skip_reasons`` by the reason.
     """
 
     solution: str
@@ -298,6 +335,8 @@ class IngestReport:
     unchanged: int = 0
     removed: int = 0
     failed: int = 0
+    skipped: int = 0
+    skip_reasons: dict[str, int] = field(default_factory=dict)
     truncated: int = 0
     rows: int = 0
     seconds: float = 0.0

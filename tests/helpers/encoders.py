@@ -181,6 +181,19 @@ class Labelled(Encoder):
         )
 
 
+class Members(Letters):
+    """Texts that are asked for by a member, ``member:NAME``, or by a text; the members are names of one letter."""
+
+    signature = "members"
+    query_modalities = (Modality("member", label="member", placeholder="A member, as member:a", example="member:a"),)
+
+    def suggest_queries(self, prefix, limit):
+        return [name for name in (f"member:{letter}" for letter in "abcdef") if name.startswith(prefix)][:limit]
+
+    def render(self, item):
+        return Rendering("text", str(item.metadata.get("title") or item.content))
+
+
 class Hostile(Letters):
     """Renders an item as an SVG that tries to run scripts, in each of the ways that SVG has."""
 
@@ -202,6 +215,7 @@ class Hostile(Letters):
 @hookimpl
 def register_encoders(encoders):
     encoders.add("bits", "encoders:Bits", summary="for tests")
+    encoders.add("members", "encoders:Members", summary="for tests")
     encoders.add("hostile", "encoders:Hostile", summary="for tests")
     encoders.add("hashed", "encoders:Hashed", summary="for tests")
     encoders.add("words", "encoders:Words", summary="for tests")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tiny_encoders import Tiny, TinyLearner
+from tiny_encoders import Tiny, TinyLearner, TinyNames
 from vicinal import IMAGE, TEXT, Item, ItemError, Modality, Rendering, Segment, Space
 
 
@@ -257,6 +257,25 @@ class OpensTexts(Tiny):
         return Rendering("image", str(item.content))
 
 
+class SuggestsOneText(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return "".join(super().suggest_queries(prefix, limit)[:1])
+
+
+class SuggestsWithoutEnd(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return super().suggest_queries(prefix, 100)
+
+
+class SuggestsTheSame(TinyNames):
+    def suggest_queries(self, prefix, limit):
+        return super().suggest_queries("", limit)
+
+
+class SuggestsWhatItRefuses(TinyNames):
+    names = ("", "user:1")
+
+
 class PicturesAsTexts(Tiny):
     query_modalities = (IMAGE,)
 
@@ -313,6 +332,38 @@ class FailsElsewhere(Tiny):
         return super().encode(samples)
 
 
+class QueriesInRows(Tiny):
+    def to_query_vector(self, stored):
+        return stored[None]
+
+
+class QueriesByNought(Tiny):
+    def to_query_vector(self, stored):
+        with np.errstate(divide="ignore"):
+            return stored / np.float32(0)
+
+
+class NoVectorForExamples(Tiny):
+    def combine_examples(self, liked, unliked):
+        return liked
+
+
+class MeanOfNothing(Tiny):
+    def combine_examples(self, liked, unliked):
+        with np.errstate(invalid="ignore"):
+            return liked.mean(axis=0) - unliked.sum(axis=0) / np.float32(len(unliked))
+
+
+class OneKeyExcluded(Tiny):
+    def list_excluded_keys(self, query):
+        return "k1"
+
+
+class NumbersExcluded(Tiny):
+    def list_excluded_keys(self, query):
+        return [1, 2]
+
+
 WRONG = {
     "test_params_are_frozen": [ParamsThatChange],
     "test_params_refuse_unknown_keys": [ParamsThatTakeAll],
@@ -344,6 +395,15 @@ WRONG = {
     "test_query_modalities_are_declared": [QueriesInAList, QueriesTwice],
     "test_a_typed_modality_has_an_example_that_is_read": [WithoutPlaceholder, WithoutExample, ExampleThatIsRefused],
     "test_any_text_is_a_query_where_text_is_a_modality": [ShortTextsOnly, NoSegmentForTexts, OpensTexts],
+    "test_suggested_queries_are_read": [
+        SuggestsOneText,
+        SuggestsWithoutEnd,
+        SuggestsTheSame,
+        SuggestsWhatItRefuses,
+    ],
+    "test_an_item_s_vector_makes_a_query": [QueriesInRows, QueriesByNought],
+    "test_examples_combine_to_a_vector": [NoVectorForExamples, MeanOfNothing],
+    "test_excluded_keys_are_texts": [OneKeyExcluded, NumbersExcluded],
     "test_items_are_rendered_as_their_modality_says": [PicturesAsTexts],
     "test_what_cannot_be_drawn_is_rendered_as_text": [DrawsWhatIsBad],
     "test_encode_returns_vectors_of_its_own": [ReusesItsBuffer],

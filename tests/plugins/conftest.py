@@ -49,6 +49,13 @@ def tiny_clap(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tiny_cross_encoder(tmp_path_factory):
+    from tiny_cross_encoder import save_tiny_cross_encoder
+
+    return save_tiny_cross_encoder(tmp_path_factory.mktemp("cross-encoder") / "tiny")
+
+
+@pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory):
     from tiny_clip import save_tiny_clip
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.output import Progress, build_hits_table, json_option, make_console, print_json
-from vicinal.errors import DependencyError, VicinalError
+from vicinal.cli.output import build_hits_table, json_option, make_console, print_json
+from vicinal.errors import DependencyError
+from vicinal.solution.samples import write_samples
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,6 +86,15 @@ SAMPLES = (
         ),
         "@colours.mp4 --limit 3",
     ),
+    Sample(
+        "recommend.yaml",
+        (
+            SampleQuery("user:7", "What may user 7 like, who has not seen it yet?"),
+            SampleQuery("@3", "Films that the same people like as this one (asked by its key)"),
+            SampleQuery("user:7", "What may user 7 like among comedies? (with a filter)", 'genre == "Comedy"'),
+        ),
+        "user:12 --limit 5",
+    ),
 )
 
 
@@ -94,7 +103,7 @@ SAMPLES = (
 @json_option
 def demo(directory: Path, as_json: bool) -> None:
     """Index the sample solutions in DIRECTORY (written there if missing) and search each of them."""
-    write_samples(directory)
+    write_samples(directory, [sample.yaml for sample in SAMPLES])
     results = [_run_sample(sample, directory, as_json=as_json) for sample in SAMPLES]
     if as_json:
         print_json(results)
@@ -107,36 +116,12 @@ def demo(directory: Path, as_json: bool) -> None:
     out.print("  vicinal plugin new NAME                 [dim]starts an encoder of your own[/]")
 
 
-def find_samples() -> Path:
-    """The folder of the sample solutions: in the installed package, or in the checkout it was installed from."""
-    package = Path(__file__).parents[1]
-    for candidate in (package / "samples", package.parents[1] / "configs"):
-        if (candidate / "molecule.yaml").is_file():
-            return candidate
-    raise VicinalError("this installation has no sample solutions", hint="install vicinal again")
-
-
-def write_samples(directory: Path) -> None:
-    """Copy the samples into a folder; existing files stay as they are."""
-    origin = find_samples()
-    if directory.resolve() == origin.resolve():
-        return
-    for name in (*(sample.yaml for sample in SAMPLES), "data"):
-        for file in [origin / name] if (origin / name).is_file() else sorted((origin / name).rglob("*")):
-            target = directory / file.relative_to(origin)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if file.is_file() and not target.exists():
-                shutil.copyfile(file, target)
-
-
 def _run_sample(sample: Sample, directory: Path, *, as_json: bool) -> dict[str, object]:
     from vicinal.solution.solution import Solution
 
     with Solution.from_yaml(directory / sample.yaml) as solution:
         try:
-            with Progress(quiet=as_json) as progress:
-                solution.manager.register(progress, "progress")
-                report = solution.ingest()
+            report = solution.ingest(progress=not as_json)
         except DependencyError as error:
             error.hint = 'pip install "vicinal[all]"'
             raise

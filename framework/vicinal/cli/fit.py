@@ -26,4 +26,6 @@ def fit(file: Path, as_json: bool) -> None:
         print_json(report)
         return
     click.echo(f"learnt from {report['items']:,} items in {report['seconds']:.1f} s ({report['hash']})")
+    if report["note"]:
+        click.echo(f"note: {report['note']}")
     click.echo(f"next: vicinal ingest {file}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.output import Progress, build_table, json_option, make_console, print_json
+from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
     from vicinal.types import IngestReport
@@ -28,17 +28,17 @@ def ingest(file: Path, prune: bool, limit: int | None, force: bool, as_json: boo
     same. `--force` reads all of them again; items that cannot be read are recorded, see `vicinal failures`.
     Ctrl-C ends the run after the current batch; the next run continues from there.
     """
+    from vicinal.solution.progress import TerminalProgress
     from vicinal.solution.remote import RemoteSolution, open_solution
 
     if prune and limit is not None:
         raise click.UsageError("--prune and --limit exclude each other: a limited run does not see every item.")
     with open_solution(file) as solution:
-        with Progress(quiet=as_json) as progress:
-            if isinstance(solution, RemoteSolution):
+        if isinstance(solution, RemoteSolution):
+            with TerminalProgress(quiet=as_json) as progress:
                 report = solution.ingest(prune=prune, limit=limit, force=force, on_progress=progress.show_job)
-            else:
-                solution.manager.register(progress, "progress")
-                report = solution.ingest(prune=prune, limit=limit, force=force)
+        else:
+            report = solution.ingest(prune=prune, limit=limit, force=force, progress=not as_json)
         print_report(report, file, as_json=as_json)
 
 
@@ -47,12 +47,15 @@ def print_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
         return
-    counts = [f"{getattr(report, name):,} {name}" for name in ("new", "updated", "unchanged", "removed", "failed")]
+    names = ("new", "updated", "unchanged", "removed", "skipped", "failed")
+    counts = [f"{getattr(report, name):,} {name}" for name in names]
     click.echo(
         f"{report.solution}: {report.seen:,} items seen in {report.seconds:.1f} s"
         f" ({report.items_per_second:,.0f}/s): {', '.join(count for count in counts if not count.startswith('0 '))}"
         f"{'nothing' if not report.seen else ''}; {report.rows:,} rows indexed"
     )
+    for reason, count in report.skip_reasons.items():
+        click.echo(f"skipped: {count:,}, {reason}")
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
     if report.failed:

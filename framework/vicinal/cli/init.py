@@ -87,14 +87,11 @@ def _suggest_solution(data: Path) -> Suggestion:
 
 
 def _format_yaml(name: str, suggestion: Suggestion, encoder: Mapping[str, Any], output: Path) -> str:
-    source = dict(suggestion.source)
-    if isinstance(source.get("path"), str):
-        source["path"] = _path_from_yaml(Path(source["path"]), output)
     return _TEMPLATE.format(
         name=name,
-        source=_format_block(source),
+        source=_format_block(_relate_paths(suggestion.source, output)),
         comment=f"# {suggestion.comment}\n" if suggestion.comment else "",
-        encoder=_format_block(encoder),
+        encoder=_format_block(_relate_paths(encoder, output)),
         fields=f"fields: {_format_block(suggestion.fields)}\n" if suggestion.fields else "",
         fields_comment="" if suggestion.fields else _FIELDS_COMMENT,
     )
@@ -108,6 +105,16 @@ def _format_block(block: Mapping[str, Any]) -> str:
 
 def _format_value(value: Any) -> str:
     return _format_block(value) if isinstance(value, Mapping) else json.dumps(value, ensure_ascii=False)
+
+
+def _relate_paths(block: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    """The block with each ``path``, also of the blocks in it, as the YAML has it."""
+    related = {
+        key: _relate_paths(value, output) if isinstance(value, Mapping) else value for key, value in block.items()
+    }
+    if isinstance(block.get("path"), str):
+        related["path"] = _path_from_yaml(Path(block["path"]), output)
+    return related
 
 
 def _path_from_yaml(data: Path, output: Path) -> str:

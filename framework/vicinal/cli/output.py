@@ -1,22 +1,22 @@
-"""Output of the commands: JSON for programs, tables for people, a progress bar on stderr."""
+"""Output of the commands: JSON for programs, tables for people."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vicinal.plugin.hookspecs import hookimpl
+from vicinal.solution.result_html import is_informative
 from vicinal.toolkit.text import escape_controls, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from vicinal.types import Failure, Hit, IngestReport, Rendering
+    from vicinal.types import Hit, Rendering
 
-__all__ = ["Progress", "build_hits_table", "build_table", "json_option", "make_console", "print_json"]
+__all__ = ["build_hits_table", "build_table", "json_option", "make_console", "print_json"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -92,13 +92,14 @@ def _hit_rows(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Renderab
     from rich.table import Table
 
     all_names = dict.fromkeys(name for hit in hits for name in hit.metadata)
-    names = [name for name in all_names if _is_informative(name, hits)][:_MAX_METADATA_COLUMNS]
+    names = [name for name in all_names if is_informative(name, hits)][:_MAX_METADATA_COLUMNS]
     built = Table(title=_to_text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     built.add_column("#", justify="right", style="dim")
     built.add_column("similarity", no_wrap=True, min_width=14)
     built.add_column("key", style="bold", overflow="fold")
     columns = [
-        ("at", [_format_place(hit) for hit in hits]),
+        ("score", [_format_score(hit) for hit in hits]),
+        ("at", [hit.place for hit in hits]),
         ("content", texts),
         ("note", [hit.note or "" for hit in hits]),
     ]
@@ -120,7 +121,8 @@ def _hit_cards(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Rendera
     parts: list[RenderableType] = [_to_text(title, "bold")] if title else []
     for hit, text in zip(hits, texts, strict=True):
         short = {name: str(value) for name, value in hit.metadata.items() if len(str(value)) <= _MAX_SHORT_CHARS}
-        details = [("", detail) for detail in (_format_place(hit), hit.note) if detail]
+        score = f"score {_format_score(hit)}" if hit.score is not None else ""
+        details = [("", detail) for detail in (hit.place, score, hit.note) if detail]
         details += [("dim", f"{name}: {value}") for name, value in short.items()]
         head = Text.assemble(
             (f"{hit.rank:>2}  ", "dim"),
@@ -136,99 +138,16 @@ def _hit_cards(hits: Sequence[Hit], texts: Sequence[str], title: str) -> Rendera
     return Padding(Group(*parts), (1, 0, 1, 0))
 
 
-def _is_informative(name: str, hits: Sequence[Hit]) -> bool:
-    """Whether metadata of this name tell more than the keys do; a file's name and folder do not."""
-    return not all(str(hit.metadata.get(name, "")) in hit.key for hit in hits)
-
-
 def _format_similarity(hit: Hit) -> str:
     return f"{hit.similarity:5.3f} {_draw_bar(hit.similarity)}"
+
+
+def _format_score(hit: Hit) -> str:
+    """What a reranker gives the hit; empty where there is none."""
+    return "" if hit.score is None else f"{hit.score:.4g}"
 
 
 def _draw_bar(share: float, width: int = 8) -> str:
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
-
-
-def _format_place(hit: Hit) -> str:
-    """Which part of the item was found: its label, or its start as players show it: 0:05, 1:02:03."""
-    segment = hit.segment or {}
-    if segment.get("label"):
-        return str(segment["label"])
-    if segment.get("start") is None:
-        return ""
-    minutes, seconds = divmod(int(segment["start"]), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-class Progress:
-    """A progress bar on stderr, if that is a terminal. It is a plugin: it observes the hooks of a run."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        out = make_console(stderr=True)
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]} items/s"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("[dim]{task.fields[unchanged]} unchanged[/] {task.fields[failed]}"),
-            console=out,
-            disable=quiet or not out.is_terminal,
-        )
-        self._task = self._bar.add_task("", start=False, total=None, speed="-", unchanged=0, failed="", visible=False)
-        self._unchanged = self._failed = 0
-
-    def __enter__(self) -> Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    @hookimpl
-    def ingest_started(self, solution: str, total: int | None) -> None:
-        self._bar.update(self._task, description=f"{solution}: ingest", total=total, visible=True)
-        self._bar.start_task(self._task)
-
-    @hookimpl
-    def batch_written(self, new: int, updated: int, unchanged: int) -> None:
-        self._unchanged += unchanged
-        self._advance(new + updated + unchanged)
-
-    @hookimpl
-    def item_failed(self, failures: Sequence[Failure]) -> None:
-        self._failed += len(failures)
-        self._advance(len(failures))
-
-    @hookimpl
-    def ingest_finished(self, report: IngestReport) -> None:
-        self._bar.update(self._task, total=report.seen, completed=report.seen, speed=f"{report.items_per_second:,.0f}")
-
-    def show_job(self, job: Mapping[str, Any]) -> None:
-        """Show how far the job of a server is, which has its own hooks."""
-        self._bar.update(
-            self._task,
-            description=job["kind"],
-            total=job["total"],
-            completed=job["seen"],
-            visible=True,
-            speed=f"{job['items_per_second']:,.0f}",
-            unchanged=job["unchanged"],
-            failed=f"[red]{job['failed']} failed[/]" if job["failed"] else "",
-        )
-
-    def _advance(self, count: int) -> None:
-        speed = self._bar.tasks[self._task].finished_speed or self._bar.tasks[self._task].speed
-        self._bar.update(
-            self._task,
-            advance=count,
-            speed=f"{speed:,.0f}" if speed else "-",
-            unchanged=self._unchanged,
-            failed=f"[red]{self._failed} failed[/]" if self._failed else "",
-        )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunCounter"]
 
+_MAX_SKIP_REASONS = 20
+_OTHER_SKIP_REASONS = "other reasons"
 _MIN_ITEMS_FOR_SHARE = 1_000
 """A share of fewer items is judged at the end of the run only: it says little before."""
 
@@ -61,6 +63,15 @@ class RunCounter:
             self.report.updated += updated
             self.report.truncated += truncated
         self._observers.batch_written(solution=self._metadata.name, new=new, updated=updated, unchanged=0)
+
+    def count_skipped(self, reasons: Sequence[str]) -> None:
+        """Count items that the encoder leaves out, by the reasons that it gives; of many reasons the first 20."""
+        with self._lock:
+            self.report.skipped += len(reasons)
+            counts = self.report.skip_reasons
+            for reason in reasons:
+                known = reason if reason in counts or len(counts) < _MAX_SKIP_REASONS else _OTHER_SKIP_REASONS
+                counts[known] = counts.get(known, 0) + 1
 
     def record_failures(self, failures: list[Failure]) -> None:
         """Store failures in Redis and count them; too many of them end the run."""

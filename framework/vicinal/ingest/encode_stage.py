@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vicinal.config.models import FieldSpec
-from vicinal.errors import ItemError, PluginError, VicinalError
+from vicinal.errors import ItemError, ItemSkipped, PluginError, VicinalError
 from vicinal.ingest.batch import Batch, DecodedItem
 from vicinal.ingest.changes import Change, extract_fields
 from vicinal.plugin.encoder import Encoder
@@ -51,9 +51,11 @@ class EncodeStage:
         items = [DecodedItem(change, fields, segments)]
         return Batch(items, self._encode_items(items))
 
-    def decode_changes(self, changes: Sequence[Change]) -> tuple[list[DecodedItem], list[Failure]]:
-        """Decode items; those that cannot be decoded become failures."""
-        valid, failures = [], []
+    def decode_changes(
+        self, changes: Sequence[Change]
+    ) -> tuple[list[DecodedItem], list[Failure], list[tuple[Change, str]]]:
+        """Decode items; those that cannot be decoded become failures, and those left out stand with their reasons."""
+        valid, failures, skipped = [], [], []
         for change in changes:
             try:
                 valid.append((change, extract_fields(change.item, self._fields)))
@@ -62,11 +64,13 @@ class EncodeStage:
         decoded = []
         results = decode_items(self.encoder, [change.item for change, _ in valid])
         for (change, fields), segments in zip(valid, results, strict=True):
-            if isinstance(segments, ItemError):
+            if isinstance(segments, ItemSkipped):
+                skipped.append((change, str(segments)))
+            elif isinstance(segments, ItemError):
                 failures.append(_to_failure(change, "decode", str(segments)))
             else:
                 decoded.append(DecodedItem(change, fields, segments))
-        return decoded, failures
+        return decoded, failures, skipped
 
     def encode_batch(self, batch: Batch) -> tuple[Batch, list[Failure]]:
         """Encode a batch; if that fails, item by item, so that only the items at fault become failures.

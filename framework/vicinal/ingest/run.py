@@ -28,6 +28,7 @@ from vicinal.ingest.writer import BatchWriter
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.source import Source
 from vicinal.stores.milvus import VectorStore
+from vicinal.stores.records import Entry
 from vicinal.stores.redis import MetadataStore
 from vicinal.stores.writer_lock import WriterLock
 from vicinal.toolkit.malloc import retain_freed_memory
@@ -70,6 +71,8 @@ class IngestRun:
     """Whether the whole source was read."""
     hidden_behind: str = field(init=False, default="")
     """The key of something that the source could not read and that may hold many items, which were not seen then."""
+    skipped_entries: dict[int, Entry] = field(init=False, default_factory=dict)
+    """What is indexed of items that the encoder now leaves out, by their ids."""
     seen: SeenIds = field(init=False, default_factory=SeenIds)
     """The ids of all items that the source yielded, readable or not."""
     _stage: EncodeStage = field(init=False)
@@ -178,8 +181,10 @@ class IngestRun:
         self.is_complete, self.hidden_behind = reader.is_complete, reader.hidden_behind
 
     def _decode_changes(self, changes: Sequence[Change]) -> list[DecodedItem]:
-        items, failures = self._stage.decode_changes(changes)
+        items, failures, skipped = self._stage.decode_changes(changes)
         self._counter.record_failures(failures)
+        self._counter.count_skipped([reason for _, reason in skipped])
+        self.skipped_entries |= {change.id: change.previous for change, _ in skipped if change.previous is not None}
         return items
 
     def _collect_batches(self, decoded: _DecodeQueue, batch_size: int) -> Iterator[Batch]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, PluginError, VicinalError
+from vicinal.plugin.evaluation import Evaluation
 from vicinal.plugin.params import Configurable, P
 from vicinal.plugin.state import State, hash_state
 from vicinal.types import TEXT, Item, Modality, Rendering, Segment, Space
@@ -139,9 +140,60 @@ class Encoder(Configurable[P], ABC):
         """
         return self.decode(Item(key="query", content=query))
 
+    def suggest_queries(self, prefix: str, limit: int) -> Sequence[str]:
+        """Texts to search with that begin with what a user has typed, at most so many; by default none.
+
+        For what people cannot guess, as ``user:17`` after ``us``; an empty prefix asks for some of all. It is called
+        while people type, on any thread, so answer in milliseconds. ``decode_query`` reads each of them.
+        """
+        return ()
+
+    @property
+    def suggests_queries(self) -> bool:
+        """Whether it has suggestions: it does where it has a ``suggest_queries``."""
+        return type(self).suggest_queries is not Encoder.suggest_queries
+
     def render(self, item: Item) -> Rendering:
         """How an item is shown, in the terminal, on the page and in a notebook; by default its content as text."""
         return Rendering("text", str(item.content))
+
+    # --- examples and indexed items as queries
+
+    def to_query_vector(self, stored: np.ndarray) -> np.ndarray:
+        """The query that finds items like an indexed one: ``(dimension,)`` float32; by default its own vector.
+
+        Searches by ``@key`` use it, and ``diversity``, for which two items are as similar as one finds the other.
+        Override it where a query is something else than an item, as where one vector is made to be searched in several
+        ways. Binary vectors are searched for as they are.
+        """
+        return stored
+
+    def combine_examples(self, liked: np.ndarray, unliked: np.ndarray) -> np.ndarray:
+        """The query that finds what is like some examples and unlike others; by default Rocchio's.
+
+        That is the mean of the liked, plus its difference from the mean of the unliked (J. J. Rocchio, "Relevance
+        feedback in information retrieval", 1971; with weights of 2 and 1, and none for an original query). Binary
+        vectors are not combined: an item's similarity is its best to any of the liked.
+
+        Args:
+            liked: ``(n, dimension)`` float32, n at least 1: of indexed items the stored vectors, of others those that
+                ``encode`` returns; an example of several segments is their mean. Under the metric COSINE each is of
+                length 1.
+            unliked: ``(m, dimension)`` in the same form; m may be 0.
+
+        Returns:
+            ``(dimension,)``, a float vector that the collection is searched with.
+        """
+        mean: np.ndarray = liked.mean(axis=0)
+        return mean + (mean - unliked.mean(axis=0)) if len(unliked) else mean
+
+    def list_excluded_keys(self, query: str | Path) -> Sequence[str]:
+        """The keys of items that a search by this query leaves out, as what a user has seen; by default none.
+
+        It is asked for queries and examples that ``decode_query`` reads. Items that are a query or an example
+        themselves, as ``@key``, are left out in any case.
+        """
+        return ()
 
     # --- learning from the items
 
@@ -161,6 +213,11 @@ class Encoder(Configurable[P], ABC):
             ItemError: nothing can be learnt from these items; with the reason.
         """
         raise NotImplementedError
+
+    @property
+    def fit_note(self) -> str:
+        """What the last ``fit`` of this process left out or noticed, which its run's report and ``vicinal fit`` say."""
+        return ""
 
     @property
     def state(self) -> State:
@@ -188,3 +245,16 @@ class Encoder(Configurable[P], ABC):
     def fitted_signature(self) -> str:
         """What tells the vectors of a collection from others: the signature, and the hash of what was learnt."""
         return f"{self.signature}/fit={self._state_hash}" if self.learns else self.signature
+
+    # --- being measured
+
+    def build_evaluation(self, items: Iterable[Item]) -> Evaluation | None:
+        """What ``vicinal evaluate`` measures this encoder by, where it is to be measured on data of its own.
+
+        By default None: searches are then measured by labels of the items, or by judgments. ``items`` are those of the
+        source, as ``fit`` gets them; it need not have learnt anything yet.
+
+        Raises:
+            VicinalError: its data cannot be read.
+        """
+        return None

@@ -21,6 +21,7 @@ __all__ = [
     "require_modalities",
     "require_signature",
     "require_space",
+    "suggest_queries",
 ]
 
 
@@ -113,6 +114,22 @@ def decode_query(encoder: Encoder, query: str | Path) -> Sequence[Segment]:
         segments = encoder.decode_query(query)
     _require_segments(encoder, "decode_query", segments)
     return segments
+
+
+def suggest_queries(encoder: Encoder, prefix: str, limit: int) -> list[str]:
+    """Texts to search with that begin with a prefix, at most ``limit``; none where the encoder suggests nothing.
+
+    Raises:
+        PluginError: the encoder returns something else than texts.
+    """
+    with attribute_errors(_name(encoder), "suggest_queries"):
+        queries = encoder.suggest_queries(prefix, limit)
+    if isinstance(queries, str) or not isinstance(queries, Sequence) or not all(isinstance(q, str) for q in queries):
+        raise PluginError(
+            f"{_name(encoder)}: suggest_queries returned {describe_kind(queries)}, not a list of texts",
+            hint='return ["user:17", …]',
+        )
+    return list(queries[:limit])
 
 
 def encode_samples(encoder: Encoder, samples: Sequence[object]) -> np.ndarray:

@@ -24,6 +24,14 @@ class Reranker(Configurable[P], ABC):
         """How many candidates to fetch for each hit that is wanted."""
         return 5
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether it reads the hits' texts; a solution whose items are not texts then refuses it."""
+        return False
+
     @abstractmethod
     def rerank(self, query: Any, hits: Sequence[Hit]) -> Sequence[Hit]:
-        """Return the hits, best first; it may leave some out but add none."""
+        """Return the hits, best first; it may leave some out but add none.
+
+        It is not called for a search by examples that has no query.
+        """

@@ -1,4 +1,8 @@
-"""What an encoder has learnt, as bytes: numpy's npz, which holds arrays alone and runs nothing when it is read."""
+"""What an encoder has learnt, as bytes: numpy's npz, which holds arrays alone and runs nothing when it is read.
+
+It is not compressed: what large states hold, packed histories and vectors, hardly shrinks, and every process that opens
+the solution would wait for it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ State: TypeAlias = "Mapping[str, np.ndarray]"
 
 
 def pack_state(state: State) -> bytes:
-    """A state as compressed npz.
+    """A state as npz.
 
     Raises:
         PluginError: it is not a mapping of names to arrays of numbers, booleans or texts.
@@ -36,7 +40,7 @@ def pack_state(state: State) -> bytes:
                 f"fit returned {name!r} as {kind}", "return numpy arrays of numbers, booleans or texts (dtype U)"
             )
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **state)  # type: ignore[arg-type]
+    np.savez(buffer, **state)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -49,7 +53,7 @@ def unpack_state(data: bytes) -> dict[str, np.ndarray]:
 
 
 def hash_state(state: State) -> str:
-    """Sixteen hexadecimal digits that change when an array does, whatever its compression."""
+    """Sixteen hexadecimal digits that change when an array does, whatever the file's format."""
     import numpy as np
 
     digest = blake2b(digest_size=8)

@@ -5,7 +5,7 @@ A segment that many items share, as a black frame or a jingle, then does not dec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,23 +96,31 @@ class BestMatchComputer:
     def compute_best_matches(self, keys: Sequence[str]) -> dict[str, list[float]]:
         """For each item that is still there, the distance of its nearest segment to each query vector."""
         entries = self.metadata.ledger_entries([item_id(key) for key in keys])
-        matches = {
-            key: self._compute_nearest([item_id(key, number) for number in range(entry.segments)])
+        owners = {
+            item_id(key, number): key
             for key, entry in zip(keys, entries, strict=True)
             if entry is not None and entry.matches_key(key)
+            for number in range(entry.segments)
         }
-        return {key: distances for key, distances in matches.items() if distances}
-
-    def _compute_nearest(self, ids: Sequence[int]) -> list[float]:
-        pick_nearest = min if _smaller_is_nearer(self.metric) else max
-        nearest: list[float] = []
+        ids, nearest = list(owners), dict[str, Any]()
         for start in range(0, len(ids), _SEGMENTS_PER_FETCH):
-            stored = list(self.vectors.fetch_vectors(ids[start : start + _SEGMENTS_PER_FETCH]).values())
-            if stored:
-                distances = compute_milvus_distances(self.queries, stored, self.metric)
-                part = [pick_nearest(row) for row in distances.tolist()]
-                nearest = list(map(pick_nearest, nearest, part)) if nearest else part
-        return nearest
+            self._add_matches(ids[start : start + _SEGMENTS_PER_FETCH], owners, nearest)
+        return {key: distances.tolist() for key, distances in nearest.items()}
+
+    def _add_matches(self, ids: Sequence[int], owners: Mapping[int, str], nearest: dict[str, Any]) -> None:
+        """Compute the distances of these segments, and take the nearest of each item into ``nearest``."""
+        import numpy as np
+
+        pick_nearest = np.minimum if _smaller_is_nearer(self.metric) else np.maximum
+        stored = self.vectors.fetch_vectors(ids)
+        ids = [id_ for id_ in ids if id_ in stored]
+        if not ids:
+            return
+        distances = compute_milvus_distances(self.queries, [stored[id_] for id_ in ids], self.metric)
+        starts = [place for place, id_ in enumerate(ids) if not place or owners[ids[place - 1]] != owners[id_]]
+        for start, best in zip(starts, pick_nearest.reduceat(distances, starts, axis=1).T, strict=True):
+            key = owners[ids[start]]
+            nearest[key] = pick_nearest(nearest[key], best) if key in nearest else best
 
 
 def _smaller_is_nearer(metric: Metric) -> bool:

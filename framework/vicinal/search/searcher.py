@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, PluginError, VicinalError
@@ -15,8 +14,11 @@ from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.registry import Registry
 from vicinal.plugin.reranker import Reranker
 from vicinal.search.candidates import CandidateRetriever
+from vicinal.search.diversity import Diversifier, count_diversity_candidates
+from vicinal.search.examples import EncodedQuery
 from vicinal.search.item_filters import CandidateFilter
-from vicinal.search.query_encoder import EncodedQuery, QueryEncoder, name_query
+from vicinal.search.query_encoder import QueryEncoder, name_query
+from vicinal.search.request_check import find_request_error
 from vicinal.search.similarity import to_distance_and_similarity
 from vicinal.search.timer import Timer
 from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
@@ -50,6 +52,7 @@ class Searcher:
     item_filters: Registry[ItemFilter] | None = None
     _query_encoder: QueryEncoder = field(init=False)
     _retriever: CandidateRetriever = field(init=False)
+    _diversifier: Diversifier = field(init=False)
 
     def __post_init__(self) -> None:
         self._query_encoder = QueryEncoder(
@@ -58,27 +61,21 @@ class Searcher:
         self._retriever = CandidateRetriever(
             self.vectors, self.metadata, self.index, self.rows, self.encoder.segmented, self.hybrid, self.match
         )
+        self._diversifier = Diversifier(self.encoder, self.vectors, self.index.metric)
 
-    def search(
-        self,
-        queries: Sequence[str | Path],
-        limit: int = 10,
-        filter: str = "",
-        timer: Timer | None = None,
-        item_filters: Mapping[str, str] | None = None,
-    ) -> list[SearchResult]:
-        """The best ``limit`` items for each query.
+    def search(self, requests: Sequence[SearchRequest], timer: Timer | None = None) -> list[SearchResult]:
+        """The best items for each request.
 
         Raises:
-            ItemError: a query cannot be read; the message names it.
-            UnknownItemError: a query ``@key`` names an item that is not indexed.
+            ItemError: a query or an example cannot be read; the message names it.
+            UnknownItemError: one that is ``@key`` names an item that is not indexed.
             FilterError: Milvus cannot read the filter, or an item filter its pattern.
+            VicinalError: there is nothing to search for, or a number is out of range.
         """
         results: list[SearchResult] = []
-        requests = [SearchRequest(query, limit, filter, item_filters=item_filters or {}) for query in queries]
-        for query, result in zip(queries, self.search_many(requests, timer=timer), strict=True):
-            if isinstance(result, ItemError):
-                raise name_query(result, query)
+        for request, result in zip(requests, self.search_many(requests, timer=timer), strict=True):
+            if isinstance(result, ItemError) and not result.argument:
+                raise name_query(result, request.query or "")
             if isinstance(result, Exception):
                 raise result
             results.append(result)
@@ -99,6 +96,10 @@ class Searcher:
         """
         timer = timer or Timer()
         queries = self._query_encoder.encode_requests(requests, timer)
+        queries = [
+            query if isinstance(query, Exception) else find_request_error(request, self.index.metric) or query
+            for request, query in zip(requests, queries, strict=True)
+        ]
         on_encoded()
         results: list[list[Hit] | Exception] = [query if isinstance(query, Exception) else [] for query in queries]
         for numbers in _group_requests(requests, queries):
@@ -120,22 +121,35 @@ class Searcher:
             )
         return [result if isinstance(result, Exception) else SearchResult(result, timings) for result in results]
 
+    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+        """The nearest segments of vectors in stored form, as the index finds them."""
+        return self._retriever.search_vectors(vectors, limit)
+
     def _search_group(
         self, requests: Sequence[SearchRequest], queries: Sequence[Any], timer: Timer
     ) -> Sequence[list[Hit] | Exception]:
-        """Search for requests of one limit and equal filters."""
-        limit, filter, patterns = requests[0].limit, requests[0].filter, requests[0].item_filters
-        passing = CandidateFilter.build(patterns, self.item_filters, self.encoder)
-        fetch = min(limit * _count_candidates(self.reranker), MAX_LIMIT) if self.reranker else limit
-        results = self._find_hits(queries, fetch, filter, passing, timer)
+        """Search for requests that are equal but for their queries and examples."""
+        first = requests[0]
+        passing = CandidateFilter.build(first.item_filters, self.item_filters, self.encoder)
+        fetch = first.limit * (_count_candidates(self.reranker) if self.reranker else 1)
+        if first.diversity:
+            fetch = max(fetch, count_diversity_candidates(first.limit))
+        results = self._find_hits(queries, min(fetch, MAX_LIMIT), first, passing, timer)
         if self.reranker:
-            pairs = zip(requests, results, strict=True)
-            results = [_rerank(self.reranker, request.query, hits) for request, hits in pairs]
+            results = [_rerank(self.reranker, request, hits) for request, hits in zip(requests, results, strict=True)]
             timer.end_step("rerank")
-        return [hits[:limit] for hits in results]
+        if first.diversity:
+            results = [self._diversifier.select(hits, first.limit, first.diversity) for hits in results]
+            timer.end_step("diversify")
+        return [hits[: first.limit] for hits in results]
 
     def _find_hits(
-        self, queries: Sequence[EncodedQuery], limit: int, filter: str, passing: CandidateFilter, timer: Timer
+        self,
+        queries: Sequence[EncodedQuery],
+        limit: int,
+        request: SearchRequest,
+        passing: CandidateFilter,
+        timer: Timer,
     ) -> list[list[Hit]]:
         """Find the nearest items that have a record and pass, and search further where others took their places.
 
@@ -143,19 +157,37 @@ class Searcher:
         """
         fetch = min(4 * limit, MAX_LIMIT) if passing else limit
         while True:
-            candidates = self._retriever.retrieve_candidates(queries, fetch, filter)
+            candidates = self._retriever.retrieve_candidates(queries, fetch, request.filter)
             timer.end_step("search")
-            results = self._to_hits(candidates, passing)
+            results = self._to_hits(candidates, passing, request.min_similarity)
             timer.end_step("metadata")
             is_short = any(
-                len(hits) < limit and len(found) == fetch for hits, found in zip(results, candidates, strict=True)
+                len(hits) < limit and len(found) == fetch and not self._ends_below(found, request.min_similarity)
+                for hits, found in zip(results, candidates, strict=True)
             )
             if not is_short or fetch == MAX_LIMIT:
                 return [hits[:limit] for hits in results]
             fetch = min(4 * fetch, MAX_LIMIT)
 
-    def _to_hits(self, results: Sequence[Sequence[Candidate]], passing: CandidateFilter) -> list[list[Hit]]:
+    def _ends_below(self, candidates: Sequence[Candidate], min_similarity: float | None) -> bool:
+        """Whether no further candidate reaches the similarity.
+
+        They fall in similarity; not so where words are searched too, of which the second half has to tell.
+        """
+        if min_similarity is None:
+            return False
+        tail = candidates[len(candidates) // 2 :] if self.hybrid else candidates[-1:]
+        return all(self._find_similarity(candidate) < min_similarity for candidate in tail)
+
+    def _find_similarity(self, candidate: Candidate) -> float:
+        return to_distance_and_similarity(candidate.distance, self.index.metric)[1]
+
+    def _to_hits(
+        self, results: Sequence[Sequence[Candidate]], passing: CandidateFilter, min_similarity: float | None
+    ) -> list[list[Hit]]:
         """The hits of the candidates that pass, without items that were deleted since Milvus found them."""
+        if min_similarity is not None:
+            results = [[one for one in found if self._find_similarity(one) >= min_similarity] for found in results]
         ids = {candidate.item: item_id(candidate.item) for candidates in results for candidate in candidates}
         records = dict(zip(ids, self.metadata.records(list(ids.values())), strict=True))
         found = [
@@ -182,12 +214,13 @@ class Searcher:
 
 
 def _group_requests(requests: Sequence[SearchRequest], queries: Sequence[EncodedQuery | Exception]) -> list[list[int]]:
-    """The numbers of the requests of equal limit and filters, without those whose query failed."""
+    """The numbers of the requests that are equal but for their queries and examples, without those that failed."""
     groups: dict[Any, list[int]] = {}
     for number, (request, query) in enumerate(zip(requests, queries, strict=True)):
         if not isinstance(query, Exception):
             patterns = tuple(sorted(request.item_filters.items()))
-            groups.setdefault((request.limit, request.filter, patterns), []).append(number)
+            key = (request.limit, request.filter, patterns, request.min_similarity, request.diversity)
+            groups.setdefault(key, []).append(number)
     return list(groups.values())
 
 
@@ -202,15 +235,17 @@ def _count_candidates(reranker: Reranker) -> int:
     return count
 
 
-def _rerank(reranker: Reranker, query: str | Path, hits: list[Hit]) -> list[Hit]:
-    """The hits in the reranker's order, with new ranks.
+def _rerank(reranker: Reranker, request: SearchRequest, hits: list[Hit]) -> list[Hit]:
+    """The hits in the reranker's order, with new ranks; as they are where there is no query to be relevant to.
 
     Raises:
         PluginError: it returned something else than hits that it was given, each at most once.
     """
+    if request.query is None:
+        return hits
     given = {hit.key for hit in hits}
     with attribute_errors(f"reranker {type(reranker).__name__}", "rerank"):
-        reordered = reranker.rerank(query, hits)
+        reordered = reranker.rerank(request.query, hits)
     if not isinstance(reordered, Sequence) or not all(isinstance(hit, Hit) for hit in reordered):
         raise PluginError(f"reranker {type(reranker).__name__} returned {describe_kind(reordered)}, not a list of Hit")
     keys = [hit.key for hit in reordered]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from vicinal.types import Metric
 
-__all__ = ["compute_milvus_distances", "to_distance_and_similarity"]
+__all__ = ["compute_milvus_distances", "find_similarity_range", "to_bit_matrix", "to_distance_and_similarity"]
 
 
 def to_distance_and_similarity(milvus_distance: float, metric: Metric) -> tuple[float, float]:
@@ -23,6 +24,13 @@ def to_distance_and_similarity(milvus_distance: float, metric: Metric) -> tuple[
     if metric == "COSINE":
         return 1.0 - min(milvus_distance, 1.0), min(milvus_distance, 1.0)
     return -milvus_distance, milvus_distance
+
+
+def find_similarity_range(metric: Metric) -> tuple[float, float]:
+    """The least and the greatest similarity that two items can have."""
+    if metric == "IP":
+        return -math.inf, math.inf
+    return (-1.0 if metric == "COSINE" else 0.0), 1.0
 
 
 def compute_milvus_distances(queries: Sequence[Any], stored: Sequence[Any], metric: Metric) -> Any:
@@ -63,3 +71,15 @@ def _unpack_bits(vectors: Sequence[bytes]) -> Any:
 
     packed = np.frombuffer(b"".join(vectors), np.uint8).reshape(len(vectors), -1)
     return np.unpackbits(packed, axis=1).astype(np.float64)
+
+
+def to_bit_matrix(vectors: Sequence[Any], dimension: int) -> Any:
+    """Packed or sparse bits as a float32 array of zeros and ones, ``(n, dimension)``."""
+    import numpy as np
+
+    if vectors and isinstance(vectors[0], bytes):
+        return _unpack_bits(vectors).astype(np.float32)
+    matrix = np.zeros((len(vectors), dimension), np.float32)
+    for row, vector in zip(matrix, vectors, strict=True):
+        row[list(vector)] = 1.0
+    return matrix

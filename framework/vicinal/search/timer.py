@@ -38,6 +38,6 @@ class Timer:
         return (self._last - last) * 1000
 
     def to_timings(self) -> dict[str, float]:
-        """Milliseconds of each step, and their ``total``."""
+        """Milliseconds of each step, of ``rerank`` where there was one, and their ``total``."""
         total = (self._clock() - self._started) * 1000 - self.model_ms
-        return {name: self._steps.get(name, 0.0) for name in _STEPS} | {"total": total}
+        return {**dict.fromkeys(_STEPS, 0.0), **self._steps, "total": total}

@@ -19,7 +19,7 @@ from vicinal.types import Failure, IngestReport
 __all__ = ["Job", "Jobs"]
 
 _MAX_JOBS = 20
-_COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows")
+_COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "truncated", "rows")
 
 State = Literal["running", "cancelling", "done", "failed", "cancelled"]
 
@@ -37,6 +37,8 @@ class Job:
     unchanged: int = 0
     removed: int = 0
     failed: int = 0
+    skipped: int = 0
+    skip_reasons: dict[str, int] = field(default_factory=dict)
     truncated: int = 0
     rows: int | None = None
     total: int | None = None
@@ -70,6 +72,7 @@ class Job:
             "error_type": self.error_type,
             "hint": self.hint,
             "warnings": list(self.warnings),
+            "skip_reasons": dict(self.skip_reasons),
         }
 
     def finish(self, state: State) -> None:
@@ -213,7 +216,7 @@ class Jobs:
 def _copy_report(job: Job, report: IngestReport) -> None:
     for name in _COUNTS:
         setattr(job, name, getattr(report, name))
-    job.warnings = report.warnings
+    job.warnings, job.skip_reasons = report.warnings, report.skip_reasons
 
 
 def _utc_now() -> str:

@@ -19,6 +19,7 @@ _METHODS = ("get", "post", "delete")
 _MODELS: tuple[type[BaseModel], ...] = (
     schemas.DeleteRequest,
     schemas.Error,
+    schemas.ExampleSearchRequest,
     schemas.IngestRequest,
     schemas.AddRequest,
     schemas.MultiSearchRequest,

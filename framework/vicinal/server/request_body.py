@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, FiniteFloat, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
@@ -20,6 +20,7 @@ __all__ = ["Form", "is_multipart", "parse_form", "parse_json", "read_json_object
 M = TypeVar("M", bound=BaseModel)
 
 _INTEGER = TypeAdapter(int)
+_NUMBER = TypeAdapter(FiniteFloat)
 _JSON_OBJECT = TypeAdapter(dict[str, Any])
 
 _CONTENT_TYPES_HINT = "send application/json (curl --json) or multipart/form-data (curl -F)"
@@ -81,6 +82,14 @@ class Form:
             return _INTEGER.validate_python(self.get_text(name, str(default)))
         except ValidationError:
             raise invalid_value(name, "is not a whole number") from None
+
+    def get_number(self, name: str, default: float | None) -> float | None:
+        if name not in self.data:
+            return default
+        try:
+            return _NUMBER.validate_python(self.get_text(name))
+        except ValidationError:
+            raise invalid_value(name, "is not a number") from None
 
     def get_file(self, name: str) -> UploadFile:
         value = self.data.get(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 __all__ = [
     "AddRequest",
@@ -15,27 +15,34 @@ __all__ = [
     "DeleteRequest",
     "DeleteResponse",
     "Error",
+    "ExampleSearchRequest",
     "FailurePage",
     "Hit",
     "IngestRequest",
     "Item",
+    "ItemMap",
     "ItemPage",
     "Job",
     "MultiSearchRequest",
     "MultiSearchResponse",
+    "PendingMap",
     "Readiness",
     "RenderRequest",
+    "SearchOptions",
     "SearchRequest",
     "SearchResponse",
     "SessionRequest",
     "SolutionList",
     "Stats",
+    "Suggestions",
 ]
 
 BOUNDS = "x-bounds"
 """In a schema: the names of the settings that bound the value, as ``{"maximum": "max_limit"}``."""
 
 MAX_KEY_CHARS = 1024
+MAX_SIMILARITY = 1e38
+"""About the largest float32, as which Milvus returns inner products."""
 _MAX_SAFE_INTEGER = 2**53 - 1
 """The largest that every JSON parser reads exactly."""
 
@@ -58,20 +65,35 @@ Filter = Annotated[
 Pattern = Annotated[str, Field(json_schema_extra={BOUNDS: {"maxLength": "max_query_chars"}})]
 
 
+Examples = Annotated[list[QueryText], Field(json_schema_extra={BOUNDS: {"maxItems": "max_queries"}})]
+Similarity = Annotated[FiniteFloat, Field(ge=-MAX_SIMILARITY, le=MAX_SIMILARITY)]
+Diversity = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class _SearchOptions(_Request):
+class SearchOptions(_Request):
+    """What requests for a search have in common."""
+
     limit: Limit = 10
     """The number of hits for each query."""
     filter: Filter = ""
     """A Milvus expression over the declared fields: ``year > 2000 and label == "cat"``."""
     item_filters: Annotated[dict[str, Pattern], Field(max_length=16)] = Field(default_factory=dict)
     """Patterns that hits must have, by the name of an item filter of the solution: ``{"substructure": "c1ccccc1"}``."""
+    like: Examples = Field(default_factory=list)
+    """Examples of what is searched for, each as ``query``; a query beside them counts as one."""
+    unlike: Examples = Field(default_factory=list)
+    """Examples of what is not searched for, each as ``query``."""
+    min_similarity: Similarity | None = None
+    """Hits of a lower similarity are left out; its range is that of the solution's metric."""
+    diversity: Diversity = 0.0
+    """How much hits shall differ from each other, 0 (not considered) to 1 (nothing else is)."""
 
 
-class SearchRequest(_SearchOptions):
+class SearchRequest(SearchOptions):
     """One query."""
 
     model_config = ConfigDict(
@@ -87,13 +109,26 @@ class SearchRequest(_SearchOptions):
     """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @."""
 
 
-class MultiSearchRequest(_SearchOptions):
+class MultiSearchRequest(SearchOptions):
     """Several queries in one call."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"queries": ["CCO", "c1ccccc1O"], "limit": 3}]})
 
     queries: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
     """Each as ``query`` of a request with one."""
+
+
+class ExampleSearchRequest(SearchOptions):
+    """Examples without a query."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"like": ["@17", "@30"], "unlike": ["@42"], "limit": 5, "diversity": 0.3}],
+        }
+    )
+
+    like: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    """One or more examples of what is searched for, each as ``query``."""
 
 
 class AddRequest(_Request):
@@ -188,6 +223,8 @@ class Hit(BaseModel):
     """What a reranker gives it; higher is more relevant."""
     note: str | None
     """What a reranker says of it."""
+    title: str | None
+    """As that of an item."""
     kind: DisplayKind
     content_label: str
     """What the content is called, as SMILES."""
@@ -212,9 +249,16 @@ class MultiSearchResponse(BaseModel):
     results: list[QueryResult]
 
 
+class Suggestions(BaseModel):
+    queries: list[str]
+    """Each can be searched with as it is; none where the encoder suggests nothing."""
+
+
 class Item(BaseModel):
     key: str
     uri: str
+    title: str | None
+    """What the encoder makes of an item for people, where items are texts and that is not their content."""
     content: str | None
     metadata: dict[str, Any]
     kind: DisplayKind
@@ -225,10 +269,72 @@ class Item(BaseModel):
     """Whether it was added over HTTP, not by the source."""
 
 
+class ValueCount(BaseModel):
+    value: bool | int | float | str | None
+    items: int
+
+
+class ValueCounts(BaseModel):
+    """How many items have each value of a field."""
+
+    field: str
+    values: list[ValueCount]
+    """The most frequent first, 100 at most; of more than 10,000 different ones, only those met first compete."""
+    others: int
+    """Items with another value."""
+
+
 class ItemPage(BaseModel):
     items: list[Item]
     next: str | None
     total: int
+    counts: ValueCounts | None
+    """Where they are asked for: of all items whose key has the prefix, not of the page alone."""
+
+
+class MapPoint(BaseModel):
+    key: str
+    label: str
+    """How the item begins, where it is a text; else its key."""
+    x: float
+    """From -1 to 1, as y; both axes have one scale."""
+    y: float
+
+
+class MapField(BaseModel):
+    """A field that points can be told apart by."""
+
+    name: str
+    kind: Literal["category", "number"]
+    categories: list[str]
+    """The most frequent first, twelve at most; then ``others``."""
+    values: list[str | float | None]
+    """For each point a category or a number; null without one."""
+
+
+class ItemMap(BaseModel):
+    solution: str
+    items: int
+    """How many there are points for: all, or a random sample."""
+    total: int
+    method: Literal["umap", "pca"]
+    neighbors: int
+    neighbors_kept: float
+    """The share of so many nearest points of each that are among its nearest by the vectors."""
+    segmented: bool
+    """Whether a point is the mean of its item's segments."""
+    summary: str
+    is_current: bool
+    """Whether the collection has not changed since; else a new map is being computed."""
+    fields: list[MapField]
+    points: list[MapPoint]
+
+
+class PendingMap(BaseModel):
+    """There is no map yet."""
+
+    solution: str
+    state: Literal["computing"]
 
 
 class AddResponse(BaseModel):
@@ -252,6 +358,8 @@ class Job(BaseModel):
     unchanged: int
     removed: int
     failed: int
+    skipped: int
+    """Items that the encoder leaves out on purpose, which are no failures; known when the run is done."""
     truncated: int
     """New and updated items that the encoder reads only in part; known when the run is done."""
     rows: int | None
@@ -267,6 +375,8 @@ class Job(BaseModel):
     """The class of vicinal's error, as ``TooManyFailuresError``, where it is one."""
     hint: str
     warnings: list[str]
+    skip_reasons: dict[str, int]
+    """How many items are skipped for which reason."""
 
 
 class Failure(BaseModel):
@@ -320,6 +430,8 @@ class QueryInfo(BaseModel):
     file: bool
     accept: list[str]
     placeholder: str
+    suggests: bool
+    """Whether `/suggestions` has queries to choose from."""
     item_filters: list[ItemFilterInfo]
 
 
@@ -340,6 +452,8 @@ class SolutionInfo(BaseModel):
     query: QueryInfo
     fields: list[FieldInfo]
     segmented: bool
+    max_sorted_items: int
+    """Up to how many items `/items` sorts by a field, and counts its values."""
     ready: bool
     reason: str
     run: str | None

@@ -9,20 +9,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from vicinal.errors import PluginError, StoreError, StoreUnreachableError, UnknownItemError, VicinalError
+from vicinal.errors import PluginError, StoreError, StoreUnreachableError, VicinalError
 from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.registry import Registration
 from vicinal.search.item_filters import list_item_filters
 from vicinal.server.api_errors import ApiError, logger
 from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
 from vicinal.server.jobs import Jobs
+from vicinal.server.maps import Maps
 from vicinal.server.metrics import Metrics
 from vicinal.server.settings import Settings
 from vicinal.server.uploads import Uploads
 from vicinal.solution.checksum import config_checksum
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
-from vicinal.types import TEXT, Item, Modality, SearchRequest, SearchResult, item_id, path_from_file_uri
+from vicinal.toolkit.text import shorten
+from vicinal.types import (
+    MAX_EXCERPT_CHARS,
+    TEXT,
+    Hit,
+    Item,
+    Modality,
+    SearchRequest,
+    SearchResult,
+    path_from_file_uri,
+)
 
 __all__ = ["SolutionService"]
 
@@ -45,6 +56,7 @@ class SolutionService:
         self.settings = settings
         self.name = solution.name
         self.jobs = Jobs(solution, lambda outcome, number: metrics.count_ingested(self.name, outcome, number))
+        self.maps = Maps(solution, self.jobs)
         self.uploads = Uploads(solution, settings.uploads)
         self.ready, self.reason = False, "the server is starting"
         self._metrics = metrics
@@ -70,6 +82,7 @@ class SolutionService:
     async def close(self) -> None:
         """Cancel the active job, finish the submitted requests, and disconnect."""
         await asyncio.to_thread(self.jobs.close)
+        await asyncio.to_thread(self.maps.close)
         self._search_pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._search_pool.shutdown)
         await asyncio.to_thread(self._worker_pool.shutdown)
@@ -197,12 +210,7 @@ class SolutionService:
         Raises:
             UnknownItemError: no item has this key.
         """
-        id_ = item_id(key)
-        entry = self.solution.metadata.ledger_entries([id_])[0]
-        record = self.solution.metadata.records([id_])[0]
-        if entry is None or not entry.matches_key(key) or record is None:
-            raise UnknownItemError(f"no item has the key {key[:200]!r}", hint="keys are case-sensitive")
-        return record
+        return self.solution.get_record(key)
 
     def to_item(self, record: Record) -> Item:
         """Rebuild an item as its source gave it; a content that is not stored is the file that the URI names."""
@@ -238,6 +246,17 @@ class SolutionService:
             return "image"  # browsers play these as images
         return kind
 
+    def read_title(self, found: Hit | Record) -> str | None:
+        """Return what people read of an item where it is a text that its encoder shows otherwise than as its content.
+
+        A hit in a labelled segment has none, since it is shown by its excerpt.
+        """
+        if self.item_modality.renders != "text" or (isinstance(found, Hit) and (found.segment or {}).get("excerpt")):
+            return None
+        rendering = self.solution.render(found if isinstance(found, Hit) else self.to_item(found))
+        is_title = rendering.kind == "text" and rendering.value not in ("", found.content)
+        return shorten(rendering.value, MAX_EXCERPT_CHARS) if is_title else None
+
     @property
     def item_filters(self) -> list[Registration[ItemFilter]]:
         """What hits can be filtered by, beside fields."""
@@ -260,10 +279,12 @@ class SolutionService:
                 "file": self.takes_files,
                 "accept": [f"{modality.renders}/*" for modality in files if modality.renders in _MEDIA_KINDS],
                 "placeholder": (self.typed_modality or self.item_modality).placeholder,
+                "suggests": self.typed_modality is not None and self.solution.encoder.suggests_queries,
                 "item_filters": [{"name": entry.name, "summary": entry.summary} for entry in self.item_filters],
             },
             "fields": [{"name": name, "type": spec.type} for name, spec in config.field_specs.items()],
             "segmented": self.solution.encoder.segmented,
+            "max_sorted_items": self.settings.max_sorted_items,
             "ready": self.ready,
             "reason": self.reason,
             "run": self.jobs.latest.id if self.jobs.latest else None,

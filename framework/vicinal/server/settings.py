@@ -78,6 +78,8 @@ class Settings(BaseModel):
     """Queries in one call."""
     max_limit: Annotated[PositiveInt, Field(le=16_384)] = 1_000
     """Hits of a query, or items of a page. Milvus allows 16,384."""
+    max_sorted_items: PositiveInt = 200_000
+    """Items that a list may have to be sorted by a field or counted, since each page reads all of them."""
     max_queued_queries: PositiveInt = 2_048
     """Queries that are queued; more get a 503."""
     max_batch: PositiveInt = 64

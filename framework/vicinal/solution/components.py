@@ -1,4 +1,4 @@
-"""What a solution consists of, as its config says: encoder, source and both stores."""
+"""What a solution consists of, as its config says: encoder, source, reranker and both stores."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Self
 
 from vicinal.config import SolutionConfig, load_config
+from vicinal.errors import ConfigError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.encoder_calls import require_modalities, require_space
 from vicinal.plugin.manager import Manager, create_manager
+from vicinal.plugin.reranker import Reranker
 from vicinal.plugin.source import Source
 from vicinal.solution.learning import restore_state
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.stores.redis import MetadataStore
-from vicinal.types import Metric
+from vicinal.types import TEXT, Metric
 
 __all__ = ["Components"]
 
@@ -80,6 +82,23 @@ class Components:
         require_modalities(made)
         if made.learns:
             restore_state(made, self.metadata)
+        return made
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """The reranker, its model not yet loaded; None where the config names none.
+
+        Raises:
+            ConfigError: it reads texts, and the items are not texts.
+        """
+        if (block := self.config.rerank) is None:
+            return None
+        made = self.manager.rerankers.build(block.type, block.params)
+        if made.reads_text and TEXT not in self.encoder.query_modalities[:1]:
+            raise ConfigError(
+                f"rerank: {block.type} reads texts, but items of encoder {self.config.encoder.type!r} are not texts",
+                hint="remove `rerank` from the YAML",
+            )
         return made
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 from vicinal.config import SolutionConfig, load_config
 from vicinal.errors import ItemError, StoreBusyError, VicinalError
@@ -18,12 +19,13 @@ from vicinal.plugin.manager import create_manager
 from vicinal.solution.api_client import ApiClient, ApiResponseError, ServerUnreachableError, to_vicinal_error
 from vicinal.solution.checksum import config_checksum
 from vicinal.stores.milvus_lite_lock import LockHolder
-from vicinal.types import Hit, IngestReport, Rendering, SearchResult, TextQuery
+from vicinal.stores.records import Record
+from vicinal.types import Hit, IngestReport, Modality, Rendering, SearchRequest, SearchResult, TextQuery
 
 if TYPE_CHECKING:
     from vicinal.solution.solution import Solution
 
-__all__ = ["RemoteSolution", "open_solution"]
+__all__ = ["RemoteSolution", "find_remote", "open_solution"]
 
 _CONNECT_SECONDS = 10.0
 _FIRST_POLL_SECONDS, _MAX_POLL_SECONDS = 0.05, 0.5
@@ -32,7 +34,7 @@ _MAX_QUERIES = 64
 _MAX_KEYS = 1_000
 """In one call; a server takes no more."""
 _HIT_FIELDS = ("key", "rank", "distance", "similarity", "uri", "metadata", "content", "segment", "score", "note")
-_COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows")
+_COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "truncated", "rows")
 
 
 def open_solution(path: str | Path) -> Solution | RemoteSolution:
@@ -44,14 +46,24 @@ def open_solution(path: str | Path) -> Solution | RemoteSolution:
     """
     manager = create_manager()
     config = load_config(path, manager)
-    if "://" not in (milvus := config.stores.milvus):
-        holder = LockHolder.find_server(Path(milvus))
-        if holder is not None:
-            with suppress(ServerUnreachableError):  # then the solution's own attempt says who holds the file
-                return RemoteSolution(config, holder, os.environ.get("VICINAL_API_KEY", ""))
+    if (remote := find_remote(config)) is not None:
+        return remote
     from vicinal.solution.solution import Solution
 
     return Solution(config, manager, Path(path).parent)
+
+
+def find_remote(config: SolutionConfig) -> RemoteSolution | None:
+    """The solution at the server that holds its embedded Milvus; None where no server does.
+
+    Raises:
+        StoreBusyError: that server serves something else, or wants an API key.
+    """
+    if "://" in (milvus := config.stores.milvus) or (holder := LockHolder.find_server(Path(milvus))) is None:
+        return None
+    with suppress(ServerUnreachableError):  # then the solution's own attempt says who holds the file
+        return RemoteSolution(config, holder, os.environ.get("VICINAL_API_KEY", ""))
+    return None
 
 
 class RemoteSolution:
@@ -104,35 +116,76 @@ class RemoteSolution:
 
     # --- reading
 
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What it can be searched with; the first is what its items are."""
+        return tuple(Modality(**modality) for modality in self._query["modalities"])
+
+    def search_typed(self, request: SearchRequest) -> SearchResult:
+        """As ``Solution.search_typed``: the server takes no query for the path of a file."""
+        body = {"limit": request.limit, "filter": request.filter, "like": request.like, "unlike": request.unlike}
+        query = {} if request.query is None else {"query": request.query}
+        return _to_result(self._request("POST", "search", query | body))
+
+    def get_record(self, key: str) -> Record:
+        """As ``Solution.get_record``."""
+        item = self._request("GET", f"items/{quote(key, safe='')}?whole=true")
+        return Record(item["key"], item["uri"], item["content"], item["metadata"])
+
     def status(self) -> dict[str, Any]:
         """As ``Solution.status``."""
         found: dict[str, Any] = self._request("GET", "stats")
         return found
 
     def search_once(
-        self,
-        queries: Sequence[str | Path],
-        limit: int = 10,
-        filter: str = "",
-        clock: Callable[[], float] = time.perf_counter,
-        item_filters: Mapping[str, str] | None = None,
+        self, requests: Sequence[SearchRequest], clock: Callable[[], float] = time.perf_counter
     ) -> tuple[list[SearchResult], dict[str, float]]:
         """As ``Solution.search_once``; the server's stores are connected and its model is loaded, which takes no time.
+
+        Requests without a query, or by a file, are sent one by one, the others together: they are equal but for it.
 
         Raises:
             ItemError, FilterError, VicinalError: as ``Solution.search`` does.
         """
         results: dict[int, SearchResult] = {}
-        options = {"limit": limit, "filter": filter, "item_filters": dict(item_filters or {})}
-        files = {number: path for number, query in enumerate(queries) if (path := self._find_file(query)) is not None}
-        for number, file in files.items():
-            results[number] = self._search_file(file, queries[number], options)
-        typed = [number for number in range(len(queries)) if number not in files]
+        typed: list[int] = []
+        for number, request in enumerate(requests):
+            if request.query is None:
+                results[number] = _to_result(self._request("POST", "search", self._to_options(request)))
+            elif (file := self._find_file(request.query)) is not None:
+                results[number] = self._search_file(file, request)
+            else:
+                typed.append(number)
         for start in range(0, len(typed), _MAX_QUERIES):
             part = typed[start : start + _MAX_QUERIES]
-            found = self._search_typed([str(queries[number]) for number in part], options)
+            found = self._search_typed([requests[number] for number in part])
             results |= dict(zip(part, found, strict=True))
-        return [results[number] for number in range(len(queries))], {"stores": 0.0, "model": 0.0}
+        return [results[number] for number in range(len(requests))], {"stores": 0.0, "model": 0.0}
+
+    def _to_options(self, request: SearchRequest) -> dict[str, Any]:
+        """The fields of the API's request beside the query.
+
+        Raises:
+            ItemError: an example is a file, which only the process that holds the stores can read.
+        """
+        options = {
+            "limit": request.limit,
+            "filter": request.filter,
+            "item_filters": dict(request.item_filters),
+            "like": [self._to_api_example(example) for example in request.like],
+            "unlike": [self._to_api_example(example) for example in request.unlike],
+            "min_similarity": request.min_similarity,
+            "diversity": request.diversity,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    def _to_api_example(self, example: str | Path) -> str:
+        if self._find_file(example) is not None:
+            raise ItemError(
+                f"{example}: a file cannot be an example while a server holds the solution's Milvus",
+                hint="search by it as QUERY, name an indexed item as @key, or stop the server",
+            )
+        return _to_api_query(str(example), self._query)
 
     def _find_file(self, query: str | Path) -> Path | None:
         """The file that a query is; None where it is typed, or ``@key`` of an indexed item.
@@ -155,7 +208,8 @@ class RemoteSolution:
             raise ItemError(f"there is no file {text}; write {TextQuery.PREFIX}{text} if that is a sentence")
         return Path(text) if is_file else None
 
-    def _search_file(self, file: Path, query: str | Path, options: Mapping[str, Any]) -> SearchResult:
+    def _search_file(self, file: Path, request: SearchRequest) -> SearchResult:
+        query, options = request.query or file, self._to_options(request)
         fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in options.items()}
         try:
             document = self._client.upload(f"/api/{self.name}/search", file, fields)
@@ -167,8 +221,9 @@ class RemoteSolution:
             raise _name_query(ItemError(message, error.body.get("hint", "")), query) from None
         return _to_result(document)
 
-    def _search_typed(self, queries: Sequence[str], options: Mapping[str, Any]) -> list[SearchResult]:
-        body = {"queries": [_to_api_query(query, self._query) for query in queries], **options}
+    def _search_typed(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
+        queries = [_to_api_query(str(request.query), self._query) for request in requests]
+        body = {"queries": queries, **self._to_options(requests[0])}
         return [_to_result(result) for result in self._request("POST", "search", body)["results"]]
 
     # --- writing
@@ -215,7 +270,8 @@ class RemoteSolution:
                 f"the server at {self._client.url} has cancelled the run; finished batches are kept",
                 hint="run the same command again to continue",
             )
-        report = IngestReport(self.name, **{name: job[name] for name in _COUNTS}, warnings=job["warnings"])
+        details = {name: job[name] for name in ("warnings", "skip_reasons")}
+        report = IngestReport(self.name, **{name: job[name] for name in _COUNTS}, **details)
         report.took(job["seconds"])
         return report
 

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, overload
 
 from vicinal.config import SolutionConfig
 from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableError, VicinalError
 from vicinal.ingest.run import IngestRun
+from vicinal.plugin.encoder_calls import suggest_queries
 from vicinal.plugin.manager import Manager
 from vicinal.search.searcher import Searcher
 from vicinal.search.timer import Timer
@@ -20,7 +21,9 @@ from vicinal.solution.cached import InvalidatableCache
 from vicinal.solution.collection import CollectionManager
 from vicinal.solution.components import Components
 from vicinal.solution.learning import restore_state
-from vicinal.types import SearchRequest, SearchResult
+from vicinal.solution.result_html import build_result_html
+from vicinal.stores.milvus import Candidate
+from vicinal.types import Hit, Item, Rendering, SearchRequest, SearchResult, path_from_file_uri
 
 __all__ = ["SearchableSolution"]
 
@@ -62,65 +65,99 @@ class SearchableSolution(Components):
 
     @overload
     def search(
-        self, query: str | Path, limit: int = 10, filter: str = "", item_filters: Mapping[str, str] | None = None
+        self,
+        query: str | Path | None = None,
+        limit: int = 10,
+        filter: str = "",
+        *,
+        item_filters: Mapping[str, str] | None = None,
+        like: Sequence[str | Path] = (),
+        unlike: Sequence[str | Path] = (),
+        min_similarity: float | None = None,
+        diversity: float = 0.0,
     ) -> SearchResult: ...
     @overload
     def search(
-        self, query: list[str | Path], limit: int = 10, filter: str = "", item_filters: Mapping[str, str] | None = None
+        self,
+        query: list[str | Path],
+        limit: int = 10,
+        filter: str = "",
+        *,
+        item_filters: Mapping[str, str] | None = None,
+        like: Sequence[str | Path] = (),
+        unlike: Sequence[str | Path] = (),
+        min_similarity: float | None = None,
+        diversity: float = 0.0,
     ) -> list[SearchResult]: ...
     def search(
         self,
-        query: str | Path | list[str | Path],
+        query: str | Path | list[str | Path] | None = None,
         limit: int = 10,
         filter: str = "",
+        *,
         item_filters: Mapping[str, str] | None = None,
+        like: Sequence[str | Path] = (),
+        unlike: Sequence[str | Path] = (),
+        min_similarity: float | None = None,
+        diversity: float = 0.0,
     ) -> SearchResult | list[SearchResult]:
         """Find the nearest items: one result for one query, a list of them for a list of queries.
 
         Args:
             query: what the encoder reads (a text, the path of a file), or ``@key`` of an indexed item, which
-                finds others like it.
+                finds others like it. Optional where ``like`` has an example; else it counts as one of the liked.
             limit: how many items, 1 to 16,384.
             filter: a Milvus expression over the declared fields, as ``year > 2000 and label == "cat"``.
             item_filters: patterns by the name of the item filter that checks found items, as
                 ``{"substructure": "c1ccccc1"}`` for molecules; candidates are fetched until ``limit`` of them pass,
                 or the 16,384 nearest are checked.
+            like: examples of what is searched for, each as a query; see ``Encoder.combine_examples``.
+            unlike: examples of what is not. Of binary vectors, items that are nearer to one of these than to every
+                liked one are left out.
+            min_similarity: hits of a lower similarity are left out.
+            diversity: 0 to 1, how much hits shall differ from each other: they are selected from the 50 nearest
+                items, or five for each hit, by maximal marginal relevance; see ``vicinal.search.diversity``.
 
         Raises:
-            ItemError: the query cannot be read.
-            FilterError: the filter cannot, or a pattern.
-            VicinalError: nothing is indexed yet.
+            ItemError: the query or an example cannot be read.
+            UnknownItemError: one is ``@key`` of an item that is not indexed.
+            FilterError: the filter cannot be read, or a pattern.
+            VicinalError: nothing is indexed yet, there is nothing to search for, or a number is out of range.
         """
+        queries = query if isinstance(query, list) else [query]
+        requests = [
+            SearchRequest(
+                one, limit, filter, None, item_filters or {}, tuple(like), tuple(unlike), min_similarity, diversity
+            )
+            for one in queries
+        ]
         _require_limit(limit)
         with self._searcher.borrow() as searcher:
-            if isinstance(query, str | Path):
-                return searcher.search([query], limit, filter, item_filters=item_filters)[0]
-            return searcher.search(query, limit, filter, item_filters=item_filters)
+            results = searcher.search(requests)
+        for result in results:
+            result.to_html = partial(build_result_html, render=self.render)
+        return results if isinstance(query, list) else results[0]
 
     def search_once(
-        self,
-        queries: Sequence[str | Path],
-        limit: int = 10,
-        filter: str = "",
-        clock: Callable[[], float] = time.perf_counter,
-        item_filters: Mapping[str, str] | None = None,
+        self, requests: Sequence[SearchRequest], clock: Callable[[], float] = time.perf_counter
     ) -> tuple[list[SearchResult], dict[str, float]]:
         """Search as a process does that ends afterwards, and measure its start-up apart from the search.
 
         Args:
-            queries: as for ``search``; so are ``limit``, ``filter`` and ``item_filters``.
+            requests: each as ``search`` takes it.
             clock: returns seconds; all timings are measured with it.
 
         Returns:
             The results, and the milliseconds of ``stores`` (connect, load the index) and of ``model`` (load the
             encoder's model, encode one sample), which the timings of the results leave out.
         """
-        _require_limit(limit)
+        for request in requests:
+            _require_limit(request.limit)
         started = clock()
         with self._searcher.borrow() as searcher:
             stores_ms = (clock() - started) * 1000
             timer = Timer(clock, measures_model_load=True)
-            results = searcher.search(queries, limit, filter, timer, item_filters)
+            results = searcher.search(requests, timer)
             return results, {"stores": stores_ms, "model": timer.model_ms}
 
     def search_many(
@@ -143,6 +180,51 @@ class SearchableSolution(Components):
         self.refresh()
         with self._searcher.borrow() as searcher:
             return searcher.search_many(requests, notify=notify)
+
+    def suggest_queries(self, prefix: str = "", limit: int = 10) -> list[str]:
+        """Texts to search with that begin with ``prefix``, where the encoder suggests any; see ``Encoder``.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        _require_limit(limit)
+        if not self.encoder.suggests_queries:
+            return []
+        with self._searcher.borrow():  # an encoder that learns has its state once there is one
+            return suggest_queries(self.encoder, prefix, limit)
+
+    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+        """The nearest segments of vectors in the form in which the store holds them, as its index finds them.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow() as searcher:
+            return searcher.search_vectors(vectors, limit)
+
+    def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows with these ids, as ``VectorStore.fetch_rows``; it loads the collection, and waits for an index.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow():
+            return self.vectors.fetch_rows(ids)
+
+    def render(self, found: Hit | Item) -> Rendering:
+        """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
+
+        Of a hit in a labelled segment it is the segment's excerpt, where there is one.
+        """
+        if isinstance(found, Hit) and (found.segment or {}).get("excerpt"):
+            return Rendering("text", str(found.excerpt))
+        content = found.content if found.content is not None else path_from_file_uri(found.uri) or ""
+        item = Item(found.key, content, found.uri, found.metadata)
+        try:
+            rendering = self.encoder.render(item)
+        except (Exception, SystemExit):  # a plugin may fail in any way, and the text is still worth showing
+            return Rendering("text", str(content))
+        return rendering if isinstance(rendering, Rendering) else Rendering("text", str(content))
 
     @cached_property
     def _collection(self) -> CollectionManager:
@@ -169,7 +251,6 @@ class SearchableSolution(Components):
         self.vectors.load_collection()
         index = self._collection.current_index()
         assert index is not None
-        rerank = self.config.rerank
         return Searcher(
             self.encoder,
             self.vectors,
@@ -179,7 +260,7 @@ class SearchableSolution(Components):
             self.manager.observers,
             self.config.hybrid,
             self.config.match,
-            self.manager.rerankers.build(rerank.type, rerank.params) if rerank else None,
+            self.reranker,
             self._encoder_lock_if_needed,
             item_filters=self.manager.item_filters,
         )

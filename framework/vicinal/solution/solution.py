@@ -12,14 +12,17 @@ from vicinal.errors import StoreMismatchError, UnknownItemError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.foreign_calls import count_items
+from vicinal.search.typed_query import to_typed_query
 from vicinal.solution import removal
 from vicinal.solution.consistency import CheckReport, check
 from vicinal.solution.learning import adopt_state, fit_encoder, restore_state
+from vicinal.solution.progress import show_progress
 from vicinal.solution.searchable import SearchableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
+from vicinal.stores.records import Record
 from vicinal.stores.writer_lock import WriterLock
-from vicinal.types import Failure, Hit, IngestReport, Item, Rendering, item_id, path_from_file_uri
+from vicinal.types import Failure, IngestReport, Item, Modality, SearchRequest, SearchResult, item_id
 
 __all__ = ["Solution"]
 
@@ -31,10 +34,19 @@ class Solution(SearchableSolution):
     share it once it is ``open``: one writes at a time; searches run meanwhile and wait only while an index is built.
     """
 
+    _fit_note = ""
+    """What the encoder says of how it was fitted by the run that is open."""
+
     # --- filling
 
     def ingest(
-        self, *, prune: bool = False, limit: int | None = None, force: bool = False, encoder: Encoder | None = None
+        self,
+        *,
+        prune: bool = False,
+        limit: int | None = None,
+        force: bool = False,
+        encoder: Encoder | None = None,
+        progress: bool = False,
     ) -> IngestReport:
         """Index what is new or changed in the source; with ``prune``, remove items that it no longer has.
 
@@ -45,6 +57,7 @@ class Solution(SearchableSolution):
             force: index unchanged items again, too: a file counts as unchanged while its size and time are the same.
             encoder: a ``new_encoder``, so that searches meanwhile need not wait for the run's batches; one that is
                 ``encode_is_thread_safe`` needs no other.
+            progress: show a progress bar, below the cell of a notebook or on the terminal's stderr.
 
         Raises:
             StoreBusyError: another process writes to this solution.
@@ -54,7 +67,8 @@ class Solution(SearchableSolution):
         """
         if prune and limit is not None:
             raise VicinalError("prune and limit exclude each other", hint="a limited run does not see every item")
-        return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
+        with show_progress(self.manager) if progress else nullcontext():
+            return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
 
     def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
@@ -64,7 +78,8 @@ class Solution(SearchableSolution):
         """Have an encoder that learns do so anew, from all items of the source.
 
         Returns:
-            ``{"solution", "items", "hash", "seconds"}``; ``hash`` changes with what was learnt.
+            ``{"solution", "items", "hash", "note", "seconds"}``; ``hash`` changes with what was learnt, ``note`` is
+            what the encoder says of it.
 
         Raises:
             VicinalError: the encoder does not learn, or nothing can be learnt from the source.
@@ -82,7 +97,13 @@ class Solution(SearchableSolution):
             self._drop()
             count = fit_encoder(self.encoder, self.source, self.metadata)
         seconds = round(time.perf_counter() - started, 3)
-        return {"solution": self.name, "items": count, "hash": self.encoder.state_hash, "seconds": seconds}
+        return {
+            "solution": self.name,
+            "items": count,
+            "hash": self.encoder.state_hash,
+            "note": self.encoder.fit_note,
+            "seconds": seconds,
+        }
 
     def interrupt(self) -> bool:
         """End the run of another thread after its current batch; it raises KeyboardInterrupt there.
@@ -148,11 +169,15 @@ class Solution(SearchableSolution):
                 report = run.run()
             finally:
                 self._active_run = None
+            if run.skipped_entries:
+                removal.remove(self.vectors, self.metadata, run.skipped_entries)
+                report.removed += len(run.skipped_entries)
             if prune and run.is_complete:
                 self._prune_unseen(run)
             if run.interrupted:
                 raise KeyboardInterrupt
             report.rows = self._collection.make_searchable(report.new + report.updated + report.removed)
+            report.warnings += filter(None, [self._fit_note])
             self._warn_of_truncation(report)
             if report.rows != (ledger_rows := int(self.metadata.state()["rows"])):
                 report.warnings.append(
@@ -187,37 +212,59 @@ class Solution(SearchableSolution):
                 " repair or exclude it (`vicinal failures` says what is wrong with it)"
             )
             return
-        run.report.removed = removal.prune(self.vectors, self.metadata, run.seen)
+        run.report.removed += removal.prune(self.vectors, self.metadata, run.seen)
 
     @contextmanager
     def _open_for_writing(self) -> Iterator[WriterLock]:
         """Hold the writer's lock on a collection that exists and fits the config."""
         with WriterLock(self.metadata) as lock:
             self.refresh()
+            self._fit_note = ""
             if not restore_state(self.encoder, self.metadata):
                 fit_encoder(self.encoder, self.source, self.metadata)
+                self._fit_note = self.encoder.fit_note
             self._collection.ensure()
             try:
                 yield lock
             finally:
                 self.refresh()
 
-    # --- checks and removal
+    # --- items, and what clients type
 
-    def render(self, found: Hit | Item) -> Rendering:
-        """How a hit or an item is shown: what its encoder makes of it; where that fails, its text.
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What it can be searched with; the first is what its items are."""
+        return self.encoder.query_modalities
 
-        Of a hit in a labelled segment it is the segment's excerpt, where there is one.
+    def search_typed(self, request: SearchRequest) -> SearchResult:
+        """Search by what a client typed: query and examples are texts or ``@key``, never the path of a file.
+
+        Raises:
+            ItemError: the solution cannot be searched by text.
+            ItemError, UnknownItemError, FilterError, VicinalError: as ``search`` does.
         """
-        if isinstance(found, Hit) and (found.segment or {}).get("excerpt"):
-            return Rendering("text", str(found.excerpt))
-        content = found.content if found.content is not None else path_from_file_uri(found.uri) or ""
-        item = Item(found.key, content, found.uri, found.metadata)
-        try:
-            rendering = self.encoder.render(item)
-        except (Exception, SystemExit):  # a plugin may fail in any way, and the text is still worth showing
-            return Rendering("text", str(content))
-        return rendering if isinstance(rendering, Rendering) else Rendering("text", str(content))
+        modalities = self.modalities
+        query = None if request.query is None else to_typed_query(str(request.query), modalities)
+        like, unlike = (
+            [to_typed_query(str(example), modalities) for example in examples]
+            for examples in (request.like, request.unlike)
+        )
+        return self.search(query, request.limit, request.filter, like=like, unlike=unlike)
+
+    def get_record(self, key: str) -> Record:
+        """Return what is stored of an item beside its vectors.
+
+        Raises:
+            UnknownItemError: no item has this key.
+        """
+        id_ = item_id(key)
+        entry = self.metadata.ledger_entries([id_])[0]
+        record = self.metadata.records([id_])[0]
+        if entry is None or not entry.matches_key(key) or record is None:
+            raise UnknownItemError(f"no item has the key {key[:200]!r}", hint="keys are case-sensitive")
+        return record
+
+    # --- checks and removal
 
     def failures(self) -> list[Failure]:
         """The items that could not be indexed, and why."""

@@ -102,19 +102,20 @@ class VectorStore(MilvusCollection):
         *,
         rows: int,
         popcount: int | None = None,
+        excluded_ids: Sequence[int] = (),
     ) -> list[list[Candidate]]:
         """The nearest segments of each query vector, nearest first.
 
         Queries are sent in batches, so that memory stays bounded; ``rows`` is the size of the collection. With
-        ``popcount`` only sparse bit vectors of so many set bits are searched.
+        ``popcount`` only sparse bit vectors of so many set bits are searched; rows with ``excluded_ids`` never.
 
         Raises:
             FilterError: the filter is wrong.
         """
         limit = min(limit, MAX_LIMIT)
-        expression = self._to_milvus_filter(filter)
-        if popcount is not None:
-            expression = f"({expression}) and ones == {popcount}" if expression else f"ones == {popcount}"
+        expression = _join_conditions(
+            self._to_milvus_filter(filter), "" if popcount is None else f"ones == {popcount}", _exclude(excluded_ids)
+        )
         candidates: list[list[Candidate]] = []
         for start in range(0, len(queries), step := self._max_queries_per_call(index, limit, rows)):
             with self._wrap_filter_errors(filter):
@@ -131,12 +132,14 @@ class VectorStore(MilvusCollection):
             candidates += [[candidate_from_hit(hit) for hit in hits] for hits in results]
         return candidates
 
-    def hybrid_search(self, query: Any, text: str, index: Index, limit: int, filter: str = "") -> list[Candidate]:
+    def hybrid_search(
+        self, query: Any, text: str, index: Index, limit: int, filter: str = "", *, excluded_ids: Sequence[int] = ()
+    ) -> list[Candidate]:
         """Search by vector and by text (BM25); the engine joins both by reciprocal rank fusion (k = 60)."""
         from pymilvus import AnnSearchRequest, RRFRanker
 
         depth = min(max(limit * 2, 50), MAX_LIMIT)
-        expression = self._to_milvus_filter(filter) or None
+        expression = _join_conditions(self._to_milvus_filter(filter), _exclude(excluded_ids)) or None
         by_vector = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=expression)
         by_text = AnnSearchRequest([text], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=expression)
         with self._wrap_filter_errors(filter):
@@ -165,3 +168,12 @@ class VectorStore(MilvusCollection):
     def _wrap_filter_errors(self, filter: str) -> AbstractContextManager[None]:
         """Raise Milvus' errors as vicinal's; one that the filter causes is a FilterError."""
         return wrap_errors(self._location, filter, self._row_format.filter_columns if filter else ())
+
+
+def _exclude(ids: Sequence[int]) -> str:
+    return f"id not in {list(ids)}" if ids else ""
+
+
+def _join_conditions(*conditions: str) -> str:
+    given = [condition for condition in conditions if condition]
+    return given[0] if len(given) == 1 else " and ".join(f"({condition})" for condition in given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +20,7 @@ SENTENCE = "Which of them is like this one: green, 3 cm long, and naïve?"
 
 
 class QueryContract(EncoderUnderTest):
-    """The tests of what ``decode_query``, ``query_modalities`` and ``render`` return."""
+    """The tests of what ``decode_query`` and its like, ``query_modalities`` and ``render`` return."""
 
     def test_a_query_equals_its_item(self) -> None:
         for query in self._select_queries(self.good):
@@ -66,6 +67,58 @@ class QueryContract(EncoderUnderTest):
             text = self._encode(self.encoder.decode_query(f"{mark}{query}"))
             item = self._encode(self.encoder.decode(Item("query", query)))
             assert not np.array_equal(text, item), f"{mark}{query} is a text, and was read as a file"
+
+    def test_suggested_queries_are_read(self) -> None:
+        """Some of all for an empty prefix, never more than asked for, and a whole query suggests itself."""
+        if self.encoder.suggests_queries:
+            suggested = self._suggest("", 3)
+            assert suggested, "it suggests nothing for an empty prefix"
+            for query in suggested:
+                assert self.encoder.decode_query(query), f"the suggestion {query!r} is not read"
+                assert query in self._suggest(query, 3), f"{query!r} is not suggested for itself"
+            assert not self._suggest("no query begins with this", 3), "suggest what begins with the prefix"
+
+    def _suggest(self, prefix: str, limit: int) -> list[str]:
+        queries = self.encoder.suggest_queries(prefix, limit)
+        assert isinstance(queries, Sequence), f"{prefix!r}: return a list of texts"
+        assert not isinstance(queries, str), f"{prefix!r}: return a list of texts"
+        assert all(isinstance(query, str) for query in queries), f"{prefix!r}: a suggestion is a text"
+        assert len(queries) <= limit, f"{prefix!r}: {len(queries)} suggestions where {limit} are asked for"
+        return list(queries)
+
+    # Examples and indexed items as queries
+
+    def test_an_item_s_vector_makes_a_query(self) -> None:
+        if self._overrides("to_query_vector"):
+            for vector in self._vectors():
+                self._assert_query_vector(self.encoder.to_query_vector(vector), "to_query_vector")
+
+    def test_examples_combine_to_a_vector(self) -> None:
+        """One liked example and several, without an unliked one and with some."""
+        if self._overrides("combine_examples"):
+            vectors = self._vectors()
+            if self.encoder.space.metric == "COSINE":
+                vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            for liked in (vectors[:1], vectors[:2]):
+                for unliked in (vectors[:0], vectors[2:]):
+                    self._assert_query_vector(self.encoder.combine_examples(liked, unliked), "combine_examples")
+
+    def test_excluded_keys_are_texts(self) -> None:
+        for query in self._select_queries(self.good):
+            keys = self.encoder.list_excluded_keys(query)
+            assert isinstance(keys, Sequence), f"{query!r}: return a list of keys"
+            assert not isinstance(keys, str), f"{query!r}: return a list of keys"
+            assert all(isinstance(key, str) for key in keys), f"{query!r}: a key is a text"
+
+    def _overrides(self, method: str) -> bool:
+        return getattr(type(self.encoder), method) is not getattr(Encoder, method)
+
+    def _assert_query_vector(self, vector: object, method: str) -> None:
+        assert isinstance(vector, np.ndarray), f"{method}: return an array"
+        assert (vector.shape, vector.dtype.name) == ((self.encoder.space.dimension,), "float32"), f"{method}"
+        assert np.isfinite(vector).all(), f"{method}: it is not finite"
+
+    # Rendering
 
     def test_items_are_rendered_as_their_modality_says(self) -> None:
         for modality in self.encoder.query_modalities[:1]:

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from vicinal import Solution
 from vicinal.cli.demo import SAMPLES
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 REPORT = [
-    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows", "seconds",
-    "items_per_second",
+    "solution", "seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "skip_reasons", "truncated",
+    "rows", "seconds", "items_per_second",
     "warnings",
 ]  # fmt: skip
 
@@ -27,10 +28,10 @@ class TestIngest:
         done = vicinal("ingest", small_yaml, "--json")
         report = json.loads(done.stdout)
         assert list(report) == REPORT
-        counts = {name: report[name] for name in REPORT[:9]}
+        counts = {name: report[name] for name in REPORT[:11]}
         assert counts == {
             "solution": "things", "seen": 5, "new": 3, "updated": 0, "unchanged": 0, "removed": 0, "failed": 2,
-            "truncated": 0, "rows": 3,
+            "skipped": 0, "skip_reasons": {}, "truncated": 0, "rows": 3,
         }  # fmt: skip
         assert report["seconds"] > 0
         assert report["items_per_second"] > 0
@@ -110,6 +111,39 @@ class TestSearch:
     def test_several_queries_are_searched_in_one_call(self, cli, molecules_yaml):
         found = cli.json("search", molecules_yaml, ASPIRIN, "@caffeine", "--limit", 1)
         assert [result["hits"][0]["key"] for result in found] == ["aspirin", "theobromine"]
+
+    def test_examples_are_searched_for_with_a_query_and_without(self, cli, molecules_yaml):
+        with Solution.from_yaml(molecules_yaml) as solution:
+            near = solution.search(like=["@aspirin", ASPIRIN], unlike=["@caffeine"], limit=3)
+            beside = solution.search("CCO", like=["@aspirin"], limit=3)
+        examples = ("--like", "@aspirin", "--like", ASPIRIN, "--unlike", "@caffeine", "--limit", 3)
+        found = cli.json("search", molecules_yaml, *examples)
+        assert [hit["key"] for hit in found["hits"]] == [hit.key for hit in near]
+        found = cli.json("search", molecules_yaml, "CCO", "--like", "@aspirin", "--limit", 3)
+        assert [hit["key"] for hit in found["hits"]] == [hit.key for hit in beside]
+        table = cli("search", molecules_yaml, *examples)
+        assert near[0].key in table
+        assert f"nothing found for '@aspirin, {ASPIRIN}'" in cli(
+            "search", molecules_yaml, *examples, "--filter", 'use == "none at all"'
+        )
+
+    def test_similarity_and_diversity(self, cli, molecules_yaml):
+        with Solution.from_yaml(molecules_yaml) as solution:
+            near = solution.search(ASPIRIN, min_similarity=0.3)
+            diverse = solution.search(ASPIRIN, diversity=0.7)
+        assert 1 < len(near) < 10
+        found = cli.json("search", molecules_yaml, ASPIRIN, "--min-similarity", 0.3)
+        assert [hit["key"] for hit in found["hits"]] == [hit.key for hit in near]
+        found = cli.json("search", molecules_yaml, ASPIRIN, "--diversity", 0.7)
+        assert [hit["key"] for hit in found["hits"]] == [hit.key for hit in diverse]
+
+    def test_an_example_that_fails_is_named(self, cli, molecules_yaml):
+        assert cli("search", molecules_yaml, "--like", "@unobtainium", code=1) == ""
+        assert cli.err.splitlines()[0] == "error: no item has the key 'unobtainium'"
+        assert cli("search", molecules_yaml, "CCO", "--unlike", "c1ccc", code=1) == ""
+        assert "c1ccc" in cli.err.splitlines()[0]
+        assert cli("search", molecules_yaml, "CCO", "--min-similarity", "1.5", code=1) == ""
+        assert cli.err == "error: min_similarity is 1.5\nhint: similarities are 0 to 1 here (JACCARD)\n"
 
     def test_terminal_shows_a_table(self, cli, molecules_yaml):
         lines = cli("search", molecules_yaml, ASPIRIN, "--limit", 2).splitlines()
@@ -272,8 +306,15 @@ class TestFailures:
 
 @pytest.mark.all_encoders
 def test_demo_indexes_and_searches_the_samples(vicinal):
-    molecules_yaml, qa, images, sounds, videos = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
-    assert [each["solution"] for each in answers] == ["molecules", "qa", "images-offline", "audio", "videos"]
+    molecules_yaml, qa, images, sounds, videos, films = answers = json.loads(vicinal("demo", "demo", "--json").stdout)
+    assert [each["solution"] for each in answers] == [
+        "molecules",
+        "qa",
+        "images-offline",
+        "audio",
+        "videos",
+        "recommend",
+    ]
     assert all(list(each["ingest"]) == REPORT for each in answers)
     assert {each["ingest"]["failed"] for each in answers} == {0}
     assert [search["hits"][0]["key"] for search in molecules_yaml["searches"]][:2] == ["aspirin", "theobromine"]
@@ -288,5 +329,7 @@ def test_demo_indexes_and_searches_the_samples(vicinal):
     still, same = (search["hits"][0] for search in videos["searches"])
     assert (still["key"], still["segment"]["start"]) == ("winter.mp4", 4.0)
     assert same["key"] in ("winter.mp4", "night-out.mp4", "countryside.mp4", "a-day-at-sea.mp4")
+    genres = [[hit["metadata"]["genre"] for hit in search["hits"]] for search in films["searches"]]
+    assert genres[1:] == [["Sci-Fi"] * 3, ["Comedy"] * 3]
     files = {".vicinal", "data", *(sample.yaml for sample in SAMPLES)}
     assert {file.name for file in Path("demo").iterdir()} == files

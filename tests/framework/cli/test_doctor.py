@@ -164,8 +164,9 @@ class TestDoctor:
         assert re.search(r"ok +pymilvus +\d", printed)
         said = " ".join(printed.split())
         assert (
-            "ok encoders clip (needs model), efficientnet_lite0, fingerprint, keyframes, librosa, melstats,"
-            " morgan, sentence, timm (needs model), torchaudio (needs bundle), torchvision (needs model)" in said
+            "ok encoders als (needs interactions), clip (needs model), efficientnet_lite0, fingerprint, keyframes,"
+            " librosa, melstats, morgan, sentence, timm (needs model), torchaudio (needs bundle),"
+            " torchvision (needs model)" in said
         )
         assert re.search(
             r"missing encoders clap, (\w*resne\w+, )+\w*resne\w+; their weights must be fetched first", said

@@ -50,8 +50,19 @@ def test_1_nothing_is_indexed_yet(vicinal, small_yaml):
         ("sarch a.yaml x", "No such command 'sarch'. Did you mean 'search'?", "vicinal --help"),
         ("plugin nwe", "No such command 'nwe'. Did you mean 'new'?", "vicinal plugin --help"),
         ("ingest", "Missing argument 'FILE'.", "vicinal ingest --help"),
-        ("search a.yaml", "Missing argument 'QUERY...'.", "vicinal search --help"),
-        ("search a.yaml x --limt 3", "No such option '--limt'. Did you mean '--limit'?", "vicinal search --help"),
+        ("search a.yaml", "there is nothing to search for; give QUERY or --like", "vicinal search --help"),
+        ("search a.yaml --unlike x", "there is nothing to search for; give QUERY or --like", "vicinal search --help"),
+        (
+            "search a.yaml x --diversity 2",
+            "Invalid value for '--diversity': 2.0 is not in the range 0<=x<=1.",
+            "vicinal search --help",
+        ),
+        (
+            "search a.yaml x --min-similarity near",
+            "Invalid value for '--min-similarity': 'near' is not a valid float.",
+            "vicinal search --help",
+        ),
+        ("search a.yaml x --fitler 3", "No such option '--fitler'. Did you mean '--filter'?", "vicinal search --help"),
         ("plugin new x --into y", "No such option '--into'. It is now called '--output'.", "vicinal plugin new --help"),
         ("init a.csv --into y", "No such option '--into'. It is now called '--output'.", "vicinal init --help"),
         (
@@ -105,7 +116,7 @@ def test_3_a_bad_config(vicinal, cli):
         "a.yaml:1:1: nam: unknown key, did you mean 'name'?",
         "a.yaml:1:1: name: is missing",
         "a.yaml:2:10: source.type: unknown source 'line' (did you mean 'lines'?); known: folder, lines, molecules, "
-        "table; `vicinal plugins` lists what is installed",
+        "movielens, table; `vicinal plugins` lists what is installed",
     ]
     assert cli("validate", "a.yaml", code=3).splitlines() == problems
     assert vicinal("ingest", "a.yaml", code=3).stderr.splitlines() == [

@@ -47,10 +47,12 @@ def test_texts_are_those_that_the_encoder_renders():
     assert [line.split()[-1] for line in lines[3:5]] == list(titles)
 
 
-def test_notes_of_a_reranker_are_shown():
-    assert print_hits(hit(content="a text").with_score(3.0, "2 words in common"))[1].split()[-2:] == ["content", "note"]
+def test_scores_and_notes_of_a_reranker_are_shown():
+    lines = print_hits(hit(content="text").with_score(3.14159, "2 words in common"))
+    assert lines[1].split() == ["#", "similarity", "key", "score", "content", "note"]
+    assert lines[3].split() == ["1", "0.500", "████", "k1", "3.142", "text", "2", "words", "in", "common"]
     found = hit(content="w" * 90).with_score(3.0, "2 words in common")
-    assert print_hits(found)[1] == " 1  0.500 ████      k1  2 words in common"
+    assert print_hits(found)[1] == " 1  0.500 ████      k1  score 3  2 words in common"
 
 
 def test_a_labelled_segment_is_shown_by_its_label_and_excerpt():

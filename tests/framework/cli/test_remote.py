@@ -76,6 +76,9 @@ SEARCHES = [
     ("@k7", "--limit", 60),
     ("text 7", "--filter", "year > 2030"),
     ("text 1", "@k2", "text 3", "--limit", 2),
+    ("--like", "@k1", "--like", "text 2", "--unlike", "@k3", "--limit", 60),
+    ("text 1", "@k2", "--like", "text 9", "--diversity", 0.5),
+    ("text 7", "--min-similarity", 0.3, "--diversity", 1),
 ]
 
 
@@ -139,6 +142,9 @@ def test_errors_are_those_of_a_command_alone(terminal, things):
         (1, "search", things, "@nobody"),
         (1, "search", things, "text 1", "bad text"),
         (2, "search", things, "text", "--filter", "nope == 1"),
+        (1, "search", things, "--like", "@k1", "--like", "@nobody"),
+        (1, "search", things, "text 1", "--unlike", "bad text"),
+        (1, "search", things, "text 1", "--min-similarity", 1.5),
         (1, "remove", things, "k1", "nobody"),
     ]
     alone = [terminal.error(*command, code=code) for code, *command in commands]
@@ -166,10 +172,18 @@ def test_files_are_uploaded(terminal, tmp_path):
         file.write_text(f"name: {encoder}\nsource: {{type: folder, path: files}}\nencoder: {{type: {encoder}}}\n")
         terminal("ingest", file)
         queries = ["files/f3.png", "@f2.png", *(["text:some words"] if encoder == "either" else [])]
+        examples = ["files/f3.png", "--like", "@f1.png", "--unlike", "@f0.png", "--diversity", 0.2]
         alone = terminal.json("search", file, *queries)
+        beside = terminal.json("search", file, *examples)
         assert alone[0]["hits"][0]["key"] == "f3.png"
+        assert terminal.json("search", file, "--like", "files/f3.png")["hits"][0]["key"] == "f3.png"
         with run_server_process(file):
             assert drop_timings(terminal.json("search", file, *queries)) == drop_timings(alone)
+            assert drop_timings(terminal.json("search", file, *examples)) == drop_timings(beside)
+            assert terminal.error("search", file, "--like", "files/f3.png") == [
+                "error: files/f3.png: a file cannot be an example while a server holds the solution's Milvus",
+                "hint: search by it as QUERY, name an indexed item as @key, or stop the server",
+            ]
             assert terminal.error("search", file, "bad.png") == ["error: bad.png is bad"]
             assert terminal.error("search", file, "none.png")[0].startswith("error: there is no file none.png")
 
@@ -216,16 +230,20 @@ def test_a_key_of_the_server_is_needed(terminal, things):
 
 def test_what_the_api_does_not_offer_is_refused(terminal, things):
     terminal("ingest", things)
+    (things.parent / "judged.csv").write_text("query,key\ntext 1,k1\n")
     with run_server_process(things) as server:
         for command in (
             ["check", things],
             ["index", things],
             ["drop", things, "--yes"],
             ["export", things, "a.parquet"],
+            ["map", things],
+            ["evaluate", things, "--qrels", "judged.csv"],
         ):
             error, hint = terminal.error(*command)
             assert f"is in use by process {server.process.pid} on" in error
             assert hint.startswith(f"hint: stop that server ({server.url}) first")
+            assert hint.endswith("its page shows the map")
     assert terminal("check", things).stdout.endswith("consistent\n")
 
 

@@ -63,7 +63,7 @@ ingest:
     assert problems(text) == [
         "a.yaml:1:1: name: must be a letter and up to 62 letters and digits, with a single - or _ between them",
         "a.yaml:3:3: source.type: unknown source 'line' (did you mean 'lines'?); known: folder, lines, molecules,"
-        " table; `vicinal plugins` lists what is installed",
+        " movielens, table; `vicinal plugins` lists what is installed",
         "a.yaml:7:3: encoder.dimensions: unknown key, did you mean 'dimension'?",
         "a.yaml:8:21: index.metric: input should be 'COSINE', 'IP', 'L2' or 'JACCARD', not 'COSIN'",
         "a.yaml:10:3: ingest.workers: input should be 'auto' or a valid integer, not 'many'",
@@ -120,7 +120,7 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
         ("ingest: {batch_size: true}", "a.yaml:4:10: ingest.batch_size: input should be a valid integer, not true"),
         ("rerank: 3", "a.yaml:4:1: rerank: must be a block with `type` and parameters: {type: …}"),
         ("rerank: keywords", "a.yaml:4:1: rerank: must be a block with `type` and parameters: {type: keywords}"),
-        ("rerank: {window: 5}", "a.yaml:4:1: rerank: needs a `type`, one of: keywords"),
+        ("rerank: {window: 5}", "a.yaml:4:1: rerank: needs a `type`, one of: cross_encoder, keywords"),
         ("<<: {name: a}", "a.yaml:4:1: <<: merge keys are not supported; write the keys out"),
         ("---\n" + MINIMAL_YAML, "a.yaml:4:1: a second document begins here; a file holds one solution"),
         (
@@ -149,12 +149,18 @@ def test_error_for_the_former_key_of_the_batch_size_names_the_present_one(proble
         ("items.txt", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: …}"),
         ("lines", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: lines}"),
         ("[lines]", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: …}"),
-        ("{path: items.txt}", "a.yaml:2:1: source: needs a `type`, one of: folder, lines, molecules, table"),
-        ("{type: , path: x}", "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, molecules, table"),
-        ("{type: 3, path: x}", "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, molecules, table"),
+        ("{path: items.txt}", "a.yaml:2:1: source: needs a `type`, one of: folder, lines, molecules, movielens, table"),
+        (
+            "{type: , path: x}",
+            "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, molecules, movielens, table",
+        ),
+        (
+            "{type: 3, path: x}",
+            "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, molecules, movielens, table",
+        ),
         (
             "{type: zzz, path: x}",
-            "a.yaml:2:10: source.type: unknown source 'zzz'; known: folder, lines, molecules, table; "
+            "a.yaml:2:10: source.type: unknown source 'zzz'; known: folder, lines, molecules, movielens, table; "
             "`vicinal plugins` lists what is installed",
         ),
         ("{type: lines}", "a.yaml:2:1: source.path: is missing"),

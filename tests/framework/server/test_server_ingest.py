@@ -16,8 +16,22 @@ from inprocess_server import ROWS, check_error, run_server
 
 MORE = [(f"n{number}", f"new {number}", 1) for number in range(600)]
 JOB = {
-    *("id", "kind", "state", "seen", "new", "updated", "unchanged", "removed", "failed", "truncated", "rows", "total"),
-    *("items_per_second", "eta_seconds", "seconds", "started", "ended", "error", "error_type", "hint", "warnings"),
+    *(
+        "id",
+        "kind",
+        "state",
+        "seen",
+        "new",
+        "updated",
+        "unchanged",
+        "removed",
+        "failed",
+        "skipped",
+        "truncated",
+        "rows",
+    ),
+    *("total", "items_per_second", "eta_seconds", "seconds", "started", "ended", "error", "error_type", "hint"),
+    *("warnings", "skip_reasons"),
 }
 
 

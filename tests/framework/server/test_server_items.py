@@ -11,7 +11,7 @@ from inprocess_server import ROWS, check_error, run_server
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
 
-ITEM = {"key", "uri", "content", "metadata", "kind", "content_label", "content_url", "added"}
+ITEM = {"key", "uri", "title", "content", "metadata", "kind", "content_label", "content_url", "added"}
 
 
 def list_all_items(client, **params):
@@ -43,13 +43,14 @@ def test_invalid_page_is_refused(text_client, params):
 
 def test_page_after_every_item_is_empty(text_client):
     page = text_client.get("/api/things/items", params={"cursor": "9" * 19}).json()
-    assert page == {"items": [], "next": None, "total": 60}
+    assert page == {"items": [], "next": None, "total": 60, "counts": None}
 
 
 def test_get_one_item(text_client):
     assert text_client.get("/api/things/items/k7").json() == {
         "key": "k7",
         "uri": text_client.get("/api/things/items/k7").json()["uri"],
+        "title": None,
         "content": "text 7",
         "metadata": {"year": 2007},
         "kind": "text",
@@ -189,7 +190,10 @@ def test_uploads_go_to_the_folder_of_the_settings(lite, tmp_path, monkeypatch):
 
 def test_unknown_form_field_is_refused(file_client):
     """Otherwise the ``Num`` of an old client would be ignored, and it would get ten hits instead of three."""
-    for path, fields in (("search", "file, limit, filter, item_filters"), ("items", "file, key, metadata")):
+    for path, fields in (
+        ("search", "file, limit, filter, item_filters, like, unlike, min_similarity, diversity"),
+        ("items", "file, key, metadata"),
+    ):
         body = check_error(file_client.post(f"/api/things/{path}", files={"file": b"\x03"}, data={"Num": "3"}), 422)
         assert body["errors"] == ["Num: unknown form field"]
         assert body["hint"] == f"known: {fields}"

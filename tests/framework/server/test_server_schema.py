@@ -22,8 +22,20 @@ import schemathesis
 from hypothesis import strategies
 
 schemathesis.openapi.format("milvus-expression", strategies.sampled_from({filters}))
+schemathesis.openapi.format("declared-field", strategies.just(""))
 schemathesis.openapi.format("item-filters", strategies.just("{{}}"))
+schemathesis.openapi.format("examples", strategies.just("[]"))
+
+def fits_64_bits(value):
+    if isinstance(value, (dict, list)):
+        return all(map(fits_64_bits, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int) or -(2**63) <= value < 2**64
+
+@schemathesis.hook
+def filter_body(context, body):
+    return fits_64_bits(body)
 """
+"""Metadata may be any JSON, but for integers of more than 64 bits; a schema cannot say that for every depth."""
 
 
 def run_schemathesis(client, folder, filters, *arguments):
@@ -78,6 +90,7 @@ def test_responses_have_the_fields_of_their_schemas(lite, encoder):
             ("get", "/api/{name}/ingest/{id}", None),
             ("get", "/api/{name}/failures", None),
             ("get", "/api/solutions", None),
+            ("get", "/api/{name}/suggestions", None),
             ("get", "/readyz", None),
         ):
             response = client.request(method, path.format(name="things", key="k1", id=job["id"]), json=body)
@@ -88,7 +101,7 @@ def test_responses_have_the_fields_of_their_schemas(lite, encoder):
 
 def test_server_of_texts_does_what_its_schema_says(text_client, tmp_path):
     filters = ["", "year > 2000", "year in [2001, 2002] or year == 2005"]
-    assert "22 selected / 22 total" in run_schemathesis(text_client, tmp_path, filters)
+    assert "24 selected / 24 total" in run_schemathesis(text_client, tmp_path, filters)
     assert successful_routes(text_client) >= {
         "POST /api/{name}/search",
         "GET /api/{name}/items",

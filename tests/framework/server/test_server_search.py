@@ -11,7 +11,7 @@ from inprocess_server import check_error, run_server
 
 HIT = {
     *("key", "rank", "distance", "similarity", "uri", "metadata", "content", "segment"),
-    *("score", "note", "kind", "content_label", "content_url"),
+    *("score", "note", "title", "kind", "content_label", "content_url"),
 }
 
 
@@ -68,6 +68,66 @@ def test_results_of_several_queries_are_in_their_order(client):
     assert body["errors"] == ["queries.1: the text says bad", "queries.2: no item has the key 'none'"]
 
 
+def search_for_keys(client, **body):
+    return hit_keys(client.post("/api/things/search", json=body))
+
+
+def test_examples_are_searched_for_as_in_python(client):
+    """Of the same solution in the same process: how they are combined is tested there."""
+    (service,) = client.app.state.vicinal.services.values()
+    for options in (
+        {"like": ["@k1", "text 2"]},
+        {"like": ["@k1", "\\@home"], "unlike": ["@k3", "another text"], "limit": 60},
+        {"query": "text 7", "like": ["@k1"]},
+        {"query": "text 7", "unlike": ["@k1"]},
+        {"query": "text 7", "diversity": 0.6},
+        {"query": "text 7", "min_similarity": 0.25},
+        {"like": ["@k1"], "min_similarity": None, "diversity": 0},
+    ):
+        expected = [hit.key for hit in service.solution.search(**options)]
+        assert search_for_keys(client, **options) == expected
+        assert expected
+    several = {"queries": ["text 7", "@k8"], "like": ["@k1"], "unlike": ["text 9"], "limit": 5}
+    found = client.post("/api/things/search", json=several).json()["results"]
+    expected = service.solution.search(["text 7", "@k8"], like=["@k1"], unlike=["text 9"], limit=5)
+    assert [[hit["key"] for hit in result["hits"]] for result in found] == [
+        [hit.key for hit in result] for result in expected
+    ]
+
+
+def test_examples_beside_an_uploaded_file(file_client):
+    (service,) = file_client.app.state.vicinal.services.values()
+    query, options = file_client.folder / "f3.png", {"like": ["@f1.png"], "unlike": ["@f2.png"], "diversity": 0.5}
+    expected = [hit.key for hit in service.solution.search(query, **options)]
+    fields = {"like": '["@f1.png"]', "unlike": '["@f2.png"]', "diversity": "0.5", "min_similarity": "-1"}
+    upload = {"file": ("f3.png", query.read_bytes())}
+    assert hit_keys(file_client.post("/api/things/search", files=upload, data=fields)) == expected
+    assert search_for_keys(file_client, like=["@f1.png", "@f3.png"])
+    refused = check_error(file_client.post("/api/things/search", json={"like": ["a text"]}), 409)
+    assert refused["error"] == "like.0: 'things' cannot be searched by a text"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "status", "error"),
+    [
+        ("like", "@f1.png", 422, "must be a JSON array of texts"),
+        ("like", '{"a": 1}', 422, "must be a JSON array of texts"),
+        ("unlike", "[1]", 422, "must be a JSON array of texts"),
+        ("unlike", "[" * 10_000, 422, "must be a JSON array of texts"),
+        ("min_similarity", "much", 422, "is not a number"),
+        ("min_similarity", "nan", 422, "is not a number"),
+        ("min_similarity", "7", 409, "similarities are -1 to 1 here (COSINE)"),
+        ("diversity", "", 422, "is not a number"),
+        ("diversity", "1.5", 422, "must be 0 to 1"),
+    ],
+)
+def test_wrong_options_of_a_form_are_named(file_client, field, value, status, error):
+    response = file_client.post("/api/things/search", files={"file": b"abc"}, data={field: value})
+    assert check_error(response, status)["errors"] == [f"{field}: {error}"]
+    unknown = file_client.post("/api/things/search", files={"file": b"abc"}, data={"like": '["@none"]'})
+    assert check_error(unknown, 404)["errors"] == ["like.0: no item has the key 'none'"]
+
+
 def test_error_names_the_query_as_a_terminal_does(text_client):
     several = text_client.post("/api/things/search", json={"queries": ["text 1", "a bad text"]})
     for response in (text_client.search("a bad text"), several):
@@ -97,7 +157,21 @@ def test_error_names_the_uploaded_file(file_client):
         ({"query": "x", "limit": 2.5}, 422, "limit: Input should be a valid integer"),
         ({"query": "x" * 10_001}, 422, "query: must have at most 10,000 characters"),
         ({"query": "x", "queries": ["y"]}, 422, "body: give either query or queries"),
-        ({}, 422, "body: give either query or queries"),
+        ({}, 422, "body: give query, queries or like"),
+        ({"unlike": ["x"]}, 422, "body: give query, queries or like"),
+        ({"like": []}, 422, "like: is empty; give an example, or a query"),
+        ({"like": "x"}, 422, "like: Input should be a valid list"),
+        ({"like": [7]}, 422, "like.0: Input should be a valid string"),
+        ({"like": ["x", ""]}, 422, "like.1: is empty"),
+        ({"like": ["x"] * 257}, 422, "like: must be at most 256"),
+        ({"query": "x", "unlike": ["x" * 10_001]}, 422, "unlike.0: must have at most 10,000 characters"),
+        ({"like": ["@k1", "@none"]}, 404, "like.1: no item has the key 'none'"),
+        ({"query": "x", "unlike": ["bad"]}, 422, "unlike.0: the text says bad"),
+        ({"queries": ["x", "y"], "like": ["@none"]}, 404, "like.0: no item has the key 'none'"),
+        ({"query": "x", "diversity": 1.1}, 422, "diversity: Input should be less than or equal to 1"),
+        ({"query": "x", "diversity": "much"}, 422, "diversity: Input should be a valid number"),
+        ({"query": "x", "min_similarity": "much"}, 422, "min_similarity: Input should be a valid number"),
+        ({"query": "x", "min_similarity": 1.5}, 409, "min_similarity: similarities are -1 to 1 here (COSINE)"),
         ({"queries": []}, 422, "queries: must be 1 to 256 in one call"),
         ({"queries": ["x"] * 257}, 422, "queries: must be 1 to 256 in one call"),
         ({"query": "x", "topk": 3}, 422, "topk: Extra inputs are not permitted"),

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 
-from tiny_encoders import Tiny, TinyBits, TinyLabels, TinyLearner, TinyVocabulary, TinyWords
+from tiny_encoders import Tiny, TinyBits, TinyLabels, TinyLearner, TinyNames, TinyVocabulary, TinyWords
 from vicinal import Item
 from vicinal.testing import EncoderContract
 from wrong_encoders import ACROSS, WRONG, FailsElsewhere, OtherQuery
@@ -30,6 +30,10 @@ class TestTinyWords(TestTiny):
 
 class TestTinyLabels(TestTiny):
     encoder_class = TinyLabels
+
+
+class TestTinyNames(TestTiny):
+    encoder_class = TinyNames
 
 
 class TestTinyLearner(TestTiny):

@@ -150,3 +150,23 @@ def test_sample_videos_are_searched_by_their_stills(lite):
             assert best.key == f"{clip}.mp4"
             assert abs(best.segment["start"] - moment) <= 1
         assert solution.encoder.render(next(iter(solution.source))).kind == "video"
+
+
+def test_what_is_said_to_be_relevant_to_the_samples_are_their_shots_in_common_and_is_found_first(lite):
+    """The judgments beside the samples, which `vicinal evaluate --qrels` reads."""
+    rows = [line.split(",") for line in (DATA / "videos.csv").read_text(encoding="utf-8").splitlines()]
+    assert rows == [
+        ["query", "key", "relevance"],
+        *([query, key, str(grade)] for query, key, grade in make_videos.judge()),
+    ]
+    assert ["@winter.mp4", "countryside.mp4", "2"] in rows
+    text = (DATA.parent / "video.yaml").read_text().replace("path: data", f"path: {DATA}")
+    (lite.folder / "video.yaml").write_text(text)
+    relevant = {}
+    for query, key, _ in rows[1:]:
+        relevant.setdefault(query, set()).add(key)
+    with Solution.from_yaml(lite.folder / "video.yaml", manager=lite.manager) as solution:
+        solution.ingest()
+        for query, keys in relevant.items():
+            asked = query if query.startswith("@") else DATA.parents[1] / query
+            assert {hit.key for hit in solution.search(asked, limit=len(keys))} == keys

@@ -96,11 +96,17 @@ const withUrls = (name, entry) => {
   return { ...entry, content_url: resolve(`${path}/content`), whole_url: resolve(`${path}?whole=true`) };
 };
 
-/** Searches by something typed, `@key`, or a file. */
-export async function search(name, { query, file, limit, filter, patterns }, signal) {
+/** Searches by something typed, `@key`, or a file, by examples (lists of keys), or by both. */
+export async function search(name, { query, file, limit, filter, patterns, examples, diversity, least }, signal) {
+  const lists = Object.entries(examples).filter(([, keys]) => keys.length);
+  const options = {
+    ...Object.fromEntries(lists.map(([kind, keys]) => [kind, keys.map((key) => `@${key}`)])),
+    ...(diversity > 0 && { diversity }),
+    ...(least !== null && { min_similarity: least }),
+  };
   const body = file
-    ? toForm({ file, limit, filter, item_filters: JSON.stringify(patterns) })
-    : { query, limit, filter, item_filters: patterns };
+    ? toForm({ file, limit, filter, ...toJsonValues({ item_filters: patterns, ...options }) })
+    : { ...(query && { query }), limit, filter, item_filters: patterns, ...options };
   const result = await fetchJson(solutionPath(name, "/search"), { method: "POST", body, signal });
   return { ...result, hits: result.hits.map((hit) => withUrls(name, hit)) };
 }
@@ -108,10 +114,14 @@ export async function search(name, { query, file, limit, filter, patterns }, sig
 export const renderQuery = (name, query, color, signal) =>
   fetchBlob(solutionPath(name, "/render"), { method: "POST", body: { query, color }, signal });
 
-export async function listItems(name, { limit, cursor = "", prefix = "" }, signal) {
-  const page = await fetchJson(solutionPath(name, `/items?${new URLSearchParams({ limit, cursor, prefix })}`), {
-    signal,
-  });
+export async function suggestQueries(name, prefix, limit, signal) {
+  const path = solutionPath(name, `/suggestions?${new URLSearchParams({ prefix, limit })}`);
+  return (await fetchJson(path, { signal })).queries;
+}
+
+export async function listItems(name, { limit, cursor = "", prefix = "", sort = "", counts = "" }, signal) {
+  const params = new URLSearchParams({ limit, cursor, prefix, sort, counts });
+  const page = await fetchJson(solutionPath(name, `/items?${params}`), { signal });
   return { ...page, items: page.items.map((item) => withUrls(name, item)) };
 }
 
@@ -126,6 +136,8 @@ export function addFile(name, file, key, metadata) {
   });
 }
 
+export const contentUrl = (name, key) => resolve(`${itemPath(name, key)}/content`);
+export const getMap = (name, signal) => fetchJson(solutionPath(name, "/map"), { signal });
 export const getStats = (name) => fetchJson(solutionPath(name, "/stats"));
 export const listFailures = (name, cursor = "") =>
   fetchJson(solutionPath(name, `/failures?${new URLSearchParams({ limit: 50, cursor })}`));
@@ -162,6 +174,9 @@ export function followJob(name, id, onUpdate) {
   });
   return stop;
 }
+
+const toJsonValues = (values) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, JSON.stringify(value)]));
 
 function toForm(values) {
   const data = new FormData();

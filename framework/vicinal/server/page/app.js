@@ -6,6 +6,7 @@ import { append, fill, h, icon } from "./dom.js";
 import { formatCount, formatNumber } from "./format.js";
 import { createIndexView } from "./ingest.js";
 import { createItemsView } from "./items.js";
+import { createMapView } from "./map.js";
 import { formatRoute, navigate, parseRoute } from "./route.js";
 import { createSearchView } from "./search.js";
 import { installTheme } from "./theme.js";
@@ -13,6 +14,7 @@ import { installTheme } from "./theme.js";
 const VIEWS = {
   search: [createSearchView, "Search"],
   items: [createItemsView, "Items"],
+  map: [createMapView, "Map"],
   index: [createIndexView, "Index"],
 };
 const RETRY_MS = 3000;
@@ -96,6 +98,7 @@ function showRoute() {
   const solution = solutions.find(({ name }) => name === route.name);
   if (!solution) return showUnknownSolution(route.name);
   if (current?.solution !== solution || current.view !== route.view) openView(solution, route);
+  current.head.link(route);
   current.body.update(route);
   const query = route.q && route.view === "search" ? `${route.q} – ` : "";
   document.title = `${query}${solution.title} – vicinal`;
@@ -155,8 +158,15 @@ function createHeading(solution, view) {
     badge.textContent = failures;
     badge.title = formatCount(failures, "failure");
   }
+  /** Makes the views keep the examples that are liked and unliked. */
+  function link({ like, unlike }) {
+    Object.keys(VIEWS).forEach((name, index) => {
+      tabs.children[index].href = formatRoute({ name: solution.name, view: name, like, unlike });
+    });
+  }
   show();
-  return { show, element: h("div.solution-head", h("div.titles", h("h1", solution.title), summary), tabs, outage) };
+  const titles = h("div.titles", h("h1", solution.title), summary);
+  return { show, link, element: h("div.solution-head", titles, tabs, outage) };
 }
 
 installTheme(document.getElementById("theme"));

@@ -3,8 +3,10 @@
 import { append, fill, h, icon, iconButton } from "./dom.js";
 import { openViewer } from "./dialogs.js";
 import { svgImage } from "./drawing.js";
-import { toText } from "./format.js";
+import { renderExampleButtons } from "./examples.js";
+import { shorten, toText } from "./format.js";
 import {
+  formatName,
   formatSimilarity,
   formatStart,
   renderContent,
@@ -12,6 +14,7 @@ import {
   renderFacts,
   renderKey,
   renderLabels,
+  renderNote,
   renderParagraph,
   renderSimilarity,
   renderStart,
@@ -19,9 +22,12 @@ import {
 import { createPlayer } from "./player.js";
 
 const MIN_PARAGRAPH_CHARS = 60;
+const MAX_LABEL_CHARS = 60;
+const MAX_TITLE_CHARS = 400;
 const LAYOUTS = { image: "gallery", svg: "drawings", video: "videos", audio: "audios", text: "texts" };
 
-/** Creates a list of cards, laid out for their kind. `actions`: searchSimilar(key), and remove(key) if allowed. */
+/** Creates a list of cards, laid out for their kind. `actions`: searchSimilar(key); examples, as
+    `renderExampleButtons` takes them; and remove(key) if allowed. */
 export function createCards(entries, actions, label) {
   const list = h("ol.cards", { "aria-label": label });
   list.classList.add(LAYOUTS[entries[0]?.kind] ?? "texts");
@@ -39,9 +45,10 @@ function createCard(entry, actions, list) {
   const element = h("li.card", { tabindex: "-1" });
   element.dataset.key = entry.key;
   element.classList.add(entry.kind);
+  const name = entry.title || entry.key;
   element.setAttribute(
     "aria-label",
-    entry.rank ? `${entry.rank}. ${entry.key}, similarity ${formatSimilarity(entry)}` : entry.key,
+    entry.rank ? `${entry.rank}. ${name}, similarity ${formatSimilarity(entry)}` : name,
   );
   append(
     element,
@@ -50,15 +57,17 @@ function createCard(entry, actions, list) {
   return element;
 }
 
-function renderActions(entry, { searchSimilar, remove }) {
+function renderActions(entry, { searchSimilar, examples, remove }) {
+  const label = `Similar to ${shorten(formatName(entry), MAX_LABEL_CHARS)}`;
   return h(
     "span.actions",
+    examples && renderExampleButtons(entry, examples),
     searchSimilar &&
       h(
         "button.similar",
-        { type: "button", title: `More like ${entry.key}`, onclick: () => searchSimilar(entry.key) },
+        { type: "button", title: label, "aria-label": label, onclick: () => searchSimilar(entry.key) },
         icon("near"),
-        h("span", "More like this"),
+        h("span", "Similar"),
       ),
     remove && iconButton("trash", `Remove ${entry.key}`, () => remove(entry.key)),
   );
@@ -82,7 +91,7 @@ function renderImage(entry, actions, open) {
   return [
     frame,
     formatStart(entry) && h("span.stamp", formatStart(entry)),
-    h("div.caption", renderKey(entry), renderSimilarity(entry)),
+    h("div.caption", renderKey(entry), renderSimilarity(entry), renderNote(entry)),
     renderActions(entry, actions),
   ];
 }
@@ -96,7 +105,7 @@ function renderSvg(entry, actions, open) {
     ),
     h(
       "div.body",
-      h("div.head", renderKey(entry), renderStart(entry), renderLabels(entry)),
+      h("div.head", renderKey(entry), renderStart(entry), renderLabels(entry), renderNote(entry)),
       renderFooter(entry, actions),
     ),
   ];
@@ -142,6 +151,7 @@ function renderVideo(entry, actions) {
             startText,
           ),
       ),
+      renderNote(entry),
       renderFooter(entry, actions),
       renderDetails(entry),
     ),
@@ -153,6 +163,7 @@ function renderAudio(entry, actions) {
   return [
     h("div.head", renderKey(entry), renderStart(entry), h("span.grow"), renderSimilarity(entry)),
     createPlayer(entry.content_url, { start: start ?? 0, end, name: entry.key }),
+    renderNote(entry),
     h("div.foot", renderDetails(entry), h("span.grow"), renderActions(entry, actions)),
   ];
 }
@@ -160,15 +171,16 @@ function renderAudio(entry, actions) {
 /** Renders a text and its long metadata: a question and its answer. */
 function renderText(entry, actions) {
   const long = Object.entries(entry.metadata).filter(
-    ([, value]) => toText(value).length > MIN_PARAGRAPH_CHARS && value !== entry.content,
+    ([, value]) => toText(value).length > MIN_PARAGRAPH_CHARS && ![entry.content, entry.title].includes(value),
   );
   const names = long.map(([name]) => name);
   return [
-    h("div.head", h("h3", entry.content ? renderContent(entry) : renderKey(entry)), renderSimilarity(entry)),
+    h("div.head", h("h3", renderHeading(entry)), renderSimilarity(entry)),
+    renderNote(entry),
     long.map(([, value]) => renderParagraph(entry, toText(value))),
     h(
       "div.foot",
-      entry.content && renderKey(entry),
+      (entry.content || entry.title) && renderKey(entry),
       renderStart(entry),
       renderLabels(entry, names),
       renderDetails(entry),
@@ -178,8 +190,14 @@ function renderText(entry, actions) {
   ];
 }
 
+/** Renders the title of a text, or else the text itself, or its key. */
+function renderHeading(entry) {
+  if (entry.title) return h("span.title", shorten(entry.title, MAX_TITLE_CHARS));
+  return entry.content ? renderContent(entry) : renderKey(entry);
+}
+
 function showLarge(entry, actions, list) {
-  const { searchSimilar } = actions;
+  const { searchSimilar, examples } = actions;
   openViewer(list.entries, list.entries.indexOf(entry), (one, close) => ({
     media:
       one.kind === "svg"
@@ -188,14 +206,20 @@ function showLarge(entry, actions, list) {
     body: [
       h("h2", renderKey(one)),
       renderSimilarity(one),
+      renderNote(one),
       renderFacts(one),
-      searchSimilar &&
-        h(
-          "button.secondary",
-          { type: "button", onclick: () => (close(), searchSimilar(one.key)) },
-          icon("near"),
-          "More like this",
-        ),
+      h(
+        "div.row",
+        searchSimilar &&
+          h(
+            "button.secondary",
+            { type: "button", onclick: () => (close(), searchSimilar(one.key)) },
+            icon("near"),
+            "Similar",
+          ),
+        examples &&
+          renderExampleButtons(one, { ...examples, toggle: (...args) => (close(), examples.toggle(...args)) }),
+      ),
     ],
   }));
 }

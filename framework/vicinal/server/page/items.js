@@ -5,9 +5,11 @@ import { createAddPanel } from "./adder.js";
 import { appendCards, createCards, createSkeletons } from "./cards.js";
 import { errorMessage, showToast, statusMessage, toSentence } from "./dialogs.js";
 import { debounce, fill, h, icon } from "./dom.js";
+import { createExampleStrip, markExamples, toggleExample } from "./examples.js";
 import { formatCount, formatNumber } from "./format.js";
 import { installKeys } from "./keys.js";
-import { navigate } from "./route.js";
+import { createOrderInput, renderCounts } from "./order.js";
+import { formatRoute, navigate } from "./route.js";
 
 const PAGE_SIZE = 24;
 const DEBOUNCE_MS = 250;
@@ -16,9 +18,19 @@ const DEBOUNCE_MS = 250;
 export function createItemsView(root, solution, { onChanged }) {
   const pendingRemovals = new Set();
   let route = null;
-  let prefix = null;
+  let requested = null;
   let request = null;
 
+  const change = (changes, options) => navigate({ ...route, ...changes }, options);
+  const toggle = (kind, entry) => {
+    strip.remember(entry);
+    change(toggleExample(route, kind, entry.key), { replace: true });
+  };
+  const strip = createExampleStrip(
+    solution,
+    (examples) => change(examples, { replace: true }),
+    renderResultsLink,
+  );
   const searchSimilar = (key) => navigate({ name: solution.name, q: `@${key}` });
   const prefixInput = h("input", {
     type: "search",
@@ -26,11 +38,11 @@ export function createItemsView(root, solution, { onChanged }) {
     "aria-label": "Show items whose key begins with",
     autocomplete: "off",
     spellcheck: "false",
-    oninput: debounce(
-      () => navigate({ name: solution.name, view: "items", p: prefixInput.value }, { replace: true }),
-      DEBOUNCE_MS,
-    ),
+    oninput: debounce(() => change({ p: prefixInput.value }, { replace: true }), DEBOUNCE_MS),
   });
+  const order = createOrderInput(solution, (s) => change({ s }, { replace: true }));
+  const counts = h("div.counted");
+  const actions = { searchSimilar, examples: { toggle, getRoute: () => route }, remove };
   const total = h("span.quiet");
   const panel = createAddPanel(solution, onAdded);
   const addButton = h(
@@ -42,7 +54,19 @@ export function createItemsView(root, solution, { onChanged }) {
   const listing = h("section.results", { "aria-label": "Items" });
   panel.element.hidden = true;
   installKeys(listing, { searchSimilar, leave: () => prefixInput.focus() });
-  fill(root, h("div.toolbar", prefixInput, total, h("span.grow"), addButton), panel.element, listing);
+  fill(
+    root,
+    h("div.toolbar", prefixInput, total, h("span.grow"), order.element, addButton),
+    panel.element,
+    strip.element,
+    counts,
+    listing,
+  );
+
+  function renderResultsLink({ like, unlike }) {
+    const href = formatRoute({ name: solution.name, like, unlike });
+    return like.length > 0 && h("a.button.secondary", { href }, "Show results");
+  }
 
   function togglePanel() {
     panel.element.hidden = !panel.element.hidden;
@@ -59,6 +83,7 @@ export function createItemsView(root, solution, { onChanged }) {
     request?.abort();
     request = new AbortController();
     fill(listing, createSkeletons(solution.query.renders, 8));
+    fill(counts);
     try {
       await loadPage("", null, request.signal);
     } catch (error) {
@@ -68,16 +93,23 @@ export function createItemsView(root, solution, { onChanged }) {
 
   /** Loads a page and shows it; a page may be empty although more follow. */
   async function loadPage(cursor, list, signal) {
+    const { p: prefix, s: sort } = route;
     let [items, next] = [[], cursor];
     do {
-      const page = await api.listItems(solution.name, { limit: PAGE_SIZE, cursor: next, prefix }, signal);
+      const field = cursor || !sort ? "" : sort.replace(/^-/, "");
+      const page = await api.listItems(
+        solution.name,
+        { limit: PAGE_SIZE, cursor: next, prefix, sort, counts: field },
+        signal,
+      );
       items = [...items, ...page.items];
       next = page.next;
+      if (page.counts) fill(counts, renderCounts(page.counts));
       total.textContent = prefix ? `of ${formatCount(page.total, "item")}` : formatCount(page.total, "item");
     } while (next !== null && items.length < PAGE_SIZE);
-    if (list) appendCards(list, items, { searchSimilar, remove });
+    if (list) appendCards(list, items, actions);
     else if (!items.length) return fill(listing, createEmptyMessage());
-    else list = createCards(items, { searchSimilar, remove }, "Items");
+    else list = createCards(items, actions, "Items");
     const shown = list.entries.length;
     const button =
       next !== null &&
@@ -96,13 +128,14 @@ export function createItemsView(root, solution, { onChanged }) {
       await loadPage(cursor, list);
       list.children[firstNew]?.focus();
     } catch (error) {
+      if (error.messageFor("cursor")) return load(); // the item that it stands for was removed
       button.disabled = false;
       showToast(toSentence(error.message), { isBad: true });
     }
   }
 
   function createEmptyMessage() {
-    if (prefix) return statusMessage("search", "No such key", `No item has a key that begins with “${prefix}”.`);
+    if (route.p) return statusMessage("search", "No such key", `No item has a key that begins with “${route.p}”.`);
     const link = h(
       "a.button.primary",
       { href: `#/${encodeURIComponent(solution.name)}/index` },
@@ -143,8 +176,12 @@ export function createItemsView(root, solution, { onChanged }) {
     update(next) {
       route = next;
       if (document.activeElement !== prefixInput) prefixInput.value = route.p;
-      if (route.p === prefix) return;
-      prefix = route.p;
+      order.show(route.s);
+      strip.show(route);
+      markExamples(listing, route);
+      const wanted = JSON.stringify([route.p, route.s]);
+      if (wanted === requested) return;
+      requested = wanted;
       load();
     },
     close() {

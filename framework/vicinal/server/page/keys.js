@@ -1,6 +1,6 @@
 // Keyboard navigation through cards.
 
-/** Makes the arrow keys move between cards, Enter open one, and M search for similar items. */
+/** Makes the arrow keys move between cards, Enter open one, M search for similar items, L like and U unlike one. */
 export function installKeys(root, { searchSimilar, leave }) {
   root.addEventListener("keydown", (event) => {
     const card = event.target.closest?.(".card");
@@ -20,6 +20,8 @@ export function installKeys(root, { searchSimilar, leave }) {
     else if (event.target !== card) return;
     else if (event.key === "Enter") card.querySelector(".frame:is(button), .play, .start, .jump, summary")?.click();
     else if (event.key === "m" || event.key === "M") searchSimilar(card.dataset.key);
+    else if (event.key === "l" || event.key === "L") card.querySelector("[data-example=like]")?.click();
+    else if (event.key === "u" || event.key === "U") card.querySelector("[data-example=unlike]")?.click();
   });
 }
 

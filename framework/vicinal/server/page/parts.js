@@ -4,13 +4,20 @@ import { h } from "./dom.js";
 import { formatBytes, formatClock, shorten, splitPath, toText } from "./format.js";
 
 const MAX_LABEL_CHARS = 40;
+const MAX_NAME_CHARS = 200;
+const MAX_NOTE_CHARS = 160;
 const MAX_PARAGRAPH_CHARS = 400;
 const MAX_FACT_CHARS = 2000;
 const MAX_OPENED_CHARS = 20_000;
 
 export const formatSimilarity = (hit) => hit.similarity.toFixed(3);
 
-/** Renders the similarity as a bar and a number. */
+/** Returns what people call an entry: its title, the beginning of a text, or else its key. */
+export function formatName({ title, kind, content, key }) {
+  return shorten(title || (kind === "text" && content) || key, MAX_NAME_CHARS);
+}
+
+/** Renders the similarity as a bar and a number, with a reranker's score if there is one. */
 export function renderSimilarity(hit) {
   if (hit.similarity === undefined) return null;
   const bar = h("span.fill");
@@ -20,8 +27,19 @@ export function renderSimilarity(hit) {
     { title: `Similarity ${hit.similarity}` },
     h("span.meter", { "aria-hidden": "true" }, bar),
     h("b", formatSimilarity(hit)),
-    typeof hit.score === "number" && h("span.score", { title: hit.note ?? "Score of the reranker" }, hit.score.toFixed(2)),
+    typeof hit.score === "number" &&
+      h(
+        "span.score",
+        { title: `Score ${hit.score} of the reranker, which orders the list` },
+        "score ",
+        h("b", hit.score.toFixed(2)),
+      ),
   );
+}
+
+/** Renders what a reranker says of a hit; null if it says nothing. */
+export function renderNote({ note }) {
+  return note && h("span.remark", { title: note }, shorten(note, MAX_NOTE_CHARS));
 }
 
 export function renderKey(entry) {
@@ -75,14 +93,15 @@ function renderDrawnContent(entry) {
   return link ? [entry.content, h("span.links", link)] : entry.content;
 }
 
-/** Renders the metadata that is short enough for a label, and not what the card says already. */
+/** Renders the metadata that is short enough for a label, and not what the card or another label says already. */
 export function renderLabels(entry, except = []) {
-  const shown = Object.entries(entry.metadata).filter(
-    ([name, value]) =>
-      toText(value).length <= MAX_LABEL_CHARS &&
-      !["", entry.content, entry.key].includes(toText(value)) &&
-      !except.includes(name),
-  );
+  const texts = new Set(["", entry.content, entry.key, entry.title]);
+  const shown = Object.entries(entry.metadata).filter(([name, value]) => {
+    const text = toText(value);
+    if (text.length > MAX_LABEL_CHARS || texts.has(text) || except.includes(name)) return false;
+    texts.add(text);
+    return true;
+  });
   return (
     shown.length > 0 &&
     h(

@@ -2,13 +2,14 @@
 
 import * as api from "./api.js";
 import { debounce, fill, h, icon, iconButton, markInvalid, uniqueId } from "./dom.js";
-import { toSentence } from "./dialogs.js";
+import { renderProblem } from "./dialogs.js";
 import { inkColor, svgImage } from "./drawing.js";
-import { formatBytes, shorten } from "./format.js";
+import { formatBytes } from "./format.js";
+import { formatName } from "./parts.js";
 import { createPlayer } from "./player.js";
+import { attachSuggestions } from "./suggestions.js";
 
 const RENDER_DEBOUNCE_MS = 250;
-const MAX_SUBJECT_CHARS = 200;
 const FILE_ICONS = ["image", "audio", "video"];
 
 const uploads = new Map();
@@ -27,7 +28,7 @@ export const getUpload = (id) => uploads.get(id);
 export function createQueryBox(solution, { onText, onFile, onClear }) {
   const { query } = solution;
   const typed = query.modalities.find(({ input }) => input === "text");
-  const isProse = typed?.renders === "text";
+  const isProse = typed?.renders === "text" && !query.suggests;
   const id = uniqueId("query");
   const problem = h("p.problem", { role: "alert", id: `${id}-problem` });
   const subject = h("div.subject", { hidden: true });
@@ -62,8 +63,9 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   function createTextInput() {
     return h(
       "div.line",
-      icon(isProse ? "search" : "svg"),
+      icon(typed.renders === "svg" ? "svg" : "search"),
       field,
+      attachSuggestions(field, solution),
       clearButton,
       query.file && iconButton("upload", `Search with ${describeFiles()}`, chooseFile),
       h("button.primary", { type: "submit" }, h("span", "Search"), icon("search")),
@@ -182,13 +184,13 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   }
 
   async function showItem(key) {
-    showSubject("More like", null, key);
+    showSubject("Similar to", null, key);
     const item = await api.getItem(solution.name, key).catch(() => null);
     if (!item || subject.hidden || shown !== `@${key}`) return;
     showSubject(
-      "More like",
+      "Similar to",
       createPreview(item.kind, item.content_url, key),
-      item.kind === "text" && item.content ? shorten(item.content, MAX_SUBJECT_CHARS) : key,
+      formatName(item),
     );
   }
 
@@ -200,7 +202,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   }
 
   function fail(message, hint = "", isSoft = false) {
-    fill(problem, toSentence(message), message && hint && h("span.hint", ` ${hint}`));
+    fill(problem, renderProblem(message, hint));
     problem.classList.toggle("soft", isSoft);
     markInvalid(field, Boolean(message) && !isSoft);
   }

@@ -4,16 +4,16 @@ import * as api from "./api.js";
 import { createCards, createSkeletons } from "./cards.js";
 import { errorMessage, showToast, statusMessage } from "./dialogs.js";
 import { announce, debounce, fill, h, icon, uniqueId } from "./dom.js";
+import { createExampleStrip, hasExamples, markExamples, toggleExample } from "./examples.js";
 import { buildExpression, countConditions, createFilterPanel, pickPatterns } from "./filters.js";
 import { formatCount, formatMilliseconds } from "./format.js";
 import { installKeys } from "./keys.js";
+import { countOptions, createOptionsPanel } from "./options.js";
 import { acceptFiles, createQueryBox, getUpload, storeUpload } from "./query.js";
 import { MAX_LIMIT, navigate } from "./route.js";
+import { createEmptyMessage, showSample } from "./sample.js";
 
 const SLIDER_DEBOUNCE_MS = 180;
-const SAMPLE_SIZES = { image: 12, svg: 12, video: 9, audio: 8, text: 6 };
-const MAX_CHIPS = 5;
-const MAX_CHIP_CHARS = 120;
 
 /** Creates the view in `root`; returns {update(route), close()}. */
 export function createSearchView(root, solution) {
@@ -23,9 +23,15 @@ export function createSearchView(root, solution) {
 
   const change = (changes, options) => navigate({ ...route, ...changes }, options);
   const searchSimilar = (key) => {
-    change({ q: `@${key}`, upload: "" });
+    change({ q: `@${key}`, upload: "", like: [], unlike: [] });
     scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   };
+  const toggle = (kind, entry) => {
+    strip.remember(entry);
+    change(toggleExample(route, kind, entry.key));
+  };
+  const actions = { searchSimilar, examples: { toggle, getRoute: () => route } };
+  const strip = createExampleStrip(solution, change);
   const searchByFile = (file) => change({ q: "", upload: storeUpload(file) });
   const box = createQueryBox(solution, {
     onText: (q) => (q === route.q ? run(true) : change({ q, upload: "" })),
@@ -34,14 +40,12 @@ export function createSearchView(root, solution) {
   });
   const filters = createFilterPanel(solution, (where, f) => change({ where, f }, { replace: true }));
   const slider = createLimitSlider((k) => change({ k }, { replace: true }));
-  const filterButton = h("button.chip.toggle", {
-    type: "button",
-    "aria-expanded": "false",
-    onclick: () => openFilters(),
-  });
+  const options = createOptionsPanel((changes) => change(changes, { replace: true }));
+  const filterButton = createPanelButton(() => openFilters());
+  const optionsButton = createPanelButton(() => openOptions());
   const shareButton = h(
     "button.chip.quiet",
-    { type: "button", title: "Copy the link to this search", onclick: copyLink },
+    { type: "button", title: "Copy the link to this search", "aria-label": "Copy link", onclick: copyLink },
     icon("link"),
     h("span", "Copy link"),
   );
@@ -49,6 +53,7 @@ export function createSearchView(root, solution) {
   const stopAccepting = solution.query.file ? acceptFiles(searchByFile) : () => {};
 
   filters.element.hidden = true;
+  options.element.hidden = true;
   installKeys(results, { searchSimilar, leave: () => box.focus() });
   fill(
     root,
@@ -56,9 +61,11 @@ export function createSearchView(root, solution) {
       "div.panel.query-panel",
       box.element,
       box.sketch,
-      h("div.controls", slider.element, filterButton, h("span.grow"), shareButton),
+      h("div.controls", slider.element, filterButton, optionsButton, h("span.grow"), shareButton),
       filters.element,
+      options.element,
     ),
+    strip.element,
     results,
   );
   document.addEventListener("keydown", onKey);
@@ -68,11 +75,21 @@ export function createSearchView(root, solution) {
     box.show(route);
     slider.show(route.k);
     filters.show(route);
-    const conditionCount = countConditions(route.where, route.f);
-    fill(filterButton, icon("filter"), h("span", "Filter"), conditionCount > 0 && h("span.badge", conditionCount));
+    options.show(route);
+    strip.show(route);
+    markExamples(results, route);
+    const [conditionCount, optionCount] = [countConditions(route.where, route.f), countOptions(route)];
+    fillPanelButton(filterButton, "filter", "Filter", conditionCount);
+    fillPanelButton(optionsButton, "options", "Options", optionCount);
     if (conditionCount && filters.element.hidden && lastSearch === "") openFilters(true);
-    shareButton.hidden = !route.q;
+    if (optionCount && options.element.hidden && lastSearch === "") openOptions(true);
+    shareButton.hidden = !route.q && !hasExamples(route);
     run();
+  }
+
+  function openOptions(isOpen = options.element.hidden) {
+    options.element.hidden = !isOpen;
+    optionsButton.setAttribute("aria-expanded", isOpen);
   }
 
   function openFilters(isOpen = filters.element.hidden) {
@@ -88,15 +105,19 @@ export function createSearchView(root, solution) {
       limit: route.k,
       filter: buildExpression(solution.fields, route.where, route.f),
       patterns: pickPatterns(solution.query.item_filters, route.where),
+      examples: { like: route.like, unlike: route.unlike },
+      diversity: route.diversity,
+      least: route.least,
     };
-    const serialized = JSON.stringify([search.query, route.upload, search.limit, search.filter, search.patterns]);
+    const isSearch = Boolean(search.query || search.file || route.like.length);
+    const serialized = JSON.stringify([isSearch && { ...search, file: null }, route.upload]);
     if (serialized === lastSearch && !force) return;
     lastSearch = serialized;
     request?.abort();
     box.fail("");
     filters.fail("");
-    if (!search.query && !search.file)
-      return showSample(results, solution, route, { searchSimilar, onText: (q) => change({ q }) });
+    options.fail("");
+    if (!isSearch) return showStart();
     request = new AbortController();
     const { signal } = request;
     showBusy();
@@ -105,6 +126,10 @@ export function createSearchView(root, solution) {
     } catch (error) {
       if (error.name !== "AbortError") fail(error);
     }
+  }
+
+  function showStart() {
+    return showSample(results, solution, route, actions, (q) => change({ q }));
   }
 
   function showBusy() {
@@ -120,21 +145,30 @@ export function createSearchView(root, solution) {
       const clear = () => change({ where: {}, f: "" });
       const isFiltered = countConditions(route.where, route.f) > 0;
       const action = isFiltered && h("button.secondary", { type: "button", onclick: clear }, "Remove the filter");
-      fill(results, statusMessage("search", "Nothing found", isFiltered ? "No item passes the filter." : "", action));
+      const reason = isFiltered ? "No item passes the filter." : route.least !== null ? "No item is as similar." : "";
+      fill(results, statusMessage("search", "Nothing found", reason, action));
       return;
     }
-    const list = createCards(hits, { searchSimilar }, `${formatCount(hits.length, "result")}, most similar first`);
+    const list = createCards(hits, actions, `${formatCount(hits.length, "result")}, best first`);
     list.classList.add("found");
+    const focused = [...results.querySelectorAll(".card")].indexOf(document.activeElement?.closest(".card"));
     fill(results, h("div.heading", h("h2", formatCount(hits.length, "result")), renderTimings(timings)), list);
+    if (focused >= 0) list.children[Math.min(focused, hits.length - 1)].focus({ preventScroll: true });
   }
 
   function fail(error) {
     results.removeAttribute("aria-busy");
     const itemFilterNames = solution.query.item_filters.map(({ name }) => `item_filters.${name}`);
+    const least = error.messageFor("min_similarity");
     const [query, filter] = [error.messageFor("query", "file"), error.messageFor("filter", ...itemFilterNames)];
     if (error.status === 409 && !solution.items) return fill(results, createEmptyMessage(solution));
-    if (query && error.status === 422) box.fail(query, error.hint);
-    else if (filter) {
+    if (least) {
+      openOptions(true);
+      options.fail(least);
+    } else if (query && (error.status === 422 || (error.status === 404 && !route.q.startsWith("@")))) {
+      box.fail(query, error.hint);
+      if (solution.query.suggests) return showStart();
+    } else if (filter) {
       openFilters(true);
       filters.fail(filter, error.hint);
     } else
@@ -176,6 +210,14 @@ export function createSearchView(root, solution) {
   };
 }
 
+function createPanelButton(onclick) {
+  return h("button.chip.toggle", { type: "button", "aria-expanded": "false", onclick });
+}
+
+function fillPanelButton(button, iconName, label, count) {
+  fill(button, icon(iconName), h("span", label), count > 0 && h("span.badge", count));
+}
+
 function createLimitSlider(onChange) {
   const id = uniqueId("limit");
   const output = h("output", { for: id });
@@ -207,66 +249,4 @@ function renderTimings(timings) {
     h("b", formatMilliseconds(timings.total)),
     parts.map(([name, value]) => h("span", `${name} ${formatMilliseconds(value)}`)),
   );
-}
-
-function createEmptyMessage(solution) {
-  const link = h(
-    "a.button.primary",
-    { href: `#/${encodeURIComponent(solution.name)}/index` },
-    icon("stack"),
-    "Index the source",
-  );
-  return statusMessage(
-    "stack",
-    "Nothing is indexed yet",
-    "Index the source, and its items can be searched here.",
-    link,
-  );
-}
-
-/** Shows a few of the items before anything is searched for. */
-async function showSample(results, solution, route, { searchSimilar, onText }) {
-  if (!solution.items) return fill(results, createEmptyMessage(solution));
-  const kind = solution.query.renders;
-  const number = SAMPLE_SIZES[kind] ?? 6;
-  const lostFile =
-    route.upload &&
-    !getUpload(route.upload) &&
-    h("p.note", "The file of this search is no longer available. Choose it again.");
-  fill(results, lostFile, createSkeletons(kind, number));
-  try {
-    const { items } = await api.listItems(solution.name, { limit: number + 3 * MAX_CHIPS });
-    if (!results.querySelector(".loading")) return null;
-    const chips = solution.query.text
-      ? selectShortest(items.length > number + MAX_CHIPS ? items.slice(number) : items)
-      : [];
-    return fill(
-      results,
-      lostFile,
-      chips.length > 0 &&
-        h(
-          "div.chips",
-          h("span.quiet", "Try"),
-          chips.map((item) => createChip(item, kind, onText)),
-        ),
-      h("div.heading", h("h2", "From the index"), h("span.quiet", "some of the items; pick one to find similar ones")),
-      createCards(items.slice(0, number), { searchSimilar }, "Some indexed items"),
-    );
-  } catch (error) {
-    return fill(
-      results,
-      errorMessage(error, () => showSample(results, solution, route, { searchSimilar, onText })),
-    );
-  }
-}
-
-/** Returns the items with the shortest contents, as examples. */
-function selectShortest(items) {
-  const withContent = items.filter((item) => item.content && item.content.length <= MAX_CHIP_CHARS);
-  return withContent.sort((one, other) => one.content.length - other.content.length).slice(0, MAX_CHIPS);
-}
-
-function createChip(item, kind, onText) {
-  const name = kind === "svg" ? item.key : item.content;
-  return h("button.chip", { type: "button", title: item.content, onclick: () => onText(item.content) }, name);
 }

@@ -12,18 +12,17 @@ from vicinal.errors import ItemError
 from vicinal.plugin.encoder_calls import decode_query
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value, unsuitable_value
+from vicinal.server.item_pages import PageRequest, item_to_json, read_item_page
 from vicinal.server.media import content_response, svg_response
 from vicinal.server.openapi import describe_body, describe_form
 from vicinal.server.parameters import ItemKey, PageLimit, Whole, refuse_unknown_parameters, require_page_limit
-from vicinal.server.paths import content_path, is_content_path
+from vicinal.server.paths import is_content_path
 from vicinal.server.request_body import is_multipart, parse_form, parse_json
 from vicinal.server.responses import json_response
-from vicinal.server.routes.search import to_encoder_query
+from vicinal.server.search_options import to_encoder_query
 from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
-from vicinal.stores.records import Record
-from vicinal.toolkit.text import shorten
-from vicinal.types import MAX_EXCERPT_CHARS, Item, item_id
+from vicinal.types import Item, item_id
 
 __all__ = ["router"]
 
@@ -45,6 +44,7 @@ router = APIRouter(
 
 _CURSOR = re.compile(r"[0-9]{0,19}")
 _MAX_ID = 2**63 - 1
+_Field = Annotated[str, Query(max_length=201, json_schema_extra={"format": "declared-field"})]
 _FORM = describe_form(
     {
         "key": {
@@ -70,45 +70,19 @@ async def list_items(
     cursor: Annotated[str, Query(json_schema_extra={"pattern": f"^{_CURSOR.pattern}$"})] = "",
     prefix: Annotated[str, Query(max_length=1024)] = "",
     whole: Whole = False,
+    sort: _Field = "",
+    counts: _Field = "",
 ) -> Response:
     service = get_service(request, name)
     require_page_limit(limit, service.settings)
-    after = _parse_cursor(cursor)
-    return json_response(await service.run_blocking(_item_page, request, service, limit, after, prefix, whole))
+    page = PageRequest(limit, _parse_cursor(cursor), prefix, whole, sort, counts)
+    return json_response(await service.run_blocking(read_item_page, request, service, page))
 
 
 def _parse_cursor(cursor: str) -> int:
     if not _CURSOR.fullmatch(cursor):
         raise invalid_value("cursor", "invalid", "use `next` from the previous page")
     return min(int(cursor), _MAX_ID) if cursor else -1
-
-
-def _item_page(
-    request: Request, service: SolutionService, limit: int, cursor: int, prefix: str, whole: bool
-) -> dict[str, Any]:
-    store = service.solution.metadata
-    records, next_cursor = store.list_records(limit, cursor, prefix)
-    manual = store.are_manual([item_id(record.key) for record in records])
-    return {
-        "items": [
-            _to_json(request, service, record, added, whole) for record, added in zip(records, manual, strict=True)
-        ],
-        "next": None if next_cursor is None else str(next_cursor),
-        "total": int(store.state().get("items", 0)),
-    }
-
-
-def _to_json(request: Request, service: SolutionService, record: Record, added: bool, whole: bool) -> dict[str, Any]:
-    return {
-        "key": record.key,
-        "uri": record.uri,
-        "content": record.content if whole or record.content is None else shorten(record.content, MAX_EXCERPT_CHARS),
-        "metadata": record.metadata,
-        "kind": service.display_kind(record.uri),
-        "content_label": service.item_modality.label,
-        "content_url": content_path(request, service.name, record.key),
-        "added": added,
-    }
 
 
 @router.post(
@@ -239,7 +213,7 @@ async def get_item(request: Request, name: str, key: ItemKey, whole: Whole = Fal
 
 def _get_item(request: Request, service: SolutionService, key: str, whole: bool) -> dict[str, Any]:
     record = service.get_record(key)
-    return _to_json(request, service, record, service.solution.metadata.are_manual([item_id(key)])[0], whole)
+    return item_to_json(request, service, record, service.solution.metadata.are_manual([item_id(key)])[0], whole)
 
 
 @router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})

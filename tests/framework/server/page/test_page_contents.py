@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from inprocess_server import run_server
+from vicinal import Reranker, hookimpl
 
 
 def search(page, name, query):
@@ -140,3 +141,85 @@ def test_nothing_in_a_rendered_svg_runs(open_tab, lite):
         page.wait_for_timeout(300)
         assert page.title() != "ran"
         assert [url for url in answered if url.endswith("/ran")] == [], "its policy lets nothing be loaded"
+
+
+@pytest.fixture
+def films(lite):
+    """Numbers of films, which the encoder shows by their titles, and which are asked for by a member."""
+    rows = ["1,aab,Heat", "2,aac,Alien", '3,aad,"<b>Brazil</b>"', "4,aae,"]
+    (lite.folder / "films.csv").write_text("\n".join(["number,letters,title", *rows]))
+    films = lite.solution(
+        "films", encoder="{type: members}", source="{type: table, path: films.csv, key: number, content: letters}"
+    )
+    films.ingest()
+    return films
+
+
+def test_a_card_shows_the_title_that_the_encoder_gives(open_tab, films):
+    with run_server(films) as server:
+        page = open_tab(server.url).page
+        card = search(page, "films", "aab")
+        expect(card.locator("h3")).to_have_text("Heat")
+        expect(card.locator(".foot .key")).to_have_text("1")
+        expect(card).to_have_attribute("aria-label", "1. Heat, similarity 1.000")
+        expect(card).not_to_contain_text("aab")
+        titles = page.locator(".cards.found h3").all_inner_texts()
+        assert sorted(titles) == ["<b>Brazil</b>", "Alien", "Heat", "aae"]
+        card.get_by_role("button", name="More like Heat").click()
+        strip = page.get_by_role("region", name="Examples")
+        expect(strip.get_by_role("listitem")).to_have_text(["Heat"])
+        page.reload()
+        expect(strip.get_by_role("listitem")).to_have_text(["Heat"])
+        page.get_by_role("button", name="Similar to Alien").click()
+        expect(page.locator(".subject")).to_contain_text("Alien")
+
+
+def test_queries_to_choose_from_are_suggested_while_one_types(open_tab, films):
+    with run_server(films) as server:
+        page = open_tab(server.url).open("films")
+        chips = page.locator(".chips .chip")
+        expect(chips).to_have_text([f"member:{letter}" for letter in "abcde"])
+        field = page.get_by_role("combobox", name="A member, as member:a")
+        options = page.locator(f"datalist#{field.get_attribute('list')} option")
+        field.focus()
+        expect(options).to_have_count(6)
+        field.press_sequentially("member:f")
+        expect(options).to_have_count(1)
+        expect(options).to_have_attribute("value", "member:f")
+        field.press("Enter")
+        expect(page.locator(".cards.found > .card, .state").first).to_be_visible()
+        assert page.url.endswith("films?q=member%3Af")
+
+
+class SharedWords(Reranker):
+    """First the hits that share most words with the query, which the note names."""
+
+    def rerank(self, query, hits):
+        words = set(str(query).split())
+        shared = [sorted(words & set(hit.content.split())) for hit in hits]
+        scored = [hit.with_score(len(one), ", ".join(one) or None) for hit, one in zip(hits, shared, strict=True)]
+        return sorted(scored, key=lambda hit: -hit.score)
+
+
+class SharedWordsPlugin:
+    @hookimpl
+    def register_rerankers(self, rerankers):
+        rerankers.add("shared", f"{__name__}:SharedWords", summary="for tests")
+
+
+def test_a_reranker_s_score_and_note_stand_beside_the_similarity(open_tab, lite):
+    assert lite.manager.register(SharedWordsPlugin(), "shared words").status == "ok"
+    lite.write([("one", "red blue", 1), ("two", "red green", 2)])
+    things = lite.solution(extra="rerank: {type: shared}")
+    things.ingest()
+    with run_server(things) as server:
+        page = open_tab(server.url).page
+        card = search(page, "things", "red green")
+        expect(card).to_have_attribute("data-key", "two")
+        expect(card.locator(".score")).to_have_text("score 2.00")
+        expect(card.locator(".remark")).to_have_text("green, red")
+        other = page.locator(".cards.found > .card").nth(1)
+        expect(other.locator(".score")).to_have_text("score 1.00")
+        expect(other.locator(".remark")).to_have_text("red")
+        card.get_by_text("Details").click()
+        expect(card.locator(".facts")).to_contain_text("score2 (green, red)")

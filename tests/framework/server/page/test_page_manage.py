@@ -82,7 +82,7 @@ def test_items_are_paged_and_filtered_by_key_prefix(tab):
     expect(cards).to_have_count(1)
     expect(cards).to_have_attribute("data-key", "aspirin")
     expect(page).to_have_url(re.compile("p=aspi"))
-    cards.get_by_role("button", name="More like aspirin").click()
+    cards.get_by_role("button", name="Similar to aspirin").click()
     expect(page.locator(".cards.found .card").first).to_have_attribute("data-key", "salicylic acid")
 
 

@@ -1,0 +1,1 @@
+"""What ``docs/generate.py`` and ``docs/conf.py`` write pages and navigation with."""

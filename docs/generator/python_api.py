@@ -1,0 +1,159 @@
+"""The reference of the Python API, from signatures and docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+import vicinal
+from generator.markdown import fence, from_docstring
+from vicinal import errors, server, testing, types
+from vicinal.solution.consistency import CheckReport
+
+__all__ = ["GROUPS", "python_page"]
+
+INTRODUCTION = """\
+What `from vicinal import …` gives, and the modules named here; everything else may change. `import vicinal` costs
+nothing: each name is loaded when it is first used.
+
+"""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Solutions": ("Solution", "SearchRequest", "SearchResult", "Hit", "IngestReport", "CheckReport", "Failure"),
+    "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
+    "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
+    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter"),
+    "What plugins use": (
+        "Params",
+        "EncoderBlock",
+        "Registrar",
+        "SettingsRegistrar",
+        "Suggestion",
+        "create_manager",
+    ),
+    "Tests of plugins": (
+        "vicinal.testing.EncoderContract",
+        "vicinal.testing.SourceContract",
+        "vicinal.testing.RerankerContract",
+    ),
+}
+SHORT = {
+    "hookimpl": "marks a function of a plugin as the implementation of a [hook](hooks.md)",
+    "LocalPath": "the type of a path in `Params`, relative to the YAML file",
+    "State": "what an encoder's `fit` returns: numpy arrays by name",
+    "TEXT, IMAGE, AUDIO, VIDEO": "the modalities that are given",
+}
+WIDTH = 100
+
+
+def python_page() -> str:
+    text = "# The Python API\n\n" + INTRODUCTION
+    for title, names in GROUPS.items():
+        text += f"\n## {title}\n" + "".join(_describe(name, _find(name)) for name in names)
+    text += _describe_rest(text)
+    text += "\n## Others\n\n" + "".join(f"- `{name}`: {said}.\n" for name, said in SHORT.items())
+    text += "\n## Errors\n\n" + from_docstring(inspect.getdoc(errors) or "")
+    text += "\nThose that plugins raise come from `vicinal`, all of them from `vicinal.errors`.\n"
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _describe_rest(text: str) -> str:
+    """The classes and functions that stand in no group."""
+    known = " ".join([text, *SHORT, inspect.getdoc(errors) or ""])
+    names = [name for name in vicinal.__all__ if not re.search(rf"\b{name}\b", known)]
+    rest = [name for name in names if inspect.isclass(_find(name)) or inspect.isfunction(_find(name))]
+    return "\n## More\n" + "".join(_describe(name, _find(name)) for name in rest) if rest else ""
+
+
+def _find(name: str) -> Any:
+    module, _, short = name.rpartition(".")
+    if module:
+        return getattr({"vicinal.server": server, "vicinal.testing": testing}[module], short)
+    if short == "CheckReport":
+        return CheckReport
+    return getattr(vicinal if short in vicinal.__all__ else types, short)
+
+
+def _describe(name: str, it: Any) -> str:
+    short = name.rpartition(".")[2]
+    text = f"\n### {name}\n\n" + fence(_signature(short, it), "python") + "\n" + _doc(it)
+    if inspect.isclass(it) and not name.endswith("Contract"):
+        for member, kind in _iter_members(it):
+            text += f"\n#### {short}.{member}\n\n" + _member(member, kind)
+    return text
+
+
+def _iter_members(it: type) -> Iterator[tuple[str, Any]]:
+    """Yield public members with a docstring in the order of definition, those of vicinal's base classes first."""
+    bases = [base for base in reversed(it.__mro__) if base.__module__.split(".")[0] == "vicinal"]
+    members = {name: it for base in bases for name, it in vars(base).items() if not name.startswith("_")}
+    for name, member in members.items():
+        function = getattr(member, "__func__", member)
+        documented = inspect.isfunction(function) or isinstance(member, property)
+        if documented and not name.startswith("model_") and inspect.getdoc(function):
+            yield name, member
+
+
+def _member(name: str, member: Any) -> str:
+    if isinstance(member, property):
+        returns = member.fget.__annotations__.get("return", "")
+        return fence(f"{name}: {_annotation(returns)}", "python") + "\n" + _doc(member)
+    prefix = "@classmethod\n" if isinstance(member, classmethod) else ""
+    prefix = "@staticmethod\n" if isinstance(member, staticmethod) else prefix
+    function = getattr(member, "__func__", member)
+    return fence(prefix + _signature(name, function), "python") + "\n" + _doc(function)
+
+
+def _doc(it: Any) -> str:
+    return from_docstring(inspect.getdoc(it) or "")
+
+
+def _signature(name: str, it: Any) -> str:
+    if inspect.isclass(it) and inspect.isabstract(it):
+        return f"class {name}"
+    try:
+        signature = inspect.signature(it)
+    except ValueError:
+        return f"class {name}"
+    is_model = inspect.isclass(it) and issubclass(it, BaseModel)  # pydantic's annotations tell of its validators
+    parameters = list(_iter_parameters(signature, annotated=not is_model))
+    returns = signature.return_annotation
+    arrow = "" if inspect.isclass(it) or returns is inspect.Signature.empty else f" -> {_annotation(returns)}"
+    one_line = f"{name}({', '.join(parameters)}){arrow}"
+    if len(one_line) <= WIDTH:
+        return one_line
+    return f"{name}(\n" + "".join(f"    {parameter},\n" for parameter in parameters) + f"){arrow}"
+
+
+def _iter_parameters(signature: inspect.Signature, *, annotated: bool) -> Iterator[str]:
+    starred = False
+    for parameter in signature.parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            starred = True
+            yield "*"
+        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        starred = starred or stars == "*"
+        said = stars + parameter.name
+        if parameter.annotation is not parameter.empty and annotated:
+            said += f": {_annotation(parameter.annotation)}"
+        if parameter.default is not parameter.empty:
+            said += (" = " if annotated else "=") + _value(parameter.default)
+        yield said
+
+
+def _value(default: Any) -> str:
+    """A default as it would be written; any but a plain value as `...`, since its text may depend on the machine."""
+    if isinstance(default, str):
+        return json.dumps(default, ensure_ascii=False)
+    return repr(default) if default is None or isinstance(default, bool | int | float) or default == () else "..."
+
+
+def _annotation(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)

@@ -1,0 +1,145 @@
+"""``evaluate``: measure how good a solution's answers are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vicinal.cli.ingest import FILE
+from vicinal.cli.output import build_table, json_option, make_console, print_json
+
+if TYPE_CHECKING:
+    from vicinal.quality.estimates import Estimate
+    from vicinal.quality.model_report import ModelReport
+    from vicinal.quality.search_report import SearchReport
+
+_IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command()
+@FILE
+@click.option("--labels", default="", metavar="FIELD", help="Metadata that similar items share: folder, for pictures.")
+@click.option("--qrels", type=_IN_FILE, help="Judgments: TREC qrels, or a CSV of query, key and, if any, relevance.")
+@click.option("--queries", type=_IN_FILE, help="The queries that --qrels names by id: a CSV or TSV of id and query.")
+@click.option("--measure", "measures", multiple=True, metavar="NAME", help="As P@5 or nDCG@20; may be repeated.")
+@click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Ask at most N random queries (2,000).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample and of the intervals.")
+@click.option("--per-query", type=click.Path(path_type=Path, dir_okay=False), help="Write a .parquet or .csv file.")
+@click.option(
+    "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the index."
+)
+@click.option("--split", default="", metavar="NAME", help="How an encoder's own evaluation holds data back.")
+@click.option("--search", is_flag=True, help="Try parameters of the encoder first, on a validation part.")
+@json_option
+def evaluate(
+    file: Path,
+    labels: str,
+    qrels: Path | None,
+    queries: Path | None,
+    measures: tuple[str, ...],
+    sample: int | None,
+    seed: int,
+    per_query: Path | None,
+    index_recall: bool,
+    split: str,
+    search: bool,
+    as_json: bool,
+) -> None:
+    """Measure how good the answers of the solution FILE are, with 95% intervals.
+
+    With --labels, indexed items are the queries, each without itself, and items of the same label are relevant to it.
+    With --qrels, queries of your own and what you judged relevant. Without either, an encoder that learns from data of
+    its own, as one that recommends, holds a part of them back and is compared with simple models. Beside the first two
+    stands what the index loses: its recall against a comparison with every stored vector.
+    """
+    _require_one_way(labels, qrels, queries, split, search=search)
+    from vicinal.quality import ModelReport
+    from vicinal.quality import evaluate as measure
+    from vicinal.solution.solution import Solution
+
+    with Solution.from_yaml(file) as solution:
+        report = measure(
+            solution,
+            labels=labels,
+            qrels=qrels,
+            queries=queries,
+            measures=measures,
+            sample=sample,
+            seed=seed,
+            per_query=per_query,
+            index_recall=index_recall,
+            split=split,
+            search=search,
+        )
+    if as_json:
+        print_json(report.to_dict())
+    elif isinstance(report, ModelReport):
+        _print_model_report(report)
+    else:
+        _print_search_report(report)
+
+
+def _require_one_way(labels: str, qrels: Path | None, queries: Path | None, split: str, *, search: bool) -> None:
+    if labels and qrels:
+        raise click.UsageError("--labels and --qrels exclude each other: both say what is relevant.")
+    if queries and not qrels:
+        raise click.UsageError("--queries needs --qrels, which says what is relevant to them.")
+    if (labels or qrels) and (split or search):
+        raise click.UsageError("--split and --search are for the evaluation that an encoder brings.")
+
+
+def _print_search_report(report: SearchReport) -> None:
+    if report.labels is None:
+        click.echo(f"{report.solution}: {report.queries:,} queries of {report.judged_by}, {report.items:,} items")
+    else:
+        labels = f"{report.labels:,} labels in {report.judged_by}"
+        click.echo(f"{report.solution}: {report.queries:,} of {report.items:,} items as queries, {labels}")
+    rows = [(name, *_format(estimate)) for name, estimate in report.metrics.items()]
+    if report.index:
+        rows.append((f"index recall@{report.index.limit}", *_format(report.index.recall)))
+    make_console().print(build_table(("measure", "value", "95% interval"), rows))
+    if report.chance is not None:
+        click.echo(f"items in random order have P@k {report.chance:.3f}")
+    if index := report.index:
+        click.echo(f"index {index.index}: {index.queries:,} vectors against all {index.rows:,} stored ones")
+    _print_end(report)
+
+
+def _print_model_report(report: ModelReport) -> None:
+    click.echo(f"{report.solution}: split {report.split}, {report.queries:,} queries, {report.items:,} items ranked")
+    if report.trials:
+        click.echo("parameters tried on the validation part:")
+        rows = [
+            (_format_params(trial.params), *(f"{one.value:.4f}" for one in trial.metrics.values()))
+            for trial in report.trials
+        ]
+        make_console().print(build_table(("parameters", *report.trials[0].metrics), rows))
+        click.echo(f"best: {_format_params(report.params)}")
+    models = {report.model: report.metrics, **report.baselines}
+    make_console().print(build_table(("model", *report.metrics), [_model_row(*one) for one in models.items()]))
+    for name, reason in report.refused.items():
+        click.echo(f"{name} was left out: {reason}")
+    if report.comparison:
+        click.echo(report.comparison.describe(report.model))
+    _print_end(report)
+
+
+def _model_row(name: str, metrics: Mapping[str, Estimate]) -> tuple[str, ...]:
+    return name, *(f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in metrics.values())
+
+
+def _format(estimate: Estimate) -> tuple[str, str]:
+    return f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"
+
+
+def _format_params(params: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in params.items()) or "as the YAML says"
+
+
+def _print_end(report: SearchReport | ModelReport) -> None:
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}")
+    click.echo(f"measured in {report.seconds:.1f} s")

@@ -1,0 +1,94 @@
+"""The way into the room: which evaluation a solution gets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vicinal.errors import VicinalError
+from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.quality.labels import list_fields
+from vicinal.quality.measures import Measures
+from vicinal.quality.model_report import ModelReport
+from vicinal.quality.search_report import SearchReport
+from vicinal.solution.learning import SourceItems
+from vicinal.solution.solution import Solution
+
+__all__ = ["evaluate"]
+
+DEFAULT_SAMPLE = 2_000
+_SEARCH_MEASURES = ("P@1", "P@10", "recall@10", "mAP@10", "MRR@10", "nDCG@10")
+_MODEL_MEASURES = ("recall@10", "nDCG@10")
+
+
+def evaluate(
+    solution: Solution,
+    *,
+    labels: str = "",
+    qrels: str | Path | None = None,
+    queries: str | Path | None = None,
+    measures: Sequence[str] = (),
+    sample: int | None = None,
+    seed: int = 0,
+    per_query: str | Path | None = None,
+    index_recall: bool = True,
+    split: str = "",
+    search: bool = False,
+) -> SearchReport | ModelReport:
+    """Measure how good a solution's answers are, with 95% intervals.
+
+    By ``labels`` or ``qrels`` it measures searches; without either, the model of an encoder that brings an evaluation
+    of its own, as one that recommends does.
+
+    Args:
+        labels: a metadata field; indexed items are searched with, and those of the same label are relevant.
+        qrels: what people judged relevant, as TREC qrels or a CSV of query and key.
+        queries: the texts of the queries that ``qrels`` name by id, as a CSV of id and query.
+        measures: P@k, recall@k, mAP@k, MRR@k, nDCG@k; some usual ones by default.
+        sample: the most queries that are asked, drawn at random; by default 2,000, and all of ``qrels``.
+        seed: of that sample and of the intervals.
+        per_query: a .parquet or .csv file that gets the figures of each query.
+        index_recall: whether to measure what the index loses, too; that reads all stored vectors.
+        split: how the encoder's own evaluation holds data back.
+        search: whether that tries parameters first, on a validation part.
+
+    Raises:
+        VicinalError: it cannot be measured so; the message says why.
+        DependencyError: ``ir-measures`` is not installed.
+    """
+    started = time.perf_counter()
+    table = Path(per_query) if per_query is not None else None
+    report: SearchReport | ModelReport
+    if labels or qrels is not None:
+        from vicinal.quality.searches import SearchOptions, evaluate_judgments, evaluate_labels
+
+        parsed = Measures.parse(measures or _SEARCH_MEASURES)
+        if qrels is None:
+            options = SearchOptions(parsed, sample or DEFAULT_SAMPLE, seed, table, index_recall)
+            report = evaluate_labels(solution, labels, options)
+        else:
+            options = SearchOptions(parsed, sample or 2**63, seed, table, index_recall)
+            report = evaluate_judgments(solution, Path(qrels), Path(queries) if queries else None, options)
+    else:
+        from vicinal.quality.models import ModelOptions, evaluate_models
+
+        with attribute_errors(f"encoder {type(solution.encoder).__name__}", "build_evaluation"):
+            evaluation = solution.encoder.build_evaluation(SourceItems(solution.source))
+        if evaluation is None:
+            raise _no_relevance_error(solution)
+        parsed = Measures.parse(measures or _MODEL_MEASURES)
+        model_options = ModelOptions(parsed, sample or DEFAULT_SAMPLE, seed, split, search, table)
+        report = evaluate_models(solution.name, evaluation, model_options)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _no_relevance_error(solution: Solution) -> VicinalError:
+    fields = ", ".join(list_fields(solution.metadata)[:20])
+    return VicinalError(
+        "which items are relevant to which?",
+        hint="--labels FIELD takes items of equal metadata for similar"
+        + (f" ({fields})" if fields else "")
+        + "; --qrels FILE reads judgments",
+    )

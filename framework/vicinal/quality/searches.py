@@ -1,0 +1,195 @@
+"""Evaluates a solution's searches: by labels of its items, or by judgments of queries."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vicinal.errors import ItemError, UnknownItemError, VicinalError
+from vicinal.quality.estimates import estimate_means
+from vicinal.quality.index_recall import measure_index_recall
+from vicinal.quality.judgments import JudgedQuery, read_judgments
+from vicinal.quality.labels import LabelCounts, count_labels, read_label, require_queries, sample_keys
+from vicinal.quality.measures import Measures, Ranking
+from vicinal.quality.per_query import PerQueryTable
+from vicinal.quality.search_report import SearchReport
+from vicinal.types import Hit, SearchRequest, item_id
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vicinal.solution.solution import Solution
+
+__all__ = ["SearchOptions", "evaluate_judgments", "evaluate_labels"]
+
+_QUERIES_PER_CALL = 100
+_FEW_QUERIES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What both evaluations of searches take; ``sample`` is the most queries that are asked."""
+
+    measures: Measures
+    sample: int
+    seed: int = 0
+    per_query: Path | None = None
+    index_recall: bool = True
+
+
+@dataclass(slots=True)
+class _Query:
+    """What is searched for, how it is named in the per-query table, and how its hits are judged."""
+
+    request: str
+    columns: Mapping[str, str]
+    judge: Callable[[Sequence[Hit]], Ranking]
+
+
+def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> SearchReport:
+    """Search with indexed items, each without itself; what has the same label is relevant.
+
+    Raises:
+        VicinalError: the field does not tell items apart.
+    """
+    labels = count_labels(solution.metadata, field)
+    chosen = sample_keys(solution.metadata, labels, options.sample, options.seed)
+
+    def make_query(key: str, label: Any) -> _Query:
+        def judge(hits: Sequence[Hit]) -> Ranking:
+            return Ranking([int(read_label(hit.metadata, field) == label) for hit in hits], labels.counts[label] - 1)
+
+        return _Query("@" + key, {"query": key, "label": str(label)}, judge)
+
+    report = SearchReport(solution.name, field, {}, 0, labels.items, len(labels.counts))
+    report.warnings += _describe_unused(labels)
+    _ask(solution, [make_query(key, label) for key, label in chosen], ("query", "label"), options, report)
+    others = sum(labels.counts[label] - 1 for _, label in chosen) / len(chosen)
+    report.chance = others / (labels.items - 1)
+    if options.index_recall:
+        report.index = measure_index_recall(solution, [key for key, _ in chosen], options.measures.depth, options.seed)
+    return report
+
+
+def evaluate_judgments(solution: Solution, qrels: Path, queries: Path | None, options: SearchOptions) -> SearchReport:
+    """Search with queries of which people said what is relevant to them.
+
+    Raises:
+        VicinalError: the judgments cannot be read, or speak of items that are not indexed.
+    """
+    judged = read_judgments(qrels, queries)
+    if len(judged) > options.sample:
+        judged = random.Random(options.seed).sample(judged, options.sample)
+    report = SearchReport(solution.name, str(qrels), {}, 0, int(solution.metadata.state().get("items", 0)))
+    indexed = _find_indexed(solution, judged, report)
+    _ask(solution, [_judged_query(query) for query in judged], ("id", "query"), options, report)
+    if options.index_recall:
+        report.index = measure_index_recall(solution, indexed, options.measures.depth, options.seed)
+    return report
+
+
+def _judged_query(query: JudgedQuery) -> _Query:
+    def judge(hits: Sequence[Hit]) -> Ranking:
+        found = {hit.key for hit in hits}
+        missed = sorted((gain for key, gain in query.relevant.items() if key not in found), reverse=True)
+        return Ranking([query.relevant.get(hit.key, 0) for hit in hits], len(query.relevant), missed)
+
+    return _Query(query.query, {"id": query.id, "query": query.query}, judge)
+
+
+def _ask(
+    solution: Solution, queries: Sequence[_Query], columns: Sequence[str], options: SearchOptions, report: SearchReport
+) -> None:
+    """Search for all queries and fill in the report's figures.
+
+    Raises:
+        VicinalError: fewer than two queries can be answered.
+    """
+    import numpy as np
+
+    measures, parts, refused = options.measures, [], list[str]()
+    with PerQueryTable(options.per_query, columns, measures.names) as table:
+        for start in range(0, len(queries), _QUERIES_PER_CALL):
+            part = queries[start : start + _QUERIES_PER_CALL]
+            answered = list(_search(solution, part, measures.depth, refused))
+            rankings = [query.judge(hits) for query, hits in answered]
+            parts.append(figures := measures.compute(rankings))
+            table.write(list(_to_rows(answered, rankings, measures.names, figures)))
+    values = np.concatenate(parts) if parts else np.empty((0, len(measures.names)))
+    report.queries, report.skipped = len(values), len(refused)
+    if refused:
+        others = f" (and {len(refused) - 1:,} others)" if len(refused) > 1 else ""
+        report.warnings.append(f"query {refused[0]}{others}")
+    require_queries(len(values), "; ".join(report.warnings))
+    if len(values) < _FEW_QUERIES:
+        report.warnings.append(f"{len(values)} queries are few: the intervals are rough, and too narrow")
+    report.metrics = dict(zip(measures.names, estimate_means(values, options.seed), strict=True))
+
+
+def _search(
+    solution: Solution, queries: Sequence[_Query], limit: int, refused: list[str]
+) -> Iterator[tuple[_Query, Sequence[Hit]]]:
+    """The hits of each query that can be answered; of the others, which they are and why, is added to ``refused``.
+
+    Raises:
+        VicinalError: a store fails, or anything else that is not one query's own fault.
+    """
+    requests = [SearchRequest(query.request, limit) for query in queries]
+    for query, result in zip(queries, solution.search_many(requests, notify=False), strict=True):
+        if isinstance(result, ItemError | UnknownItemError):
+            refused.append(f"{query.request!r} was left out: {result}")
+        elif isinstance(result, Exception):
+            raise result
+        else:
+            yield query, result.hits
+
+
+def _to_rows(
+    answered: Iterable[tuple[_Query, Sequence[Hit]]],
+    rankings: Iterable[Ranking],
+    names: Sequence[str],
+    values: np.ndarray,
+) -> Iterator[dict[str, Any]]:
+    for (query, hits), ranking, figures in zip(answered, rankings, values.tolist(), strict=True):
+        yield {
+            **query.columns,
+            "relevant": ranking.relevant,
+            **dict(zip(names, figures, strict=True)),
+            "found": [hit.key for hit in hits],
+        }
+
+
+def _describe_unused(labels: LabelCounts) -> Iterator[str]:
+    if labels.alone == 1:
+        yield "1 item shares its label with no other, and was not asked"
+    elif labels.alone:
+        yield f"{labels.alone:,} items share their label with no other, and were not asked"
+    if labels.unlabelled == 1:
+        yield f"1 item has no {labels.field}, and counts as not relevant where it is found"
+    elif labels.unlabelled:
+        yield f"{labels.unlabelled:,} items have no {labels.field}, and count as not relevant where they are found"
+
+
+def _find_indexed(solution: Solution, judged: Sequence[JudgedQuery], report: SearchReport) -> list[str]:
+    """The judged keys that are indexed.
+
+    Raises:
+        VicinalError: none of them is.
+    """
+    keys = list(dict.fromkeys(key for query in judged for key in query.relevant))
+    entries = solution.metadata.ledger_entries([item_id(key) for key in keys])
+    found = [key for key, entry in zip(keys, entries, strict=True) if entry is not None and entry.matches_key(key)]
+    if not found:
+        raise VicinalError(
+            f"none of the {len(keys):,} items judged relevant is indexed, {keys[0]!r} for one",
+            "judgments name items by their keys, as `vicinal search` shows them",
+        )
+    if missing := len(keys) - len(found):
+        verb, they = ("is", "it counts") if missing == 1 else ("are", "they count")
+        report.warnings.append(
+            f"{missing:,} of {len(keys):,} items judged relevant {verb} not indexed; {they} as missed"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""How recommendation is measured: what is held back, and the simple models that ALS has to beat."""

@@ -1,0 +1,91 @@
+"""``vicinal evaluate`` on the molecules sample: its table, its JSON, its files, and what it refuses."""
+
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+def test_table(cli, molecules_yaml):
+    lines = cli("evaluate", molecules_yaml, "--labels", "use", "--sample", 40).splitlines()
+    assert re.fullmatch(r"molecules: 40 of \d+ items as queries, \d+ labels in use", lines[0])
+    figures = re.findall(r"^ *(\S+(?: recall@10)?) +(\d\.\d{3}) +(\d\.\d{3}) to (\d\.\d{3})", "\n".join(lines), re.M)
+    names = ["P@1", "P@10", "recall@10", "mAP@10", "MRR@10", "nDCG@10", "index recall@10"]
+    assert [name for name, *_ in figures] == names
+    assert all(float(low) <= float(value) <= float(high) for _, value, low, high in figures)
+    assert figures[-1][1:] == ("1.000", "1.000", "1.000")
+    assert any(re.fullmatch(r"items in random order have P@k 0\.\d{3}", line) for line in lines)
+    assert any(re.fullmatch(r"index BIN_FLAT: 40 vectors against all \d+ stored ones", line) for line in lines)
+    assert re.fullmatch(r"measured in \d+\.\d s", lines[-1])
+
+
+def test_json_and_the_table_of_each_query(cli, molecules_yaml, tmp_path):
+    report = cli.json(
+        "evaluate", molecules_yaml, "--labels", "use", "--measure", "P@1", "--measure", "nDCG@5", "--sample", 40,
+        "--per-query", tmp_path / "table.parquet", "--no-index-recall",
+    )  # fmt: skip
+    assert list(report) == [
+        "solution", "judged_by", "metrics", "queries", "items", "labels", "skipped", "chance", "index", "seconds",
+        "warnings",
+    ]  # fmt: skip
+    assert list(report["metrics"]) == ["P@1", "nDCG@5"]
+    assert set(report["metrics"]["P@1"]) == {"value", "low", "high"}
+    assert (report["queries"], report["judged_by"], report["index"]) == (40, "use", None)
+    table = pq.read_table(tmp_path / "table.parquet")
+    assert table.column_names == ["query", "label", "relevant", "P@1", "nDCG@5", "found"]
+    assert table.num_rows == 40
+    assert sum(table["P@1"].to_pylist()) / 40 == report["metrics"]["P@1"]["value"]
+
+
+def test_judgments(cli, molecules_yaml, tmp_path):
+    (tmp_path / "pairs.csv").write_text(
+        "query,key\nCC(=O)Oc1ccccc1C(=O)O,aspirin\nCn1cnc2c1c(=O)n(C)c(=O)n2C,caffeine\n"
+    )
+    report = cli.json("evaluate", molecules_yaml, "--qrels", "pairs.csv", "--measure", "P@1")
+    assert report["metrics"]["P@1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert cli("evaluate", molecules_yaml, "--qrels", "pairs.csv").startswith("molecules: 2 queries of pairs.csv, ")
+
+
+def test_mistakes(cli, molecules_yaml):
+    cli("evaluate", molecules_yaml, "--labels", "uses", code=1)
+    assert cli.err == "error: no item has metadata 'uses' (did you mean 'use'?)\nhint: known: use\n"
+    cli("evaluate", molecules_yaml, code=1)
+    assert cli.err.splitlines() == [
+        "error: which items are relevant to which?",
+        "hint: --labels FIELD takes items of equal metadata for similar (use); --qrels FILE reads judgments",
+    ]
+    cli("evaluate", molecules_yaml, "--labels", "use", "--measure", "ndcg", code=1)
+    assert "there is no measure 'ndcg'" in cli.err
+
+
+def test_options_that_exclude_each_other(cli, molecules_yaml):
+    pairs = molecules_yaml.with_name("pairs.csv")
+    pairs.write_text("a,b\n")
+    for options in (
+        ["--labels", "use", "--qrels", pairs],
+        ["--queries", pairs],
+        ["--labels", "use", "--search"],
+        ["--qrels", pairs, "--split", "time"],
+    ):
+        cli("evaluate", molecules_yaml, *options, code=2)
+
+
+def test_help_needs_nothing_heavy(vicinal):
+    assert "--labels FIELD" in vicinal("evaluate", "--help").stdout
+
+
+def test_a_recommender_is_compared_with_simple_models(cli, tmp_path):
+    films = CONFIGS / "data" / "films"
+    file = tmp_path / "films.yaml"
+    source, encoder = f"{{type: movielens, path: '{films}'}}", f"{{type: als, interactions: {{path: '{films}'}}}}"
+    file.write_text(f"name: films\nsource: {source}\nencoder: {encoder}\n")
+    lines = cli("evaluate", file, "--split", "leave-last-out", "--sample", 200).splitlines()
+    assert lines[0] == "films: split leave-last-out, 200 queries, 360 items ranked"
+    names = [line.split("  ")[0].strip() for line in lines if re.search(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", line)]
+    assert names[:4] == ["als", "popularity", "item cosine", "EASE"]
+    assert "nDCG@10" in lines[-2]
+    assert " p = " in lines[-2]
+    cli("evaluate", file, "--split", "weekly", code=1)
+    assert cli.err == "error: there is no split 'weekly'\nhint: known: time, leave-last-out, random\n"

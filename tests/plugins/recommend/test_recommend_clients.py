@@ -1,0 +1,83 @@
+"""Recommendation in a terminal and over HTTP: users, examples, and a user that there is not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from inprocess_server import check_error, run_server
+from recommend_helpers import FILMS
+
+
+@pytest.fixture
+def films(lite):
+    solution = lite.solution(
+        "films",
+        source=f"{{type: movielens, path: '{FILMS}'}}",
+        encoder=f"{{type: als, interactions: {{path: '{FILMS}'}}}}",
+        extra="fields: {genre: varchar(64)}",
+    )
+    solution.ingest()
+    return solution
+
+
+def test_http(films):
+    with run_server(films) as client:
+        (served,) = client.get("/api/solutions").json()["solutions"]
+        (modality,) = served["query"]["modalities"]
+        assert (modality["name"], modality["input"], modality["example"]) == ("user", "text", "user:1")
+        found = client.post(
+            "/api/films/search", json={"query": "user:7", "limit": 3, "filter": 'genre == "Comedy"'}
+        ).json()
+        assert [hit["metadata"]["genre"] for hit in found["hits"]] == ["Comedy"] * 3
+        assert [hit["content"] for hit in found["hits"]] == [
+            hit.content for hit in films.search("user:7", 3, 'genre == "Comedy"')
+        ]
+        liked = client.post("/api/films/search", json={"like": ["@3", "@25"], "unlike": ["@2"], "limit": 5}).json()
+        assert {hit["metadata"]["genre"] for hit in liked["hits"]} == {"Sci-Fi"}
+        body = check_error(client.post("/api/films/search", json={"query": "user:4000"}), 404)
+        assert (body["error"], body["type"]) == ("there is no user '4000' among the interactions", "UnknownItemError")
+        assert "user:1" in body["hint"]
+        assert "@KEY" in check_error(client.post("/api/films/search", json={"query": "a comedy"}), 422)["hint"]
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "vicinal", *arguments], capture_output=True, text=True, timeout=120)
+
+
+def test_terminal(lite, films):
+    path = str(lite.folder / "films.yaml")
+    films.close()
+    hits = json.loads(run("search", path, "user:7", "--limit", "3", "--json").stdout)["hits"]
+    assert len(hits) == 3
+    table = run("search", path, "--like", "@3", "--like", "@25", "--limit", "3").stdout
+    assert "Sci-Fi" in table
+    assert "The " in table
+    unknown = run("search", path, "user:4000")
+    assert (unknown.returncode, unknown.stderr.splitlines()) == (
+        1,
+        [
+            "error: there is no user '4000' among the interactions",
+            "hint: a user is written as user:1; one who came later is known after a new fit",
+        ],
+    )
+
+
+def test_it_is_evaluated_while_another_process_holds_the_embedded_file(lite, films):
+    """The interactions are all that it reads; the map needs the vectors."""
+    films.search("user:7", limit=1)
+    path = str(lite.folder / "films.yaml")
+    evaluated = run("evaluate", path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert evaluated.stdout.startswith("films: split time, 400 queries, 360 items ranked\n")
+    refused = run("map", path, "--out", str(lite.folder / "map.html"))
+    error, hint = refused.stderr.splitlines()
+    assert refused.returncode == 1
+    assert " is in use by process " in error
+    assert (
+        hint == "hint: one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server"
+    )
+    assert not (lite.folder / "map.html").exists()
