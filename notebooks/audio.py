@@ -54,7 +54,7 @@ assert found[0].key == "birds/owl.ogg"
 found
 
 # %% [markdown]
-# `@` and a key ask for more like an indexed sound: which are like this chord, among all that are no chords?
+# `@` and a key ask for more like an indexed sound. Which sounds are like this chord, but are no chords?
 
 # %%
 found = sounds.search("@chords/major.ogg", limit=3, filter='folder != "chords"')
@@ -74,9 +74,9 @@ build_map(sounds, color="folder", method="pca")
 # %% [markdown]
 # ## How good is it?
 #
-# Each sound in turn is the query: which share of its three nearest is of its own kind? The interval (95%, by
-# bootstrap) says how far off the number may be, had it been other sounds of the same sort; chance is what a random
-# order gives.
+# Each sound in turn is the query: which share of its three nearest is of its own kind? With other sounds of the same
+# sort the figure would lie in the interval (95%, by bootstrap); chance is what a random order gives. A third is far
+# above chance and far from all: spectra tell how sounds sound, not what made them.
 
 # %%
 report = evaluate(sounds, labels="folder", measures=["P@3"])

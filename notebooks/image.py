@@ -11,7 +11,8 @@
 # %% [markdown]
 # ## A solution is a YAML file
 #
-# `write_samples` copies the sample data into a folder; your own pictures may lie anywhere.
+# `write_samples` copies the sample data into a folder, here a temporary one; your own pictures stay where they are.
+# `source` says what is read, `encoder` what makes vectors of it, and `fields` what can be filtered by.
 
 # %%
 from tempfile import TemporaryDirectory
@@ -55,8 +56,8 @@ assert found[0].key == "fish/fish-4.jpg"
 found
 
 # %% [markdown]
-# `@` and a key ask for more like an indexed picture; a filter over the declared fields says which may be found. What
-# looks like this sunset, and is none?
+# `@` and a key ask for more like an indexed picture; a filter over the declared fields says which may be found. Which
+# pictures look like this sunset, but are no sunsets?
 
 # %%
 found = pictures.search("@sunset/sunset-2.jpg", limit=4, filter='folder != "sunset"')
@@ -76,9 +77,8 @@ build_map(pictures, color="folder", method="pca")
 # %% [markdown]
 # ## How good is it?
 #
-# Each picture in turn is the query: which share of its four nearest is of its own kind? The interval (95%, by
-# bootstrap) says how far off the number may be, had it been other pictures of the same sort; chance is what a random
-# order gives.
+# Each picture in turn is the query: which share of its four nearest is of its own kind? With other pictures of the
+# same sort the figure would lie in the interval (95%, by bootstrap); chance is what a random order gives.
 
 # %%
 report = evaluate(pictures, labels="folder", measures=["P@4"])

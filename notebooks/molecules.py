@@ -78,9 +78,9 @@ build_map(molecules, color="use", method="pca")
 # %% [markdown]
 # ## How good is it?
 #
-# Structure hints at use. Each molecule in turn is the query: is the nearest other one of the same use? The interval
-# (95%, by bootstrap) says how far off the number may be, had it been other molecules of these uses; chance is what a
-# random order gives.
+# Structure hints at use. Each molecule in turn is the query: is the nearest other one of the same use? With other
+# molecules of these uses the figure would lie in the interval (95%, by bootstrap); chance is what a random order
+# gives.
 
 # %%
 report = evaluate(molecules, labels="use", measures=["P@1"])

@@ -42,7 +42,7 @@ assert (report.new, report.failed) == (175, 0)
 # %% [markdown]
 # ## Ask
 #
-# In other words than the stored question's, which is found all the same.
+# In words that the stored question does not use; it is found all the same.
 
 # %%
 found = questions.search("why was my second ingest over in a moment?", limit=2)
@@ -76,7 +76,7 @@ build_map(questions, color="topic", method="pca")
 # ## How good is it?
 #
 # Twenty questions in other words, each with the answer that it should find first, all written before any was asked.
-# The interval (95%, by bootstrap) says how far off the number may be, had it been other questions of the same sort.
+# With other questions of the same sort the figure would lie in the interval (95%, by bootstrap).
 
 # %%
 import numpy as np

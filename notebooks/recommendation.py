@@ -34,7 +34,8 @@ films = Solution.from_yaml(folder / "films.yaml")
 # %% [markdown]
 # ## Learn and index
 #
-# The first run fits the model, and then indexes the films; `films.fit()` does so anew when there are more ratings.
+# The first run fits the model, and then indexes the films. Later ratings count after `films.drop()` and another
+# `ingest`, since what is learnt anew changes every vector.
 
 # %%
 report = films.ingest(progress=True)
@@ -60,7 +61,8 @@ comedies
 # %% [markdown]
 # ## Films that the same people like
 #
-# `@` and a key: nothing of a film's title or genre was learnt from, only who rated it. Film 3 is science fiction.
+# `@` and a key ask for more like an indexed film. Film 3 is science fiction, and so is what is found, though the model
+# knows neither titles nor genres, only who rated what.
 
 # %%
 found = films.search("@3", limit=5)
@@ -70,8 +72,8 @@ found
 # %% [markdown]
 # ## Somebody new
 #
-# Who has rated nothing yet says what is liked and what is not: these examples are folded in as if they were ratings.
-# Film 3 is science fiction, film 2 a comedy.
+# Somebody who has rated nothing yet names a film that is liked and one that is not. The examples are folded in as if
+# they were ratings. Film 3 is science fiction, film 2 a comedy.
 
 # %%
 found = films.search(like=["@3"], unlike=["@2"], limit=5)
@@ -82,6 +84,8 @@ found
 # ## A map
 #
 # Each point is a film, near to those that the same people like; the colours are genres, which the model never saw.
+# Without `method` it is drawn by UMAP, and `build_map(films).save("map.html")` writes a page that tells what each
+# point is.
 
 # %%
 build_map(films, color="genre", method="pca")
@@ -89,9 +93,11 @@ build_map(films, color="genre", method="pca")
 # %% [markdown]
 # ## How good is it?
 #
-# The last fifth of each user's ratings is held back and recommended by a model that learns from the others, beside
-# simple models: what is popular, what is like the films that the user rated, and EASE, a linear model. The intervals
-# (95%, by bootstrap) are over the users; the last line compares with the best simple model, user by user.
+# The last fifth of each user's ratings is held back, and the model learns from the others. Recall@10 is the share of
+# what was held back that is among the ten films a user is recommended. Simple models stand beside it: what is popular,
+# what is like the films that the user rated (item cosine), and EASE, a linear model. With other users of the same sort
+# a figure would lie in its interval (95%, by bootstrap); the last line compares with the best simple model, user by
+# user.
 
 # %%
 report = evaluate(films)

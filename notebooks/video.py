@@ -76,8 +76,8 @@ build_map(videos, method="pca")
 # ## How good is it?
 #
 # Frames that were never indexed, half a second off those that were, are the queries: how often does the video that a
-# frame was taken from come first? The interval (95%, by bootstrap) says how far off the number may be, had it been
-# other videos of the same sort; it resamples videos, since frames of one are alike.
+# frame was taken from come first? With other videos of the same sort the figure would lie in the interval (95%, by
+# bootstrap); it resamples videos, since frames of one are alike.
 
 # %%
 import av

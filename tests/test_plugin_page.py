@@ -12,7 +12,10 @@ import pytest
 
 from inprocess_server import run_server
 from servers import ROOT
+from type_checks import STRICT_MYPY
 from vicinal import Solution, create_manager
+from vicinal.quality.measures import Measures
+from vicinal.quality.models import ModelOptions, evaluate_models
 
 PAGE = ROOT / "docs" / "writing-a-plugin.md"
 BLOCK = re.compile(r"^```python\n# (?P<path>\S+)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -77,7 +80,7 @@ def manager(written, monkeypatch):
 
 def test_every_python_block_of_the_page_is_a_file():
     text = PAGE.read_text(encoding="utf-8")
-    assert text.count("```python\n") == len(BLOCK.findall(text)) == 10
+    assert text.count("```python\n") == len(BLOCK.findall(text)) == 11
 
 
 def test_every_example_is_typed(written):
@@ -87,7 +90,7 @@ def test_every_example_is_typed(written):
 
 
 def check_types(folder, *files):
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, *files]
+    command = [sys.executable, *STRICT_MYPY, *files]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
@@ -161,3 +164,16 @@ def test_the_reranker_gives_hits_a_score_and_a_note(tmp_path, manager):
         first, second = made.search("tea pot", limit=2)
     assert (first.key, first.score, first.note) == ("1.txt", 1.0, "pot, tea")
     assert (second.key, second.score, second.note) == ("0.txt", 0.5, "pot")
+
+
+def test_the_evaluation_finds_the_model_and_the_parameters_that_are_better(manager):
+    """Each reader began with book 0, and all of them borrow book 7 these days, as they borrowed book 3 before."""
+    from my_package.loans import LoanEvaluation
+
+    loans = {f"r{number}": [0, 0, 0, number % 3, 3, 7, 7, 7] for number in range(30)}
+    options = ModelOptions(Measures.parse(["recall@1"]), sample=100, search=True)
+    report = evaluate_models("library", LoanEvaluation(loans, 9), options)
+    assert (report.model, report.queries, report.items) == ("recency", 30, 9)
+    assert report.metrics["recall@1"].value == 1.0
+    assert report.baselines["popularity"]["recall@1"].value == 0.0
+    assert report.params == {"half_life": 2}

@@ -111,15 +111,20 @@ def _describe_cli(kind: SolutionKind) -> str:
 
 def _describe_api(kind: SolutionKind) -> str:
     name = kind.settings.get("name")
-    return f"[`/api/{name}/…`](http.md)" if name else ""
+    return f"[`/api/{name}`](http.md)" if name else ""
 
 
 def _describe_web_page(kind: SolutionKind) -> str:
-    return ", ".join(_link(file, "picture") for file in kind.find("docs/images/page-*.png")[:1])
+    return ", ".join(_link(file, "picture") for file in _find_pictures(kind))
+
+
+def _find_pictures(kind: SolutionKind) -> list[Path]:
+    """The first picture of its page, if there is one."""
+    return kind.find("docs/images/page-*.png")[:1]
 
 
 def _describe_notebook(kind: SolutionKind) -> str:
-    return ", ".join(_link(file) for file in kind.find("notebooks/*.ipynb"))
+    return ", ".join(_link(file, file.stem) for file in kind.find("notebooks/*.ipynb"))
 
 
 def _describe_evaluation(kind: SolutionKind) -> str:
@@ -176,8 +181,8 @@ def _describe_commands(kind: SolutionKind) -> str:
     lines += [command] if (command := _find_evaluation(kind)) else []
     lines += [f"vicinal serve {file}", f"curl http://127.0.0.1:8000/api/{name}/items"]
     lines += [f"docker compose --profile {kind.name} up"] if _describe_container(kind) else []
-    text = f"\n## {kind.title}\n\n" + (f"{_link(kind.page, 'About it')}. " if kind.page else "")
-    if pictures := kind.find("docs/images/page-*.png")[:1]:
-        text += f"\n\n![{kind.title} on the page]({pictures[0].relative_to(ROOT / 'docs')})\n\n"
-    text += f"The demo asks:\n\n{''.join(asked)}\n"
-    return text + fence("".join(f"$ {line}\n" for line in lines), "console")
+    paragraphs = [f"## {kind.title}"]
+    paragraphs += [f"{_link(kind.page, 'About it')}."] if kind.page else []
+    paragraphs += [f"![{kind.title} on the page]({path.relative_to(ROOT / 'docs')})" for path in _find_pictures(kind)]
+    paragraphs += ["The demo asks:", "".join(asked), fence("".join(f"$ {line}\n" for line in lines), "console")]
+    return "".join(f"\n{paragraph.rstrip()}\n" for paragraph in paragraphs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,21 @@ def play(page: Page) -> None:
     wave.click(position={"x": 150, "y": 20})
 
 
+def choose_point(key: str) -> Callable[[Page], object]:
+    """Waits for the map, and clicks an item's point, which lies where map_plot.js has it."""
+
+    def choose(page: Page) -> None:
+        canvas = page.locator(".plot canvas")
+        expect(canvas).to_be_visible(timeout=120_000)  # UMAP is compiled
+        points = page.request.get("/api/molecules/map").json()["points"]
+        x, y = next((point["x"], point["y"]) for point in points if point["key"] == key)
+        width, height = canvas.evaluate("canvas => [canvas.clientWidth, canvas.clientHeight]")
+        unit = min(width, height) / 2 - 18
+        canvas.click(position={"x": width / 2 + x * unit, "y": height / 2 - y * unit})
+
+    return choose
+
+
 SHOTS = {
     "page-molecules": Shot("molecules?q=CC(%3DO)Oc1ccccc1C(%3DO)O&k=12"),
     "page-questions": Shot("qa?q=how+do+I+pick+nprobe&k=5&w.topic=index"),
@@ -62,6 +77,8 @@ SHOTS = {
     "page-examples": Shot(
         "images-offline?k=12&like=sunset%2Fsunset-2.jpg&like=fish%2Ffish-1.jpg&unlike=city%2Fcity-2.jpg"
     ),
+    "page-recommend": Shot("recommend?q=user%3A7&like=3&like=9&unlike=191"),
+    "page-map": Shot("molecules/map", choose_point("aspirin")),
     "page-items": Shot("molecules/items?s=use&like=aspirin"),
     "page-index": Shot("shelf/index", index),
     "page-phone": Shot("molecules?q=CC(%3DO)Oc1ccccc1C(%3DO)O", screen=PHONE, scheme="dark"),
@@ -101,22 +118,32 @@ def shelf(folder: Path) -> None:
     (folder / "shelf" / "letter.jpg").write_text("Dear all, this is no picture.")
 
 
+def take_all(
+    browser: Browser, folder: Path, solutions: Sequence[str], indexed: Sequence[str], names: list[str]
+) -> None:
+    """Take these pictures of a server of some solutions, of which some are indexed before."""
+    server = SampleServer(folder, *solutions)
+    try:
+        server.ingest(*indexed)
+        for name in names:
+            if name != "page-index":
+                take(browser, server.url, SHOTS[name])  # the second time everything is loaded
+            save(name, take(browser, server.url, SHOTS[name]))
+    finally:
+        server.close()
+
+
 def main(names: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as made:
+    wanted = names or list(SHOTS)
+    with tempfile.TemporaryDirectory() as made, sync_playwright() as playwright:
         folder = copy_samples(Path(made))
         shelf(folder)
-        server = SampleServer(folder, *SAMPLES, "shelf")
-        try:
-            server.ingest(*NAMES)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-                for name in names or SHOTS:
-                    if name != "page-index":
-                        take(browser, server.url, SHOTS[name])  # the second time everything is loaded
-                    save(name, take(browser, server.url, SHOTS[name]))
-                browser.close()
-        finally:
-            server.close()
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        samples = [name for name in wanted if name != "page-index"]
+        take_all(browser, folder, (*SAMPLES, "recommend"), (*NAMES, "recommend"), samples)
+        if "page-index" in wanted:
+            take_all(browser, folder, ("shelf",), (), ["page-index"])
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -6,26 +6,15 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from vicinal import Params, hookimpl
+from vicinal import hookimpl
 from vicinal.toolkit.text import escape_controls, shorten
-from vicinal.types import Failure, IngestReport
 
 if TYPE_CHECKING:
-    from vicinal import SettingsRegistrar
+    from vicinal import Failure, IngestReport, SettingsRegistrar
+    from vicinal_log.settings import LogSettings
 
 logger = logging.getLogger("vicinal")
 logger.addHandler(logging.NullHandler())  # else Python prints warnings to stderr where logging is not configured
-
-
-class LogSettings(Params):
-    """What ``plugins: {log: {…}}`` of a YAML may say."""
-
-    max_failures: int = Field(default=1_000, ge=0)
-    """Failures of one batch that are written one by one; of the others only their number is."""
-    slow_search_ms: float | None = Field(default=None, ge=0)
-    """A search that takes longer, in milliseconds, is a warning; all others have the level DEBUG."""
 
 
 _MAX_CHARS = 500
@@ -33,12 +22,14 @@ _settings: dict[str, LogSettings] = {}
 
 
 def _settings_of(solution: str) -> LogSettings:
+    from vicinal_log.settings import LogSettings
+
     return _settings.get(solution) or LogSettings()
 
 
 @hookimpl
 def register_settings(settings: SettingsRegistrar) -> None:
-    settings.set(LogSettings)
+    settings.set("vicinal_log.settings:LogSettings")
 
 
 @hookimpl

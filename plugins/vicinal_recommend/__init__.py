@@ -21,7 +21,7 @@ def register_encoders(encoders: Registrar[Encoder]) -> None:
     encoders.add(
         "als",
         "vicinal_recommend.als:Als",
-        summary="items by who has had to do with them: recommendations for a user, items like an item (implicit)",
+        summary="recommendations for a user, and items like an item, learnt from who chose what (implicit's ALS)",
         requires=["implicit", "scipy", "threadpoolctl"],
         install="vicinal[recommend]",
     )

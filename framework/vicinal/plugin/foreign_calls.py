@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from vicinal.errors import PluginError, VicinalError
-from vicinal.plugin.source import Source
+
+if TYPE_CHECKING:
+    from vicinal.plugin.source import Source
 
 __all__ = ["PluginExitError", "attribute_errors", "count_items"]
 

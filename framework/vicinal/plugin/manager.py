@@ -24,17 +24,25 @@ import pluggy
 
 from vicinal.errors import PluginError, VicinalError
 from vicinal.plugin import hookspecs
-from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.observers import Observers
-from vicinal.plugin.params import Params
-from vicinal.plugin.registry import Registrar, Registration, Registry, SettingsRegistrar, describe_error
-from vicinal.plugin.reranker import Reranker
-from vicinal.plugin.source import Source
+from vicinal.plugin.registry import (
+    Registrar,
+    Registration,
+    Registry,
+    SettingsRegistrar,
+    SettingsRegistry,
+    describe_error,
+)
 from vicinal.plugin.suggestion import Suggestion
 
 if TYPE_CHECKING:
     import click
+
+    from vicinal.plugin.encoder import Encoder
+    from vicinal.plugin.item_filter import ItemFilter
+    from vicinal.plugin.params import Params
+    from vicinal.plugin.reranker import Reranker
+    from vicinal.plugin.source import Source
 
 __all__ = ["Manager", "PluginInfo", "create_manager", "disabled_plugins"]
 
@@ -78,12 +86,11 @@ class Manager:
         self._pluggy = pluggy.PluginManager(GROUP)
         self._pluggy.add_hookspecs(hookspecs)
         self._pluggy.add_hookcall_monitoring(lambda *_: None, self._name_culprit)
-        self.sources = Registry[Source]("source", Source)  # type: ignore[type-abstract]
-        self.encoders = Registry[Encoder]("encoder", Encoder)  # type: ignore[type-abstract]
-        self.rerankers = Registry[Reranker]("reranker", Reranker)  # type: ignore[type-abstract]
-        self.item_filters = Registry[ItemFilter]("item filter", ItemFilter)  # type: ignore[type-abstract]
-        self.settings: dict[str, type[Params]] = {}
-        """What a YAML's ``plugins`` may say, by plugin."""
+        self.sources: Registry[Source] = Registry("source", "vicinal.plugin.source:Source")
+        self.encoders: Registry[Encoder] = Registry("encoder", "vicinal.plugin.encoder:Encoder")
+        self.rerankers: Registry[Reranker] = Registry("reranker", "vicinal.plugin.reranker:Reranker")
+        self.item_filters: Registry[ItemFilter] = Registry("item filter", "vicinal.plugin.item_filter:ItemFilter")
+        self.settings = SettingsRegistry()
         self.observers = Observers(self._pluggy)
         """The hooks that observe, to be called with keyword arguments."""
         self.rows: list[PluginInfo] = []
@@ -257,7 +264,7 @@ class Manager:
     def _unregister(self, plugin: object) -> PluginInfo:
         row = self._registered.pop(str(self._pluggy.get_name(plugin)))
         self._pluggy.unregister(plugin)
-        self.settings.pop(row.name, None)
+        self.settings.remove_plugin(row.name)
         for registry in self._registries().values():
             registry.remove_plugin(row.name)
         return row

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from vicinal.errors import DependencyError, PluginError
-from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.foreign_calls import attribute_errors
-from vicinal.plugin.item_filter import ItemFilter
-from vicinal.plugin.params import Configurable, Params
-from vicinal.plugin.reranker import Reranker
-from vicinal.plugin.source import Source
 
-__all__ = ["Registrar", "Registration", "Registry", "SettingsRegistrar", "describe_error"]
+if TYPE_CHECKING:  # pydantic is half of what the list of commands would take to import
+    from vicinal.plugin.encoder import Encoder
+    from vicinal.plugin.item_filter import ItemFilter
+    from vicinal.plugin.params import Params
+    from vicinal.plugin.reranker import Reranker
+    from vicinal.plugin.source import Source
 
-Kind = TypeVar("Kind", bound=Source | Encoder | Reranker | ItemFilter)
+__all__ = ["Registrar", "Registration", "Registry", "SettingsRegistrar", "SettingsRegistry", "describe_error"]
+
+Kind = TypeVar("Kind", bound="Source | Encoder | Reranker | ItemFilter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Registration(Generic[Kind]):
 class Registry(Generic[Kind]):
     """The sources, encoders, rerankers or item filters that are known by name."""
 
-    def __init__(self, kind: str, base: type[Kind]) -> None:
+    def __init__(self, kind: str, base: str) -> None:
+        """``base`` is the class that all of them are derived from, as ``"module:Class"``."""
         self.kind = kind
         self._base = base
         self._entries: dict[str, Registration[Kind]] = {}
@@ -85,19 +88,13 @@ class Registry(Generic[Kind]):
     def load(self, name: str) -> type[Kind]:
         """Import the class behind a name. It must not import its heavy packages to be defined."""
         entry = self.get(name)
-        module, _, attribute = entry.target.partition(":")
-        try:
-            found = getattr(import_module(module), attribute)
-        except Exception as error:  # a plugin's module may fail in any way
-            owner = f"{self.kind} {name!r} of plugin {entry.plugin!r}"
-            raise PluginError(f"{owner} cannot be loaded from {entry.target}: {describe_error(error)}") from error
-        if not (isinstance(found, type) and issubclass(found, self._base)):
-            raise PluginError(
-                f"{self.kind} {name!r} of plugin {entry.plugin!r}: {entry.target} is not a subclass of"
-                f" vicinal.{self._base.__name__}"
-            )
+        owner = f"{self.kind} {name!r} of plugin {entry.plugin!r}"
+        found = _import_target(entry.target, owner)
+        base: type[Kind] = _import_target(self._base, owner)
+        if not (isinstance(found, type) and issubclass(found, base)):
+            raise PluginError(f"{owner}: {entry.target} is not a subclass of vicinal.{base.__name__}")
         if reason := _find_incompleteness(found):
-            raise PluginError(f"{self.kind} {name!r} of plugin {entry.plugin!r}: {reason}")
+            raise PluginError(f"{owner}: {reason}")
         return found
 
     def build(self, name: str, params: Any) -> Kind:
@@ -112,8 +109,19 @@ class Registry(Generic[Kind]):
             return self.load(name)(params)
 
 
+def _import_target(target: str, owner: str) -> Any:
+    """The object that ``"module:name"`` names."""
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except Exception as error:  # a plugin's module may fail in any way
+        raise PluginError(f"{owner} cannot be loaded from {target}: {describe_error(error)}") from error
+
+
 def _find_incompleteness(found: type[Any]) -> str:
     """Why no instance of this class can be made; empty where one can."""
+    from vicinal.plugin.params import Configurable, Params
+
     if missing := sorted(getattr(found, "__abstractmethods__", ())):
         return f"{found.__name__} has no {', no '.join(missing)}"
     if issubclass(found, Configurable) and not (isinstance(found.Params, type) and issubclass(found.Params, Params)):
@@ -147,20 +155,63 @@ class Registrar(Generic[Kind]):
         self._registry.add(Registration(name, target, summary, self._plugin, tuple(requires), install))
 
 
+class SettingsRegistry(Mapping[str, "type[Params]"]):
+    """What a YAML's ``plugins`` may say, by plugin; a class that is registered by name is imported when needed."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, type[Params] | str] = {}
+
+    def __getitem__(self, plugin: str) -> type[Params]:
+        """The class of a plugin's settings.
+
+        Raises:
+            KeyError: it has none.
+            PluginError: the class cannot be imported, or does not suit.
+        """
+        found = self._entries[plugin]
+        if isinstance(found, str):
+            found = _require_settings(_import_target(found, f"settings of plugin {plugin!r}"), plugin)
+            self._entries[plugin] = found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, plugin: str, params: type[Params] | str) -> None:
+        """Add a class, which is checked at once, or the place of one."""
+        self._entries[plugin] = params if isinstance(params, str) else _require_settings(params, plugin)
+
+    def remove_plugin(self, plugin: str) -> None:
+        """Take out what a plugin registered, if anything."""
+        self._entries.pop(plugin, None)
+
+
+def _require_settings(params: Any, plugin: str) -> type[Params]:
+    from vicinal.plugin.params import Params
+
+    if not (isinstance(params, type) and issubclass(params, Params)):
+        raise PluginError(f"plugin {plugin!r} has settings {params!r}; derive a class from vicinal.Params")
+    if required := [name for name, key in params.model_fields.items() if key.is_required()]:
+        raise PluginError(f"plugin {plugin!r}: setting {required[0]!r} needs a default")
+    return params
+
+
 class SettingsRegistrar:
     """What ``register_settings`` is given: it says on behalf of one plugin what a YAML may set for it."""
 
-    def __init__(self, known: dict[str, type[Params]], plugin: str) -> None:
-        self._known = known
+    def __init__(self, registry: SettingsRegistry, plugin: str) -> None:
+        self._registry = registry
         self._plugin = plugin
 
-    def set(self, params: type[Params]) -> None:
-        """The class of ``plugins: {NAME: {…}}``; all of its keys need defaults."""
-        if not (isinstance(params, type) and issubclass(params, Params)):
-            raise PluginError(f"plugin {self._plugin!r} has settings {params!r}; derive a class from vicinal.Params")
-        if required := [name for name, key in params.model_fields.items() if key.is_required()]:
-            raise PluginError(f"plugin {self._plugin!r}: setting {required[0]!r} needs a default")
-        self._known[self._plugin] = params
+    def set(self, params: type[Params] | str) -> None:
+        """The class of ``plugins: {NAME: {…}}``; all of its keys need defaults.
+
+        ``"module:Class"`` names one that is imported only where a YAML is read, which keeps the command line quick.
+        """
+        self._registry.add(self._plugin, params)
 
 
 def describe_error(error: BaseException) -> str:

@@ -7,7 +7,7 @@ sample, for which nothing else is read.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from vicinal.errors import NothingIndexedError
+from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.example_calls import to_query_vectors
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Entry, Record
 from vicinal.types import Item, item_id
@@ -31,7 +33,8 @@ _ID_BITS = 63
 class Sample:
     """Some of a solution's items: ``vectors`` is ``(n, dimension)`` float32, bits being 0.0 and 1.0.
 
-    ``total`` is how many items are indexed. An item of several segments has the mean of their vectors, scaled to
+    A vector is the one that a search by the item uses, ``Encoder.to_query_vector``: two items are as near as one finds
+    the other. ``total`` is how many items are indexed. An item of several segments has the mean of their vectors, of
     length 1 before where the metric is an angle; of fingerprints, the bits that at least half of them have.
     """
 
@@ -85,7 +88,7 @@ def _iter_committed(solution: Solution, seed: int) -> Iterator[tuple[Record, Ent
 
 
 def _sum_vectors(solution: Solution, items: Sequence[tuple[Record, Entry]]) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of each item's stored vectors, ``(n, dimension)`` float32, and how many there are."""
+    """The sum of the vectors of each item's segments, ``(n, dimension)`` float32, and how many there are."""
     dimension = solution.encoder.space.dimension
     is_angle = solution.metric in ("COSINE", "IP")
     sums, counts = np.zeros((len(items), dimension), np.float32), np.zeros(len(items), np.int64)
@@ -96,13 +99,18 @@ def _sum_vectors(solution: Solution, items: Sequence[tuple[Record, Entry]]) -> t
     )
     size = min(_MAX_BATCH_ROWS, max(1, _MAX_BATCH_VALUES // dimension))
     while places := dict(islice(segments, size)):
-        for row in solution.fetch_rows(list(places)):
-            vector = _to_floats(row["vector"], dimension)
-            if is_angle and (length := float(np.linalg.norm(vector))):
-                vector /= length
-            sums[places[row["id"]]] += vector
+        rows = solution.fetch_rows(list(places))
+        for row, vector in zip(rows, _to_vectors(solution.encoder, rows), strict=True):
+            length = float(np.linalg.norm(vector)) if is_angle else 1.0
+            sums[places[row["id"]]] += vector / (length or 1.0)
             counts[places[row["id"]]] += 1
     return sums, counts
+
+
+def _to_vectors(encoder: Encoder, rows: Sequence[Mapping[str, Any]]) -> Iterable[np.ndarray]:
+    """What items are compared by, ``(dimension,)`` float32 for each row."""
+    vectors = [_to_floats(row["vector"], encoder.space.dimension) for row in rows]
+    return vectors if encoder.space.kind == "binary" or not vectors else to_query_vectors(encoder, np.stack(vectors))
 
 
 def _to_floats(vector: Any, dimension: int) -> np.ndarray:

@@ -33,7 +33,7 @@ class CandidateFilter:
         """
         if not patterns:
             return cls(())
-        registry = registry or Registry("item filter", ItemFilter)  # type: ignore[type-abstract]
+        registry = registry or Registry("item filter", "vicinal.plugin.item_filter:ItemFilter")
         known = [entry.name for entry in list_item_filters(registry, encoder)]
         if unknown := [name for name in patterns if name not in known]:
             hint = f"this solution's item filters: {', '.join(known) or 'none'}"

@@ -45,7 +45,7 @@ class Maps:
         if (items := int(state.get("items", 0))) < 2:
             found = "one item" if items else "nothing"
             raise NothingIndexedError(f"{found} is indexed in {self._solution.name!r}", hint="a map takes two items")
-        version = (state.get("created"), state.get("updated"), items)
+        version = (state.get("created"), state.get("owner"), state.get("revision"), items)
         with self._lock:
             return self._get(version)
 

@@ -5,7 +5,7 @@
     vicinal:{name}:added             set: ids of items that were added by hand, not by the source
     vicinal:{name}:failures, failed  items that could not be indexed, see ``stores.failures``
     vicinal:{name}:fit               what an encoder that learns has learnt, see ``stores.fitted_state``
-    vicinal:{name}:state             hash: physical collection, encoder, index, counts
+    vicinal:{name}:state             hash: physical collection, encoder, index, counts, how often items were changed
     vicinal:{name}:live              which generation is searched, see ``stores.live_generation``
     vicinal:{name}:writer            the process that writes now; expires unless renewed
 
@@ -34,7 +34,8 @@ from vicinal.types import Failure
 __all__ = ["MetadataStore"]
 
 # Writes entries to the ledger, or deletes them where the new one is empty, and changes the counts by the difference to
-# the previous entries. It is idempotent, so a call whose response was lost may be sent again.
+# the previous entries. It is idempotent, so a call whose response was lost may be sent again; `revision`, which then
+# rises twice, only tells that items have changed.
 _COMMIT_SCRIPT = """
 local function counted(entry)
   local segments = struct.unpack('>I4', entry, 21)
@@ -59,6 +60,7 @@ end
 redis.call('hincrby', KEYS[1], 'items', items)
 redis.call('hincrby', KEYS[1], 'rows', rows)
 redis.call('hincrby', KEYS[1], 'truncated', truncated)
+redis.call('hincrby', KEYS[1], 'revision', 1)
 """
 
 

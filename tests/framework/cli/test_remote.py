@@ -232,16 +232,20 @@ def test_a_key_of_the_server_is_needed(terminal, things):
 
 def test_what_the_api_does_not_offer_is_refused(terminal, things):
     terminal("ingest", things)
+    (things.parent / "judged.csv").write_text("query,key\ntext 1,k1\n")
     with run_server_process(things) as server:
         for command in (
             ["check", things],
             ["index", things],
             ["drop", things, "--yes"],
             ["export", things, "a.parquet"],
+            ["map", things],
+            ["evaluate", things, "--qrels", "judged.csv"],
         ):
             error, hint = terminal.error(*command)
             assert f"is in use by process {server.process.pid} on" in error
             assert hint.startswith(f"hint: stop that server ({server.url}) first")
+            assert hint.endswith("its page shows the map")
     assert terminal("check", things).stdout.endswith("consistent\n")
 
 

@@ -120,7 +120,7 @@ def test_the_error_for_a_renamed_key_names_the_new_one(problems, monkeypatch):
         ("ingest: {batch_size: true}", "a.yaml:4:10: ingest.batch_size: input should be a valid integer, not true"),
         ("rerank: 3", "a.yaml:4:1: rerank: must be a block with `type` and parameters: {type: …}"),
         ("rerank: keywords", "a.yaml:4:1: rerank: must be a block with `type` and parameters: {type: keywords}"),
-        ("rerank: {window: 5}", "a.yaml:4:1: rerank: needs a `type`, one of: keywords"),
+        ("rerank: {window: 5}", "a.yaml:4:1: rerank: needs a `type`, one of: cross_encoder, keywords"),
         ("<<: {name: a}", "a.yaml:4:1: <<: merge keys are not supported; write the keys out"),
         ("---\n" + MINIMAL_YAML, "a.yaml:4:1: a second document begins here; a file holds one solution"),
         (

@@ -15,6 +15,7 @@ import pytest
 
 from inprocess_server import run_server
 from servers import ROOT
+from type_checks import STRICT_MYPY
 from vicinal import Solution, create_manager
 
 EXAMPLE = ROOT / "tests" / "examples" / "vicinal-dna"
@@ -130,7 +131,7 @@ def test_its_own_tests_pass(run, copy):
 
 
 def test_it_is_strictly_typed(run, copy):
-    done = run("-m", "mypy", "--strict", "--cache-dir", os.devnull, "src", cwd=copy)
+    done = run(*STRICT_MYPY, "src", cwd=copy)
     assert done.returncode == 0, done.stdout
 
 

@@ -1,5 +1,6 @@
 """Hooks beside those that register names: observers, settings of a solution, and suggestions for `vicinal init`."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,24 @@ def test_a_plugin_gets_the_settings_of_each_solution_or_the_defaults(manager):
         manager.configure("books", {"polite": Settings(greeting="refused")})
     manager.unregister(plugin)
     assert manager.settings == {}
+
+
+def test_the_class_of_settings_may_be_named_and_is_imported_once_it_is_needed(manager):
+    manager.register(Configured("test_hooks:Settings"), "polite")
+    assert manager.settings == {"polite": Settings}
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("nowhere:Settings", "settings of plugin 'wrong' cannot be loaded from nowhere:Settings: ModuleNotFoundError"),
+        ("test_hooks:Configured", "plugin 'wrong' has settings <class 'test_hooks.Configured'>"),
+    ],
+)
+def test_a_named_class_of_settings_that_cannot_be_used_is_an_error_of_the_first_look(manager, target, reason):
+    manager.register(Configured(target), "wrong")
+    with pytest.raises(PluginError, match=re.escape(reason)):
+        manager.settings["wrong"]
 
 
 class Needy(Params):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from type_checks import STRICT_MYPY
 from vicinal.errors import VicinalError
 from vicinal.plugin.scaffold import PARTS, write_plugin
 
@@ -64,7 +65,7 @@ def test_every_package_that_it_imports_is_a_dependency(written, complete):
 
 
 def test_what_it_writes_is_typed_and_tidy(written):
-    run("-m", "mypy", "--strict", "--cache-dir", os.devnull, "src", cwd=written)
+    run(*STRICT_MYPY, "src", cwd=written)
     rules = "E,F,W,I,B,UP,SIM,RET,N,T20,ANN001"
     run("-m", "ruff", "check", "--no-cache", "--line-length", 120, "--select", rules, "src", "tests", cwd=written)
     run("-m", "ruff", "format", "--no-cache", "--line-length", 120, "--check", "src", "tests", cwd=written)

@@ -66,6 +66,20 @@ def test_a_map_is_computed_once_until_the_collection_changes(few):
     assert {point["key"] for point in after["points"]} == {point["key"] for point in before["points"]} | {"new"}
 
 
+@pytest.mark.parametrize("change", [{"content": "other words"}, {"metadata": {"year": 1900}}])
+def test_a_replaced_item_makes_a_new_map(few, change):
+    """Neither the number of items nor the time of the last ingest changes."""
+    wait_for_map(few)
+    item = {"key": "k3", "content": "text 3", **change}
+    assert few.post("/api/things/items", json=item).json()["status"] == "updated"
+    assert few.get("/api/things/map").json()["is_current"] is False
+    after = wait_for_map(few)
+    place = [point["key"] for point in after["points"]].index("k3")
+    assert after["points"][place]["label"] == item["content"]
+    if "metadata" in change:
+        assert after["fields"][0]["values"][place] == 1900
+
+
 def test_searches_are_answered_while_umap_computes(text_client):
     """UMAP is imported and compiled for seconds, in a process that is not the server's."""
     assert text_client.search("text 3").status_code == 200

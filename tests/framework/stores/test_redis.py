@@ -234,6 +234,15 @@ def test_state_stores_json_values(store):
     assert store.state() == {"physical": "q", "index": {"type": "FLAT"}, "items": 3, "rows": 4}
 
 
+def test_each_change_of_items_raises_the_revision(store):
+    index_item(store, "a", 1)
+    first = store.state()["revision"]
+    index_item(store, "a", 1)
+    second = store.state()["revision"]
+    store.delete([item_id("a")])
+    assert first < second < store.state()["revision"]
+
+
 def test_drop_leaves_only_the_writer_lock(store):
     index_item(store, "a", 1)
     store.add_failures([Failure("b", "read", "x")])

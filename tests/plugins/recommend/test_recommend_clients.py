@@ -84,7 +84,7 @@ def test_new_interactions_count_after_a_reindex_while_users_are_answered_all_the
         found = [client.post("/api/films/search", json={**query, "limit": 10}).json()["hits"] for query in queries]
         return [[(hit["key"], hit["distance"]) for hit in hits] for hits in found]
 
-    with run_server(films, max_batch=1) as client:
+    with run_server(films) as client:
         old, answers = ask(client), []
         check_error(client.post("/api/films/search", json={"query": newcomer}), 404)
         interactions.write_text("\n".join(ratings) + "\n")
@@ -101,3 +101,20 @@ def test_new_interactions_count_after_a_reindex_while_users_are_answered_all_the
     fresh = lite.solution("fresh", source=source, encoder=encoder)
     fresh.ingest()
     assert [(hit.key, hit.distance) for hit in fresh.search("user:7")] == new[0]
+
+
+def test_it_is_evaluated_while_another_process_holds_the_embedded_file(lite, films):
+    """The interactions are all that it reads; the map needs the vectors."""
+    films.search("user:7", limit=1)
+    path = str(lite.folder / "films.yaml")
+    evaluated = run("evaluate", path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert evaluated.stdout.startswith("films: split time, 400 queries, 360 items ranked\n")
+    refused = run("map", path, "--out", str(lite.folder / "map.html"))
+    error, hint = refused.stderr.splitlines()
+    assert refused.returncode == 1
+    assert " is in use by process " in error
+    assert (
+        hint == "hint: one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server"
+    )
+    assert not (lite.folder / "map.html").exists()

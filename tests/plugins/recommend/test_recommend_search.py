@@ -7,6 +7,7 @@ import pytest
 
 from recommend_helpers import FILMS, fit_implicit, read_matrix
 from vicinal.errors import UnknownItemError
+from vicinal.quality.sample import read_sample
 
 USERS = [str(number) for number in range(1, 401, 2)]
 EXACT = "index: {type: FLAT, metric: IP}\nfields: {genre: varchar(64), genres: varchar(256), year: int64 = 0}"
@@ -41,6 +42,20 @@ def test_users_get_the_lists_of_implicit(films):
     found = [list_keys(result) for result in results]
     assert found == [[matrix.items[item] for item in row] for row in expected]
     assert np.allclose([[hit.similarity for hit in result] for result in results], scores, atol=2e-3)
+
+
+def test_a_map_compares_items_as_searches_by_items_do(films):
+    """By their kind alone: how well known an item is, the stored vector's second half, moves it nowhere."""
+    sample = read_sample(films, 1_000)
+    keys = [record.key for record in sample.records]
+    assert len(keys) == 360
+    assert not sample.vectors[:, films.encoder.params.factors :].any()
+    for row in (0, 100, 359):
+        cosines = sample.vectors @ sample.vectors[row]
+        cosines[row] = -2
+        result = films.search("@" + keys[row], limit=10)
+        assert list_keys(result) == [keys[place] for place in np.argsort(-cosines)[:10]]
+        assert np.allclose([hit.similarity for hit in result], np.sort(cosines)[:-11:-1], atol=1e-5)
 
 
 def test_what_a_user_has_seen_may_be_included(workshop):

@@ -156,3 +156,9 @@ export function errorMessage(error, retry) {
 export function toSentence(text) {
   return text ? text[0].toUpperCase() + text.slice(1) : "";
 }
+
+/** Renders what is wrong beside an input, and what to do about it. */
+export function renderProblem(message, hint = "") {
+  if (!message || !hint) return toSentence(message);
+  return [`${toSentence(message)}. `, h("span.hint", toSentence(hint))];
+}

@@ -2,7 +2,7 @@
 // The choice for a field is a list of texts, as the route keeps it: values ("ab*" for a prefix), or one "min..max".
 
 import * as api from "./api.js";
-import { toSentence } from "./dialogs.js";
+import { renderProblem } from "./dialogs.js";
 import { fill, h, markInvalid, uniqueId } from "./dom.js";
 
 const SAMPLE = 200;
@@ -96,7 +96,7 @@ export function createFilterPanel(solution, onChange) {
       solution.query.item_filters.forEach(({ name }, index) => patterns[index].show(where[patternKey(name)] ?? []));
     },
     fail(message, hint) {
-      fill(problem, toSentence(message), message && hint && h("span.hint", ` ${toSentence(hint)}`));
+      fill(problem, renderProblem(message, hint));
       markInvalid(written, Boolean(message));
     },
     /** Loads some items once, to offer the values that they have. */

@@ -62,7 +62,7 @@ export function createMapView(root, solution) {
   }
 
   function waitingMessage() {
-    const message = statusMessage("near", "Computing the map", "Searches are answered meanwhile.");
+    const message = statusMessage("near", "Computing the map", "It takes up to half a minute; searches are answered meanwhile.");
     message.classList.add("loading");
     return message;
   }
@@ -74,7 +74,7 @@ export function createMapView(root, solution) {
 
   function show(next) {
     if (!view.isConnected) fill(root, view);
-    if (map && JSON.stringify(map.points) === JSON.stringify(next.points)) return;
+    if (map && isEqual(map.points, next.points) && isEqual(map.fields, next.fields)) return;
     map = next;
     summary.textContent = next.summary;
     plot.canvas.setAttribute("aria-label", `Map of ${solution.title}. ${next.summary} ${HELP}`);
@@ -91,11 +91,11 @@ export function createMapView(root, solution) {
     setField(names.includes(wanted) ? wanted : "");
   }
 
-  /** Returns the name of a declared field of categories, else of any. */
+  /** Returns the name of a declared field of categories, else of any, else of a declared field of numbers. */
   function defaultField(fields) {
-    const declared = new Set(solution.fields.map(({ name }) => name));
-    const categories = fields.filter(({ kind }) => kind === "category");
-    return (categories.find(({ name }) => declared.has(name)) ?? categories[0] ?? fields[0])?.name ?? "";
+    const declared = fields.filter((field) => solution.fields.some(({ name }) => name === field.name));
+    const isCategory = ({ kind }) => kind === "category";
+    return (declared.find(isCategory) ?? fields.find(isCategory) ?? declared[0])?.name ?? "";
   }
 
   function setField(name) {
@@ -195,6 +195,8 @@ export function createMapView(root, solution) {
     },
   };
 }
+
+const isEqual = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 const formatValue = (value) =>
   typeof value === "number" && Math.abs(value) >= 10_000 ? formatNumber(value) : String(value);

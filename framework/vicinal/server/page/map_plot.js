@@ -40,7 +40,8 @@ export function createPlot({ onHover, onChoose }) {
     canvas.height = height * ratio;
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    const radius = (points.length > 600 ? 3 : 5) * Math.min(2, Math.sqrt(scale));
+    const spacing = Math.sqrt((width * height) / Math.max(1, points.length)); // if they were spread evenly
+    const radius = Math.max(2.5, Math.min(5, spacing / 5)) * Math.min(2, Math.sqrt(scale));
     points.forEach((point, index) => drawPoint(pen, point, radius, colorOf(index)));
     for (const index of [hovered, chosen]) if (index !== null) drawRing(pen, points[index], radius + 4, index === chosen);
   }

@@ -93,14 +93,15 @@ function renderDrawnContent(entry) {
   return link ? [entry.content, h("span.links", link)] : entry.content;
 }
 
-/** Renders the metadata that is short enough for a label, and not what the card says already. */
+/** Renders the metadata that is short enough for a label, and not what the card or another label says already. */
 export function renderLabels(entry, except = []) {
-  const shown = Object.entries(entry.metadata).filter(
-    ([name, value]) =>
-      toText(value).length <= MAX_LABEL_CHARS &&
-      !["", entry.content, entry.key, entry.title].includes(toText(value)) &&
-      !except.includes(name),
-  );
+  const texts = new Set(["", entry.content, entry.key, entry.title]);
+  const shown = Object.entries(entry.metadata).filter(([name, value]) => {
+    const text = toText(value);
+    if (text.length > MAX_LABEL_CHARS || texts.has(text) || except.includes(name)) return false;
+    texts.add(text);
+    return true;
+  });
   return (
     shown.length > 0 &&
     h(

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { debounce, fill, h, icon, iconButton, markInvalid, uniqueId } from "./dom.js";
-import { toSentence } from "./dialogs.js";
+import { renderProblem } from "./dialogs.js";
 import { inkColor, svgImage } from "./drawing.js";
 import { formatBytes } from "./format.js";
 import { formatName } from "./parts.js";
@@ -202,7 +202,7 @@ export function createQueryBox(solution, { onText, onFile, onClear }) {
   }
 
   function fail(message, hint = "", isSoft = false) {
-    fill(problem, toSentence(message), message && hint && h("span.hint", ` ${hint}`));
+    fill(problem, renderProblem(message, hint));
     problem.classList.toggle("soft", isSoft);
     markInvalid(field, Boolean(message) && !isSoft);
   }

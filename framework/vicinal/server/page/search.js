@@ -117,7 +117,7 @@ export function createSearchView(root, solution) {
     box.fail("");
     filters.fail("");
     options.fail("");
-    if (!isSearch) return showSample(results, solution, route, actions, (q) => change({ q }));
+    if (!isSearch) return showStart();
     request = new AbortController();
     const { signal } = request;
     showBusy();
@@ -126,6 +126,10 @@ export function createSearchView(root, solution) {
     } catch (error) {
       if (error.name !== "AbortError") fail(error);
     }
+  }
+
+  function showStart() {
+    return showSample(results, solution, route, actions, (q) => change({ q }));
   }
 
   function showBusy() {
@@ -161,8 +165,10 @@ export function createSearchView(root, solution) {
     if (least) {
       openOptions(true);
       options.fail(least);
-    } else if (query && (error.status === 422 || (error.status === 404 && !route.q.startsWith("@")))) box.fail(query, error.hint);
-    else if (filter) {
+    } else if (query && (error.status === 422 || (error.status === 404 && !route.q.startsWith("@")))) {
+      box.fail(query, error.hint);
+      if (solution.query.suggests) return showStart();
+    } else if (filter) {
       openFilters(true);
       filters.fail(filter, error.hint);
     } else

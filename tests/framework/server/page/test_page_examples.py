@@ -157,6 +157,7 @@ def test_examples_are_chosen_with_the_keyboard_alone(tab):
     disliked = hit_keys(page)[1]
     page.keyboard.press("u")
     expect(examples(page, "Less like")).to_have_text([disliked])
+    expect(hit_cards(page).nth(1)).not_to_have_attribute("data-key", disliked)
     expect(hit_cards(page).nth(1)).to_be_focused()
     page.keyboard.press("Tab")
     expect(hit_cards(page).nth(1).get_by_role("button").first).to_be_focused()

@@ -91,7 +91,7 @@ def test_the_pointer_shows_an_item_and_a_click_chooses_it(open_map, points):
     page.mouse.up()
     card = page.locator(".chosen .card")
     expect(card).to_have_attribute("data-key", shown)
-    card.get_by_role("button", name=f"More like {shown}").click()
+    card.get_by_role("button", name=f"Similar to {shown}").click()
     expect(page).to_have_url(re.compile(r"drugs\?q=%40"))
     expect(page.locator(".cards.found .card").first).to_be_visible()
 
@@ -130,6 +130,14 @@ def test_points_are_colored_by_a_field_and_a_category_is_highlighted(open_map, p
     select.select_option("")
     expect(page.locator(".legend")).to_be_hidden()
     assert canvas.evaluate(pixels) != colored
+
+
+def test_numbers_that_are_not_declared_do_not_color_by_themselves(open_tab, server):
+    """The sizes of the files of eight videos say nothing of them."""
+    page = open_tab(server.url).open("videos/map")
+    select = page.get_by_label("Color points by")
+    expect(select).to_have_value("", timeout=60_000)
+    expect(select.locator("option")).to_contain_text(["nothing", "bytes"])
 
 
 def test_a_solution_without_items_says_so(open_map):

@@ -58,6 +58,32 @@ def test_an_unknown_user_is_explained_beside_the_input(open_tab, films):
         tab.expected = ("404",)
         page = tab.open("films?q=user%3A4000")
         problem = page.locator(".query-form .problem")
-        expect(problem).to_contain_text("There is no user '4000' among the interactions")
-        expect(problem).to_contain_text("a user is written as user:1")
+        expect(problem).to_have_text(
+            "There is no user '4000' among the interactions. "
+            "A user is written as user:1; one who came later is known after a new fit"
+        )
         expect(hit_cards(page)).to_have_count(0)
+        page.locator(".chips").get_by_role("button", name="user:1", exact=True).click()  # what to try instead
+        expect(problem).to_be_hidden()
+        expect_titles(page, films.search("user:1"))
+
+
+def test_a_label_that_says_the_same_as_another_is_left_out(open_tab, films):
+    """The first of a film's genres and all of them are two fields, and often one word."""
+    with run_server(films) as server:
+        page = open_tab(server.url).open("films?q=user%3A3")
+        for hit in films.search("user:3"):
+            labels = page.locator(f".card[data-key='{hit.key}'] .label")
+            metadata = hit.metadata
+            expect(labels).to_have_text(list(dict.fromkeys(map(str, metadata.values()))))
+
+
+def test_on_a_phone_the_buttons_of_all_cards_stand_below_each_other(open_tab, films):
+    """Also where the labels before them leave no room in their line."""
+    with run_server(films) as server:
+        page = open_tab(server.url, viewport={"width": 360, "height": 740}).open("films?q=user%3A12")
+        expect_titles(page, films.search("user:12"))
+        edges = page.locator(".found .actions").evaluate_all(
+            "all => all.map((one) => one.getBoundingClientRect().right)"
+        )
+        assert len(set(edges)) == 1
