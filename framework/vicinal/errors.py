@@ -130,6 +130,10 @@ class StoreMismatchError(StoreError):
     """What is stored was built by another encoder or with other fields than the YAML says."""
 
 
+class GenerationReplacedError(StoreError):
+    """A reindex has put another generation of the solution in the place of that which was being read."""
+
+
 class TooManyFailuresError(VicinalError):
     """More items failed than ``ingest.max_failures`` allows; what was done until then is kept."""
 

@@ -15,8 +15,8 @@ from vicinal.cli.output import json_option, print_json
 def fit(file: Path, as_json: bool) -> None:
     """Fit the encoder of the solution FILE to the source's items, before any of them is indexed.
 
-    The first `vicinal ingest` does so by itself. Where items are indexed already, run `vicinal drop` first, since what
-    is learnt anew changes their vectors. Encoders that do not learn refuse.
+    The first `vicinal ingest` does so by itself. Where items are indexed already, run `vicinal reindex` instead, since
+    what is learnt anew changes their vectors. Encoders that do not learn refuse.
     """
     from vicinal import Solution
 

@@ -1,4 +1,4 @@
-"""``ingest`` and ``failures``."""
+"""``ingest``, ``reindex`` and ``failures``."""
 
 from __future__ import annotations
 
@@ -39,6 +39,29 @@ def ingest(file: Path, prune: bool, limit: int | None, force: bool, as_json: boo
                 report = solution.ingest(prune=prune, limit=limit, force=force, on_progress=progress.show_job)
         else:
             report = solution.ingest(prune=prune, limit=limit, force=force, progress=not as_json)
+        print_report(report, file, as_json=as_json)
+
+
+@click.command()
+@FILE
+@json_option
+def reindex(file: Path, as_json: bool) -> None:
+    """Index the source of the solution FILE anew beside what is searched, and then replace that in one step.
+
+    For an encoder that learns, to learn from what is there now; or for another encoder, or other fields, in the YAML.
+    Searches are answered all the time, each from the old items or from the new ones; nothing else can be written
+    meanwhile. Items that were added by hand are indexed anew, too. Ctrl-C leaves what is searched as it is; the next
+    reindex continues where that one ended.
+    """
+    from vicinal.solution.progress import TerminalProgress
+    from vicinal.solution.remote import RemoteSolution, open_solution
+
+    with open_solution(file) as solution:
+        if isinstance(solution, RemoteSolution):
+            with TerminalProgress(quiet=as_json) as progress:
+                report = solution.reindex(on_progress=progress.show_job)
+        else:
+            report = solution.reindex(progress=not as_json)
         print_report(report, file, as_json=as_json)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,10 +36,15 @@ def status(file: Path, as_json: bool) -> None:
         ("encoder", f"{found['encoder']['type']} ({found['encoder']['signature'] or 'nothing indexed yet'})"),
         ("index", f"{index.get('type', '-')} {index.get('metric', '')} {index.get('params') or ''}".strip()),
         ("updated", found["updated"] or "never"),
+        *([("reindex", _describe_reindex(found["reindex"]))] if found["reindex"] else []),
         ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['location']}"),
         ("redis", f"Redis {found['stores']['redis']['version']}, {found['stores']['redis']['location']}"),
     ]
     make_console().print(build_table((found["solution"], ""), rows))
+
+
+def _describe_reindex(unfinished: Mapping[str, Any]) -> str:
+    return f"begun at {unfinished['created']}, {unfinished['items']:,} items so far; `vicinal reindex` continues it"
 
 
 @click.command()

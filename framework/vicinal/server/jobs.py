@@ -21,6 +21,7 @@ __all__ = ["Job", "Jobs"]
 _MAX_JOBS = 20
 _COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "truncated", "rows")
 
+Kind = Literal["ingest", "retry", "reindex"]
 State = Literal["running", "cancelling", "done", "failed", "cancelled"]
 
 
@@ -28,7 +29,7 @@ State = Literal["running", "cancelling", "done", "failed", "cancelled"]
 class Job:
     """A run and its progress. ``revision`` increases with every change, so that a stream knows what is new."""
 
-    kind: Literal["ingest", "retry"]
+    kind: Kind
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     state: State = "running"
     seen: int = 0
@@ -116,7 +117,7 @@ class Jobs:
                 return job
         raise ApiError(404, f"no run has the id {id_!r}", hint=f"the server keeps its last {_MAX_JOBS} runs")
 
-    def start(self, kind: Literal["ingest", "retry"], **options: Any) -> Job:
+    def start(self, kind: Kind, **options: Any) -> Job:
         """Start a job on a thread of its own.
 
         Raises:
@@ -158,13 +159,7 @@ class Jobs:
 
     def _run(self, job: Job, options: dict[str, Any]) -> None:
         try:
-            is_shared = self._solution.encoder.encode_is_thread_safe
-            encoder = None if is_shared else self._solution.new_encoder()
-            if job.kind == "retry":
-                report = self._solution.retry(encoder=encoder)
-            else:
-                report = self._solution.ingest(encoder=encoder, **options)
-            _copy_report(job, report)
+            _copy_report(job, self._execute(job.kind, options))
             job.finish("done")
         except KeyboardInterrupt:
             job.finish("cancelled")
@@ -175,6 +170,15 @@ class Jobs:
             logger.error("the run %s of %s failed", job.id, self._solution.name, exc_info=error)
             job.error, job.hint = f"{type(error).__name__}: {error}", "the server log has the traceback"
             job.finish("failed")
+
+    def _execute(self, kind: Kind, options: dict[str, Any]) -> IngestReport:
+        if kind == "reindex":
+            return self._solution.reindex()
+        is_shared = self._solution.encoder.encode_is_thread_safe
+        encoder = None if is_shared else self._solution.new_encoder()
+        if kind == "retry":
+            return self._solution.retry(encoder=encoder)
+        return self._solution.ingest(encoder=encoder, **options)
 
     @hookimpl
     def ingest_started(self, solution: str, total: int | None) -> None:

@@ -350,7 +350,7 @@ class Job(BaseModel):
     """A background ingest that is running or has ended."""
 
     id: str
-    kind: Literal["ingest", "retry"]
+    kind: Literal["ingest", "retry", "reindex"]
     state: Literal["running", "cancelling", "done", "failed", "cancelled"]
     seen: int
     new: int

@@ -137,6 +137,11 @@ class SolutionService:
         """
         solution = self.solution.open()
         solution.metadata.ensure_running()
+        solution.follow()
+        return solution.read(self._read_counts)
+
+    def _read_counts(self) -> dict[str, int]:
+        solution = self.solution
         state = solution.metadata.state()
         if solution.vectors.has_collection() and solution.vectors.is_loading():
             raise StoreError("Milvus is loading the collection", hint="searches wait for it")
@@ -165,7 +170,7 @@ class SolutionService:
     def _open_and_run(self, work: Callable[..., T], *args: Any) -> T:
         self.solution.open()
         try:
-            return work(*args)
+            return self.solution.read(lambda: work(*args))
         except SystemExit as error:  # of a plugin; it would end the event loop that awaits it
             raise PluginError(f"a plugin called sys.exit({error.code!r})") from error
 
@@ -195,9 +200,10 @@ class SolutionService:
         return self._open_and_run(self.solution.search_many, requests, on_encoded)
 
     def _refresh_if_changed(self) -> None:
-        """Reload the collection if another process has filled, changed or dropped it since."""
-        state = self.solution.open().metadata.state()
-        version = (state.get("updated"), state.get("created"), str(state.get("index")))
+        """Reload the collection if another process has filled, changed, replaced or dropped it since."""
+        generation = self.solution.open().follow()
+        state = self.solution.metadata.state()
+        version = (generation, state.get("updated"), state.get("created"), str(state.get("index")))
         if version != getattr(self, "_version", version):
             self.solution.refresh()
         self._version = version

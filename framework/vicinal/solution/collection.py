@@ -28,7 +28,8 @@ __all__ = ["CollectionManager"]
 
 _MIN_ROWS_TO_FLUSH = 10_000
 _WAYS_ON = (
-    "or give the solution a new name; `vicinal drop` removes all that is stored under this one, whoever stored it"
+    "run `vicinal reindex`, which replaces all that is stored under this name, whoever stored it, or give the solution"
+    " a new name"
 )
 
 
@@ -64,14 +65,36 @@ class CollectionManager:
         if not state:
             state = self._create_state(collection)
         self._require_same_identity(state)
+        self._vectors.collection = state["physical"]
         if not self._vectors.has_collection():
             require_collection(state, self._config.name, self._config.stores)
-            home = describe_home(self._config.stores.redis)
-            self._vectors.create_collection(state["physical"], owner=state.get("owner", ""), home=home)
+            self._create_collection(state)
             self.find_collection(state)  # another one may have created it at the same time
             self._build_exact_index_first()
+        elif self._metadata.is_live:
+            self._vectors.set_alias(state["physical"])
         if state.get("milvus") != (milvus := describe_home(self._config.stores.milvus)):
             self._metadata.set_state(milvus=milvus)
+
+    def _create_collection(self, state: dict[str, Any]) -> None:
+        """Create the collection; the alias does not name one that a reindex builds."""
+        home = describe_home(self._config.stores.redis)
+        self._vectors.create_collection(
+            state["physical"], owner=state.get("owner", ""), home=home, with_alias=self._metadata.is_live
+        )
+
+    def require_searchable(self, state: dict[str, Any]) -> None:
+        """Check that the collection of a state is what the config describes, and read that; nothing is written.
+
+        Raises:
+            UnsupportedByEngineError, StoreMismatchError: as ``ensure`` does.
+        """
+        self._choose_index(0)
+        collection = self.find_collection(state)
+        self._require_same_identity(state)
+        if collection is None:
+            require_collection(state, self._config.name, self._config.stores)
+        self._vectors.collection = state["physical"]
 
     def require_droppable(self, state: dict[str, Any]) -> None:
         """See that nothing is dropped of which another Milvus may have the vectors.
@@ -89,7 +112,11 @@ class CollectionManager:
         Raises:
             StoreMismatchError: it belongs to another solution.
         """
-        collection = self._vectors.find_collection(state.get("physical", self._first_physical))
+        alias = self._vectors.alias
+        names = [state["physical"], alias] if state else [alias, self._first_physical]
+        if not self._metadata.is_live:
+            names.remove(alias)
+        collection = self._vectors.find_collection(*names)
         require_owned(collection, state, self._config.name, self._config.stores)
         return collection
 
@@ -112,19 +139,26 @@ class CollectionManager:
         """Create a new state; that of a collection that exists is lost."""
         if collection:
             require_columns(collection, self._vectors.expected_columns(), self._config.name, self._config.stores)
+        return self.create_state(
+            collection.physical if collection else self._first_physical,
+            collection.owner if collection else create_owner(),
+        )
+
+    def create_state(self, physical: str, owner: str) -> dict[str, Any]:
+        """Create the state of a generation of which nothing is indexed."""
         state = {
-            "physical": collection.physical if collection else self._first_physical,
-            "owner": collection.owner if collection else create_owner(),
+            "physical": physical,
+            "owner": owner,
             "created": _current_time(),
             "items": 0,
             "rows": 0,
             "encoder": self._config.encoder.type,
-            **self._current_identity(),
+            **self.describe_identity(),
         }
         self._metadata.set_state(**state)
         return state
 
-    def _current_identity(self) -> dict[str, Any]:
+    def describe_identity(self) -> dict[str, Any]:
         """What the rows of a collection have in common; none of it can change while there are rows."""
         return {
             "signature": require_signature(self._encoder),
@@ -135,7 +169,7 @@ class CollectionManager:
 
     def _require_same_identity(self, state: dict[str, Any]) -> None:
         name = repr(self._config.name)
-        for part, value in self._current_identity().items():
+        for part, value in self.describe_identity().items():
             if (stored := state.get(part)) == value:
                 continue
             if part == "signature":

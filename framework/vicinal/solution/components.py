@@ -78,10 +78,15 @@ class Components:
 
         One that is ``encode_is_thread_safe`` needs no other.
         """
-        made = self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
-        require_modalities(made)
+        made = self.create_encoder()
         if made.learns:
             restore_state(made, self.metadata)
+        return made
+
+    def create_encoder(self) -> Encoder:
+        """An encoder that has not learnt anything."""
+        made = self.manager.encoders.build(self.config.encoder.type, self.config.encoder.params)
+        require_modalities(made)
         return made
 
     @cached_property

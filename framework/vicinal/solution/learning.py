@@ -12,7 +12,7 @@ from vicinal.plugin.state import pack_state, unpack_state
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import Item
 
-__all__ = ["SourceItems", "adopt_state", "fit_encoder", "restore_state"]
+__all__ = ["SourceItems", "adopt_state", "fit_encoder", "keep_state", "learn_from_source", "restore_state"]
 
 
 class SourceItems:
@@ -34,6 +34,22 @@ def fit_encoder(encoder: Encoder, source: Source, metadata: MetadataStore) -> in
     """Have an encoder learn from a source's items, and keep what it learnt; returns how many items it read.
 
     Raises:
+        VicinalError, PluginError: as ``learn_from_source`` does.
+    """
+    data, count = learn_from_source(encoder, source)
+    keep_state(encoder, data, metadata)
+    return count
+
+
+def keep_state(encoder: Encoder, data: bytes, metadata: MetadataStore) -> None:
+    """Keep what an encoder has learnt."""
+    metadata.fitted_state.save(data, encoder.state_hash)
+
+
+def learn_from_source(encoder: Encoder, source: Source) -> tuple[bytes, int]:
+    """Have an encoder learn from a source's items; returns what it learnt, packed, and how many items it read.
+
+    Raises:
         VicinalError: nothing can be learnt from them.
         PluginError: what ``fit`` returned is no state.
     """
@@ -45,8 +61,7 @@ def fit_encoder(encoder: Encoder, source: Source, metadata: MetadataStore) -> in
         raise VicinalError(f"the encoder cannot learn from this source: {error}", error.hint) from error
     data = pack_state(state)
     encoder.restore(state)
-    metadata.fitted_state.save(data, encoder.state_hash)
-    return items.count
+    return data, items.count
 
 
 def adopt_state(encoder: Encoder, data: bytes, metadata: MetadataStore) -> None:

@@ -244,6 +244,10 @@ class RemoteSolution:
         """
         return self._run("ingest", {"prune": prune, "limit": limit, "force": force}, on_progress)
 
+    def reindex(self, *, on_progress: Callable[[Mapping[str, Any]], object] = bool) -> IngestReport:
+        """As ``Solution.reindex``; ``on_progress`` gets the server's job again and again."""
+        return self._run("reindex", None, on_progress)
+
     def retry(self) -> IngestReport:
         """As ``Solution.retry``."""
         return self._run("failures/retry", None, bool)

@@ -19,7 +19,7 @@ from vicinal.search.searcher import Searcher
 from vicinal.search.timer import Timer
 from vicinal.solution.cached import InvalidatableCache
 from vicinal.solution.collection import CollectionManager
-from vicinal.solution.components import Components
+from vicinal.solution.following import FollowingComponents
 from vicinal.solution.learning import restore_state
 from vicinal.solution.result_html import build_result_html
 from vicinal.stores.milvus import Candidate
@@ -30,7 +30,7 @@ __all__ = ["SearchableSolution"]
 _MAX_LIMIT = 16_384
 
 
-class SearchableSolution(Components):
+class SearchableSolution(FollowingComponents):
     """A solution that is searched, while a run of it may write."""
 
     def __init__(
@@ -38,7 +38,6 @@ class SearchableSolution(Components):
     ) -> None:
         """``folder`` is that of the solution's YAML file; by default the current one."""
         super().__init__(config, manager, folder)
-        self._open_lock = threading.RLock()
         self._encoder_lock = threading.Lock()
         self._searcher = InvalidatableCache(self._open_searcher, self._open_lock)
         self._active_run: IngestRun | None = None
@@ -132,11 +131,14 @@ class SearchableSolution(Components):
             for one in queries
         ]
         _require_limit(limit)
-        with self._searcher.borrow() as searcher:
-            results = searcher.search(requests)
+        results = self.read(partial(self._search, requests))
         for result in results:
             result.to_html = partial(build_result_html, render=self.render)
         return results if isinstance(query, list) else results[0]
+
+    def _search(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
+        with self._searcher.borrow() as searcher:
+            return searcher.search(requests)
 
     def search_once(
         self, requests: Sequence[SearchRequest], clock: Callable[[], float] = time.perf_counter
@@ -154,11 +156,15 @@ class SearchableSolution(Components):
         for request in requests:
             _require_limit(request.limit)
         started = clock()
-        with self._searcher.borrow() as searcher:
-            stores_ms = (clock() - started) * 1000
-            timer = Timer(clock, measures_model_load=True)
-            results = searcher.search(requests, timer)
-            return results, {"stores": stores_ms, "model": timer.model_ms}
+
+        def search() -> tuple[list[SearchResult], dict[str, float]]:
+            with self._searcher.borrow() as searcher:
+                stores_ms = (clock() - started) * 1000
+                timer = Timer(clock, measures_model_load=True)
+                results = searcher.search(requests, timer)
+                return results, {"stores": stores_ms, "model": timer.model_ms}
+
+        return self.read(search)
 
     def search_many(
         self, requests: Sequence[SearchRequest], on_encoded: Callable[[], object] = bool, *, notify: bool = True
@@ -166,20 +172,29 @@ class SearchableSolution(Components):
         """Answer the queries of several users: one encoded batch, and one search for those of equal limit and filters.
 
         The error of a query that fails stands in its place. ``on_encoded`` is called once the encoder is free for
-        others. If a store refuses the search, as after another process has changed the collection, it is repeated once.
+        others. If a store refuses the search, as after another process has changed the collection, it is repeated once,
+        and so is one that fails while a reindex replaces what is searched.
         Observers are notified of the search unless ``notify`` is false, as when a server loads its model.
 
         Raises:
             NothingIndexedError: nothing can be searched yet.
             StoreUnreachableError: a store does not respond.
         """
-        with self._searcher.borrow() as searcher:
-            results = searcher.search_many(requests, on_encoded, notify=notify)
-        if not any(map(_is_refused, results)):
+        generation = self.metadata.generation
+        results = self.read(partial(self._search_many, requests, on_encoded, notify=notify))
+        if not any(isinstance(one, Exception) and not isinstance(one, StoreUnreachableError) for one in results):
             return results
-        self.refresh()
+        if self.follow() == generation:
+            if not any(map(_is_refused, results)):
+                return results
+            self.refresh()
+        return self.read(partial(self._search_many, requests, notify=notify))
+
+    def _search_many(
+        self, requests: Sequence[SearchRequest], on_encoded: Callable[[], object] = bool, *, notify: bool
+    ) -> list[SearchResult | Exception]:
         with self._searcher.borrow() as searcher:
-            return searcher.search_many(requests, notify=notify)
+            return searcher.search_many(requests, on_encoded, notify=notify)
 
     def suggest_queries(self, prefix: str = "", limit: int = 10) -> list[str]:
         """Texts to search with that begin with ``prefix``, where the encoder suggests any; see ``Encoder``.
@@ -190,8 +205,12 @@ class SearchableSolution(Components):
         _require_limit(limit)
         if not self.encoder.suggests_queries:
             return []
-        with self._searcher.borrow():  # an encoder that learns has its state once there is one
-            return suggest_queries(self.encoder, prefix, limit)
+
+        def suggest() -> list[str]:
+            with self._searcher.borrow() as searcher:  # an encoder that learns has its state once there is one
+                return suggest_queries(searcher.encoder, prefix, limit)
+
+        return self.read(suggest)
 
     def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
         """The nearest segments of vectors in the form in which the store holds them, as its index finds them.
@@ -228,7 +247,10 @@ class SearchableSolution(Components):
 
     @cached_property
     def _collection(self) -> CollectionManager:
-        return CollectionManager(self.config, self.encoder, self.vectors, self.metadata, self._searcher.exclusive)
+        return CollectionManager(self.config, self.encoder, self.vectors, self.metadata, self._pause_searches)
+
+    def _pause_searches(self) -> AbstractContextManager[None]:
+        return self._searcher.exclusive()
 
     @property
     def _encoder_lock_if_needed(self) -> AbstractContextManager[Any]:
@@ -236,11 +258,12 @@ class SearchableSolution(Components):
         return nullcontext() if self.encoder.encode_is_thread_safe else self._encoder_lock
 
     def _open_searcher(self) -> Searcher:
-        rows = int(self.metadata.state().get("rows", 0))
+        state = self.metadata.state()
+        rows = int(state.get("rows", 0))
         if not rows:
             raise NothingIndexedError(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
         restore_state(self.encoder, self.metadata)
-        self._collection.ensure()
+        self._collection.require_searchable(state)
         if self._collection.current_index() is None:
             if self._active_run is not None:
                 raise NothingIndexedError(

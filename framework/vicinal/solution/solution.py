@@ -8,19 +8,31 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
-from vicinal.errors import StoreMismatchError, UnknownItemError, VicinalError
+from vicinal.errors import NothingIndexedError, StoreMismatchError, UnknownItemError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.foreign_calls import count_items
+from vicinal.plugin.source import Source
 from vicinal.search.typed_query import to_typed_query
 from vicinal.solution import removal
 from vicinal.solution.consistency import CheckReport, check
 from vicinal.solution.learning import adopt_state, fit_encoder, restore_state
 from vicinal.solution.progress import show_progress
+from vicinal.solution.reindex import (
+    NewGeneration,
+    SourceWithAdded,
+    describe_unfinished,
+    drop_replaced,
+    drop_unfinished,
+    finish_replacement,
+    iter_new_failures,
+)
 from vicinal.solution.searchable import SearchableSolution
 from vicinal.stores import redact_url
+from vicinal.stores.milvus import VectorStore
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.records import Record
+from vicinal.stores.redis import MetadataStore
 from vicinal.stores.writer_lock import WriterLock
 from vicinal.types import Failure, IngestReport, Item, Modality, SearchRequest, SearchResult, item_id
 
@@ -70,8 +82,24 @@ class Solution(SearchableSolution):
         with show_progress(self.manager) if progress else nullcontext():
             return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
 
+    def reindex(self, *, progress: bool = False) -> IngestReport:
+        """Index the source anew beside what is searched, and put that in its place in one step.
+
+        An encoder that learns does so anew; another encoder, or other fields, may stand in the YAML. Items that ``add``
+        indexed are indexed anew, too. Searches are answered all the time, each from the old or from the new generation;
+        the old one is removed at the end. A run that does not end leaves it as it is, and the next one continues.
+
+        Raises:
+            NothingIndexedError: there is nothing to replace.
+            VicinalError: the source could not be read as a whole, or nothing can be learnt from it.
+            StoreBusyError, TooManyFailuresError, KeyboardInterrupt: as ``ingest`` does.
+        """
+        with show_progress(self.manager) if progress else nullcontext():
+            return self._run_reindex()
+
     def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
+        self.follow()
         return self._run_ingest(only={failure.key for failure in self.metadata.iter_failures()}, encoder=encoder)
 
     def fit(self) -> dict[str, Any]:
@@ -89,10 +117,11 @@ class Solution(SearchableSolution):
         if not self.encoder.learns:
             raise VicinalError(f"encoder {self.config.encoder.type!r} does not learn", "ingest needs no fit then")
         with WriterLock(self.metadata):
+            self.follow()
             if items := self.metadata.state().get("items"):
                 raise StoreMismatchError(
                     f"{self.name!r} holds {items:,} items, indexed by what its encoder learnt before",
-                    "`vicinal drop`, then fit and ingest again",
+                    "`vicinal reindex` fits it anew, and indexes all items by that beside those that are searched",
                 )
             self._drop()
             count = fit_encoder(self.encoder, self.source, self.metadata)
@@ -133,12 +162,19 @@ class Solution(SearchableSolution):
             self.vectors.wait_until_visible()
         return change
 
-    def _new_run(self, encoder: Encoder | None = None, **options: Any) -> IngestRun:
+    def _new_run(
+        self,
+        encoder: Encoder | None = None,
+        source: Source | None = None,
+        vectors: VectorStore | None = None,
+        metadata: MetadataStore | None = None,
+        **options: Any,
+    ) -> IngestRun:
         return IngestRun(
-            self.source,
+            source or self.source,
             encoder or self.encoder,
-            self.vectors,
-            self.metadata,
+            vectors or self.vectors,
+            metadata or self.metadata,
             self.config.ingest,
             self.config.field_specs,
             self.metric,
@@ -160,15 +196,9 @@ class Solution(SearchableSolution):
         with self._open_for_writing() as lock:
             if encoder is not None:
                 restore_state(encoder, self.metadata)
-            self._active_run = run = self._new_run(encoder, limit=limit, force=force, only=only, lock=lock)
-            try:
-                total = len(only) if only is not None else count_items(self.source)
-                self.manager.observers.ingest_started(
-                    solution=self.name, total=min(total, limit) if total is not None and limit is not None else total
-                )
-                report = run.run()
-            finally:
-                self._active_run = None
+            run = self._new_run(encoder, limit=limit, force=force, only=only, lock=lock)
+            total = len(only) if only is not None else count_items(self.source)
+            report = self._execute(run, min(total, limit) if total is not None and limit is not None else total)
             if run.skipped_entries:
                 removal.remove(self.vectors, self.metadata, run.skipped_entries)
                 report.removed += len(run.skipped_entries)
@@ -177,15 +207,57 @@ class Solution(SearchableSolution):
             if run.interrupted:
                 raise KeyboardInterrupt
             report.rows = self._collection.make_searchable(report.new + report.updated + report.removed)
-            report.warnings += filter(None, [self._fit_note])
-            self._warn_of_truncation(report)
-            if report.rows != (ledger_rows := int(self.metadata.state()["rows"])):
-                report.warnings.append(
-                    f"Milvus holds {report.rows} rows, the ledger {ledger_rows}; `vicinal check` tells more"
-                )
+            self._add_warnings(report, self._fit_note, int(self.metadata.state()["rows"]))
         report.took(time.perf_counter() - started)
         self.manager.observers.ingest_finished(solution=self.name, report=report)
         return report
+
+    def _run_reindex(self) -> IngestReport:
+        started = time.perf_counter()
+        with WriterLock(self.metadata) as lock:
+            self.follow()
+            self._collection.require_droppable(state := self.metadata.state())
+            if not state:
+                raise NothingIndexedError(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
+            finish_replacement(self.vectors, self.metadata)
+            new = NewGeneration.open(self)
+            source = SourceWithAdded(self.source, self.metadata)
+            run = self._new_run(new.encoder, source=source, vectors=new.vectors, metadata=new.metadata, lock=lock)
+            report = self._execute(run, source.count())
+            if run.interrupted:
+                raise KeyboardInterrupt
+            new.tidy(run, source)
+            report.rows = new.collection.make_searchable(report.seen)
+            self._add_warnings(report, new.note, int(new.metadata.state()["rows"]))
+            self._put_in_place(new, lock)
+        report.took(time.perf_counter() - started)
+        self.manager.observers.ingest_finished(solution=self.name, report=report)
+        return report
+
+    def _put_in_place(self, new: NewGeneration, lock: WriterLock) -> None:
+        """Have everybody search the new generation, and remove the old one."""
+        new.note_replaced()
+        with self._open_lock, self._pause_searches():
+            lock.check()
+            new.metadata.make_live()
+            self._adopt(self.metadata.of_generation(new.metadata.generation), new.vectors, new.encoder)
+        finish_replacement(self.vectors, self.metadata)
+
+    def _execute(self, run: IngestRun, total: int | None) -> IngestReport:
+        self._active_run = run
+        try:
+            self.manager.observers.ingest_started(solution=self.name, total=total)
+            return run.run()
+        finally:
+            self._active_run = None
+
+    def _add_warnings(self, report: IngestReport, fit_note: str, ledger_rows: int) -> None:
+        report.warnings += filter(None, [fit_note])
+        self._warn_of_truncation(report)
+        if report.rows != ledger_rows:
+            report.warnings.append(
+                f"Milvus holds {report.rows} rows, the ledger {ledger_rows}; `vicinal check` tells more"
+            )
 
     def _warn_of_truncation(self, report: IngestReport) -> None:
         """Say how many items the encoder reads only in part, and what it advises."""
@@ -218,7 +290,9 @@ class Solution(SearchableSolution):
     def _open_for_writing(self) -> Iterator[WriterLock]:
         """Hold the writer's lock on a collection that exists and fits the config."""
         with WriterLock(self.metadata) as lock:
+            self.follow()
             self.refresh()
+            finish_replacement(self.vectors, self.metadata)
             self._fit_note = ""
             if not restore_state(self.encoder, self.metadata):
                 fit_encoder(self.encoder, self.source, self.metadata)
@@ -257,6 +331,9 @@ class Solution(SearchableSolution):
         Raises:
             UnknownItemError: no item has this key.
         """
+        return self.read(lambda: self._get_record(key))
+
+    def _get_record(self, key: str) -> Record:
         id_ = item_id(key)
         entry = self.metadata.ledger_entries([id_])[0]
         record = self.metadata.records([id_])[0]
@@ -267,11 +344,16 @@ class Solution(SearchableSolution):
     # --- checks and removal
 
     def failures(self) -> list[Failure]:
-        """The items that could not be indexed, and why."""
-        return sorted(self.metadata.iter_failures(), key=lambda failure: failure.key)
+        """The items that could not be indexed, and why, with those of a reindex that has not ended."""
+        self.follow()
+        found = {
+            failure.key: failure for failure in [*self.metadata.iter_failures(), *iter_new_failures(self.metadata)]
+        }
+        return [found[key] for key in sorted(found)]
 
     def status(self) -> dict[str, Any]:
         """Items, rows, failures, encoder, index and stores."""
+        self.follow()
         state = self.metadata.state()
         return {
             "solution": self.name,
@@ -283,6 +365,8 @@ class Solution(SearchableSolution):
             "index": state.get("index"),
             "created": state.get("created"),
             "updated": state.get("updated"),
+            "generation": self.metadata.generation,
+            "reindex": describe_unfinished(self.metadata),
             "stores": {
                 "milvus": {"location": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
                 "redis": {"location": redact_url(self.config.stores.redis), "version": self.metadata.version()},
@@ -291,9 +375,12 @@ class Solution(SearchableSolution):
 
     def check(self, *, repair: bool = False) -> CheckReport:
         """Check whether Milvus, metadata and ledger agree; with ``repair``, make them agree."""
+        self.follow()
         if not (state := self.metadata.state()) and self._collection.find_collection(state) is None:
             return CheckReport(self.name, repaired=repair)
         with WriterLock(self.metadata):
+            self.follow()
+            finish_replacement(self.vectors, self.metadata)
             self._collection.ensure()
             self._collection.make_searchable()
             report = check(self.vectors, self.metadata, repair=repair)
@@ -326,17 +413,21 @@ class Solution(SearchableSolution):
                 has the vectors; nothing is removed.
         """
         with WriterLock(self.metadata):
+            self.follow()
             return self._drop()
 
     def _drop(self) -> int:
-        with self._searcher.exclusive():
+        with self._open_lock, self._pause_searches():
             state = self.metadata.state()
             self._collection.require_droppable(state)
             self.vectors.drop_collection()
             if state:
                 # Left over when a previous drop was interrupted after removing the alias.
                 self.vectors.drop_physical_collection(state["physical"])
+            drop_replaced(self.vectors, self.metadata)
+            drop_unfinished(self.vectors, self.metadata)
             self.metadata.drop()
+            self.follow()
         return int(state.get("items", 0))
 
     def build_index(self) -> Index:
@@ -348,7 +439,7 @@ class Solution(SearchableSolution):
         """Write every item, its metadata and its vectors to a parquet file; returns how many items."""
         from vicinal.solution.transfer import export_items
 
-        self._searcher.get()
+        self.read(self._searcher.get)
         return export_items(Path(path), self.encoder, self.vectors, self.metadata)
 
     def import_(self, path: str | Path) -> IngestReport:
@@ -356,6 +447,7 @@ class Solution(SearchableSolution):
         from vicinal.solution.transfer import import_items, read_fitted_state
 
         started = time.perf_counter()
+        self.follow()
         if self.encoder.learns and not self.metadata.state().get("items"):
             adopt_state(self.encoder, read_fitted_state(Path(path)), self.metadata)
         with self._open_for_writing() as lock:

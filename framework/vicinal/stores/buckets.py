@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from vicinal.stores.live_generation import LiveGeneration
 from vicinal.stores.redis_connection import RedisConnection
 
 __all__ = ["Buckets", "encode_id"]
@@ -19,10 +20,12 @@ _BITS = 16
 _COUNT = 1 << _BITS
 _SHIFT = 63 - _BITS  # an id has 63 bits
 
-# One script call for many hashes costs the client a third of a pipeline of commands.
+# One script call for many hashes costs the client a third of a pipeline of commands. The last key is the record of the
+# generation that is live, read in the same step: what was read of a generation that is live is whole.
 _GET_SCRIPT = """
 local found = {}
-for i = 1, #KEYS do found[i] = redis.call('hget', KEYS[i], ARGV[i]) end
+for i = 1, #ARGV do found[i] = redis.call('hget', KEYS[i], ARGV[i]) end
+found[#KEYS] = redis.call('get', KEYS[#KEYS])
 return found
 """
 _EXIST_SCRIPT = """
@@ -41,9 +44,10 @@ _MAX_KEYS_TO_SCAN = _COUNT
 class Buckets:
     """The buckets of one solution, ``{prefix}{kind}:{bucket}``: hashes from the bytes of an id to a value."""
 
-    def __init__(self, connection: RedisConnection, prefix: str) -> None:
+    def __init__(self, connection: RedisConnection, prefix: str, live: LiveGeneration) -> None:
         self._connection = connection
         self._prefix = prefix
+        self._live = live
 
     def key_of(self, kind: str, id_: int) -> str:
         """Return the key of the bucket that holds an id."""
@@ -53,12 +57,20 @@ class Buckets:
         return f"{self._prefix}{kind}:{number:x}"
 
     def get(self, kind: str, ids: Sequence[int]) -> list[bytes | None]:
-        """Fetch the values of these ids, in few round trips; None for an id without one."""
+        """Fetch the values of these ids, in few round trips; None for an id without one.
+
+        Raises:
+            GenerationReplacedError: they are of a generation that has been replaced.
+        """
         values: list[bytes | None] = []
         for start in range(0, len(ids), _MAX_COMMAND_KEYS):
             part = ids[start : start + _MAX_COMMAND_KEYS]
             keys = [self.key_of(kind, id_) for id_ in part]
-            values += self._connection.call("eval", _GET_SCRIPT, len(keys), *keys, *map(encode_id, part))
+            *found, live = self._connection.call(
+                "eval", _GET_SCRIPT, len(keys) + 1, *keys, self._live.key, *map(encode_id, part)
+            )
+            self._live.require(live)
+            values += found
         return values
 
     def queue_puts(self, pipe: Any, kind: str, values: Mapping[int, bytes]) -> None:
@@ -82,6 +94,9 @@ class Buckets:
         Yields:
             The id after which the next part starts (None for the last part), and for each kind its values by id. The
             parts are in the order of their ids; the values of one part are in no order.
+
+        Raises:
+            GenerationReplacedError: they are of a generation that has been replaced.
         """
         size = _FIRST_PART
         numbers = self._iter_numbers(kinds, max(after, 0) >> _SHIFT)
@@ -90,8 +105,10 @@ class Buckets:
             values = [self._read(kind, part, after) for kind in kinds]
             size = min(2 * size, _MAX_PART) if max(map(len, values)) < _PART_ITEMS else max(1, size // 2)
             next_part = list(islice(numbers, size))
+            self._live.require(self._connection.call("get", self._live.key))
             yield ((part[-1] + 1) << _SHIFT) - 1 if next_part else None, values
             part = next_part
+        self._live.require(self._connection.call("get", self._live.key))
 
     def _iter_numbers(self, kinds: Sequence[str], first: int = 0) -> Iterator[int]:
         """Yield the numbers of the buckets that exist, from the first one on, in order.

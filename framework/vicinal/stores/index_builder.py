@@ -25,25 +25,25 @@ _MIN_ROWS_PER_CELL = 39
 
 @dataclass(frozen=True, slots=True)
 class IndexBuilder:
-    """Builds the indexes of the collection behind ``alias``. Errors of Milvus' client are not translated here."""
+    """Builds the indexes of the collection of this name. Errors of Milvus' client are not translated here."""
 
     client: MilvusClient
-    alias: str
+    collection: str
     schema: Schema
     embedded: bool
 
     def describe_index(self) -> dict[str, Any]:
         """Milvus' description of the vector index; empty if there is none."""
-        if "vector" not in self.client.list_indexes(self.alias):
+        if "vector" not in self.client.list_indexes(self.collection):
             return {}
-        return dict(self.client.describe_index(self.alias, "vector"))
+        return dict(self.client.describe_index(self.collection, "vector"))
 
     def build_index(self, index: Index) -> None:
         """Build the index in place of the current one, and wait until every flushed row is indexed."""
-        if self.client.list_indexes(self.alias):
-            self.client.release_collection(self.alias)
-            for name in self.client.list_indexes(self.alias):
-                self.client.drop_index(self.alias, name)
+        if self.client.list_indexes(self.collection):
+            self.client.release_collection(self.collection)
+            for name in self.client.list_indexes(self.collection):
+                self.client.drop_index(self.collection, name)
         params = self.client.prepare_index_params()
         params.add_index(
             "vector",
@@ -58,7 +58,7 @@ class IndexBuilder:
                 "text_sparse", index_name="text_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25"
             )
         # An embedded engine builds when it loads. For a server the client would wait, blind to failure and stalling.
-        self.client.create_index(self.alias, params, timeout=_CALL_SECONDS, sync=False)
+        self.client.create_index(self.collection, params, timeout=_CALL_SECONDS, sync=False)
         self._wait_until_built()
 
     def _build_params(self, index: Index) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class IndexBuilder:
         """
         if "nlist" not in index.params:
             return dict(index.params)
-        stats = self.client.get_collection_stats(self.alias)
+        stats = self.client.get_collection_stats(self.collection)
         segment = FLUSH_BYTES // (4 * self.schema.space.dimension)
         cells = max(1, min(int(stats["row_count"]), segment) // _MIN_ROWS_PER_CELL)
         return {**index.params, "nlist": min(int(index.params["nlist"]), cells)}
@@ -90,7 +90,7 @@ class IndexBuilder:
         """
         indexed, since = -1, time.monotonic()
         while not self.embedded:
-            state = self.client.describe_index(self.alias, "vector")
+            state = self.client.describe_index(self.collection, "vector")
             if state.get("state") == "Failed":
                 raise StoreError(f"Milvus could not build the index: {state.get('index_state_fail_reason') or state}")
             if state.get("pending_index_rows", 0) == 0 and state.get("state") in ("Finished", None):

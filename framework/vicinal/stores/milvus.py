@@ -34,7 +34,7 @@ class VectorStore(MilvusCollection):
         """Upsert rows by id, in messages well below Milvus' limit of 64 MiB."""
         for part in split_by_bytes(rows, self._row_format.row_bytes):
             with self._wrap_errors():
-                self._client.upsert(self.alias, part, timeout=_CALL_SECONDS)
+                self._client.upsert(self.collection, part, timeout=_CALL_SECONDS)
 
     def field_columns(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The columns of an item's declared fields."""
@@ -48,12 +48,12 @@ class VectorStore(MilvusCollection):
         """Delete rows by id; unknown ids are ignored."""
         for start in range(0, len(ids), 10_000):
             with self._wrap_errors():
-                self._client.delete(self.alias, ids=list(ids[start : start + 10_000]), timeout=_CALL_SECONDS)
+                self._client.delete(self.collection, ids=list(ids[start : start + 10_000]), timeout=_CALL_SECONDS)
 
     def count_rows(self) -> int:
         """The number of rows, after all acknowledged writes and deletions."""
         with self._wrap_errors():
-            rows = self._client.query(self.alias, "", output_fields=["count(*)"], consistency_level="Strong")
+            rows = self._client.query(self.collection, "", output_fields=["count(*)"], consistency_level="Strong")
         return int(rows[0]["count(*)"])
 
     def wait_until_visible(self) -> None:
@@ -66,7 +66,7 @@ class VectorStore(MilvusCollection):
         self.count_rows()  # a query iterator ignores the consistency level; this makes the server apply all writes
         with self._wrap_errors():
             iterator = self._client.query_iterator(
-                self.alias,
+                self.collection,
                 batch_size=batch_size,
                 filter="id >= 0",
                 output_fields=list(fields),
@@ -84,7 +84,7 @@ class VectorStore(MilvusCollection):
             return []
         fields = ["id", "vector", *self._row_format.segment_columns]
         with self._wrap_errors():
-            rows = self._client.get(self.alias, ids=list(ids), output_fields=fields, consistency_level="Strong")
+            rows = self._client.get(self.collection, ids=list(ids), output_fields=fields, consistency_level="Strong")
         return [{**row, "vector": to_query_vector(row["vector"])} for row in rows]
 
     def fetch_vectors(self, ids: Sequence[int]) -> dict[int, Any]:
@@ -120,7 +120,7 @@ class VectorStore(MilvusCollection):
         for start in range(0, len(queries), step := self._max_queries_per_call(index, limit, rows)):
             with self._wrap_filter_errors(filter):
                 results = self._client.search(
-                    self.alias,
+                    self.collection,
                     data=list(queries[start : start + step]),
                     anns_field="vector",
                     limit=limit,
@@ -144,7 +144,7 @@ class VectorStore(MilvusCollection):
         by_text = AnnSearchRequest([text], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=expression)
         with self._wrap_filter_errors(filter):
             results = self._client.hybrid_search(
-                self.alias,
+                self.collection,
                 [by_vector, by_text],
                 RRFRanker(60),
                 limit=limit,

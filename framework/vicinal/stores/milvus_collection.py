@@ -1,14 +1,15 @@
 """The collection of one solution in Milvus: created, indexed, loaded and dropped.
 
-A solution's physical collection is ``vicinal_{name}_v{generation}``; readers and writers use the alias
-``vicinal_{name}``. ``layout`` defines its rows, ``index_builder`` builds its index.
+A solution's physical collection is ``vicinal_{name}_v{number}``, and its state in Redis says which one it is; the alias
+``vicinal_{name}`` is for those who look from outside. ``layout`` defines its rows, ``index_builder`` builds its index.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
 from vicinal.stores.index_builder import IndexBuilder
@@ -50,6 +51,8 @@ class MilvusCollection(MilvusConnection):
     ) -> None:
         super().__init__(location, token=token, timeout=timeout)
         self.alias = "vicinal_" + name.replace("-", "__")
+        self.collection = self.alias
+        """What is read and written: the alias, or the physical collection of one generation."""
         self.schema = schema
         if schema.hybrid and not self.engine.has_full_text:
             self.close()
@@ -69,17 +72,23 @@ class MilvusCollection(MilvusConnection):
 
     @property
     def _index_builder(self) -> IndexBuilder:
-        return IndexBuilder(self._client, self.alias, self.schema, self.embedded)
+        return IndexBuilder(self._client, self.collection, self.schema, self.embedded)
 
     def has_collection(self) -> bool:
-        """Whether the solution has a collection."""
+        """Whether there is the collection that is read and written."""
         with self._wrap_errors():
-            return bool(self._client.has_collection(self.alias))
+            return bool(self._client.has_collection(self.collection))
 
-    def find_collection(self, physical: str) -> StoredCollection | None:
-        """The collection behind the alias, or else that of this physical name; None if there is neither."""
+    def of_collection(self, name: str) -> Self:
+        """Another collection of the solution, or what its alias names, by the same connection."""
+        other = copy(self)
+        other.collection = name
+        return other
+
+    def find_collection(self, *names: str) -> StoredCollection | None:
+        """The first of these collections that exists; each is a physical name or an alias."""
         with self._wrap_errors():
-            for name in (self.alias, physical):
+            for name in names:
                 if self._client.has_collection(name):
                     return _to_stored_collection(self._client.describe_collection(name))
         return None
@@ -89,12 +98,13 @@ class MilvusCollection(MilvusConnection):
         schema = self._row_format.to_milvus_schema(self._client)
         return {field.name: field.params.get("dim") for field in schema.fields}
 
-    def create_collection(self, physical: str, *, owner: str = "", home: str = "") -> None:
+    def create_collection(self, physical: str, *, owner: str = "", home: str = "", with_alias: bool = True) -> None:
         """Create an empty collection, unless it exists, and point the alias to it.
 
         Args:
             owner: the id of the solution that it belongs to.
             home: where that solution has its state.
+            with_alias: whether the alias shall point to it.
         """
         with self._wrap_errors():
             if not self._client.has_collection(physical):
@@ -104,11 +114,22 @@ class MilvusCollection(MilvusConnection):
                     consistency_level="Bounded",
                     properties={_OWNER: owner, _HOME: home},
                 )
-            self._client.create_alias(physical, self.alias)
+        if with_alias:
+            self.set_alias(physical)
+        else:
+            clear_schema_cache()
+
+    def set_alias(self, physical: str) -> None:
+        """Point the alias to a collection."""
+        with self._wrap_errors():
+            if not self._client.has_collection(self.alias):
+                self._client.create_alias(physical, self.alias)
+            elif self._client.describe_collection(self.alias)["collection_name"] != physical:
+                self._client.alter_alias(physical, self.alias)
             clear_schema_cache()
 
     def drop_collection(self) -> None:
-        """Drop the collection and its alias, if they exist."""
+        """Drop what the alias names, and the alias, if they exist."""
         with self._wrap_errors():
             if self._client.has_collection(self.alias):
                 physical = self._client.describe_collection(self.alias)["collection_name"]
@@ -124,7 +145,7 @@ class MilvusCollection(MilvusConnection):
     def flush(self) -> None:
         """Flush: seal the written rows into segments, so that an index can be built over them."""
         with self._wrap_errors():
-            self._client.flush(self.alias, timeout=600)
+            self._client.flush(self.collection, timeout=600)
 
     def describe_index(self) -> dict[str, Any]:
         """Milvus' description of the vector index; empty if there is none."""
@@ -150,9 +171,9 @@ class MilvusCollection(MilvusConnection):
         """
         with self._wrap_errors():
             if reload and self.embedded:
-                self._client.release_collection(self.alias)
-            if str(self._client.get_load_state(self.alias)["state"]) != "Loaded":
-                self._client.load_collection(self.alias, timeout=600, _async=not wait)
+                self._client.release_collection(self.collection)
+            if str(self._client.get_load_state(self.collection)["state"]) != "Loaded":
+                self._client.load_collection(self.collection, timeout=600, _async=not wait)
 
     def is_loading(self) -> bool:
         """Whether a server is still loading the collection, so that a search would wait.
@@ -162,12 +183,12 @@ class MilvusCollection(MilvusConnection):
         if self.embedded:
             return False
         with self._wrap_errors():
-            state = str(self._client.get_load_state(self.alias)["state"])
+            state = str(self._client.get_load_state(self.collection)["state"])
         if state != "Loaded":
             return state == "Loading"
         try:
             with self._wrap_errors():  # the state may be Loaded before any query node serves the collection
-                self._client.query(self.alias, filter="id == -1", output_fields=["id"], timeout=_CALL_SECONDS)
+                self._client.query(self.collection, filter="id == -1", output_fields=["id"], timeout=_CALL_SECONDS)
         except StoreUnreachableError:
             raise
         except StoreError:

@@ -6,7 +6,10 @@
     vicinal:{name}:failures, failed  items that could not be indexed, see ``stores.failures``
     vicinal:{name}:fit               what an encoder that learns has learnt, see ``stores.fitted_state``
     vicinal:{name}:state             hash: physical collection, encoder, index, counts, how often items were changed
+    vicinal:{name}:live              which generation is searched, see ``stores.live_generation``
     vicinal:{name}:writer            the process that writes now; expires unless renewed
+
+A reindex builds another generation, whose keys are ``vicinal:{name}:g{generation}:…``.
 
 Items are spread over buckets, see ``stores.buckets``. Commit order of a batch: ``begin`` (metadata and pending entries)
 -> vectors -> ``commit`` (ledger). The ledger therefore never lists less than Milvus holds.
@@ -15,6 +18,7 @@ Items are spread over buckets, see ``stores.buckets``. Commit order of a batch: 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import orjson
@@ -22,6 +26,7 @@ import orjson
 from vicinal.stores.buckets import Buckets, encode_id
 from vicinal.stores.failures import Failures
 from vicinal.stores.fitted_state import FittedState
+from vicinal.stores.live_generation import FIRST_GENERATION, LiveGeneration, parse_record
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis_connection import RedisConnection
 from vicinal.types import Failure
@@ -65,17 +70,63 @@ class MetadataStore(RedisConnection):
     def __init__(self, name: str, location: str, timeout: float = 5.0) -> None:
         super().__init__(location, timeout)
         self.name = name
-        self._prefix = f"vicinal:{name}:"
-        self.buckets = Buckets(self, self._prefix)
+        self._bind(LiveGeneration(name, FIRST_GENERATION))
+        self._bind(LiveGeneration(name, self.read_live_generation()))
+
+    def _bind(self, live: LiveGeneration) -> None:
+        self._live, self._prefix = live, live.prefix
+        self.buckets = Buckets(self, self._prefix, live)
         self._failures = Failures(self, self._prefix)
         self.fitted_state = FittedState(self, self._prefix)
+
+    # --- generations
+
+    @property
+    def generation(self) -> int:
+        """The generation that is read and written."""
+        return self._live.generation
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is the one that is searched, not one that a reindex builds."""
+        return self._live.is_required
+
+    def read_live_generation(self) -> int:
+        """The generation that is searched now."""
+        return parse_record(self.call("get", self._live.key))
+
+    def require_live(self) -> None:
+        """See that this generation is live.
+
+        Raises:
+            GenerationReplacedError: it is not.
+        """
+        self._live.require(self.call("get", self._live.key))
+
+    def of_generation(self, generation: int, *, is_live: bool = True) -> MetadataStore:
+        """Another generation by the same connection; one that is being built is not live yet."""
+        other = copy(self)
+        other._bind(LiveGeneration(self.name, generation, is_required=is_live))
+        return other
+
+    def make_live(self) -> None:
+        """Have everybody search this generation from now on, in one step."""
+        self.call("set", self._live.key, self.generation)
+
+    # --- items
 
     def ledger_entries(self, ids: Sequence[int]) -> list[Entry | None]:
         """Fetch the ledger entries of these items, in few round trips; None for an item without one."""
         return [Entry.unpack(data) if data else None for data in self.buckets.get("ledger", ids)]
 
     def records(self, ids: Sequence[int]) -> list[Record | None]:
-        """Fetch the records of these items, in few round trips; None for an item without one."""
+        """Fetch the records of these items, in few round trips; None for an item without one.
+
+        Raises:
+            GenerationReplacedError: they are of a generation that has been replaced.
+        """
+        if not ids:  # that nothing was found has to be true of a generation that is live, too
+            self.require_live()
         return [Record.unpack(data) if data else None for data in self.buckets.get("meta", ids)]
 
     def begin(self, records: Mapping[int, Record], entries: Mapping[int, Entry]) -> None:
@@ -148,9 +199,14 @@ class MetadataStore(RedisConnection):
                 return [record for _, record in page], next_after
         return [record for _, record in page], None
 
+    def list_manual(self) -> list[int]:
+        """The ids of the items that were added by hand."""
+        return [int.from_bytes(member, "big") for member in self.call("smembers", self._prefix + "added")]
+
     def mark_manual(self, ids: Sequence[int]) -> None:
         """Record that these items were added by hand."""
-        self.call("sadd", self._prefix + "added", *map(encode_id, ids))
+        if ids:
+            self.call("sadd", self._prefix + "added", *map(encode_id, ids))
 
     def unmark_manual(self, ids: Sequence[int]) -> None:
         """Record that the source yields these items."""
@@ -200,10 +256,12 @@ class MetadataStore(RedisConnection):
         self.call("hset", self._prefix + "state", mapping={key: orjson.dumps(value) for key, value in values.items()})
 
     def drop(self) -> None:
-        """Delete every key of the solution except the writer lock."""
+        """Delete every key of the generation; with the live one the record of which is live, too."""
         with self.transaction() as pipe:
             self.buckets.queue_drop(pipe, "ledger", "meta")
             pipe.unlink(self._prefix + "added", *self._failures.keys, *self.fitted_state.keys, self._prefix + "state")
+            if self._live.is_required:
+                pipe.unlink(self._live.key)
 
     def _queue_commit(self, pipe: Any, entries: Mapping[int, bytes]) -> None:
         buckets = [self.buckets.key_of("ledger", id_) for id_ in entries]

@@ -183,7 +183,8 @@ class TestMaintenance:
     def test_status(self, cli, molecules_yaml, rows):
         found = cli.json("status", molecules_yaml)
         assert list(found) == [
-            "solution", "items", "rows", "truncated", "failures", "encoder", "index", "created", "updated", "stores",
+            "solution", "items", "rows", "truncated", "failures", "encoder", "index", "created", "updated",
+            "generation", "reindex", "stores",
         ]  # fmt: skip
         assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)
         assert found["encoder"]["type"] == "morgan"

@@ -16,6 +16,8 @@ import pytest
 
 from serve_process import make_plugin_environment, run_server_process
 from servers import wait_until
+from vicinal.solution.reindex import describe_unfinished
+from vicinal.stores.redis import MetadataStore
 
 SCRIPT = Path(sys.executable).with_name("vicinal")
 ROWS = [f"k{number},text {number},{2000 + number}" for number in range(50)]
@@ -298,3 +300,48 @@ def test_a_killed_server_leaves_the_file_free(terminal, things):
     assert terminal.json("status", things)["items"] == 50
     assert terminal("check", things).stdout.endswith("consistent\n")
     assert holder.read_text() == ""
+
+
+def test_reindex_goes_through_the_server_while_it_answers(terminal, things):
+    things.write_text(YAML.replace("{type: hashed, pause: 0, batch_size: 5}", "{type: learner}"))
+    write_items([f"k{number},common word{number},{number}" for number in range(50)])
+    terminal("ingest", things)
+    with run_server_process(things, max_batch=1) as server:
+        old = server.post("/api/things/search", json={"query": "common word7"}).json()["hits"]
+        write_items([f"k{number},common word{number} word{number % 7},{number}" for number in range(80)])
+        answers = []
+        with subprocess.Popen(
+            [SCRIPT, "reindex", things], env={**os.environ, **terminal.environment}, stdout=-1
+        ) as run:
+            while run.poll() is None:
+                answers.append(server.post("/api/things/search", json={"query": "common word7"}).json()["hits"])
+            assert re.fullmatch(
+                r"things: 80 items seen in .* s \(.*/s\): 80 new; 80 rows indexed\n", run.stdout.read().decode()
+            )
+        new = server.post("/api/things/search", json={"query": "common word7"}).json()["hits"]
+        assert old != new
+        assert answers.count(old) + answers.count(new) == len(answers) > 10
+        assert terminal.json("status", things)["generation"] == 2
+    assert terminal("check", things).stdout.endswith("consistent\n")
+
+
+def test_a_reindex_that_is_killed_leaves_the_old_and_the_next_one_continues(terminal, things):
+    terminal("ingest", things)
+    things.write_text(YAML.replace("pause: 0", "salt: new, pause: 0.1"))
+    with MetadataStore("things", ".vicinal/redis") as metadata:
+        run = subprocess.Popen([SCRIPT, "reindex", things], env={**os.environ, **terminal.environment})
+        wait_until(lambda: ((describe_unfinished(metadata) or {}).get("items") or 0) >= 5, 60)
+        run.kill()
+        run.wait()
+        begun = describe_unfinished(metadata)["items"]
+    things.write_text(YAML)
+    assert re.search(
+        rf"reindex +begun at \S+, {begun} items so far; `vicinal reindex` continues it",
+        terminal("status", things).stdout,
+    )
+    assert terminal.json("search", things, "text 7", "--limit", 1)["hits"][0]["key"] == "k7"
+    things.write_text(YAML.replace("pause: 0", "salt: new"))
+    report = terminal.json("reindex", things)
+    assert begun - 5 <= report["unchanged"] <= begun
+    assert report["rows"] == 50
+    assert terminal("check", things).stdout.endswith("consistent\n")

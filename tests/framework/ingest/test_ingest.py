@@ -325,8 +325,8 @@ def test_changed_encoder_or_fields_are_refused(lite):
                 use()
             assert str(error.value) == f"'things' was built with {what}"
             assert error.value.hint == advice + (
-                "or give the solution a new name; `vicinal drop` removes all that is stored under this one,"
-                " whoever stored it"
+                "run `vicinal reindex`, which replaces all that is stored under this name, whoever stored it,"
+                " or give the solution a new name"
             )
         other.close()
     same = lite.solution()

@@ -86,7 +86,7 @@ def test_fit_is_refused_where_items_are_indexed_by_what_was_learnt(learning):
         StoreMismatchError, match="'learning' holds 30 items, indexed by what its encoder learnt"
     ) as error:
         learning.fit()
-    assert "`vicinal drop`" in error.value.hint
+    assert "`vicinal reindex`" in error.value.hint
     learning.drop()
     assert learning.metadata.fitted_state.read_hash() is None
     learning.fit()

@@ -66,6 +66,43 @@ def test_terminal(lite, films):
     )
 
 
+def test_new_interactions_count_after_a_reindex_while_users_are_answered_all_the_time(lite):
+    """Each answer is that of the old model or that of the new one, and a user who is new is known at the end."""
+    ratings = (FILMS / "ratings.csv").read_text().splitlines()
+    interactions = lite.folder / "ratings.csv"
+    interactions.write_text("\n".join(ratings[: len(ratings) // 2]) + "\n")
+    source, encoder = (
+        f"{{type: movielens, path: '{FILMS}'}}",
+        f"{{type: als, interactions: {{path: '{interactions}'}}}}",
+    )
+    films = lite.solution("films", source=source, encoder=encoder)
+    films.ingest()
+    newcomer = f"user:{ratings[-1].split(',')[0]}"
+    queries = [{"query": "user:7"}, {"query": "@25"}, {"query": "user:7", "like": ["@3"], "unlike": ["@2"]}]
+
+    def ask(client):
+        found = [client.post("/api/films/search", json={**query, "limit": 10}).json()["hits"] for query in queries]
+        return [[(hit["key"], hit["distance"]) for hit in hits] for hits in found]
+
+    with run_server(films) as client:
+        old, answers = ask(client), []
+        check_error(client.post("/api/films/search", json={"query": newcomer}), 404)
+        interactions.write_text("\n".join(ratings) + "\n")
+        job = client.post("/api/films/reindex").json()
+        while client.get(f"/api/films/ingest/{job['id']}").json()["state"] == "running":
+            answers.append(ask(client))
+        assert client.get(f"/api/films/ingest/{job['id']}").json()["state"] == "done"
+        new = ask(client)
+        assert client.post("/api/films/search", json={"query": newcomer}).status_code == 200
+    assert all(before != after for before, after in zip(old, new, strict=True))
+    assert answers
+    for found in answers:
+        assert all(one in (before, after) for one, before, after in zip(found, old, new, strict=True))
+    fresh = lite.solution("fresh", source=source, encoder=encoder)
+    fresh.ingest()
+    assert [(hit.key, hit.distance) for hit in fresh.search("user:7")] == new[0]
+
+
 def test_it_is_evaluated_while_another_process_holds_the_embedded_file(lite, films):
     """The interactions are all that it reads; the map needs the vectors."""
     films.search("user:7", limit=1)

@@ -13,6 +13,7 @@ const TITLES = {
   failed: "Stopped",
   cancelled: "Cancelled; finished batches are kept",
 };
+const RUNNING_TITLES = { retry: "Trying failures again", reindex: "Indexing anew beside what is searched" };
 
 /** Creates the view in `root`; returns {update(), open(), close()}. */
 export function createIndexView(root, solution, { onChanged }) {
@@ -98,7 +99,7 @@ export function createIndexView(root, solution, { onChanged }) {
     fill(
       heading,
       hasEnded && icon(job.state === "done" ? "done" : "warn"),
-      job.kind === "retry" && job.state === "running" ? "Trying failures again" : TITLES[job.state],
+      (job.state === "running" && RUNNING_TITLES[job.kind]) || TITLES[job.state],
     );
     bar.classList.toggle("indeterminate", share === null && !hasEnded);
     bar.style.setProperty("--share", share ?? 0);

@@ -60,6 +60,16 @@ async def start_retry(request: Request, name: str) -> Response:
     return _job_response(request, name, get_service(request, name).jobs.start("retry"))
 
 
+@router.post(
+    "/reindex",
+    status_code=202,
+    summary="Start a run that indexes the source anew beside what is searched, and then replaces that in one step",
+    responses={202: _JOB},
+)
+async def start_reindex(request: Request, name: str) -> Response:
+    return _job_response(request, name, get_service(request, name).jobs.start("reindex"))
+
+
 def _job_response(request: Request, name: str, job: Job) -> Response:
     return json_response(job.to_dict(), 202, {"Location": job_path(request, name, job.id)})
 

@@ -66,7 +66,7 @@ def test_the_most_frequent_words_are_learnt() -> None:
 def test_a_text_of_unknown_words_is_refused() -> None:
     with pytest.raises(ItemError, match="none of its words was learnt") as raised:
         make_fitted().decode(Item("x", "zebra"))
-    assert raised.value.hint == "`vicinal drop` and `vicinal ingest` learn the words of all items anew"
+    assert raised.value.hint == "`vicinal reindex` learns the words of all items anew"
 
 
 def test_items_without_words_teach_nothing() -> None:

@@ -69,9 +69,7 @@ class TfIdf(Encoder["TfIdf.Params"]):
         if not words:
             raise ItemError("there are no words in it")
         if np.linalg.norm(self._project([words])) < _LEAST:
-            raise ItemError(
-                "none of its words was learnt", "`vicinal drop` and `vicinal ingest` learn the words of all items anew"
-            )
+            raise ItemError("none of its words was learnt", "`vicinal reindex` learns the words of all items anew")
         return [Segment(str(item.content))]
 
     def encode(self, samples: Sequence[str]) -> np.ndarray:

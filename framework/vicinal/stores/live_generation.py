@@ -1,0 +1,54 @@
+"""Which generation of a solution is live: one record in Redis, written in one step when a reindex ends.
+
+vicinal:{name}:live              the number of the generation that is searched; without the key it is the first one
+
+A reader of a generation compares that record in the same step in which it reads an item, or after it. A generation is
+deleted only after the record names another one, so that what was read of one that is still live is whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vicinal.errors import GenerationReplacedError
+
+__all__ = ["FIRST_GENERATION", "LiveGeneration", "parse_record"]
+
+FIRST_GENERATION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LiveGeneration:
+    """What the record of a solution has to say for a reader of one generation."""
+
+    solution: str
+    generation: int
+    is_required: bool = True
+    """Whether the generation has to be live: not so while a reindex builds it."""
+
+    @property
+    def key(self) -> str:
+        """The key of the record."""
+        return f"vicinal:{self.solution}:live"
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of the generation begin with; those of the first one have no number."""
+        number = "" if self.generation == FIRST_GENERATION else f"g{self.generation}:"
+        return f"vicinal:{self.solution}:{number}"
+
+    def require(self, record: bytes | None) -> None:
+        """See that the record names this generation.
+
+        Raises:
+            GenerationReplacedError: it names another one.
+        """
+        if self.is_required and parse_record(record) != self.generation:
+            raise GenerationReplacedError(
+                f"a reindex of {self.solution!r} has just replaced what was being read", hint="run this again"
+            )
+
+
+def parse_record(record: bytes | None) -> int:
+    """The generation that a record names."""
+    return FIRST_GENERATION if record is None else int(record)

@@ -1,0 +1,124 @@
+"""A reindex under a running server: clients are answered all the time, each by the old or by the new generation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from inprocess_server import check_error, run_server
+from vicinal import Solution
+
+ROWS = [(f"k{number}", f"common word{number} rest{number % 3}", 2000 + number) for number in range(60)]
+MORE = [*ROWS, *((f"n{number}", f"common word{number} other{number}", 1990) for number in range(30))]
+QUERIES = ["word7 rest1", "common", "@k7", "other3 word3"]
+
+
+@pytest.fixture
+def learning(workshop):
+    workshop.write(ROWS)
+    solution = workshop.solution("learning", encoder="{type: learner}")
+    solution.ingest()
+    return solution
+
+
+@pytest.fixture
+def client(learning):
+    with run_server(learning, health_interval_seconds=0.1) as client:
+        yield client
+
+
+class Clients:
+    """Clients that search again and again, and what they were answered."""
+
+    def __init__(self, url, number=4):
+        self.answers = []
+        self._url = url
+        self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(number)
+        self._clients = [self._pool.submit(self._search) for _ in range(number)]
+
+    def _search(self):
+        with httpx.Client(base_url=self._url, timeout=60) as http:
+            while not self._ended.is_set():
+                for query in QUERIES:
+                    self.answers.append((query, ask(http, query)))
+                assert http.get("/api/learning/items/k7").status_code == 200
+                assert http.get("/readyz").status_code == 200
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        for client in self._clients:
+            client.result(60)
+        self._pool.shutdown()
+
+    def wait_for_more(self):
+        """Wait until each query has been answered several times since."""
+        wanted = len(self.answers) + 40
+        while len(self.answers) < wanted and not any(client.done() for client in self._clients):
+            time.sleep(0.01)
+
+
+def ask(http, query):
+    """All items; in a batch of queries distances are rounded otherwise, so that equal ones change places."""
+    response = http.post("/api/learning/search", json={"query": query, "limit": 100})
+    assert response.status_code == 200, response.text
+    return sorted((round(hit["distance"], 5), hit["key"], hit["metadata"]["year"]) for hit in response.json()["hits"])
+
+
+def ask_all(http):
+    return {query: ask(http, query) for query in QUERIES}
+
+
+def check_answers(clients, old, new):
+    assert all(old[query] != new[query] for query in QUERIES)
+    assert [query for query, found in clients.answers if found not in (old[query], new[query])] == []
+    assert {found == old[query] for query, found in clients.answers} == {True, False}
+
+
+def test_a_reindex_by_the_server_itself(client, workshop):
+    old = ask_all(client.http)
+    with Clients(client.url) as clients:
+        clients.wait_for_more()
+        workshop.write(MORE)
+        job = client.post("/api/learning/reindex").json()
+        assert (job["kind"], job["state"]) == ("reindex", "running")
+        job = client.wait_for_job(job, "learning")
+        assert (job["state"], job["new"], job["rows"], job["failed"]) == ("done", 90, 90, 0), job
+        clients.wait_for_more()
+    check_answers(clients, old, ask_all(client.http))
+    stats = client.get("/api/learning/stats").json()
+    assert (stats["generation"], stats["items"], stats["reindex"]) == (2, 90, None)
+
+
+@pytest.mark.parametrize("workshop", ["server"], indirect=True)
+def test_a_reindex_by_another_process(client, workshop, manager):
+    old = ask_all(client.http)
+    with Clients(client.url) as clients:
+        for rows in (MORE, ROWS, MORE):
+            clients.wait_for_more()
+            workshop.write(rows)
+            with Solution.from_yaml(workshop.folder / "learning.yaml", manager=manager) as other:
+                other.reindex()
+        clients.wait_for_more()
+    check_answers(clients, old, ask_all(client.http))
+    assert client.get("/api/learning/stats").json()["generation"] == 4
+
+
+def test_a_reindex_can_be_cancelled_and_is_the_only_writer(client, workshop, learning):
+    old = ask_all(client.http)
+    workshop.write([*MORE, *((f"m{number}", f"more word{number}", 1) for number in range(4_000))])
+    job = client.post("/api/learning/reindex").json()
+    error = check_error(client.post("/api/learning/ingest", json={}), 409)
+    assert error["error"] == "'learning' is already being indexed"
+    client.delete(f"/api/learning/ingest/{job['id']}")
+    assert client.wait_for_job(job, "learning")["state"] == "cancelled"
+    assert ask_all(client.http) == old
+    assert client.get("/api/learning/stats").json()["generation"] == 1
+    assert client.ingest("learning")["new"] == 4_030
