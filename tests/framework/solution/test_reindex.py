@@ -9,8 +9,7 @@ import pytest
 
 from vicinal import Item, Solution, VicinalError, hookimpl
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreMismatchError
-from vicinal.solution import reindex
-from vicinal.solution import solution as facade
+from vicinal.solution import reindex, writable
 from vicinal.types import SearchRequest, item_id
 
 ROWS = [(f"k{number}", f"common word{number} rest{number % 3}", 2000 + number) for number in range(60)]
@@ -207,9 +206,9 @@ def stop_before(monkeypatch, name):
     if "." in name:
         monkeypatch.setattr(reindex.NewGeneration, name.rpartition(".")[2], stop)
         return
-    calls, finish = [], facade.finish_replacement
+    calls, finish = [], writable.finish_replacement
     monkeypatch.setattr(
-        facade, name, lambda *given: calls.append(given) or (stop() if len(calls) > 1 else finish(*given))
+        writable, name, lambda *given: calls.append(given) or (stop() if len(calls) > 1 else finish(*given))
     )
 
 
