@@ -164,7 +164,8 @@ class Encoder(Configurable[P], ABC):
 
         Searches by ``@key`` use it, and ``diversity``, for which two items are as similar as one finds the other.
         Override it where a query is something else than an item, as where one vector is made to be searched in several
-        ways. Binary vectors are searched for as they are.
+        ways. Zeros say that nothing is known that is like the item: a search by it is refused. Binary vectors are searched
+        for as they are.
         """
         return stored
 
