@@ -56,6 +56,7 @@ class Als(Encoder["Als.Params"]):
     """Recommends items to users, and finds items that the same users like; an item is known by its key."""
 
     encode_is_thread_safe = True
+    content_label = "item"
 
     class Params(Encoder.Params):
         interactions: InteractionTable
