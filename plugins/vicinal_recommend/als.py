@@ -59,7 +59,7 @@ class Als(Encoder["Als.Params"]):
     content_label = "item"
 
     class Params(Encoder.Params):
-        interactions: InteractionTable
+        interactions: InteractionTable = Field(examples=[{"path": "interactions.csv", "user": "user", "item": "item"}])
         """The file with a row for each interaction of a user with an item."""
         factors: int = Field(default=64, ge=1, le=1024)
         """The length of an item's vector; the stored one has twice as many."""
