@@ -23,6 +23,7 @@ from pydantic import Field
 from vicinal import Encoder, Evaluation, Item, ItemError, ItemSkipped, Modality, Segment, Space, State
 from vicinal.errors import UnknownItemError
 from vicinal.toolkit.text import shorten
+from vicinal_recommend.explained import compute_explained_share
 from vicinal_recommend.fold_in import FoldIn
 from vicinal_recommend.histories import Histories, HistoryBuilder, InteractionMatrix
 from vicinal_recommend.ids import IdTable
@@ -37,17 +38,28 @@ __all__ = ["Als"]
 
 USER_PREFIX = "user:"
 _COLD = "nobody had to do with it when the encoder was fitted"
+_UNLEARNT = "too few had to do with it: its vector is next to nothing"
 _RARE_PERCENTILE = 1.0
+_MIN_RELATIVE_LENGTH = 1e-4
+"""Of an item's vector, beside the longest one; the kind of a shorter one is not known."""
+_MIN_EXPLAINED, _MIN_WELL_EXPLAINED = 0.001, 0.15
+"""Shares of the interactions' squared error. In generated shops of 200 items and 300 to 10,000 purchases, nDCG@10 of
+models below 0.15 was at most 5% above popularity's, that of models above 0.3 at least 17%; below 0.001 every score is
+0.00."""
 _MAX_SCALED_LENGTH = 1.5
+_SEARCH_ADVICE = (
+    "`vicinal evaluate FILE --search` finds what suits them better, as a higher `alpha` or a lower `regularization`"
+)
 
 
 class Als(Encoder["Als.Params"]):
     """Recommends items to users, and finds items that the same users like; an item is known by its key."""
 
     encode_is_thread_safe = True
+    content_label = "item"
 
     class Params(Encoder.Params):
-        interactions: InteractionTable
+        interactions: InteractionTable = Field(examples=[{"path": "interactions.csv", "user": "user", "item": "item"}])
         """The file with a row for each interaction of a user with an item."""
         factors: int = Field(default=64, ge=1, le=1024)
         """The length of an item's vector; the stored one has twice as many."""
@@ -68,6 +80,8 @@ class Als(Encoder["Als.Params"]):
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
         self._refused: dict[str, int] = {}
+        self._learning_note = ""
+        self._evaluation_note = ""
 
     @property
     def space(self) -> Space:
@@ -106,11 +120,18 @@ class Als(Encoder["Als.Params"]):
         """Factorize who has had to do with which of these items, known by their keys.
 
         Raises:
-            ItemError: no interaction names a user and one of these items.
+            ItemError: no interaction names a user and one of these items, or they are so few that all vectors shrink to
+                nothing.
             SourceError: the file of interactions cannot be read.
         """
         matrix = self._read_matrix([item.key for item in items])
-        factors = self._factorize(matrix)
+        factors, explained = self._factorize(matrix)
+        if explained < _MIN_EXPLAINED:
+            raise ItemError(
+                f"{self._describe_too_few(matrix)}: all vectors shrink to nothing",
+                f"{_SEARCH_ADVICE}; it needs no ingest",
+            )
+        self._learning_note = self._describe_learning(matrix, explained)
         exact = factors.astype(np.float64)
         characters, ends = IdTable.build(matrix.items).arrays
         return {
@@ -123,9 +144,21 @@ class Als(Encoder["Als.Params"]):
 
     @property
     def fit_note(self) -> str:
-        """Which interactions the last ``fit`` has left out."""
+        """Which interactions the last ``fit`` has left out, and whether it has learnt next to nothing."""
         counts = ", ".join(f"{count:,} {reason}" for reason, count in self._refused.items())
-        return f"{sum(self._refused.values()):,} interactions were left out: {counts}" if counts else ""
+        left_out = f"{sum(self._refused.values()):,} interactions were left out: {counts}" if counts else ""
+        return "; ".join(filter(None, [left_out, self._learning_note]))
+
+    def _describe_learning(self, matrix: InteractionMatrix, explained: float) -> str:
+        """What to do where the model has learnt next to nothing; empty where it has learnt something."""
+        if explained >= _MIN_WELL_EXPLAINED:
+            return ""
+        few = self._describe_too_few(matrix)
+        return f"{few}: the model explains {max(explained, 0):.1%} of them; {_SEARCH_ADVICE}"
+
+    def _describe_too_few(self, matrix: InteractionMatrix) -> str:
+        strength = f"`regularization: {self.params.regularization:g}` with `alpha: {self.params.alpha:g}`"
+        return f"{matrix.weights.nnz:,} pairs of a user and an item are too few for {strength}"
 
     def _read_matrix(self, keys: Sequence[str]) -> InteractionMatrix:
         table = self.params.interactions
@@ -137,8 +170,8 @@ class Als(Encoder["Als.Params"]):
         self._refused = dict(builder.refused.most_common())
         return builder.build()
 
-    def _factorize(self, matrix: InteractionMatrix) -> np.ndarray:
-        """The items' vectors, ``(items, factors)`` float32.
+    def _factorize(self, matrix: InteractionMatrix) -> tuple[np.ndarray, float]:
+        """The items' vectors, ``(items, factors)`` float32, and the share of the interactions that they explain.
 
         ``implicit`` has threads of its own, and is many times slower where BLAS has several, too.
         """
@@ -160,7 +193,8 @@ class Als(Encoder["Als.Params"]):
                 random_state=params.seed,
             )
             model.fit(confidences, show_progress=False)
-        return np.ascontiguousarray(model.item_factors, np.float32)
+        explained = compute_explained_share(confidences, model.user_factors, model.item_factors)
+        return np.ascontiguousarray(model.item_factors, np.float32), explained
 
     # --- being measured
 
@@ -178,22 +212,26 @@ class Als(Encoder["Als.Params"]):
         params, keys = self.params, [item.key for item in items]
         log, users = read_log(params.interactions, keys)
         trials = list(list_trials(params.factors, params.regularization, params.alpha))
-        return RecommenderEvaluation(log, users, len(keys), "als", self.fit_scores, trials)
+        return RecommenderEvaluation(
+            log, users, len(keys), "als", self.fit_scores, trials, read_note=lambda: self._evaluation_note
+        )
 
     def fit_scores(self, training: csr_matrix, changes: Mapping[str, Any]) -> ScoreItems:
         """Fit to users by items, with some parameters changed; what this encoder has learnt stays as it is."""
         from vicinal_recommend.evaluation.als import scale_weights, score_users
 
-        params = self.params.model_copy(update=dict(changes))
-        factors = self.fit_factors(training, changes)
-        return score_users(factors, scale_weights(training), params.regularization, params.alpha)
+        changed = Als(self.params.model_copy(update=dict(changes)))
+        matrix = InteractionMatrix([], [], scale_weights(training))
+        factors, explained = changed._factorize(matrix)
+        self._evaluation_note = changed._describe_learning(matrix, explained)
+        return score_users(factors, matrix.weights, changed.params.regularization, changed.params.alpha)
 
     def fit_factors(self, training: csr_matrix, changes: Mapping[str, Any]) -> np.ndarray:
         """The items' vectors, ``(items, factors)`` float32, fitted to users by items."""
         from vicinal_recommend.evaluation.als import scale_weights
 
         changed = Als(self.params.model_copy(update=dict(changes)))
-        return changed._factorize(InteractionMatrix([], [], scale_weights(training)))
+        return changed._factorize(InteractionMatrix([], [], scale_weights(training)))[0]
 
     # --- items
 
@@ -201,13 +239,13 @@ class Als(Encoder["Als.Params"]):
         """The item's vector, twice: of length 1 for its likeness to other items, and scaled for users.
 
         Raises:
-            ItemSkipped: nobody has had to do with it.
+            ItemSkipped: nobody has had to do with it, or too few for its vector to be more than nothing.
         """
         row = self._items.find(item.key)
-        if row is not None and (vector := self._factors[row]).any():
-            return [Segment(self._to_stored(vector))]
+        if row is not None and self._is_known[row]:
+            return [Segment(self._to_stored(self._factors[row]))]
         if self.params.cold == "skip":
-            raise ItemSkipped(_COLD)
+            raise ItemSkipped(_COLD if row is None else _UNLEARNT)
         return [Segment(self._to_stored(self._rare_vector))]
 
     def encode(self, samples: Sequence[np.ndarray]) -> np.ndarray:
@@ -242,8 +280,13 @@ class Als(Encoder["Als.Params"]):
         return [USER_PREFIX + name for name in names]
 
     def to_query_vector(self, stored: np.ndarray) -> np.ndarray:
-        """What finds items like an indexed one, by cosine: its first half, and nothing of its second."""
+        """What finds items like an indexed one, by cosine: its first half, and nothing of its second.
+
+        Zeros for an item of which nothing is known, whose vector is only a place for it behind the others.
+        """
         factors = self.params.factors
+        if self.params.cold == "popular" and np.allclose(stored, self._to_stored(self._rare_vector), atol=1e-6):
+            return np.zeros(2 * factors, np.float32)
         return np.concatenate([stored[:factors], np.zeros(factors, np.float32)]).astype(np.float32)
 
     def combine_examples(self, liked: np.ndarray, unliked: np.ndarray) -> np.ndarray:
@@ -279,7 +322,8 @@ class Als(Encoder["Als.Params"]):
         if row is None:
             raise UnknownItemError(
                 f"there is no user {shorten(name, 100)!r} among the interactions",
-                f"a user is written as {USER_PREFIX}{self._users.get(0)}; one who came later is known after a new fit",
+                f"a user is written as {USER_PREFIX}{self._users.get(0)};"
+                " one who came later is known after `vicinal reindex FILE`",
             )
         items, weights = self._histories.get(row)
         return self._fold_in.solve(self._factors[items], self.params.alpha * weights, np.ones(len(items)))
@@ -296,13 +340,23 @@ class Als(Encoder["Als.Params"]):
 
     def restore(self, state: State) -> None:
         super().restore(state)
-        for name in ("scale", "_histories", "_items", "_fold_in", "_rare_vector"):
+        for name in ("scale", "_histories", "_items", "_fold_in", "_rare_vector", "_lengths", "_is_known"):
             self.__dict__.pop(name, None)
 
     @cached_property
     def scale(self) -> float:
         """By what items' vectors are multiplied where they are stored for users."""
-        return _MAX_SCALED_LENGTH / float(np.linalg.norm(self._factors, axis=1).max())
+        return _MAX_SCALED_LENGTH / float(self._lengths.max())
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        return np.asarray(np.linalg.norm(self._factors, axis=1))
+
+    @cached_property
+    def _is_known(self) -> np.ndarray:
+        """Whether an item's vector is more than nothing, beside the longest one."""
+        is_known: np.ndarray = self._lengths > _MIN_RELATIVE_LENGTH * self._lengths.max()
+        return is_known
 
     @cached_property
     def _histories(self) -> Histories:
@@ -320,7 +374,7 @@ class Als(Encoder["Als.Params"]):
     def _rare_vector(self) -> np.ndarray:
         """The mean of all items, as long as the least known ones."""
         mean = self._factors.mean(axis=0)
-        length = np.percentile(np.linalg.norm(self._factors, axis=1), _RARE_PERCENTILE)
+        length = np.percentile(self._lengths[self._is_known], _RARE_PERCENTILE)
         return np.asarray(mean * (length / np.linalg.norm(mean)), np.float32)
 
     @property

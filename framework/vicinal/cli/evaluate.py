@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
+_REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FILE`)"
+
 
 @click.command()
 @FILE
@@ -117,7 +119,7 @@ def _print_model_report(report: ModelReport) -> None:
             for trial in report.trials
         ]
         make_console().print(build_table(("parameters", *report.trials[0].metrics), rows))
-        click.echo(f"best: {_format_params(report.params)}")
+        click.echo(f"best: {_format_params(report.params)}{_REINDEX_ADVICE if report.params else ''}")
     models = {report.model: report.metrics, **report.baselines}
     make_console().print(build_table(("model", *report.metrics), [_model_row(*one) for one in models.items()]))
     for name, reason in report.refused.items():

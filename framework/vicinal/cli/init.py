@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from vicinal.errors import VicinalError
 
 if TYPE_CHECKING:
     from vicinal import Suggestion
+    from vicinal.plugin.manager import Manager
 
 
 @click.command()
@@ -31,18 +33,20 @@ def init(data: Path, name: str | None, encoder: str | None, output: Path | None,
     The guess is written with comments; change what is wrong and run `vicinal validate`. Plugins may know other files;
     those that none knows are refused with the command that converts them.
     """
+    from vicinal.plugin.manager import create_manager
+
     if not data.exists():
         raise VicinalError(f"{data} does not exist", hint="name a file or a folder with your data")
     name = name or _derive_name(data)
     output = output or Path(f"{name}.yaml")
     if output.exists():
         raise VicinalError(f"{output} exists already", hint="choose another file with --output")
-    suggestion = _suggest_solution(data)
-    block = {"type": encoder} if encoder else suggestion.encoder
+    manager = create_manager()
+    suggestion = _suggest_solution(manager, data, encoder)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(_format_yaml(name, suggestion, block, output), encoding="utf-8")
+    output.write_text(_format_yaml(name, suggestion, output), encoding="utf-8")
     if as_json:
-        print_json({"path": str(output), "name": name, "encoder": block["type"]})
+        print_json({"path": str(output), "name": name, "encoder": suggestion.encoder["type"]})
         return
     click.echo(f"wrote {output}")
     click.echo(f"next: vicinal validate {output} && vicinal ingest {output} && vicinal search {output} …")
@@ -68,17 +72,16 @@ def _derive_name(data: Path) -> str:
     return name[:63].strip("-")
 
 
-def _suggest_solution(data: Path) -> Suggestion:
-    """Return the suggestion of the first plugin that knows such data.
+def _suggest_solution(manager: Manager, data: Path, encoder: str | None) -> Suggestion:
+    """Return the suggestion of the first plugin that knows such data, with the encoder that the user names.
 
     Raises:
         VicinalError: none knows it; with what to do.
     """
-    from vicinal.plugin.manager import create_manager
     from vicinal.toolkit.file_kinds import advise_conversion
 
-    if suggestion := create_manager().suggest_solution(data):
-        return suggestion
+    if suggestion := manager.suggest_solution(data):
+        return _replace_encoder(manager, suggestion, encoder) if encoder else suggestion
     advice = advise_conversion(data)
     kind = advice.kind if advice else "of a kind that no plugin knows"
     raise VicinalError(
@@ -86,12 +89,30 @@ def _suggest_solution(data: Path) -> Suggestion:
     )
 
 
-def _format_yaml(name: str, suggestion: Suggestion, encoder: Mapping[str, Any], output: Path) -> str:
+def _replace_encoder(manager: Manager, suggestion: Suggestion, encoder: str) -> Suggestion:
+    """The suggestion with another encoder, and examples of what that needs; as it is where it has that encoder."""
+    if suggestion.encoder["type"] == encoder:
+        return suggestion
+    examples = _list_examples(manager, encoder)
+    names = " and ".join(f"`{name}`" for name in examples)
+    comment = f"{names}: an example, to be replaced by yours" if names else suggestion.comment
+    return replace(suggestion, encoder={"type": encoder, **examples}, comment=comment)
+
+
+def _list_examples(manager: Manager, encoder: str) -> dict[str, Any]:
+    """An example of each parameter without which the encoder is not made; none of one that nobody registered."""
+    if encoder not in manager.encoders:
+        return {}
+    fields = manager.encoders.load(encoder).Params.model_fields
+    return {name: (field.examples or ["TODO"])[0] for name, field in fields.items() if field.is_required()}
+
+
+def _format_yaml(name: str, suggestion: Suggestion, output: Path) -> str:
     return _TEMPLATE.format(
         name=name,
         source=_format_block(_relate_paths(suggestion.source, output)),
         comment=f"# {suggestion.comment}\n" if suggestion.comment else "",
-        encoder=_format_block(_relate_paths(encoder, output)),
+        encoder=_format_block(_relate_paths(suggestion.encoder, output)),
         fields=f"fields: {_format_block(suggestion.fields)}\n" if suggestion.fields else "",
         fields_comment="" if suggestion.fields else _FIELDS_COMMENT,
     )

@@ -57,6 +57,14 @@ class Encoder(Configurable[P], ABC):
         return (TEXT,) if self.samples_are_text else ()
 
     @property
+    def content_label(self) -> str:
+        """What people call an item's content, ``SMILES`` say; by default the first of ``query_modalities``.
+
+        Override it where items are something else than what users search with, as films that are searched for by user.
+        """
+        return self.query_modalities[0].label if self.query_modalities else TEXT.label
+
+    @property
     def segmented(self) -> bool:
         """Whether an item may have several segments; then hits carry the segment that was found."""
         return False
@@ -164,7 +172,8 @@ class Encoder(Configurable[P], ABC):
 
         Searches by ``@key`` use it, and ``diversity``, for which two items are as similar as one finds the other.
         Override it where a query is something else than an item, as where one vector is made to be searched in several
-        ways. Binary vectors are searched for as they are.
+        ways. Zeros say that nothing is known that is like the item: a search by it is refused. Binary vectors are
+        searched for as they are.
         """
         return stored
 

@@ -46,6 +46,11 @@ class Evaluation(ABC):
     grid: Sequence[Mapping[str, Any]] = ()
     """Parameters to try for the encoder's own model, each what differs from the solution's."""
 
+    @property
+    def fit_note(self) -> str:
+        """What the last ``fit_model`` of the encoder's own model noticed, of which the report warns; else empty."""
+        return ""
+
     @abstractmethod
     def split(self, name: str, *, validation: bool = False, seed: int = 0) -> HeldOut:
         """Hold a part back.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,14 @@ def evaluate_models(solution: str, evaluation: Evaluation, options: ModelOptions
     model, *baselines = evaluation.models
     trials = list(_search_params(evaluation, split, options)) if options.search else []
     primary = options.measures.names[options.primary]
-    best = max(trials, key=lambda trial: trial.metrics[primary].value).params if trials else {}
+    best = _choose_best(trials, primary)
     held_out = _split(evaluation, split, options, validation=False)
     asked = min(len(held_out.queries), options.sample)
     report = ModelReport(solution, model, split, {}, asked, held_out.items, params=best, trials=trials)
     columns = ("model", "query")
     with PerQueryTable(options.per_query, columns, options.measures.names) as table:
         own = _measure(evaluation, model, best, held_out, options, table)
+        report.warnings += filter(None, [evaluation.fit_note])
         measured = {}
         for name in baselines:
             try:
@@ -91,6 +92,11 @@ def _search_params(evaluation: Evaluation, split: str, options: ModelOptions) ->
         for params in ({}, *evaluation.grid):
             measured = _measure(evaluation, evaluation.models[0], params, held_out, options, table)
             yield Trial(params, measured.metrics)
+
+
+def _choose_best(trials: Sequence[Trial], measure: str) -> Mapping[str, Any]:
+    """The parameters of the highest figure, as four decimals show it; of equal ones the first, the solution's own."""
+    return max(trials, key=lambda trial: round(trial.metrics[measure].value, 4)).params if trials else {}
 
 
 def _split(evaluation: Evaluation, split: str, options: ModelOptions, *, validation: bool) -> HeldOut:

@@ -58,7 +58,7 @@ def combine_to_query(
 
     Raises:
         VicinalError: there is neither a query nor a liked example.
-        ItemError: the vectors cancel each other out.
+        ItemError: the vectors cancel each other out, or the encoder knows nothing that is like an indexed item.
         PluginError: the encoder returns something else than a vector.
     """
     liked = [*query, *like]
@@ -95,7 +95,13 @@ def _to_query_vectors(encoder: Encoder, example: EncodedExample) -> list[Any]:
         return example.vectors
     import numpy as np
 
-    return list(to_query_vectors(encoder, np.asarray(example.vectors, np.float32)))
+    vectors = to_query_vectors(encoder, np.asarray(example.vectors, np.float32))
+    if not vectors.any():
+        raise ItemError(
+            "nothing is known that is like this item",
+            hint="it is indexed, so that filters find it, but what the encoder has learnt says nothing of it",
+        )
+    return list(vectors)
 
 
 def _stack_means(examples: Sequence[EncodedExample], metric: Metric, dimension: int) -> np.ndarray:

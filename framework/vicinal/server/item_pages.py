@@ -118,7 +118,7 @@ def item_to_json(
         "content": record.content if whole or record.content is None else shorten(record.content, MAX_EXCERPT_CHARS),
         "metadata": record.metadata,
         "kind": service.display_kind(record.uri),
-        "content_label": service.item_modality.label,
+        "content_label": service.solution.encoder.content_label,
         "content_url": content_path(request, service.name, record.key),
         "added": added,
     }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["list_trials", "scale_weights", "score_users"]
 
-_REGULARIZATIONS, _ALPHAS, _FACTORS = (5.0, 20.0, 60.0), (1.0, 3.0, 10.0), (32, 128)
+_REGULARIZATIONS, _ALPHAS, _FACTORS = (2.0, 5.0, 20.0, 60.0), (1.0, 3.0, 10.0), (32, 128)
 
 
 def scale_weights(training: csr_matrix) -> csr_matrix:
@@ -54,7 +54,7 @@ def score_users(factors: np.ndarray, weights: csr_matrix, regularization: float,
 
 
 def list_trials(factors: int, regularization: float, alpha: float) -> Iterator[Mapping[str, Any]]:
-    """Ten other choices of the parameters: less and more regularization with less and more alpha, and of factors."""
+    """Thirteen other choices: less and more regularization with less and more alpha, and of factors."""
     for trial in product(_REGULARIZATIONS, _ALPHAS):
         if trial != (regularization, alpha):
             yield {"regularization": trial[0], "alpha": trial[1]}

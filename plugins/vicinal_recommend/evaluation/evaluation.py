@@ -40,6 +40,7 @@ class RecommenderEvaluation(Evaluation):
         fit: Callable[[csr_matrix, Mapping[str, Any]], ScoreItems],
         grid: Sequence[Mapping[str, Any]] = (),
         others: Mapping[str, Callable[[csr_matrix], ScoreItems]] = BASELINES,
+        read_note: Callable[[], str] = str,
     ) -> None:
         """
         Args:
@@ -50,14 +51,22 @@ class RecommenderEvaluation(Evaluation):
             fit: fits it to users by items, with some of its parameters changed.
             grid: the changes to try.
             others: the models that it has to beat, by name.
+            read_note: what the last ``fit`` noticed.
         """
         self._log, self._users, self._items, self._fit, self._others = log, users, items, fit, others
         self.models = (name, *others)
         self.grid = grid
+        self._read_note = read_note
+
+    @property
+    def fit_note(self) -> str:
+        return self._read_note()
 
     def with_others(self, others: Mapping[str, Callable[[csr_matrix], ScoreItems]]) -> RecommenderEvaluation:
         """The same evaluation beside other models."""
-        return RecommenderEvaluation(self._log, self._users, self._items, self.models[0], self._fit, self.grid, others)
+        return RecommenderEvaluation(
+            self._log, self._users, self._items, self.models[0], self._fit, self.grid, others, self._read_note
+        )
 
     def split(self, name: str, *, validation: bool = False, seed: int = 0) -> HeldOut:
         """Hold interactions back; users of whom nothing is held back, or nothing new, are not asked for."""

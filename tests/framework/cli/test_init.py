@@ -260,3 +260,76 @@ def test_data_that_cannot_be_read(cli, tmp_path, data, content, error):
     assert cli("init", data, code=1) == ""
     assert re.match(f"error: {error}\nhint: ", cli.err)
     assert not Path("a.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "write", "key"),
+    [
+        ("a.csv", write_lines("name,sku,title", "x,1,one", "x,2,two"), "sku"),
+        ("b.csv", write_lines("group,code,text", "x,1,one", "x,2,two"), "code"),
+        ("c.csv", write_lines("group,text", "x,one", "x,two"), "text"),
+        ("d.jsonl", write_lines('{"id": 1, "n": 1, "text": "a"}', '{"id": 1, "n": 2, "text": "b"}'), "n"),
+        (
+            "e.parquet",
+            lambda path: pq.write_table(pa.table({"id": [1, 1], "n": [1, 2], "text": ["a", "b"]}), path),
+            "n",
+        ),
+    ],
+)
+def test_a_column_whose_values_repeat_is_no_key(cli, tmp_path, data, write, key):
+    write(tmp_path / data)
+    cli("init", data, "--output", "a.yaml")
+    assert f'key: "{key}"' in Path("a.yaml").read_text()
+    assert len({json.loads(line)["key"] for line in cli("peek", "a.yaml", "--json").splitlines()}) == 2
+
+
+def test_a_table_without_a_key_is_said_to_have_none(cli, tmp_path):
+    write_lines("group,text", "x,one", "x,one")(tmp_path / "a.csv")
+    cli("init", "a.csv")
+    assert (
+        "# no column has a value of its own in each row: rows of one key are failures; add a column of ids, and name"
+        " it `key`\nencoder: " in Path("a.yaml").read_text()
+    )
+    assert cli("validate", "a.yaml") == "a.yaml: ok\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "user", "item"),
+    [("customer,article", "customer", "article"), ("USER_ID,when,movieId", "USER_ID", "movieId")],
+)
+def test_interactions_are_no_items(cli, tmp_path, header, user, item):
+    write_lines(header, *["1,2,3"[: 2 * header.count(",") + 1]] * 2)(tmp_path / "purchases.csv")
+    assert cli("init", "purchases.csv", code=1) == ""
+    error, hint = cli.err.splitlines()
+    assert error == (
+        f"error: purchases.csv looks like interactions, a row for each {user!r} and {item!r},"
+        " which are no items to search"
+    )
+    assert "`vicinal init --encoder als ITEMS`" in hint
+    assert f"`interactions: {{path: purchases.csv, user: {user}, item: {item}}}`" in hint
+    assert not Path("purchases.yaml").exists()
+
+
+def test_reviews_are_texts_to_search(cli, tmp_path):
+    write_lines("id,user,product,text", "1,ann,lamp,good", "2,ann,desk,bad")(tmp_path / "reviews.csv")
+    cli("init", "reviews.csv")
+    assert 'key: "id", content: "text"' in Path("reviews.yaml").read_text()
+
+
+def test_an_encoder_that_needs_more_gets_an_example_of_it(cli, tmp_path):
+    write_lines("id,title", "A1,lamp", "A2,desk")(tmp_path / "articles.csv")
+    cli("init", "--encoder", "als", "articles.csv")
+    assert (
+        "# `interactions`: an example, to be replaced by yours\n"
+        'encoder: {type: als, interactions: {path: "interactions.csv", user: "user", item: "item"}}\n'
+        in Path("articles.yaml").read_text()
+    )
+    assert cli("validate", "articles.yaml") == "articles.yaml: ok\n"
+
+
+def test_the_encoder_that_is_guessed_may_be_named(cli, tmp_path):
+    (tmp_path / "ml").mkdir()
+    (tmp_path / "ml" / "movies.csv").write_text("movieId,title,genres\n1,A,Drama\n")
+    (tmp_path / "ml" / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4,1\n")
+    cli("init", "--encoder", "als", "ml")
+    assert 'encoder: {type: als, interactions: {path: "ml"}}\n' in Path("ml.yaml").read_text()

@@ -99,6 +99,24 @@ def test_parameters_are_chosen_on_a_validation_part_and_judged_on_another():
     assert report.metrics["nDCG@10"].value != best
 
 
+@pytest.mark.parametrize("noise", [0.8, 0.8 + 1e-9])
+def test_of_equal_parameters_the_solution_s_own_are_best(noise):
+    evaluation = Noisy(own=0.8)
+    evaluation.grid = ({"noise": 3.0}, {"noise": noise})
+    assert evaluate_models("films", evaluation, options(search=True)).params == {}
+
+
+def test_what_the_model_s_last_fit_noticed_is_a_warning():
+    class Doubtful(Noisy):
+        @property
+        def fit_note(self):
+            return f"it has learnt nothing with {self.asked[-1][1]}"
+
+    assert evaluate_models("films", Noisy(), options()).warnings == []
+    report = evaluate_models("films", Doubtful(), options(search=True))
+    assert report.warnings == ["it has learnt nothing with {'noise': 0.2}"]
+
+
 def test_a_sample_is_the_same_for_each_model(tmp_path):
     path = tmp_path / "table.csv"
     report = evaluate_models("films", Noisy(), options(sample=50, per_query=path))

@@ -79,10 +79,11 @@ def test_weights_have_a_mean_of_one():
 
 def test_trials_change_something_and_are_few():
     trials = list(list_trials(64, 20.0, 3.0))
-    assert len(trials) == 10
+    assert len(trials) == 13
     assert {"regularization": 20.0, "alpha": 3.0} not in trials
     assert {"factors": 128} in trials
-    assert len(list(list_trials(32, 7.0, 3.0))) == 10
+    assert {"regularization": 2.0, "alpha": 3.0} in trials
+    assert len(list(list_trials(32, 7.0, 3.0))) == 13
 
 
 class TestLog:

@@ -155,7 +155,7 @@ class TestOddRows:
     def test_the_note_says_what_was_left_out(self, tmp_path):
         rows = [*ROWS, ("ann", "9", "3"), ("ann", "1", ""), ("bob", "1", ""), ("cid", "1")]
         path = write_csv(tmp_path / "log.csv", rows)
-        encoder = fit(make_als(path, NAMED, factors=2), ITEMS)
+        encoder = fit(make_als(path, NAMED, factors=2, regularization=0.01), ITEMS)
         assert encoder.fit_note == (
             "4 interactions were left out: 2 whose weight is no number,"
             " 1 with an item that the source does not have, 1 that cannot be read"

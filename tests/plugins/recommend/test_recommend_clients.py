@@ -36,6 +36,8 @@ def test_http(films):
         assert [hit["content"] for hit in found["hits"]] == [
             hit.content for hit in films.search("user:7", 3, 'genre == "Comedy"')
         ]
+        assert {hit["content_label"] for hit in found["hits"]} == {"item"}
+        assert client.get("/api/films/items/3").json()["content_label"] == "item"
         liked = client.post("/api/films/search", json={"like": ["@3", "@25"], "unlike": ["@2"], "limit": 5}).json()
         assert {hit["metadata"]["genre"] for hit in liked["hits"]} == {"Sci-Fi"}
         body = check_error(client.post("/api/films/search", json={"query": "user:4000"}), 404)
@@ -61,7 +63,7 @@ def test_terminal(lite, films):
         1,
         [
             "error: there is no user '4000' among the interactions",
-            "hint: a user is written as user:1; one who came later is known after a new fit",
+            "hint: a user is written as user:1; one who came later is known after `vicinal reindex FILE`",
         ],
     )
 

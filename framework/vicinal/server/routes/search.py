@@ -164,6 +164,6 @@ def _hit_to_json(request: Request, service: SolutionService, hit: Hit, whole: bo
         **hit.to_dict(whole=whole),
         "title": service.read_title(hit),
         "kind": service.display_kind(hit.uri),
-        "content_label": service.item_modality.label,
+        "content_label": service.solution.encoder.content_label,
         "content_url": content_path(request, service.name, hit.key),
     }
