@@ -188,7 +188,9 @@ def test_each_alone_serves_one_of_the_samples(name):
     assert (ROOT / "configs" / file).is_file()
     (port,) = SERVICES[name]["ports"]
     variable, number = re.fullmatch(r"\$\{(\w+):-(\d+)\}:8000", port).groups()
-    assert f"| `docker compose --profile {name} up` | `{file}` | {number} (`{variable}`) |" in PAGE
+    solution = yaml.safe_load((ROOT / "configs" / file).read_text(encoding="utf-8"))["name"]
+    row = f"| `docker compose --profile {name} up` | `{file}` | `{solution}` | {number} (`{variable}`) |"
+    assert row in PAGE
 
 
 def test_the_documented_env_file_has_compose_start_all_of_them():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -17,6 +18,9 @@ from vicinal import create_manager
 from vicinal.cli.app import app
 from vicinal.config import check_config
 from vicinal.plugin import hookspecs
+from vicinal.quality.index_recall import IndexRecall
+from vicinal.quality.model_report import Comparison, ModelReport, Trial
+from vicinal.quality.search_report import SearchReport
 from vicinal.server import Settings, create_app
 
 ROOT = Path(__file__).parent.parent
@@ -78,8 +82,42 @@ def test_every_hook_has_a_page_with_an_example():
 
 def test_the_python_reference_has_every_public_name():
     page = generate.pages()["python.md"]
-    missing = [name for name in vicinal.__all__ if not re.search(rf"\b{name}\b", page)]
-    assert missing == ["__version__"]
+    described = set(re.findall(r"^### (?:\S+\.)?(\w+)$", page, re.MULTILINE))
+    assert {*vicinal.__all__} - described == {"__version__"}
+    assert {name for name in vicinal.__all__ if not python_doc(page, name)} == {"__version__"}
+
+
+def python_doc(page, name):
+    """What the page says of a name, without its signature."""
+    found = re.search(rf"^### {name}\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+    return re.sub(r"```python\n.*?```", "", found[1], flags=re.DOTALL).strip() if found else ""
+
+
+def test_the_python_reference_has_what_public_functions_return():
+    """Whatever class of vicinal stands in a return annotation, and what the reports of an evaluation hold."""
+    page = generate.pages()["python.md"]
+    described = set(re.findall(r"^### (?:\S+\.)?(\w+)$", page, re.MULTILINE))
+    returned = re.findall(r"^\S*\(?.*\) -> (.+)$", page, re.MULTILINE)
+    classes = {name for said in returned for name in re.findall(r"\b[A-Z][a-z]\w+", said)}
+    known = {
+        "Any",
+        "Iterator",
+        "Sequence",
+        "Mapping",
+        "Self",
+        "FastAPI",
+        "Callable",
+        "Path",
+        "Literal",
+        "None",
+        "Exception",
+    }
+    assert classes - described - known == set()
+    for report in (SearchReport, ModelReport, Comparison, Trial, IndexRecall):
+        assert report.__name__ in described
+        fields = [field.name for field in dataclasses.fields(report)]
+        signature = page.partition(f"\n### {report.__name__}\n")[2].partition("```\n")[0]
+        assert [name for name in fields if f"{name}: " not in signature] == []
 
 
 def test_the_http_reference_has_every_route():

@@ -56,7 +56,8 @@ def pages(site):
 
 def documents():
     """What is to be a page of the site."""
-    others = ["CHANGELOG.md", "CONTRIBUTING.md", "configs/data/README.md", "tests/examples/vicinal-dna/README.md"]
+    others = ["CHANGELOG.md", "CONTRIBUTING.md", "configs/data/README.md", "notebooks/README.md"]
+    others += ["tests/examples/vicinal-dna/README.md"]
     found = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / name for name in others)]
     return {file.relative_to(ROOT).with_suffix("").as_posix() for file in found}
 

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,7 +14,10 @@ from pydantic import BaseModel
 import vicinal
 from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
-from vicinal.solution.consistency import CheckReport
+from vicinal.plugin import manager
+from vicinal.quality import estimates, index_recall, model_report, search_report
+from vicinal.solution import consistency
+from vicinal.stores import layout, milvus_engine, records
 
 __all__ = ["GROUPS", "python_page"]
 
@@ -24,10 +28,32 @@ nothing: each name is loaded when it is first used.
 """
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Solutions": ("Solution", "SearchRequest", "SearchResult", "Hit", "IngestReport", "CheckReport", "Failure"),
+    "Solutions": (
+        "Solution",
+        "SearchRequest",
+        "SearchResult",
+        "Hit",
+        "IngestReport",
+        "CheckReport",
+        "Failure",
+        "Record",
+        "Candidate",
+        "Index",
+    ),
+    "Measuring and drawing": (
+        "evaluate",
+        "SearchReport",
+        "ModelReport",
+        "Estimate",
+        "Comparison",
+        "Trial",
+        "IndexRecall",
+        "build_map",
+        "ItemMap",
+    ),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
-    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter"),
+    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Evaluation", "HeldOut"),
     "What plugins use": (
         "Params",
         "EncoderBlock",
@@ -35,6 +61,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "SettingsRegistrar",
         "Suggestion",
         "create_manager",
+        "Manager",
+        "PluginInfo",
+        "write_samples",
     ),
     "Tests of plugins": (
         "vicinal.testing.EncoderContract",
@@ -43,11 +72,31 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
 }
 SHORT = {
-    "hookimpl": "marks a function of a plugin as the implementation of a [hook](hooks.md)",
-    "LocalPath": "the type of a path in `Params`, relative to the YAML file",
-    "State": "what an encoder's `fit` returns: numpy arrays by name",
-    "TEXT, IMAGE, AUDIO, VIDEO": "the modalities that are given",
+    "hookimpl": "Marks a function of a plugin as the implementation of a [hook](hooks.md).",
+    "LocalPath": "The type of a path in `Params`: a `pathlib.Path`; a relative one is relative to the YAML file.",
+    "State": "What an encoder's `fit` returns: a `dict` of numpy arrays by name.",
+    "RankItems": "What `Evaluation.fit_model` returns: a function of `(queries, k)`, `(n,)` numbers of queries, that\n"
+    "returns the numbers of the best items, best first, of shape `(n, k)`, with -1 where there is no further one.",
 }
+HOMES: tuple[ModuleType, ...] = (
+    vicinal,
+    types,
+    errors,
+    consistency,
+    search_report,
+    model_report,
+    estimates,
+    index_recall,
+    records,
+    layout,
+    milvus_engine,
+    manager,
+)
+"""Where a name is looked for: what public functions return is not public itself."""
+ERRORS = """
+All of them come from `vicinal.errors`; those that plugins raise, which follow, from `vicinal` too. `str(error)` is the
+message, `error.hint` says what to do, `type(error).exit_code` is the exit code of a command that ends with it.
+"""
 WIDTH = 100
 
 
@@ -55,28 +104,24 @@ def python_page() -> str:
     text = "# The Python API\n\n" + INTRODUCTION
     for title, names in GROUPS.items():
         text += f"\n## {title}\n" + "".join(_describe(name, _find(name)) for name in names)
-    text += _describe_rest(text)
-    text += "\n## Others\n\n" + "".join(f"- `{name}`: {said}.\n" for name, said in SHORT.items())
-    text += "\n## Errors\n\n" + from_docstring(inspect.getdoc(errors) or "")
-    text += "\nThose that plugins raise come from `vicinal`, all of them from `vicinal.errors`.\n"
+    text += "\n## Others\n" + "".join(f"\n### {name}\n\n{said}\n" for name, said in SHORT.items())
+    text += "".join(_describe_modality(name) for name in vicinal.__all__ if isinstance(_find(name), types.Modality))
+    text += "\n## Errors\n\n" + from_docstring(inspect.getdoc(errors) or "") + ERRORS
+    text += "".join(_describe(name, _find(name)) for name in vicinal.__all__ if name in errors.__all__)
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _describe_rest(text: str) -> str:
-    """The classes and functions that stand in no group."""
-    known = " ".join([text, *SHORT, inspect.getdoc(errors) or ""])
-    names = [name for name in vicinal.__all__ if not re.search(rf"\b{name}\b", known)]
-    rest = [name for name in names if inspect.isclass(_find(name)) or inspect.isfunction(_find(name))]
-    return "\n## More\n" + "".join(_describe(name, _find(name)) for name in rest) if rest else ""
+def _describe_modality(name: str) -> str:
+    modality = _find(name)
+    way = "users type it" if modality.input == "text" else "users search with a file"
+    return f"\n### {name}\n\nThe `Modality` whose label is `{modality.label}`; {way}.\n"
 
 
 def _find(name: str) -> Any:
     module, _, short = name.rpartition(".")
     if module:
         return getattr({"vicinal.server": server, "vicinal.testing": testing}[module], short)
-    if short == "CheckReport":
-        return CheckReport
-    return getattr(vicinal if short in vicinal.__all__ else types, short)
+    return next(getattr(home, short) for home in HOMES if short in (*home.__all__, "__version__"))
 
 
 def _describe(name: str, it: Any) -> str:

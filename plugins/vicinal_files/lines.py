@@ -28,7 +28,9 @@ class Lines(Source["Lines.Params"]):
 
     class Params(Source.Params):
         path: LocalPath
-        """The text file; one whose name ends in ``.gz`` is decompressed while it is read."""
+        """The text file; one whose name ends in ``.gz`` is decompressed while it is read. A line's key is its number,
+        so only append to the file: a line that is inserted or removed makes other items of all that follow. Where
+        lines come and go, use a ``table`` with a key column."""
         encoding: Encoding | None = None
         """The file's encoding, as ``cp1252`` or ``utf-16-le``; by default that of its byte order mark, else UTF-8."""
 

@@ -65,7 +65,7 @@ class Timm(PretrainedEncoder):
                 f"timm has no weights of {self.params.model} on the Hugging Face hub",
                 hint=f"set `weights:` to the path of a state dict; {ALTERNATIVE_HINT}",
             )
-        folder = resolve_model(repository, alternative=ALTERNATIVE_HINT)
+        folder = resolve_model(repository, alternative=ALTERNATIVE_HINT, setting="weights: {folder}/model.safetensors")
         return next(path for pattern in WEIGHT_PATTERNS for path in sorted(folder.rglob(pattern)))
 
     def _load(self, path: Path) -> nn.Module:

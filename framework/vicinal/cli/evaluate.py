@@ -130,7 +130,12 @@ def _print_model_report(report: ModelReport) -> None:
 
 
 def _model_row(name: str, metrics: Mapping[str, Estimate]) -> tuple[str, ...]:
-    return name, *(f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in metrics.values())
+    """A row that three measures leave within 80 columns: bounds below 1 have no zero before the point."""
+    return name, *(f"{one.value:.3f} [{_format_bound(one.low)}, {_format_bound(one.high)}]" for one in metrics.values())
+
+
+def _format_bound(bound: float) -> str:
+    return f"{bound:.3f}".removeprefix("0")
 
 
 def _format(estimate: Estimate) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vicinal.errors import ConfigError, VicinalError
+from vicinal.errors import ConfigError, NothingIndexedError, VicinalError
 from vicinal.mcp.access import AnySolution, SolutionAccess
 from vicinal.search.typed_query import describe_modalities
 from vicinal.toolkit.text import shorten
@@ -24,6 +24,7 @@ _MAX_QUERY_CHARS = 10_000
 _MAX_KEY_CHARS = 1_024
 _MAX_LIMIT = 100
 _MAX_EXAMPLES = 32
+_MAX_SUGGESTIONS = 5
 _MAX_CONTENT_CHARS = 20_000
 """Of an item's content; a model of language reads no more at once."""
 _MAX_SHOWN_CHARS = 500
@@ -33,6 +34,15 @@ _MAX_SHOWN_CHARS = 500
 _FILTER = 'A condition over the fields of the solution, as a Milvus expression: `year > 2000 and topic == "index"`.'
 Limit = Annotated[int, Field(ge=1, le=_MAX_LIMIT, description="How many items to find.")]
 Filter = Annotated[str, Field(max_length=_MAX_QUERY_CHARS, description=_FILTER)]
+MinSimilarity = Annotated[
+    float, Field(ge=-1e38, le=1e38, allow_inf_nan=False, description="Items of a lower similarity are left out.")
+]
+Diversity = Annotated[
+    float,
+    Field(
+        ge=0, le=1, description="How much items shall differ from each other: 0, not considered, to 1, nothing else is."
+    ),
+]
 Key = Annotated[
     str, Field(min_length=1, max_length=_MAX_KEY_CHARS, description="The key of an item, as a search returns it.")
 ]
@@ -59,6 +69,9 @@ class _Search(_OfSolution):
     """Examples of what not to find, each as a query; they need a query or an example in `like`."""
     limit: Limit = 10
     filter: Filter = ""
+    min_similarity: MinSimilarity | None = None
+    """Items of a lower similarity are left out."""
+    diversity: Diversity = 0.0
 
     @model_validator(mode="after")
     def _require_query(self) -> Self:
@@ -71,6 +84,9 @@ class _MoreLikeThis(_OfSolution):
     key: Key
     limit: Limit = 10
     filter: Filter = ""
+    min_similarity: MinSimilarity | None = None
+    """Items of a lower similarity are left out."""
+    diversity: Diversity = 0.0
 
 
 class _GetItem(_OfSolution):
@@ -152,6 +168,8 @@ class Toolbox:
             raise UnknownToolError(f"no tool is named {name[:100]!r}", hint=f"the tools are {known}")
         if "solution" in tool.arguments.model_fields and len(self.names) == 1:
             arguments = {"solution": self.names[0], **arguments}
+        elif "solution" in tool.arguments.model_fields and "solution" not in arguments:
+            raise VicinalError("solution: Field required", hint=f"the solutions: {', '.join(self.names)}")
         try:
             parsed = tool.arguments.model_validate(arguments)
         except ValidationError as error:
@@ -167,11 +185,10 @@ class Toolbox:
 
     def search(self, arguments: _Search) -> Answer:
         like, unlike = tuple(arguments.like), tuple(arguments.unlike)
-        request = SearchRequest(arguments.query, arguments.limit, arguments.filter, like=like, unlike=unlike)
-        return self._search(arguments.solution, request)
+        return self._search(arguments, arguments.query, like=like, unlike=unlike)
 
     def more_like_this(self, arguments: _MoreLikeThis) -> Answer:
-        return self._search(arguments.solution, SearchRequest(f"@{arguments.key}", arguments.limit, arguments.filter))
+        return self._search(arguments, f"@{arguments.key}")
 
     def get_item(self, arguments: _GetItem) -> Answer:
         record = self._find(arguments.solution).call(lambda solution: solution.get_record(arguments.key))
@@ -201,7 +218,24 @@ class Toolbox:
             raise VicinalError(f"no solution is named {name[:100]!r}", hint=f"the solutions: {', '.join(self.names)}")
         return access
 
-    def _search(self, name: str, request: SearchRequest) -> Answer:
+    def _search(
+        self,
+        arguments: _Search | _MoreLikeThis,
+        query: str | None,
+        *,
+        like: tuple[str, ...] = (),
+        unlike: tuple[str, ...] = (),
+    ) -> Answer:
+        name = arguments.solution
+        request = SearchRequest(
+            query,
+            arguments.limit,
+            arguments.filter,
+            like=like,
+            unlike=unlike,
+            min_similarity=arguments.min_similarity,
+            diversity=arguments.diversity,
+        )
         result: SearchResult = self._find(name).call(lambda solution: solution.search_typed(request))
         asked = str(request.query or ", ".join(map(str, request.like)))
         text = "\n".join(map(_describe_hit, result)) or f"nothing found for {shorten(asked, 100)!r}"
@@ -217,6 +251,8 @@ class Toolbox:
                 "search_by": describe_modalities(modalities),
                 "takes_text": any(modality.input == "text" for modality in modalities),
                 "examples": [modality.example for modality in modalities if modality.example],
+                "placeholders": [modality.placeholder for modality in modalities if modality.placeholder],
+                "suggestions": _suggest_queries(solution),
             }
 
         data = {"name": name, "encoder": access.config.encoder.type, "fields": dict(access.config.fields)}
@@ -235,8 +271,9 @@ Toolbox.tools = (
     ),
     Tool(
         "search",
-        "Find the items of a collection that are most similar to a query, or like some examples and unlike others, by "
-        "meaning rather than by exact words, best first. Similarity rises with nearness and is 1 for the same thing.",
+        "Find the items of a collection that are most similar to a query, or like some examples and unlike others, "
+        "best first. What a query is, and so what similar means, depends on the collection: `list_solutions` says what "
+        "each is searched with, with examples. Similarity rises with nearness.",
         _Search,
         Toolbox.search,
     ),
@@ -261,7 +298,21 @@ def _describe_problems(error: ValidationError) -> str:
 
 def _describe_solution(described: Mapping[str, Any]) -> str:
     fields = ", ".join(f"{name} {type_}" for name, type_ in described["fields"].items()) or "none"
-    return f"{described['items']:,} items, searched by {described['search_by']}; fields for filters: {fields}"
+    placeholders, examples = (
+        "; ".join(described["placeholders"]),
+        ", ".join(dict.fromkeys([*described["suggestions"], *described["examples"]])),
+    )
+    ways = described["search_by"] + (f" ({placeholders})" if placeholders else "")
+    shown = f"; queries, for example: {examples}" if examples else ""
+    return f"{described['items']:,} items, searched by {ways}{shown}; fields for filters: {fields}"
+
+
+def _suggest_queries(solution: AnySolution) -> list[str]:
+    """A few queries that the encoder suggests; none where it suggests nothing, or nothing is indexed yet."""
+    try:
+        return solution.suggest_queries("", _MAX_SUGGESTIONS)
+    except NothingIndexedError:
+        return []
 
 
 def _describe_hit(hit: Hit) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -75,14 +76,26 @@ def from_vicinal_error(error: errors.VicinalError, location: str = "") -> ApiErr
     return ApiError(status, str(error), errors=errors_, hint=error.hint, extra={"type": type(error).__name__})
 
 
-def from_validation_error(error: RequestValidationError | ValidationError) -> ApiError:
-    """Convert pydantic's error; each of its details becomes one line."""
-    lines = []
+def from_validation_error(error: RequestValidationError | ValidationError, known: Sequence[str] = ()) -> ApiError:
+    """Convert pydantic's error; each of its details becomes one line.
+
+    Args:
+        known: the keys that a JSON object may have; the hint for an unknown one is the nearest of these, or all.
+    """
+    lines, unknown = [], []
     for detail in error.errors():
         loc = detail["loc"][1:] if isinstance(error, RequestValidationError) else detail["loc"]
-        location = ".".join(map(str, loc))
-        lines.append(f"{location or 'body'}: {detail['msg'].removeprefix('Value error, ')}")
-    return ApiError(422, "; ".join(lines), errors=lines)
+        location = ".".join(map(str, loc))[:100]
+        is_unknown = detail["type"] == "extra_forbidden"
+        unknown += [location] if is_unknown else []
+        message = "unknown key" if is_unknown else detail["msg"].removeprefix("Value error, ")
+        lines.append(f"{location or 'body'}: {message}")
+    return ApiError(422, "; ".join(lines), errors=lines, hint=_suggest_key(unknown[0], known) if unknown else "")
+
+
+def _suggest_key(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}" if known else ""
 
 
 def invalid_value(location: str, message: str, hint: str = "") -> ApiError:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, FiniteFloat, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
-from vicinal.server.api_errors import ApiError, invalid_value
+from vicinal.server.api_errors import ApiError, from_validation_error, invalid_value
 
-__all__ = ["Form", "is_multipart", "parse_form", "parse_json", "read_json_object"]
+__all__ = ["Form", "is_multipart", "parse_form", "parse_json", "read_json_object", "validate_object"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,9 +44,21 @@ async def parse_json(request: Request, model: type[M], *, allow_empty: bool = Fa
     """Parse the body as this model; with ``allow_empty`` an empty body is ``{}``.
 
     Raises:
-        ApiError, ValidationError: as ``read_json_object`` does, or the body does not fit the model.
+        ApiError, ValidationError: as ``read_json_object`` and ``validate_object`` do.
     """
-    return model.model_validate(await read_json_object(request, allow_empty=allow_empty))
+    return validate_object(await read_json_object(request, allow_empty=allow_empty), model)
+
+
+def validate_object(data: dict[str, Any], model: type[M]) -> M:
+    """Convert a JSON object to the model.
+
+    Raises:
+        ApiError: 422, it does not fit; the hint names the key that an unknown one is near to, or all.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise from_validation_error(error, list(model.model_fields)) from None
 
 
 async def read_json_object(request: Request, *, allow_empty: bool = False) -> dict[str, Any]:

@@ -70,6 +70,10 @@ Similarity = Annotated[FiniteFloat, Field(ge=-MAX_SIMILARITY, le=MAX_SIMILARITY)
 Diversity = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
 
+class _Response(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -182,7 +186,7 @@ class SessionRequest(_Request):
     key: str
 
 
-class Error(BaseModel):
+class Error(_Response):
     """The body of every response that is not a success."""
 
     ok: Literal[False]
@@ -194,7 +198,7 @@ class Error(BaseModel):
     """The class of vicinal's error, as ``FilterError``, where it is one."""
 
 
-class Segment(BaseModel):
+class Segment(_Response):
     """The part of an item that was nearest: with its times, or of a labelled one with its label and excerpt."""
 
     number: int
@@ -209,7 +213,7 @@ class Segment(BaseModel):
 DisplayKind = Literal["text", "svg", "image", "audio", "video"]
 
 
-class Hit(BaseModel):
+class Hit(_Response):
     key: str
     rank: int
     distance: float
@@ -227,11 +231,11 @@ class Hit(BaseModel):
     """As that of an item."""
     kind: DisplayKind
     content_label: str
-    """What the content is called, as SMILES."""
+    """What people call the content of the solution's items, as `SMILES`, `text` or `image`: a label for ``content``."""
     content_url: str
 
 
-class QueryResult(BaseModel):
+class QueryResult(_Response):
     hits: list[Hit]
     timings_ms: dict[str, float]
 
@@ -242,19 +246,19 @@ class SearchResponse(QueryResult):
     solution: str
 
 
-class MultiSearchResponse(BaseModel):
+class MultiSearchResponse(_Response):
     """The responses to ``queries``, in their order."""
 
     solution: str
     results: list[QueryResult]
 
 
-class Suggestions(BaseModel):
+class Suggestions(_Response):
     queries: list[str]
     """Each can be searched with as it is; none where the encoder suggests nothing."""
 
 
-class Item(BaseModel):
+class Item(_Response):
     key: str
     uri: str
     title: str | None
@@ -263,18 +267,18 @@ class Item(BaseModel):
     metadata: dict[str, Any]
     kind: DisplayKind
     content_label: str
-    """What the content is called, as SMILES."""
+    """What people call the content of the solution's items, as `SMILES`, `text` or `image`: a label for ``content``."""
     content_url: str
     added: bool
     """Whether it was added over HTTP, not by the source."""
 
 
-class ValueCount(BaseModel):
+class ValueCount(_Response):
     value: bool | int | float | str | None
     items: int
 
 
-class ValueCounts(BaseModel):
+class ValueCounts(_Response):
     """How many items have each value of a field."""
 
     field: str
@@ -284,7 +288,7 @@ class ValueCounts(BaseModel):
     """Items with another value."""
 
 
-class ItemPage(BaseModel):
+class ItemPage(_Response):
     items: list[Item]
     next: str | None
     total: int
@@ -292,7 +296,7 @@ class ItemPage(BaseModel):
     """Where they are asked for: of all items whose key has the prefix, not of the page alone."""
 
 
-class MapPoint(BaseModel):
+class MapPoint(_Response):
     key: str
     label: str
     """How the item begins, where it is a text; else its key."""
@@ -301,7 +305,7 @@ class MapPoint(BaseModel):
     y: float
 
 
-class MapField(BaseModel):
+class MapField(_Response):
     """A field that points can be told apart by."""
 
     name: str
@@ -312,7 +316,7 @@ class MapField(BaseModel):
     """For each point a category or a number; null without one."""
 
 
-class ItemMap(BaseModel):
+class ItemMap(_Response):
     solution: str
     items: int
     """How many there are points for: all, or a random sample."""
@@ -330,23 +334,23 @@ class ItemMap(BaseModel):
     points: list[MapPoint]
 
 
-class PendingMap(BaseModel):
+class PendingMap(_Response):
     """There is no map yet."""
 
     solution: str
     state: Literal["computing"]
 
 
-class AddResponse(BaseModel):
+class AddResponse(_Response):
     key: str
     status: Literal["new", "updated", "unchanged"]
 
 
-class DeleteResponse(BaseModel):
+class DeleteResponse(_Response):
     removed: int
 
 
-class Job(BaseModel):
+class Job(_Response):
     """A background ingest that is running or has ended."""
 
     id: str
@@ -379,7 +383,7 @@ class Job(BaseModel):
     """How many items are skipped for which reason."""
 
 
-class Failure(BaseModel):
+class Failure(_Response):
     key: str
     stage: str
     message: str
@@ -387,28 +391,28 @@ class Failure(BaseModel):
     at: str
 
 
-class FailurePage(BaseModel):
+class FailurePage(_Response):
     failures: list[Failure]
     next: str | None
     total: int
 
 
-class SolutionReadiness(BaseModel):
+class SolutionReadiness(_Response):
     ready: bool
     reason: str
 
 
-class Readiness(BaseModel):
+class Readiness(_Response):
     ready: bool
     solutions: dict[str, SolutionReadiness]
 
 
-class EncoderInfo(BaseModel):
+class EncoderInfo(_Response):
     type: str
     summary: str
 
 
-class ModalityInfo(BaseModel):
+class ModalityInfo(_Response):
     name: str
     input: Literal["text", "file"]
     label: str
@@ -417,13 +421,13 @@ class ModalityInfo(BaseModel):
     renders: DisplayKind
 
 
-class ItemFilterInfo(BaseModel):
+class ItemFilterInfo(_Response):
     name: str
     summary: str
     """What it leaves, as "molecules that contain a SMARTS"."""
 
 
-class QueryInfo(BaseModel):
+class QueryInfo(_Response):
     modalities: list[ModalityInfo]
     renders: DisplayKind
     text: bool
@@ -435,12 +439,12 @@ class QueryInfo(BaseModel):
     item_filters: list[ItemFilterInfo]
 
 
-class FieldInfo(BaseModel):
+class FieldInfo(_Response):
     name: str
     type: str
 
 
-class SolutionInfo(BaseModel):
+class SolutionInfo(_Response):
     name: str
     title: str
     checksum: str
@@ -460,11 +464,11 @@ class SolutionInfo(BaseModel):
     """The id of the active job, or else of the last one."""
 
 
-class SolutionList(BaseModel):
+class SolutionList(_Response):
     solutions: list[SolutionInfo]
 
 
-class Stats(BaseModel):
+class Stats(_Response):
     model_config = ConfigDict(extra="allow")
 
     solution: str

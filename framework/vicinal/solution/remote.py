@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from vicinal.config import SolutionConfig, load_config
 from vicinal.errors import ItemError, StoreBusyError, VicinalError
@@ -121,9 +121,21 @@ class RemoteSolution:
         """What it can be searched with; the first is what its items are."""
         return tuple(Modality(**modality) for modality in self._query["modalities"])
 
+    def suggest_queries(self, prefix: str = "", limit: int = 10) -> list[str]:
+        """As ``Solution.suggest_queries``."""
+        query = urlencode({"prefix": prefix, "limit": limit})
+        return [str(one) for one in self._request("GET", f"suggestions?{query}")["queries"]]
+
     def search_typed(self, request: SearchRequest) -> SearchResult:
         """As ``Solution.search_typed``: the server takes no query for the path of a file."""
-        body = {"limit": request.limit, "filter": request.filter, "like": request.like, "unlike": request.unlike}
+        body = {
+            "limit": request.limit,
+            "filter": request.filter,
+            "like": request.like,
+            "unlike": request.unlike,
+            "min_similarity": request.min_similarity,
+            "diversity": request.diversity,
+        }
         query = {} if request.query is None else {"query": request.query}
         return _to_result(self._request("POST", "search", query | body))
 

@@ -54,7 +54,15 @@ class Solution(WritableSolution):
             [to_typed_query(str(example), modalities) for example in examples]
             for examples in (request.like, request.unlike)
         )
-        return self.search(query, request.limit, request.filter, like=like, unlike=unlike)
+        return self.search(
+            query,
+            request.limit,
+            request.filter,
+            like=like,
+            unlike=unlike,
+            min_similarity=request.min_similarity,
+            diversity=request.diversity,
+        )
 
     def get_record(self, key: str) -> Record:
         """Return what is stored of an item beside its vectors.

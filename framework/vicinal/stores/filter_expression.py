@@ -70,10 +70,17 @@ def to_milvus_filter(filter: str, columns: Mapping[str, str]) -> str:
 
 def filter_error(filter: str, reason: str, names: Iterable[str]) -> FilterError:
     """The error of a filter; ``names`` are those that a filter may use."""
+    advice = "write == to compare; " if _has_single_equals(filter) else ""
     return FilterError(
         f"filter {filter!r}: {reason}",
-        hint=f"a filter may use {', '.join(names)}; more are declared under `fields` in the YAML",
+        hint=f"{advice}a filter may use {', '.join(names)}; more are declared under `fields` in the YAML",
     )
+
+
+def _has_single_equals(filter: str) -> bool:
+    """Whether there is a ``=`` outside of texts that is not a part of ``==``, ``!=``, ``<=`` or ``>=``."""
+    symbols = "".join(match[0] if match.lastgroup == "symbol" else " " for match in _TOKEN.finditer(filter))
+    return re.search(r"(?<![=!<>])=(?!=)", symbols) is not None
 
 
 def _require_unicode(filter: str) -> None:

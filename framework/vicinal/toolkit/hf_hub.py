@@ -163,6 +163,7 @@ def resolve_model(
     caches: Sequence[Path] | None = None,
     allow_patterns: Sequence[str] = CONFIG_PATTERNS,
     ignore_patterns: Sequence[str] = (),
+    setting: str = "model: {folder}",
 ) -> Path:
     """Return the folder of a model, given as a local folder or by its name: in a cache, and only then on the hub.
 
@@ -173,9 +174,10 @@ def resolve_model(
         caches: folders to look in, in the layout of the hub's client; its own by default.
         allow_patterns: files to download beside the weights.
         ignore_patterns: files not to download.
+        setting: what a YAML says for a model in ``folder``, for the hint of an error.
 
     Raises:
-        DependencyError: the model is not on this machine and cannot be downloaded; the hint says where to put it.
+        DependencyError: the model is not on this machine and cannot be downloaded; the hint says how to get it.
         PluginError: it is of another type.
     """
     path = Path(model).expanduser()
@@ -187,7 +189,7 @@ def resolve_model(
         try:
             path = download(model, allow_patterns, ignore_patterns)
         except DownloadError as error:
-            raise _missing_model_error(model, str(error), caches, alternative) from error
+            raise _missing_model_error(model, str(error), setting, alternative) from error
     found = read_json(path / "config.json").get("model_type") if model_type else ""
     if found != model_type:
         name = model_type.upper()
@@ -202,9 +204,10 @@ def _require_weights(path: Path, alternative: str) -> None:
         raise DependencyError(f"{path} is not the folder of a model: {reason}", hint=hint)
 
 
-def _missing_model_error(name: str, reason: str, caches: Sequence[Path] | None, alternative: str) -> DependencyError:
-    places = " or ".join(map(str, _cache_folders(name, caches)))
-    hint = f"download it to {places}, or set `model:` to a local folder"
+def _missing_model_error(name: str, reason: str, setting: str, alternative: str) -> DependencyError:
+    folder = f"models/{name.rpartition('/')[2]}"
+    hint = f"where there is a network: `hf download {name} --local-dir {folder}`; then set "
+    hint += f"`{setting.format(folder=folder)}`"
     return DependencyError(
         f"the model {name} was not found locally and could not be downloaded ({reason})",
         hint="; ".join(filter(None, (hint, alternative))),

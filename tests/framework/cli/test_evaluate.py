@@ -83,8 +83,11 @@ def test_a_recommender_is_compared_with_simple_models(cli, tmp_path):
     file.write_text(f"name: films\nsource: {source}\nencoder: {encoder}\n")
     lines = cli("evaluate", file, "--split", "leave-last-out", "--sample", 200).splitlines()
     assert lines[0] == "films: split leave-last-out, 200 queries, 360 items ranked"
-    names = [line.split("  ")[0].strip() for line in lines if re.search(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", line)]
+    names = [line.split("  ")[0].strip() for line in lines if re.search(r"\d\.\d{3} \[1?\.\d{3}, 1?\.\d{3}\]", line)]
     assert names[:4] == ["als", "popularity", "item cosine", "EASE"]
+    rows = [line for line in lines if line.strip().startswith(tuple(names[:4])) and " p = " not in line]
+    assert [len(re.findall(r"\[", line)) for line in rows] == [3] * 4
+    assert max(len(line.rstrip()) for line in rows) <= 80
     assert "nDCG@10" in lines[-2]
     assert " p = " in lines[-2]
     cli("evaluate", file, "--split", "weekly", code=1)

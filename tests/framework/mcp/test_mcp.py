@@ -141,6 +141,8 @@ def test_the_answer_about_nprobe_is_found(assistant, tmp_path):
             "search_by": "text, @key of an indexed item",
             "takes_text": True,
             "examples": ["how do I begin"],
+            "placeholders": ["Ask, or describe what you are looking for"],
+            "suggestions": [],
         }
     ]
 
@@ -159,7 +161,16 @@ def test_tools_are_listed_with_their_bounds(assistant, things):
         assert tool.input_schema["additionalProperties"] is False
         assert all(value["description"] for value in tool.input_schema["properties"].values())
     search = tools[1].input_schema
-    assert list(search["properties"]) == ["solution", "query", "like", "unlike", "limit", "filter"]
+    assert list(search["properties"]) == [
+        "solution",
+        "query",
+        "like",
+        "unlike",
+        "limit",
+        "filter",
+        "min_similarity",
+        "diversity",
+    ]
     assert search["required"] == []
     assert tools[2].input_schema["required"] == ["key"]
     assert search["properties"]["solution"]["enum"] == ["things"]
@@ -186,7 +197,7 @@ def test_several_solutions_are_told_apart(assistant, things, lite):
         ],
     )
     assert (keys(first), keys(second)) == (["k7"], ["other"])
-    assert nameless.content[0].text == "error: solution: Field required\nhint: see the input schema of search"
+    assert nameless.content[0].text == "error: solution: Field required\nhint: the solutions: things, others"
     assert unknown.content[0].text == "error: no solution is named 'thing'\nhint: the solutions: things, others"
 
 
@@ -205,6 +216,23 @@ def test_examples_are_searched_by(assistant, things, lite):
     )
     assert [keys(result) for result in found] == expected
     assert not {"k8", "k9"} & {*expected[0], *expected[1]}
+
+
+def test_least_similarity_and_diversity_are_those_of_other_searches(assistant, things, lite):
+    with lite.solution(extra=FIELDS) as solution:
+        near = solution.search("text 7", limit=60, min_similarity=0.5)
+        diverse = solution.search("@k7", limit=5, diversity=0.7)
+    calls = [
+        ("search", {"query": "text 7", "limit": 60, "min_similarity": 0.5}),
+        ("more_like_this", {"key": "k7", "limit": 5, "diversity": 0.7}),
+    ]
+    expected = [[hit.key for hit in found] for found in (near, diverse)]
+    assert [keys(result) for result in assistant.call(things, calls=calls)] == expected
+    with run_server_process(things):
+        assert [keys(result) for result in assistant.call(things, calls=calls)] == expected
+    assert assistant.fail(things, calls=[("search", {"query": "x", "diversity": 2})])[0].startswith(
+        "error: diversity: Input should be less than or equal to 1"
+    )
 
 
 # --- what is wrong

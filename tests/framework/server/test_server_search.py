@@ -174,12 +174,29 @@ def test_error_names_the_uploaded_file(file_client):
         ({"query": "x", "min_similarity": 1.5}, 409, "min_similarity: similarities are -1 to 1 here (COSINE)"),
         ({"queries": []}, 422, "queries: must be 1 to 256 in one call"),
         ({"queries": ["x"] * 257}, 422, "queries: must be 1 to 256 in one call"),
-        ({"query": "x", "topk": 3}, 422, "topk: Extra inputs are not permitted"),
+        ({"query": "x", "topk": 3}, 422, "topk: unknown key"),
         ({"query": 7}, 422, "query: Input should be a valid string"),
     ],
 )
 def test_invalid_search_names_the_parameter(text_client, body, status, error):
     assert check_error(text_client.post("/api/things/search", json=body), status)["errors"] == [error]
+
+
+KNOWN = "limit, filter, item_filters, like, unlike, min_similarity, diversity, query"
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        ({"query": "x", "limits": 3}, "did you mean 'limit'?"),
+        ({"query": "x", "similarity": 0.5}, "did you mean 'min_similarity'?"),
+        ({"like": ["x"], "topk": 3}, f"known: {KNOWN.removesuffix(', query')}"),
+        ({"query": "x", "topk": 3}, f"known: {KNOWN}"),
+        ({"queries": ["x"], "fliter": ""}, "did you mean 'filter'?"),
+    ],
+)
+def test_an_unknown_key_is_told_from_a_known_one(text_client, body, hint):
+    assert check_error(text_client.post("/api/things/search", json=body), 422)["hint"] == hint
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vicinal.errors import FilterError
-from vicinal.stores.filter_expression import to_milvus_filter
+from vicinal.stores.filter_expression import filter_error, to_milvus_filter
 
 COLUMNS = {"item": "item", "segment": "segment", "year": "year", "label": "label", "text": "vicinal_text"}
 HINT = "a filter may use item, segment, year, label, text; more are declared under `fields` in the YAML"
@@ -70,6 +70,16 @@ def test_a_field_that_is_called_as_an_internal_column_gets_its_own_column(filter
 )
 def test_another_name_is_refused(filter, name):
     assert reason_of(filter).startswith(f"{name} cannot be filtered by")
+
+
+@pytest.mark.parametrize("filter", ['label = "toys"', "year>1 and label='a == b'", "year=5"])
+def test_a_single_equals_sign_is_explained(filter):
+    assert filter_error(filter, "cannot parse expression", COLUMNS).hint == f"write == to compare; {HINT}"
+
+
+@pytest.mark.parametrize("filter", ["year == 'a = b'", "year >= 5 and year != 6 or year <= 4", "year >"])
+def test_other_filters_have_no_such_hint(filter):
+    assert filter_error(filter, "cannot parse expression", COLUMNS).hint == HINT
 
 
 def test_the_nearest_name_is_suggested():

@@ -79,7 +79,7 @@ class TestResolveModel:
         with pytest.raises(DependencyError, match=r"it holds no weights \(\*\.safetensors or \*\.bin\)"):
             resolve_model(str(tmp_path))
 
-    def test_error_for_a_missing_model_says_where_to_put_it(self, cache, tmp_path):
+    def test_error_for_a_missing_model_says_how_to_get_it(self, cache, tmp_path):
         with pytest.raises(DependencyError) as caught:
             resolve_model("someone/tiny", "clip", "efficientnet_lite0 needs none", caches=[tmp_path, cache])
         reason = "VICINAL_OFFLINE forbids downloads"
@@ -87,8 +87,8 @@ class TestResolveModel:
             str(caught.value) == f"the model someone/tiny was not found locally and could not be downloaded ({reason})"
         )
         assert caught.value.hint == (
-            f"download it to {tmp_path}/models--someone--tiny or {cache}/models--someone--tiny, "
-            "or set `model:` to a local folder; efficientnet_lite0 needs none"
+            "where there is a network: `hf download someone/tiny --local-dir models/tiny`; "
+            "then set `model: models/tiny`; efficientnet_lite0 needs none"
         )
 
 

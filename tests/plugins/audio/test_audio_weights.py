@@ -74,8 +74,8 @@ def test_missing_weights_are_an_error_that_names_places(tmp_path, monkeypatch):
     monkeypatch.setenv("VICINAL_OFFLINE", "1")
     with pytest.raises(DependencyError) as caught:
         _ = Clap().space
-    place = tmp_path / "hub" / "models--laion--clap-htsat-unfused"
-    assert_names_alternatives(caught.value, "laion/clap-htsat-unfused", "VICINAL_OFFLINE", str(place), "model:")
+    download = "hf download laion/clap-htsat-unfused --local-dir models/clap-htsat-unfused`"
+    assert_names_alternatives(caught.value, "VICINAL_OFFLINE", download, "model: models/clap-htsat-unfused")
     with pytest.raises(DependencyError) as caught:
         resolve_clap(str(tmp_path / "nowhere"))
     assert_names_alternatives(caught.value, "there is no such folder")

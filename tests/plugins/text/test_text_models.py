@@ -95,7 +95,7 @@ def test_a_missing_model_is_an_error_that_names_places(offline, tmp_path, monkey
     with pytest.raises(DependencyError, match="someone/a-model-of-theirs was not found locally") as caught:
         _ = make_encoder(model="someone/a-model-of-theirs").space
     assert ("HF_HUB_OFFLINE" if offline else "no network") in str(caught.value)
-    assert str(tmp_path / "cache") in caught.value.hint
+    assert "hf download someone/a-model-of-theirs --local-dir models/a-model-of-theirs`" in caught.value.hint
     assert "minilm" in caught.value.hint
     assert caught.value.exit_code == ExitCode.PLUGIN_MISSING
 

@@ -16,7 +16,7 @@ from vicinal.server.api_errors import ApiError, from_vicinal_error, invalid_valu
 from vicinal.server.openapi import describe_body, describe_form
 from vicinal.server.parameters import Whole, refuse_unknown_parameters
 from vicinal.server.paths import content_path
-from vicinal.server.request_body import Form, is_multipart, parse_form, read_json_object
+from vicinal.server.request_body import Form, is_multipart, parse_form, read_json_object, validate_object
 from vicinal.server.responses import json_response
 from vicinal.server.search_options import FORM_FIELDS, describe_ways, parse_options, to_encoder_query, to_request
 from vicinal.server.service import SolutionService
@@ -49,14 +49,14 @@ async def search(request: Request, name: str, whole: Whole = False) -> Response:
     if "query" in data and "queries" in data:
         raise invalid_value("body", "give either query or queries")
     if "queries" in data:
-        several = schemas.MultiSearchRequest.model_validate(data)
+        several = validate_object(data, schemas.MultiSearchRequest)
         return _multi_response(request, service, await _search_many(service, several), whole, several.queries)
     if "query" in data:
-        body = schemas.SearchRequest.model_validate(data)
+        body = validate_object(data, schemas.SearchRequest)
         return _single_response(request, service, await _search_by_text(service, body), whole, "query", body.query)
     if "like" not in data:
         raise invalid_value("body", "give query, queries or like")
-    examples = to_request(service, schemas.ExampleSearchRequest.model_validate(data))
+    examples = to_request(service, validate_object(data, schemas.ExampleSearchRequest))
     if not examples.like:
         raise invalid_value("like", "is empty; give an example, or a query")
     return _single_response(request, service, (await service.search([examples]))[0], whole, "like", "")

@@ -13,6 +13,8 @@ from vicinal.server.state import get_service
 
 __all__ = ["router"]
 
+_PREFIX = "How the queries begin, with what stands before a name: `user:1` for `user:17`."
+
 router = APIRouter(prefix="/api/{name}", tags=["search"], dependencies=[Depends(refuse_unknown_parameters)])
 
 
@@ -22,7 +24,10 @@ router = APIRouter(prefix="/api/{name}", tags=["search"], dependencies=[Depends(
     responses={200: {"model": schemas.Suggestions}},
 )
 async def suggest_queries(
-    request: Request, name: str, prefix: Annotated[str, Query(max_length=1024)] = "", limit: PageLimit = 10
+    request: Request,
+    name: str,
+    prefix: Annotated[str, Query(max_length=1024, description=_PREFIX)] = "",
+    limit: PageLimit = 10,
 ) -> Response:
     service = get_service(request, name)
     require_page_limit(limit, service.settings)
