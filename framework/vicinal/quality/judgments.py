@@ -17,6 +17,8 @@ _HEADERS = {
 }
 _TREC = "TREC qrels have four columns: query, iteration, key, relevance"
 _COLUMNS = "a CSV has two or three columns: query, key, and relevance (1 by default)"
+_MAX_RELEVANCE = 1_000_000
+"""trec_eval, which computes the measures, has a counter for each level up to the highest: 15 GB for 2,000,000,000."""
 
 
 @dataclass(slots=True)
@@ -65,9 +67,12 @@ def _iter_qrels(path: Path) -> Iterator[tuple[str, tuple[str, str, int]]]:
         else:
             raise VicinalError(f"{place}: {len(cells)} columns", _COLUMNS if is_table else _TREC)
         try:
-            yield place, (query, key, int(relevance))
+            gain = int(relevance)
         except ValueError:
             raise VicinalError(f"{place}: relevance {relevance!r} is no whole number", "0 is not relevant") from None
+        if gain > _MAX_RELEVANCE:
+            raise VicinalError(f"{place}: relevance is {relevance}", f"it is {_MAX_RELEVANCE:,} at most")
+        yield place, (query, key, gain)
 
 
 def _read_queries(path: Path) -> dict[str, str]:

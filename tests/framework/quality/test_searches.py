@@ -252,6 +252,7 @@ class TestJudgments:
             ("pairs.csv", "text 1,k1\ntext 2,k2\n"),
             ("graded.tsv", "query-id\tcorpus-id\tscore\ntext 1\tk1\t2\ntext 2\tk2\t1\n"),
             ("bom.csv", "\ufeffquery,key\n\ntext 1,k1\ntext 2,k2\n"),
+            ("high.csv", "text 1,k1,1000000\ntext 2,k2,1\n"),
         ],
     )
     def test_queries_may_stand_in_the_judgments_themselves(self, solution, lite, name, text):
@@ -278,6 +279,8 @@ class TestJudgments:
             ("qrels", "q1 0 k1\n", "qrels:1: 3 columns"),
             ("pairs.csv", "a,b,c,d\n", "pairs.csv:1: 4 columns"),
             ("qrels", "q1 0 k1 much\n", "qrels:1: relevance 'much' is no whole number"),
+            ("pairs.csv", "text 1,k1,1\ntext 2,k2,1000001\n", "pairs.csv:2: relevance is 1000001"),
+            ("qrels", "q1 0 k1 99999999999999999999\n", "qrels:1: relevance is 99999999999999999999"),
             ("pairs.csv", "query,key\n", "pairs.csv has no query with a relevant item"),
             ("pairs.csv", "text 1,x1\ntext 2,x2\n", "none of the 2 items judged relevant is indexed, 'x1' for one"),
             ("pairs.csv", "text 1,k1\n", "1 query is too few to say anything"),
