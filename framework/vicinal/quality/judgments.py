@@ -17,6 +17,7 @@ _HEADERS = {
 }
 _TREC = "TREC qrels have four columns: query, iteration, key, relevance"
 _COLUMNS = "a CSV has two or three columns: query, key, and relevance (1 by default)"
+_ONE_LINE = "a query and a key have one relevance; leave one of the lines out"
 _MAX_RELEVANCE = 1_000_000
 """trec_eval, which computes the measures, has a counter for each level up to the highest: 15 GB for 2,000,000,000."""
 
@@ -40,7 +41,7 @@ def read_judgments(qrels: Path, queries: Path | None = None) -> list[JudgedQuery
             themselves: a text, the path of a file, an ``@key``.
 
     Raises:
-        VicinalError: a line cannot be read, or a judged query has no text.
+        VicinalError: a file or a line cannot be read, two lines contradict each other, or a judged query has no text.
     """
     texts = _read_queries(queries) if queries else None
     judged: dict[str, JudgedQuery] = {}
@@ -49,8 +50,11 @@ def read_judgments(qrels: Path, queries: Path | None = None) -> list[JudgedQuery
             if texts is not None and id_ not in texts:
                 raise VicinalError(f"{place}: query {id_!r} is not in {queries}", "each judged query needs its text")
             judged[id_] = JudgedQuery(id_, texts[id_] if texts is not None else id_)
-        if relevance > 0:
-            judged[id_].relevant[key] = relevance
+        gain = max(relevance, 0)
+        if (earlier := judged[id_].relevant.setdefault(key, gain)) != gain:
+            raise VicinalError(f"{place}: {key!r} has relevance {gain} for {id_!r}, and {earlier} before", _ONE_LINE)
+    for query in judged.values():
+        query.relevant = {key: gain for key, gain in query.relevant.items() if gain}
     if not (found := [query for query in judged.values() if query.relevant]):
         raise VicinalError(f"{qrels} has no query with a relevant item", f"{_TREC}; {_COLUMNS}")
     return found

@@ -252,6 +252,7 @@ class TestJudgments:
             ("pairs.csv", "text 1,k1\ntext 2,k2\n"),
             ("graded.tsv", "query-id\tcorpus-id\tscore\ntext 1\tk1\t2\ntext 2\tk2\t1\n"),
             ("bom.csv", "\ufeffquery,key\n\ntext 1,k1\ntext 2,k2\n"),
+            ("twice.csv", "text 1,k1\ntext 2,k2\ntext 1,k1\ntext 1,k9,0\ntext 1,k9,-1\n"),
             ("high.csv", "text 1,k1,1000000\ntext 2,k2,1\n"),
         ],
     )
@@ -281,6 +282,8 @@ class TestJudgments:
             ("qrels", "q1 0 k1 much\n", "qrels:1: relevance 'much' is no whole number"),
             ("pairs.csv", "text 1,k1,1\ntext 2,k2,1000001\n", "pairs.csv:2: relevance is 1000001"),
             ("qrels", "q1 0 k1 99999999999999999999\n", "qrels:1: relevance is 99999999999999999999"),
+            ("pairs.csv", "a,k1,2\na,k2,1\na,k1,0\n", "pairs.csv:3: 'k1' has relevance 0 for 'a', and 2 before"),
+            ("qrels", "q1 0 k1 -1\nq1 0 k1 1\n", "qrels:2: 'k1' has relevance 1 for 'q1', and 0 before"),
             ("pairs.csv", "query,key\n", "pairs.csv has no query with a relevant item"),
             ("pairs.csv", "text 1,x1\ntext 2,x2\n", "none of the 2 items judged relevant is indexed, 'x1' for one"),
             ("pairs.csv", "text 1,k1\n", "1 query is too few to say anything"),
