@@ -268,6 +268,28 @@ class TestJudgments:
         assert report.metrics["recall@10"].value == pytest.approx((1 / 2 + 1) / 2)
         assert report.warnings[0] == "1 of 3 items judged relevant is not indexed; it counts as missed"
 
+    def test_a_query_by_key_is_not_judged_by_its_own_item(self, solution, lite):
+        """The figures are those of the other items; a text that is an item's own finds it, and so is judged by it."""
+        path = lite.folder / "pairs.csv"
+        near = rank_others([text for _, text, _ in ROWS])
+        others = "".join(f"@k{number},k{near[number][0]}\n" for number in (1, 2))
+        path.write_text(f"@k0,k0\n{others}@k1,k1\ntext 3,k3\n")
+        report = evaluate(solution, qrels=path, measures=["P@1", "recall@1"])
+        assert (report.queries, [one.value for one in report.metrics.values()]) == (3, [1.0, 1.0])
+        assert report.warnings[:2] == [
+            "2 queries have their own items judged relevant, which they never find; those were left out",
+            "nothing else is relevant to 1 of them, which was not asked",
+        ]
+        path.write_text(f"{others}@k1,k1,2\n@k1,k0,0\n")
+        report = evaluate(solution, qrels=path, measures=["nDCG@1"])
+        assert (report.queries, report.metrics["nDCG@1"].value) == (2, 1.0)
+        assert report.warnings[0] == (
+            "1 query has its own item judged relevant, which it never finds; that judgment was left out"
+        )
+        path.write_text("@k0,k0\n@k1,k1\n")
+        with pytest.raises(VicinalError, match="each query has only its own item judged relevant, '@k0' for one"):
+            evaluate(solution, qrels=path)
+
     def test_queries_that_cannot_be_read_are_counted(self, solution, lite):
         (lite.folder / "pairs.csv").write_text("text 1,k1\nbad,k5\ntext 2,k2\n")
         report = evaluate(solution, qrels=lite.folder / "pairs.csv", measures=["P@1"])
