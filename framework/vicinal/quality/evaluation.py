@@ -11,6 +11,7 @@ from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.quality.labels import list_fields
 from vicinal.quality.measures import Measures
 from vicinal.quality.model_report import ModelReport
+from vicinal.quality.sample import require_seed
 from vicinal.quality.search_report import SearchReport
 from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
@@ -57,6 +58,9 @@ def evaluate(
         VicinalError: it cannot be measured so; the message says why.
         DependencyError: ``ir-measures`` is not installed.
     """
+    require_seed(seed)
+    if sample is not None and sample < 2:
+        raise VicinalError(f"sample is {sample}", hint="an interval takes two queries or more")
     started = time.perf_counter()
     table = Path(per_query) if per_query is not None else None
     report: SearchReport | ModelReport

@@ -10,7 +10,7 @@ from vicinal.quality.map_data import MapData
 from vicinal.quality.map_page import build_page
 from vicinal.quality.map_picture import draw_picture
 from vicinal.quality.projection import Method, Projector, project
-from vicinal.quality.sample import read_sample
+from vicinal.quality.sample import read_sample, require_seed
 from vicinal.quality.thumbnails import make_thumbnails
 from vicinal.solution.solution import Solution
 from vicinal.toolkit.text import shorten
@@ -73,11 +73,12 @@ def build_map(
 
     Raises:
         NothingIndexedError: fewer than two items are indexed.
-        VicinalError: no item has the field, or the limit is out of range.
+        VicinalError: no item has the field, or the limit or the seed is out of range.
         DependencyError: UMAP is asked for, and umap-learn is not installed.
     """
     if not 2 <= limit <= MAX_LIMIT:
         raise VicinalError(f"limit is {limit}", hint=f"a map has 2 to {MAX_LIMIT:,} items")
+    require_seed(seed)
     sample = read_sample(solution, limit, seed)
     records = sample.records
     metadata = [record.metadata for record in records]

@@ -115,6 +115,13 @@ def test_fewer_than_two_items_have_no_map(lite, rows, found):
         build_map(solution)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_an_error(texts, seed):
+    with pytest.raises(VicinalError) as error:
+        build_map(texts, seed=seed, method="pca")
+    assert (str(error.value), error.value.hint) == (f"seed is {seed}", "it is a whole number from 0 to 4294967295")
+
+
 def test_an_unknown_field_and_a_limit_out_of_range_are_errors(texts):
     with pytest.raises(VicinalError, match="no item on the map has the field 'colour'"):
         build_map(texts, "colour")

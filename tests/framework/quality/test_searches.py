@@ -127,6 +127,14 @@ def test_a_sample_is_the_same_for_one_seed(lite):
     assert tables[0] == tables[1] != tables[2]
 
 
+@pytest.mark.parametrize("given", [{"seed": -1}, {"seed": 2**32}, {"sample": -1}, {"sample": 0}, {"sample": 1}])
+def test_seeds_and_samples_out_of_range_are_errors(lite, given):
+    write_labelled(lite, ["a", "b"])
+    ((name, value),) = given.items()
+    with pytest.raises(VicinalError, match=f"{name} is {value}"):
+        evaluate(lite.solution(), labels="label", **given)
+
+
 class TestLabels:
     @pytest.fixture
     def solution(self, lite):
