@@ -99,5 +99,7 @@ def _iter_lines(path: Path, *, is_table: bool) -> Iterator[tuple[str, list[str]]
                 is_header = number == 1 and {cell.strip().lower() for cell in cells} <= _HEADERS
                 if any(cells) and not (is_table and is_header):
                     yield f"{path}:{number}", cells
+    except OSError as error:
+        raise VicinalError(f"cannot read {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise VicinalError(f"{path} cannot be read: {error}", "it has to be UTF-8 text") from error

@@ -207,6 +207,12 @@ class TestLabels:
             evaluate(solution, labels="group")
         assert error.value.hint == 'pip install "vicinal[evaluate]"'
 
+    @pytest.mark.parametrize("name", ["no/table.csv", "no/table.parquet"])
+    def test_a_table_that_cannot_be_written(self, solution, lite, name):
+        with pytest.raises(VicinalError, match=rf"^cannot write \S+{name}: No such file or directory$") as error:
+            evaluate(solution, labels="group", per_query=lite.folder / name)
+        assert error.value.hint == "name a file in a folder that exists"
+
     def test_a_table_of_another_kind_is_refused(self, solution, lite):
         with pytest.raises(VicinalError, match=r"table\.xlsx: a per-query table is \.parquet or \.csv"):
             evaluate(solution, labels="group", per_query=lite.folder / "table.xlsx")
@@ -324,6 +330,16 @@ class TestJudgments:
         with pytest.raises(VicinalError) as error:
             evaluate(solution, qrels=lite.folder / name)
         assert message in str(error.value)
+
+    def test_files_that_cannot_be_read(self, solution, lite):
+        pairs = lite.folder / "pairs.csv"
+        pairs.write_text("text 1,k1\ntext 2,k2\n")
+        with pytest.raises(VicinalError, match=r"^cannot read \S+no\.csv: No such file or directory$"):
+            evaluate(solution, qrels=lite.folder / "no.csv")
+        with pytest.raises(VicinalError, match=rf"^cannot read {lite.folder}: Is a directory$"):
+            evaluate(solution, qrels=lite.folder)
+        with pytest.raises(VicinalError, match=r"^cannot read \S+no\.tsv: No such file or directory$"):
+            evaluate(solution, qrels=pairs, queries=lite.folder / "no.tsv")
 
     def test_a_file_that_is_no_text(self, solution, lite):
         (lite.folder / "qrels").write_bytes(b"\xff\xfe\x00\x81")
