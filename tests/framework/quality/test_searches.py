@@ -135,6 +135,23 @@ def test_seeds_and_samples_out_of_range_are_errors(lite, given):
         evaluate(lite.solution(), labels="label", **given)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"labels": "label", "qrels": "pairs.csv"}, "labels and qrels exclude each other: both say what is relevant"),
+        ({"labels": "label", "queries": "q.csv"}, "queries needs qrels, which says what is relevant to them"),
+        ({"queries": "q.csv"}, "queries needs qrels, which says what is relevant to them"),
+        ({"labels": "label", "split": "time"}, "split and search are for the evaluation that an encoder brings"),
+        ({"qrels": "pairs.csv", "search": True}, "split and search are for the evaluation that an encoder brings"),
+    ],
+)
+def test_arguments_that_exclude_each_other(lite, given, message):
+    write_labelled(lite, ["a", "b"])
+    with pytest.raises(VicinalError) as error:
+        evaluate(lite.solution(), **given)
+    assert str(error.value) == message
+
+
 class TestLabels:
     @pytest.fixture
     def solution(self, lite):
