@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from vicinal.errors import VicinalError
@@ -39,11 +40,23 @@ class ItemMap(MapData):
         return build_page(self)
 
     def save(self, path: str | Path) -> Path:
-        """Write ``to_html`` to a file, in one step, and return its path."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        part.write_text(self.to_html(), encoding="utf-8")
-        part.replace(path)
+        """Write ``to_html`` to a file, in one step, and return its path.
+
+        Raises:
+            VicinalError: the file cannot be written.
+            DependencyError: plotly is not installed.
+        """
+        path, html = Path(path), self.to_html()
+        part = path.parent / f"{path.name}.part"
+        try:
+            part.write_text(html, encoding="utf-8")
+            part.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise VicinalError(
+                f"cannot write {path}: {error.strerror or error}", "name a file in a folder that exists"
+            ) from error
         return path
 
     def _repr_html_(self) -> str:

@@ -130,6 +130,17 @@ def test_an_unknown_field_and_a_limit_out_of_range_are_errors(texts):
             build_map(texts, limit=limit)
 
 
+def test_a_page_that_cannot_be_written_leaves_nothing_behind(texts, tmp_path):
+    taken = tmp_path / "map.html"
+    taken.mkdir()
+    with pytest.raises(VicinalError) as error:
+        build_map(texts, method="pca").save(taken)
+    assert (str(error.value), error.value.hint) == (
+        f"cannot write {taken}: Is a directory", "name a file in a folder that exists",
+    )  # fmt: skip
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_a_page_needs_plotly(texts, monkeypatch, tmp_path):
     found = build_map(texts, method="pca")
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
