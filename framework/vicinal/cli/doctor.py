@@ -22,6 +22,7 @@ from vicinal.errors import ExitCode, PluginError, VicinalError
 if TYPE_CHECKING:
     from vicinal.plugin.encoder import Encoder
     from vicinal.plugin.manager import Manager
+    from vicinal.solution.solution import Solution
 
 _OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
 _NEEDS = "needs "
@@ -135,10 +136,24 @@ def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
     yield Finding(str(file), "ok", f"solution {solution.name!r}")
     with solution:
         yield _look(f"{solution.name}: encoder", lambda: _signature(solution.encoder))
+        if solution.config.rerank:
+            yield _look(f"{solution.name}: reranker", lambda: _try_reranker(solution))
         redis, milvus = map(redact_url, (solution.config.stores.redis, solution.config.stores.milvus))
         yield _look(f"{solution.name}: Redis", lambda: f"Redis {solution.metadata.version()}, {redis}")
         yield _look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
         yield _look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
+
+
+def _try_reranker(solution: Solution) -> str:
+    """The name of the solution's reranker; one that reads texts has ordered one, for which it loads its model."""
+    from vicinal.plugin.foreign_calls import attribute_errors
+    from vicinal.types import Hit
+
+    block, reranker = solution.config.rerank, solution.reranker
+    if reranker is not None and reranker.reads_text:
+        with attribute_errors(f"reranker {type(reranker).__name__}", "rerank"):
+            reranker.rerank("a text", [Hit("key", 1, 0.0, 1.0, "", {}, "a text")])
+    return block.type if block else ""
 
 
 def _look(what: str, find: Callable[[], str]) -> Finding:

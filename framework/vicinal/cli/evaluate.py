@@ -28,7 +28,13 @@ _REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FI
 @click.option("--queries", type=_IN_FILE, help="The queries that --qrels names by id: a CSV or TSV of id and query.")
 @click.option("--measure", "measures", multiple=True, metavar="NAME", help="As P@5 or nDCG@20; may be repeated.")
 @click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Ask at most N random queries (2,000).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample and of the intervals.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of the sample and of the intervals.",
+)
 @click.option("--per-query", type=click.Path(path_type=Path, dir_okay=False), help="Write a .parquet or .csv file.")
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the index."

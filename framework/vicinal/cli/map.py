@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     help="Of more items it takes a random sample of so many.",
     metavar="N",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the sample and of UMAP.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the sample and of UMAP."
+)
 @click.option(
     "--method",
     type=click.Choice(["umap", "pca"]),

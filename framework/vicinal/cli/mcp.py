@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from vicinal.cli.serve import listen
+
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
@@ -43,6 +45,7 @@ def mcp(files: tuple[Path, ...], port: int | None) -> None:
     logging.getLogger("vicinal").setLevel(logging.WARNING)
     if port is None:
         serve_stdio(toolbox)
-    else:
+        return
+    with listen("127.0.0.1", port) as listener:
         click.echo(f"serving {', '.join(toolbox.names)} at http://127.0.0.1:{port}/mcp (Ctrl-C stops it)", err=True)
-        serve_http(toolbox, port)
+        serve_http(toolbox, listener)

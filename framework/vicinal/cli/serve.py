@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vicinal.errors import VicinalError
+
 if TYPE_CHECKING:
     from vicinal.server.state import AppState
 
@@ -52,7 +54,7 @@ def serve(files: tuple[Path, ...], host: str, port: int, root_path: str | None) 
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.WARNING)
     environment = os.environ if root_path is None else {**os.environ, "VICINAL_ROOT_PATH": root_path}
     app = create_app(files, settings=Settings.from_environment(environment))
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         address, bound_port = listener.getsockname()[:2]
         display_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
             address, f"[{address}]" if ":" in address else address
@@ -66,7 +68,12 @@ def _publish_and_print_url(state: AppState, url: str) -> None:
     click.echo(f"serving {', '.join(state.services)} at {url} (Ctrl-C stops it)")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        VicinalError: another program does, or this machine has no such address.
+    """
     # With an explicit protocol asyncio sets TCP_NODELAY; without it a response may be delayed by 40 ms.
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,4 +83,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return listener
     except OSError as error:
         listener.close()
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        raise VicinalError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            hint="choose another port or address, or end what listens there",
+        ) from error

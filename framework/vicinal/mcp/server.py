@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 from contextlib import closing, suppress
 
 import anyio
@@ -70,14 +71,14 @@ def serve_stdio(toolbox: Toolbox) -> None:
         anyio.run(run)
 
 
-def serve_http(toolbox: Toolbox, port: int) -> None:
-    """Answer clients of this machine at ``http://127.0.0.1:PORT/mcp`` until Ctrl-C.
+def serve_http(toolbox: Toolbox, listener: socket.socket) -> None:
+    """Answer clients of this machine at ``/mcp`` of a socket on 127.0.0.1 until Ctrl-C.
 
     Requests of web pages are refused by their ``Host`` and ``Origin``, since they would come from this machine, too.
     """
     app = create_server(toolbox).streamable_http_app(host="127.0.0.1")
     with closing(toolbox), suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has ended
-        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", server_header=False)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run([listener])
 
 
 def _call_tool(toolbox: Toolbox, params: types.CallToolRequestParams) -> types.CallToolResult:

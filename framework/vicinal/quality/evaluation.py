@@ -11,6 +11,7 @@ from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.quality.labels import list_fields
 from vicinal.quality.measures import Measures
 from vicinal.quality.model_report import ModelReport
+from vicinal.quality.sample import require_seed
 from vicinal.quality.search_report import SearchReport
 from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
@@ -54,9 +55,13 @@ def evaluate(
         search: whether that tries parameters first, on a validation part.
 
     Raises:
-        VicinalError: it cannot be measured so; the message says why.
+        VicinalError: it cannot be measured so, or one argument excludes another; the message says why.
         DependencyError: ``ir-measures`` is not installed.
     """
+    _require_one_way(labels, qrels, queries, split, search=search)
+    require_seed(seed)
+    if sample is not None and sample < 2:
+        raise VicinalError(f"sample is {sample}", hint="an interval takes two queries or more")
     started = time.perf_counter()
     table = Path(per_query) if per_query is not None else None
     report: SearchReport | ModelReport
@@ -69,7 +74,7 @@ def evaluate(
             report = evaluate_labels(solution, labels, options)
         else:
             options = SearchOptions(parsed, sample or 2**63, seed, table, index_recall)
-            report = evaluate_judgments(solution, Path(qrels), Path(queries) if queries else None, options)
+            report = evaluate_judgments(solution, Path(qrels), Path(queries) if queries is not None else None, options)
     else:
         from vicinal.quality.models import ModelOptions, evaluate_models
 
@@ -82,6 +87,19 @@ def evaluate(
         report = evaluate_models(solution.name, evaluation, model_options)
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _require_one_way(
+    labels: str, qrels: str | Path | None, queries: str | Path | None, split: str, *, search: bool
+) -> None:
+    if labels and qrels is not None:
+        raise VicinalError("labels and qrels exclude each other: both say what is relevant", "give one of them")
+    if queries is not None and qrels is None:
+        raise VicinalError("queries needs qrels, which says what is relevant to them", "give both, or neither")
+    if (labels or qrels is not None) and (split or search):
+        raise VicinalError(
+            "split and search are for the evaluation that an encoder brings", "leave labels and qrels out"
+        )
 
 
 def _no_relevance_error(solution: Solution) -> VicinalError:

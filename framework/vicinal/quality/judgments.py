@@ -17,6 +17,9 @@ _HEADERS = {
 }
 _TREC = "TREC qrels have four columns: query, iteration, key, relevance"
 _COLUMNS = "a CSV has two or three columns: query, key, and relevance (1 by default)"
+_ONE_LINE = "a query and a key have one relevance; leave one of the lines out"
+_MAX_RELEVANCE = 1_000_000
+"""trec_eval, which computes the measures, has a counter for each level up to the highest: 15 GB for 2,000,000,000."""
 
 
 @dataclass(slots=True)
@@ -38,7 +41,7 @@ def read_judgments(qrels: Path, queries: Path | None = None) -> list[JudgedQuery
             themselves: a text, the path of a file, an ``@key``.
 
     Raises:
-        VicinalError: a line cannot be read, or a judged query has no text.
+        VicinalError: a file or a line cannot be read, two lines contradict each other, or a judged query has no text.
     """
     texts = _read_queries(queries) if queries else None
     judged: dict[str, JudgedQuery] = {}
@@ -47,8 +50,11 @@ def read_judgments(qrels: Path, queries: Path | None = None) -> list[JudgedQuery
             if texts is not None and id_ not in texts:
                 raise VicinalError(f"{place}: query {id_!r} is not in {queries}", "each judged query needs its text")
             judged[id_] = JudgedQuery(id_, texts[id_] if texts is not None else id_)
-        if relevance > 0:
-            judged[id_].relevant[key] = relevance
+        gain = max(relevance, 0)
+        if (earlier := judged[id_].relevant.setdefault(key, gain)) != gain:
+            raise VicinalError(f"{place}: {key!r} has relevance {gain} for {id_!r}, and {earlier} before", _ONE_LINE)
+    for query in judged.values():
+        query.relevant = {key: gain for key, gain in query.relevant.items() if gain}
     if not (found := [query for query in judged.values() if query.relevant]):
         raise VicinalError(f"{qrels} has no query with a relevant item", f"{_TREC}; {_COLUMNS}")
     return found
@@ -65,9 +71,12 @@ def _iter_qrels(path: Path) -> Iterator[tuple[str, tuple[str, str, int]]]:
         else:
             raise VicinalError(f"{place}: {len(cells)} columns", _COLUMNS if is_table else _TREC)
         try:
-            yield place, (query, key, int(relevance))
+            gain = int(relevance)
         except ValueError:
             raise VicinalError(f"{place}: relevance {relevance!r} is no whole number", "0 is not relevant") from None
+        if gain > _MAX_RELEVANCE:
+            raise VicinalError(f"{place}: relevance is {relevance}", f"it is {_MAX_RELEVANCE:,} at most")
+        yield place, (query, key, gain)
 
 
 def _read_queries(path: Path) -> dict[str, str]:
@@ -90,5 +99,7 @@ def _iter_lines(path: Path, *, is_table: bool) -> Iterator[tuple[str, list[str]]
                 is_header = number == 1 and {cell.strip().lower() for cell in cells} <= _HEADERS
                 if any(cells) and not (is_table and is_header):
                     yield f"{path}:{number}", cells
+    except OSError as error:
+        raise VicinalError(f"cannot read {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise VicinalError(f"{path} cannot be read: {error}", "it has to be UTF-8 text") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from vicinal.errors import VicinalError
@@ -10,7 +11,7 @@ from vicinal.quality.map_data import MapData
 from vicinal.quality.map_page import build_page
 from vicinal.quality.map_picture import draw_picture
 from vicinal.quality.projection import Method, Projector, project
-from vicinal.quality.sample import read_sample
+from vicinal.quality.sample import read_sample, require_seed
 from vicinal.quality.thumbnails import make_thumbnails
 from vicinal.solution.solution import Solution
 from vicinal.toolkit.text import shorten
@@ -39,11 +40,23 @@ class ItemMap(MapData):
         return build_page(self)
 
     def save(self, path: str | Path) -> Path:
-        """Write ``to_html`` to a file, in one step, and return its path."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        part.write_text(self.to_html(), encoding="utf-8")
-        part.replace(path)
+        """Write ``to_html`` to a file, in one step, and return its path.
+
+        Raises:
+            VicinalError: the file cannot be written.
+            DependencyError: plotly is not installed.
+        """
+        path, html = Path(path), self.to_html()
+        part = path.parent / f"{path.name}.part"
+        try:
+            part.write_text(html, encoding="utf-8")
+            part.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise VicinalError(
+                f"cannot write {path}: {error.strerror or error}", "name a file in a folder that exists"
+            ) from error
         return path
 
     def _repr_html_(self) -> str:
@@ -73,11 +86,12 @@ def build_map(
 
     Raises:
         NothingIndexedError: fewer than two items are indexed.
-        VicinalError: no item has the field, or the limit is out of range.
+        VicinalError: no item has the field, or the limit or the seed is out of range.
         DependencyError: UMAP is asked for, and umap-learn is not installed.
     """
     if not 2 <= limit <= MAX_LIMIT:
         raise VicinalError(f"limit is {limit}", hint=f"a map has 2 to {MAX_LIMIT:,} items")
+    require_seed(seed)
     sample = read_sample(solution, limit, seed)
     records = sample.records
     metadata = [record.metadata for record in records]

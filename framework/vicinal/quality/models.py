@@ -109,7 +109,10 @@ def _split(evaluation: Evaluation, split: str, options: ModelOptions, *, validat
         held_out = evaluation.split(split, validation=validation, seed=options.seed)
     if len(held_out.queries) != len(held_out.relevant):
         raise PluginError(f"{type(evaluation).__name__}.split returned queries and relevant items of different lengths")
-    require_queries(len(held_out.queries), "hold back another part: --split")
+    other = "hold back another part: --split"
+    if validation:
+        other = f"--search holds back a validation part of what is left, too: leave it out, or {other}"
+    require_queries(len(held_out.queries), other)
     return held_out
 
 

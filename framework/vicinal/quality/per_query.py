@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from vicinal.errors import VicinalError
 
@@ -29,14 +30,23 @@ class PerQueryTable:
         self._writer: Any = None
 
     def __enter__(self) -> Self:
+        """
+        Raises:
+            VicinalError: the file cannot be written.
+        """
         if self._path is None:
             return self
+        try:
+            file = self._stack.enter_context(self._path.open("wb"))
+        except OSError as error:
+            raise VicinalError(
+                f"cannot write {self._path}: {error.strerror or error}", "name a file in a folder that exists"
+            ) from error
         if self._path.suffix.lower() == ".parquet":
-            self._writer = self._stack.enter_context(self._open_parquet(self._path))
+            self._writer = self._stack.enter_context(self._open_parquet(file))
         else:
-            file = self._stack.enter_context(self._path.open("w", encoding="utf-8", newline=""))
-            names = [*self._columns, "relevant", *self._figures, "found"]
-            self._writer = csv.DictWriter(file, names)
+            text = self._stack.enter_context(TextIOWrapper(file, encoding="utf-8", newline=""))
+            self._writer = csv.DictWriter(text, [*self._columns, "relevant", *self._figures, "found"])
             self._writer.writeheader()
         return self
 
@@ -56,10 +66,10 @@ class PerQueryTable:
 
         self._writer.writerows({**row, "found": orjson.dumps(row["found"]).decode()} for row in rows)
 
-    def _open_parquet(self, path: Path) -> Any:
+    def _open_parquet(self, file: BinaryIO) -> Any:
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(path, self._schema())
+        return pq.ParquetWriter(file, self._schema())
 
     def _schema(self) -> Any:
         import pyarrow as pa

@@ -14,19 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.errors import NothingIndexedError
+from vicinal.errors import NothingIndexedError, VicinalError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.example_calls import to_query_vectors
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Entry, Record
 from vicinal.types import Item, item_id
 
-__all__ = ["Sample", "read_sample", "to_item"]
+__all__ = ["Sample", "read_sample", "require_seed", "to_item"]
 
 _PAGE = 500
 _MAX_BATCH_VALUES = 500_000
 _MAX_BATCH_ROWS = 500
 _ID_BITS = 63
+_MAX_SEED = 2**32 - 1
+"""What UMAP takes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,15 @@ def read_sample(solution: Solution, limit: int, seed: int = 0) -> Sample:
     vectors = (means >= 0.5).astype(np.float32) if solution.encoder.space.kind == "binary" else means
     records = [committed[place][0] for place in complete]
     return Sample(records, vectors, total, any(committed[place][1].segments > 1 for place in complete))
+
+
+def require_seed(seed: int) -> None:
+    """
+    Raises:
+        VicinalError: a random generator does not take it.
+    """
+    if not 0 <= seed <= _MAX_SEED:
+        raise VicinalError(f"seed is {seed}", hint=f"it is a whole number from 0 to {_MAX_SEED}")
 
 
 def to_item(record: Record) -> Item:

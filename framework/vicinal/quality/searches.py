@@ -80,15 +80,43 @@ def evaluate_judgments(solution: Solution, qrels: Path, queries: Path | None, op
     Raises:
         VicinalError: the judgments cannot be read, or speak of items that are not indexed.
     """
-    judged = read_judgments(qrels, queries)
+    judged, warnings = _leave_own_keys_out(read_judgments(qrels, queries))
     if len(judged) > options.sample:
         judged = random.Random(options.seed).sample(judged, options.sample)
     report = SearchReport(solution.name, str(qrels), {}, 0, int(solution.metadata.state().get("items", 0)))
+    report.warnings += warnings
     indexed = _find_indexed(solution, judged, report)
     _ask(solution, [_judged_query(query) for query in judged], ("id", "query"), options, report)
     if options.index_recall:
         report.index = measure_index_recall(solution, indexed, options.measures.depth, options.seed)
     return report
+
+
+def _leave_own_keys_out(judged: Sequence[JudgedQuery]) -> tuple[list[JudgedQuery], list[str]]:
+    """The queries without their own items, which a search by ``@key`` never returns, and warnings that count them.
+
+    Raises:
+        VicinalError: nothing else is relevant to any query.
+    """
+    own = [query for query in judged if query.query.startswith("@") and query.relevant.pop(query.query[1:], 0)]
+    left = [query for query in judged if query.relevant]
+    if not left:
+        raise VicinalError(
+            f"each query has only its own item judged relevant, {judged[0].query!r} for one, and never finds it",
+            "judge other items relevant to it",
+        )
+    return left, list(_describe_own(len(own), len(judged) - len(left)))
+
+
+def _describe_own(own: int, alone: int) -> Iterator[str]:
+    if own == 1:
+        yield "1 query has its own item judged relevant, which it never finds; that judgment was left out"
+    elif own:
+        yield f"{own:,} queries have their own items judged relevant, which they never find; those were left out"
+    if alone == 1:
+        yield "nothing else is relevant to 1 of them, which was not asked"
+    elif alone:
+        yield f"nothing else is relevant to {alone:,} of them, which were not asked"
 
 
 def _judged_query(query: JudgedQuery) -> _Query:

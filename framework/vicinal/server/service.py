@@ -89,12 +89,15 @@ class SolutionService:
         self.solution.close()
 
     def _preload(self) -> None:
-        """Load the model, the index and the connections by searching for an indexed item, if there is one."""
+        """Load the models, the index and the connections by searching for an indexed item, if there is one."""
         try:
             records, _ = self.solution.open().metadata.list_records(1, max_read=1)
             for record in records:
                 segments = self.solution.encoder.decode(self.to_item(record))[:1]
-                self.solution.search_many([SearchRequest(record.key, 1, segments=segments)], notify=False)
+                request = SearchRequest(record.key, 1, segments=segments)
+                (result,) = self.solution.search_many([request], notify=False)
+                if isinstance(result, Exception):
+                    raise result
         except VicinalError as error:
             logger.warning("%s: the model was not preloaded: %s", self.name, error)
         except Exception as error:

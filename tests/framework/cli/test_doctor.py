@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,34 @@ class TestDoctor:
         assert failed["things: Redis"]["hint"] == "start it, or set REDIS_URL; run `vicinal doctor` to diagnose"
         assert failed["nothing.yaml"]["detail"] == "cannot read nothing.yaml: No such file or directory"
         assert "hunter2" not in printed
+
+    @pytest.mark.all_encoders
+    def test_a_reranker_stands_behind_the_encoder(self, cli, tmp_path, monkeypatch):
+        """One that reads texts has ordered one, for which it loads its model."""
+        from tiny_cross_encoder import save_tiny_cross_encoder  # needs torch
+
+        (tmp_path / "texts.csv").write_text("id,text\na,one\nb,two\n")
+        yaml = tmp_path / "texts.yaml"
+
+        def find_reranker(block):
+            source = "{type: table, path: texts.csv, key: id, content: text}"
+            yaml.write_text(f"name: texts\nsource: {source}\nencoder: {{type: sentence}}\nrerank: {block}\n")
+            found = [finding for finding in cli.json("doctor", yaml) if finding["what"].startswith("texts: ")]
+            assert [finding["what"] for finding in found[:2]] == ["texts: encoder", "texts: reranker"]
+            return found[1]["status"], found[1]["detail"], found[1]["hint"]
+
+        assert find_reranker("{type: keywords}") == ("ok", "keywords", "")
+        status, detail, hint = find_reranker("{type: cross_encoder, model: /nonexistent/model}")
+        assert status == "missing"
+        assert detail == "/nonexistent/model is not the folder of a model: there is no such folder"
+        assert hint
+        assert find_reranker("{type: cross_encoder, model: nobody/nothing}")[0] == "missing"
+        model = save_tiny_cross_encoder(tmp_path / "tiny")
+        assert find_reranker(f"{{type: cross_encoder, model: '{model}'}}") == ("ok", "cross_encoder", "")
+        monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+        status, detail, hint = find_reranker(f"{{type: cross_encoder, model: '{model}'}}")
+        assert (status, hint) == ("missing", 'pip install "vicinal[text]"')
+        assert "sentence_transformers" in detail
 
     def test_a_strangers_encoder_that_fails_is_a_finding(self, vicinal, slowpoke):
         plugin = Path("site/slowpoke.py")

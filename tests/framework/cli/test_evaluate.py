@@ -72,6 +72,13 @@ def test_options_that_exclude_each_other(cli, molecules_yaml):
         cli("evaluate", molecules_yaml, *options, code=2)
 
 
+def test_a_seed_out_of_range(cli, small_yaml):
+    for command in (["evaluate", "--labels", "use"], ["map"]):
+        for seed in (-1, 2**32):
+            cli(command[0], small_yaml, *command[1:], "--seed", seed, code=2)
+            assert f"{seed} is not in the range 0<=x<=4294967295" in cli.err
+
+
 def test_help_needs_nothing_heavy(vicinal):
     assert "--labels FIELD" in vicinal("evaluate", "--help").stdout
 

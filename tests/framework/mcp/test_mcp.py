@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -466,6 +467,18 @@ def test_over_http_it_answers_this_machine_alone(assistant, things):
         assert assistant.log_file.read_text().splitlines()[0] == f"serving things at {url} (Ctrl-C stops it)"
     finally:
         end(process)
+
+
+def test_a_taken_port_ends_the_command_before_it_says_that_it_serves(assistant, things):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "vicinal", "mcp", str(things), "--http", str(port)]
+        done = subprocess.run(command, env=assistant.environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (ExitCode.FAILED, "")
+    assert done.stderr.splitlines() == [
+        f"error: cannot listen on 127.0.0.1:{port}: Address already in use",
+        "hint: choose another port or address, or end what listens there",
+    ]
 
 
 def test_a_wrong_yaml_and_a_missing_package_end_the_command(tmp_path, capsys, monkeypatch):

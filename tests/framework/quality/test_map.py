@@ -115,12 +115,30 @@ def test_fewer_than_two_items_have_no_map(lite, rows, found):
         build_map(solution)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_an_error(texts, seed):
+    with pytest.raises(VicinalError) as error:
+        build_map(texts, seed=seed, method="pca")
+    assert (str(error.value), error.value.hint) == (f"seed is {seed}", "it is a whole number from 0 to 4294967295")
+
+
 def test_an_unknown_field_and_a_limit_out_of_range_are_errors(texts):
     with pytest.raises(VicinalError, match="no item on the map has the field 'colour'"):
         build_map(texts, "colour")
     for limit in (1, 20_001):
         with pytest.raises(VicinalError, match=f"limit is {limit}"):
             build_map(texts, limit=limit)
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing_behind(texts, tmp_path):
+    taken = tmp_path / "map.html"
+    taken.mkdir()
+    with pytest.raises(VicinalError) as error:
+        build_map(texts, method="pca").save(taken)
+    assert (str(error.value), error.value.hint) == (
+        f"cannot write {taken}: Is a directory", "name a file in a folder that exists",
+    )  # fmt: skip
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_page_needs_plotly(texts, monkeypatch, tmp_path):

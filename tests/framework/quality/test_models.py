@@ -151,6 +151,21 @@ def test_mistakes_of_the_user():
         evaluate_models("films", Fixed(), options(search=True))
 
 
+@pytest.mark.parametrize("search", [True, False])
+def test_a_part_of_too_few_queries_is_an_error(search):
+    """The hint tells of --search where that holds back another part, and only there."""
+
+    class Few(Noisy):
+        def split(self, name, *, validation=False, seed=0):
+            held_out = super().split(name, validation=validation, seed=seed)
+            return HeldOut([], [], ITEMS, []) if validation == search else held_out
+
+    with pytest.raises(VicinalError, match="0 queries are too few to say anything") as error:
+        evaluate_models("films", Few(), options(search=search))
+    told = "--search holds back a validation part of what is left, too: leave it out, or "
+    assert error.value.hint == (told if search else "") + "hold back another part: --split"
+
+
 def test_mistakes_of_a_plugin():
     class Short(Noisy):
         def fit_model(self, name, held_out, params):

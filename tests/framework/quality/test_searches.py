@@ -127,6 +127,31 @@ def test_a_sample_is_the_same_for_one_seed(lite):
     assert tables[0] == tables[1] != tables[2]
 
 
+@pytest.mark.parametrize("given", [{"seed": -1}, {"seed": 2**32}, {"sample": -1}, {"sample": 0}, {"sample": 1}])
+def test_seeds_and_samples_out_of_range_are_errors(lite, given):
+    write_labelled(lite, ["a", "b"])
+    ((name, value),) = given.items()
+    with pytest.raises(VicinalError, match=f"{name} is {value}"):
+        evaluate(lite.solution(), labels="label", **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"labels": "label", "qrels": "pairs.csv"}, "labels and qrels exclude each other: both say what is relevant"),
+        ({"labels": "label", "queries": "q.csv"}, "queries needs qrels, which says what is relevant to them"),
+        ({"queries": "q.csv"}, "queries needs qrels, which says what is relevant to them"),
+        ({"labels": "label", "split": "time"}, "split and search are for the evaluation that an encoder brings"),
+        ({"qrels": "pairs.csv", "search": True}, "split and search are for the evaluation that an encoder brings"),
+    ],
+)
+def test_arguments_that_exclude_each_other(lite, given, message):
+    write_labelled(lite, ["a", "b"])
+    with pytest.raises(VicinalError) as error:
+        evaluate(lite.solution(), **given)
+    assert str(error.value) == message
+
+
 class TestLabels:
     @pytest.fixture
     def solution(self, lite):
@@ -199,6 +224,12 @@ class TestLabels:
             evaluate(solution, labels="group")
         assert error.value.hint == 'pip install "vicinal[evaluate]"'
 
+    @pytest.mark.parametrize("name", ["no/table.csv", "no/table.parquet"])
+    def test_a_table_that_cannot_be_written(self, solution, lite, name):
+        with pytest.raises(VicinalError, match=rf"^cannot write \S+{name}: No such file or directory$") as error:
+            evaluate(solution, labels="group", per_query=lite.folder / name)
+        assert error.value.hint == "name a file in a folder that exists"
+
     def test_a_table_of_another_kind_is_refused(self, solution, lite):
         with pytest.raises(VicinalError, match=r"table\.xlsx: a per-query table is \.parquet or \.csv"):
             evaluate(solution, labels="group", per_query=lite.folder / "table.xlsx")
@@ -252,6 +283,8 @@ class TestJudgments:
             ("pairs.csv", "text 1,k1\ntext 2,k2\n"),
             ("graded.tsv", "query-id\tcorpus-id\tscore\ntext 1\tk1\t2\ntext 2\tk2\t1\n"),
             ("bom.csv", "\ufeffquery,key\n\ntext 1,k1\ntext 2,k2\n"),
+            ("twice.csv", "text 1,k1\ntext 2,k2\ntext 1,k1\ntext 1,k9,0\ntext 1,k9,-1\n"),
+            ("high.csv", "text 1,k1,1000000\ntext 2,k2,1\n"),
         ],
     )
     def test_queries_may_stand_in_the_judgments_themselves(self, solution, lite, name, text):
@@ -266,6 +299,28 @@ class TestJudgments:
         assert report.metrics["recall@10"].value == pytest.approx((1 / 2 + 1) / 2)
         assert report.warnings[0] == "1 of 3 items judged relevant is not indexed; it counts as missed"
 
+    def test_a_query_by_key_is_not_judged_by_its_own_item(self, solution, lite):
+        """The figures are those of the other items; a text that is an item's own finds it, and so is judged by it."""
+        path = lite.folder / "pairs.csv"
+        near = rank_others([text for _, text, _ in ROWS])
+        others = "".join(f"@k{number},k{near[number][0]}\n" for number in (1, 2))
+        path.write_text(f"@k0,k0\n{others}@k1,k1\ntext 3,k3\n")
+        report = evaluate(solution, qrels=path, measures=["P@1", "recall@1"])
+        assert (report.queries, [one.value for one in report.metrics.values()]) == (3, [1.0, 1.0])
+        assert report.warnings[:2] == [
+            "2 queries have their own items judged relevant, which they never find; those were left out",
+            "nothing else is relevant to 1 of them, which was not asked",
+        ]
+        path.write_text(f"{others}@k1,k1,2\n@k1,k0,0\n")
+        report = evaluate(solution, qrels=path, measures=["nDCG@1"])
+        assert (report.queries, report.metrics["nDCG@1"].value) == (2, 1.0)
+        assert report.warnings[0] == (
+            "1 query has its own item judged relevant, which it never finds; that judgment was left out"
+        )
+        path.write_text("@k0,k0\n@k1,k1\n")
+        with pytest.raises(VicinalError, match="each query has only its own item judged relevant, '@k0' for one"):
+            evaluate(solution, qrels=path)
+
     def test_queries_that_cannot_be_read_are_counted(self, solution, lite):
         (lite.folder / "pairs.csv").write_text("text 1,k1\nbad,k5\ntext 2,k2\n")
         report = evaluate(solution, qrels=lite.folder / "pairs.csv", measures=["P@1"])
@@ -278,6 +333,10 @@ class TestJudgments:
             ("qrels", "q1 0 k1\n", "qrels:1: 3 columns"),
             ("pairs.csv", "a,b,c,d\n", "pairs.csv:1: 4 columns"),
             ("qrels", "q1 0 k1 much\n", "qrels:1: relevance 'much' is no whole number"),
+            ("pairs.csv", "text 1,k1,1\ntext 2,k2,1000001\n", "pairs.csv:2: relevance is 1000001"),
+            ("qrels", "q1 0 k1 99999999999999999999\n", "qrels:1: relevance is 99999999999999999999"),
+            ("pairs.csv", "a,k1,2\na,k2,1\na,k1,0\n", "pairs.csv:3: 'k1' has relevance 0 for 'a', and 2 before"),
+            ("qrels", "q1 0 k1 -1\nq1 0 k1 1\n", "qrels:2: 'k1' has relevance 1 for 'q1', and 0 before"),
             ("pairs.csv", "query,key\n", "pairs.csv has no query with a relevant item"),
             ("pairs.csv", "text 1,x1\ntext 2,x2\n", "none of the 2 items judged relevant is indexed, 'x1' for one"),
             ("pairs.csv", "text 1,k1\n", "1 query is too few to say anything"),
@@ -288,6 +347,16 @@ class TestJudgments:
         with pytest.raises(VicinalError) as error:
             evaluate(solution, qrels=lite.folder / name)
         assert message in str(error.value)
+
+    def test_files_that_cannot_be_read(self, solution, lite):
+        pairs = lite.folder / "pairs.csv"
+        pairs.write_text("text 1,k1\ntext 2,k2\n")
+        with pytest.raises(VicinalError, match=r"^cannot read \S+no\.csv: No such file or directory$"):
+            evaluate(solution, qrels=lite.folder / "no.csv")
+        with pytest.raises(VicinalError, match=rf"^cannot read {lite.folder}: Is a directory$"):
+            evaluate(solution, qrels=lite.folder)
+        with pytest.raises(VicinalError, match=r"^cannot read \S+no\.tsv: No such file or directory$"):
+            evaluate(solution, qrels=pairs, queries=lite.folder / "no.tsv")
 
     def test_a_file_that_is_no_text(self, solution, lite):
         (lite.folder / "qrels").write_bytes(b"\xff\xfe\x00\x81")

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from inprocess_server import check_error, run_server
 from serve_process import run_server_process
 from vicinal import hookimpl
-from vicinal.errors import ConfigError
+from vicinal.errors import ConfigError, DependencyError
+from vicinal.plugin.reranker import Reranker
 from vicinal.server import Settings, create_app
 from vicinal.server.service import SolutionService, _to_title
 
@@ -233,6 +234,33 @@ def test_observers_are_not_notified_of_preloading(lite, monkeypatch):
     assert observer.searches == [("things", 1, 1)]
 
 
+class Absent(Reranker):
+    """Its model is missing."""
+
+    is_asked = threading.Event()
+
+    def rerank(self, query, hits):
+        self.is_asked.set()
+        raise DependencyError("the reranker's model is missing")
+
+
+class AbsentPlugin:
+    @hookimpl
+    def register_rerankers(self, rerankers):
+        rerankers.add("absent", "test_server_system:Absent")
+
+
+def test_preloading_tells_of_a_reranker_whose_model_is_missing(lite, caplog):
+    lite.manager.register(AbsentPlugin(), "absent")
+    lite.write([("k", "text", 1)])
+    solution = lite.solution(extra="rerank: {type: absent}")
+    solution.ingest()
+    with run_server(solution, preload_models=True):
+        assert Absent.is_asked.wait(30)
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("vicinal")]
+    assert messages == ["things: the model was not preloaded: the reranker's model is missing"]
+
+
 def test_openapi_has_examples_and_docs_need_no_network(text_client):
     document = text_client.get("/openapi.json").json()
     search = document["paths"]["/api/{name}/search"]["post"]
@@ -360,7 +388,7 @@ def test_serve_command_ends_on_ctrl_c(tmp_path):
             again = subprocess.run(
                 [*vicinal, "serve", tmp_path / "m.yaml", "--port", port], capture_output=True, text=True, check=False
             )
-            assert (again.returncode, again.stdout) == (2, "")
+            assert (again.returncode, again.stdout) == (1, "")
             assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in again.stderr
         finally:
             os.kill(server.pid, signal.SIGINT)
