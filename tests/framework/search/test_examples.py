@@ -262,13 +262,38 @@ def test_an_example_that_fails_is_named(lite):
     assert [other.argument for other in others] == ["like.0", "like.1"]
 
 
-def test_examples_that_cancel_each_other_out_are_refused(lite, monkeypatch):
+@pytest.mark.parametrize("metric", ["COSINE", "IP"])
+def test_examples_that_cancel_each_other_out_are_refused(lite, monkeypatch, metric):
     lite.write(ROWS[:10])
-    solution = lite.solution()
+    solution = lite.solution(encoder=f"{{type: lengths, metric: {metric}}}")
     solution.ingest()
     monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] - unliked[0])
     with pytest.raises(ItemError, match="the examples cancel each other out"):
         solution.search(like=["@k1"], unlike=["text 1"])
+    monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] * 1e-7)
+    with pytest.raises(ItemError, match="the examples cancel each other out"):
+        solution.search(like=["@k1"], unlike=["text 1"])
+    monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] * 1e-5)
+    assert len(solution.search(like=["@k1"], unlike=["text 2"])) == 9
+
+
+def test_the_point_zero_is_between_two_examples_where_distances_count(lite, monkeypatch):
+    lite.write(ROWS[:10])
+    solution = lite.solution(encoder="{type: lengths, metric: L2}", extra="index: {type: FLAT}")
+    solution.ingest()
+    monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] - unliked[0])
+    lengths = np.linalg.norm(solution.encoder.encode(TEXTS[:10]), axis=1)
+    found = solution.search(like=["@k1"], unlike=["text 1"])
+    assert keys(found) == [f"k{number}" for number in np.argsort(lengths) if number != 1]
+
+
+def test_what_an_encoder_makes_of_examples_is_checked(lite, monkeypatch):
+    lite.write(ROWS[:10])
+    solution = lite.solution()
+    solution.ingest()
+    monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] * np.nan)
+    with pytest.raises(ItemError, match="encoder Hashed returned NaN or infinity"):
+        solution.search(like=["@k1"])
     monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked)
     with pytest.raises(PluginError, match="encoder Hashed: combine_examples returned"):
         solution.search(like=["@k1"])
