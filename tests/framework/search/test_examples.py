@@ -299,6 +299,27 @@ def test_what_an_encoder_makes_of_examples_is_checked(lite, monkeypatch):
         solution.search(like=["@k1"])
 
 
+def test_an_error_of_combining_names_the_example_or_all_of_them(lite, monkeypatch):
+    lite.write(ROWS[:10])
+    solution = lite.solution()
+    solution.ingest()
+
+    def refuse(argument):
+        def combine(self, liked, unliked):
+            error = ItemError("this does not go with the others")
+            error.argument = argument
+            raise error
+
+        monkeypatch.setattr(Hashed, "combine_examples", combine)
+        with pytest.raises(ItemError) as found:
+            solution.search("text 1", like=["@k2"], unlike=["@k3", "text 4"])
+        return str(found.value), found.value.argument
+
+    assert refuse("unlike.1") == ("text 4: this does not go with the others", "unlike.1")
+    assert refuse("like.0") == ("@k2: this does not go with the others", "like.0")
+    assert refuse("") == refuse("unlike.7") == ("this does not go with the others", "examples")
+
+
 def test_an_example_is_encoded_once_for_all_requests(lite, monkeypatch):
     lite.write(ROWS[:10])
     solution = lite.solution()
