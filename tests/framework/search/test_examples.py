@@ -1,5 +1,7 @@
 """Searches by examples, against brute force over the same formula, on both engines."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -134,6 +136,17 @@ def test_an_example_of_several_segments_is_their_mean(workshop):
     similarities = [hit.similarity * np.linalg.norm(query) for hit in found]
     assert similarities == pytest.approx(sorted(best.values(), reverse=True)[:20], abs=1e-5)
     assert similarities == pytest.approx([best[hit.key] for hit in found], abs=1e-5)  # any of those that share a word
+
+
+def test_a_single_example_needs_no_list_and_none_is_no_example(lite):
+    lite.write(ROWS)
+    solution = lite.solution()
+    solution.ingest()
+    expected = keys(solution.search("text 7", like=["@k1"], unlike=["text 9"]))
+    assert keys(solution.search("text 7", like="@k1", unlike="text 9")) == expected
+    assert keys(solution.search("text 7", like=Path("@k1"), unlike=iter(["text 9"]))) != []
+    assert keys(solution.search(like="text 7", unlike=None)) == keys(solution.search(like=("text 7",)))
+    assert keys(solution.search("text 7", like=None)) == keys(solution.search("text 7"))
 
 
 # --- what an encoder makes of examples
