@@ -300,8 +300,13 @@ class Als(Encoder["Als.Params"]):
             ItemError: a user is among the unliked.
         """
         is_user = ~liked[:, : self.params.factors].any(axis=1)
-        if len(unliked) and not unliked[:, : self.params.factors].any(axis=1).all():
-            raise ItemError("a user cannot be among what is not liked", f"give a {USER_PREFIX}… as a query, or in like")
+        is_unliked_user = ~unliked[:, : self.params.factors].any(axis=1)
+        if is_unliked_user.any():
+            error = ItemError(
+                "a user cannot be among what is not liked", f"give a {USER_PREFIX}… as a query, or in like"
+            )
+            error.argument = f"unlike.{is_unliked_user.argmax()}"
+            raise error
         examples = np.concatenate([liked[~is_user], unliked])[:, self.params.factors :] / self.scale
         preferences = np.repeat([1.0, -1.0], [int((~is_user).sum()), len(unliked)])
         users = liked[is_user, self.params.factors :] * self.scale

@@ -192,6 +192,9 @@ class Encoder(Configurable[P], ABC):
 
         Returns:
             ``(dimension,)``, a float vector that the collection is searched with.
+
+        Raises:
+            ItemError: they cannot be combined; its ``argument`` may say which is at fault, as ``unlike.0``.
         """
         mean: np.ndarray = liked.mean(axis=0)
         return mean + (mean - unliked.mean(axis=0)) if len(unliked) else mean

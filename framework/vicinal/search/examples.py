@@ -58,7 +58,8 @@ def combine_to_query(
 
     Raises:
         VicinalError: there is neither a query nor a liked example.
-        ItemError: the vectors cancel each other out, or the encoder knows nothing that is like an indexed item.
+        ItemError: the vectors cancel each other out, the encoder makes NaN or infinity of them, or it knows nothing that
+            is like an indexed item.
         PluginError: the encoder returns something else than a vector.
     """
     liked = [*query, *like]
@@ -79,13 +80,25 @@ def _combine_floats(
     encoder: Encoder, metric: Metric, liked: Sequence[EncodedExample], unliked: Sequence[EncodedExample]
 ) -> list[Any]:
     """The one vector that the encoder makes of the examples; none where all that are liked were deleted just now."""
+    import numpy as np
+
     near, far = (_stack_means(part, metric, encoder.space.dimension) for part in (liked, unliked))
     if not len(near):
         return []
     combined = combine_examples(encoder, near, far)
-    if find_invalid_vector(encoder, combined[None], metric):
+    if metric != "L2" and _is_negligible(combined, np.concatenate([near, far])):
         raise ItemError("the examples cancel each other out", hint="leave out one of those that are liked and unliked")
+    if reason := find_invalid_vector(encoder, combined[None], metric):
+        raise ItemError(reason)
     return [combined]
+
+
+def _is_negligible(combined: np.ndarray, examples: np.ndarray) -> bool:
+    """Whether nothing but rounding is left of the examples, which has no direction; with L2 it would be a place."""
+    import numpy as np
+
+    length, longest = (np.linalg.norm(part.astype(np.float64), axis=-1).max() for part in (combined, examples))
+    return bool(length <= 1e-6 * longest)
 
 
 def _to_query_vectors(encoder: Encoder, example: EncodedExample) -> list[Any]:

@@ -145,6 +145,8 @@ class QueryEncoder:
             examples[place.argument.partition(".")[0]].append(part.example)
         try:
             return combine_to_query(self.encoder, self.metric, **examples)
+        except ItemError as error:
+            return _locate_combination_error(error, places)
         except Exception as error:  # a defect of the encoder, as above
             return error
 
@@ -212,6 +214,16 @@ def _locate_error(error: Exception, place: _Place) -> Exception:
     located = type(error)(str(named), hint=named.hint)
     located.argument, located.__cause__ = place.argument, error
     return located
+
+
+def _locate_combination_error(error: ItemError, places: Sequence[_Place]) -> Exception:
+    """The error of making one query of examples: about the one that the encoder names, or about all of them."""
+    for place in places:
+        if place.argument == error.argument:
+            return _locate_error(error, place)
+    if len(places) > 1 or places[0].argument != "query":
+        error.argument = "examples"
+    return error
 
 
 def _space_evenly(count: int) -> Sequence[int]:

@@ -19,7 +19,7 @@ from vicinal.search.examples import EncodedQuery
 from vicinal.search.item_filters import CandidateFilter
 from vicinal.search.query_encoder import QueryEncoder, name_query
 from vicinal.search.request_check import find_request_error
-from vicinal.search.similarity import to_distance_and_similarity
+from vicinal.search.similarity import reaches_similarity, to_distance_and_similarity
 from vicinal.search.timer import Timer
 from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
 from vicinal.stores.milvus_engine import Index
@@ -177,17 +177,18 @@ class Searcher:
         if min_similarity is None:
             return False
         tail = candidates[len(candidates) // 2 :] if self.hybrid else candidates[-1:]
-        return all(self._find_similarity(candidate) < min_similarity for candidate in tail)
+        return not any(self._is_similar(candidate, min_similarity) for candidate in tail)
 
-    def _find_similarity(self, candidate: Candidate) -> float:
-        return to_distance_and_similarity(candidate.distance, self.index.metric)[1]
+    def _is_similar(self, candidate: Candidate, least: float) -> bool:
+        metric = self.index.metric
+        return reaches_similarity(to_distance_and_similarity(candidate.distance, metric)[1], least, metric)
 
     def _to_hits(
         self, results: Sequence[Sequence[Candidate]], passing: CandidateFilter, min_similarity: float | None
     ) -> list[list[Hit]]:
         """The hits of the candidates that pass, without items that were deleted since Milvus found them."""
         if min_similarity is not None:
-            results = [[one for one in found if self._find_similarity(one) >= min_similarity] for found in results]
+            results = [[one for one in found if self._is_similar(one, min_similarity)] for found in results]
         ids = {candidate.item: item_id(candidate.item) for candidates in results for candidate in candidates}
         records = dict(zip(ids, self.metadata.records(list(ids.values())), strict=True))
         found = [

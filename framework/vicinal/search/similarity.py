@@ -8,7 +8,13 @@ from typing import Any
 
 from vicinal.types import Metric
 
-__all__ = ["compute_milvus_distances", "find_similarity_range", "to_bit_matrix", "to_distance_and_similarity"]
+__all__ = [
+    "compute_milvus_distances",
+    "find_similarity_range",
+    "reaches_similarity",
+    "to_bit_matrix",
+    "to_distance_and_similarity",
+]
 
 
 def to_distance_and_similarity(milvus_distance: float, metric: Metric) -> tuple[float, float]:
@@ -24,6 +30,16 @@ def to_distance_and_similarity(milvus_distance: float, metric: Metric) -> tuple[
     if metric == "COSINE":
         return 1.0 - min(milvus_distance, 1.0), min(milvus_distance, 1.0)
     return -milvus_distance, milvus_distance
+
+
+def reaches_similarity(similarity: float, least: float, metric: Metric) -> bool:
+    """Whether a hit is at least so similar, but for rounding.
+
+    1 - (1 - 1/5) is less than 1/5. A text that is searched for verbatim has a cosine of 0.99998 where ``sentence`` has
+    indexed it in bfloat16. Unequal Tanimotos of fingerprints with up to 1,500 bits differ by more than 1e-7.
+    """
+    tolerance = {"JACCARD": 1e-7, "COSINE": 1e-4}.get(metric, 1e-4 * abs(least))
+    return similarity >= least - tolerance
 
 
 def find_similarity_range(metric: Metric) -> tuple[float, float]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, overload
 
 from vicinal.config import SolutionConfig
-from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableError, VicinalError
+from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder_calls import suggest_queries
 from vicinal.plugin.manager import Manager
+from vicinal.search.request_check import require_limit, require_query, to_examples
 from vicinal.search.searcher import Searcher
 from vicinal.search.timer import Timer
 from vicinal.solution.cached import InvalidatableCache
@@ -26,8 +27,6 @@ from vicinal.stores.milvus import Candidate
 from vicinal.types import Hit, Item, Rendering, SearchRequest, SearchResult, path_from_file_uri
 
 __all__ = ["SearchableSolution"]
-
-_MAX_LIMIT = 16_384
 
 
 class SearchableSolution(FollowingComponents):
@@ -70,8 +69,8 @@ class SearchableSolution(FollowingComponents):
         filter: str = "",
         *,
         item_filters: Mapping[str, str] | None = None,
-        like: Sequence[str | Path] = (),
-        unlike: Sequence[str | Path] = (),
+        like: str | Path | Iterable[str | Path] | None = None,
+        unlike: str | Path | Iterable[str | Path] | None = None,
         min_similarity: float | None = None,
         diversity: float = 0.0,
     ) -> SearchResult: ...
@@ -83,8 +82,8 @@ class SearchableSolution(FollowingComponents):
         filter: str = "",
         *,
         item_filters: Mapping[str, str] | None = None,
-        like: Sequence[str | Path] = (),
-        unlike: Sequence[str | Path] = (),
+        like: str | Path | Iterable[str | Path] | None = None,
+        unlike: str | Path | Iterable[str | Path] | None = None,
         min_similarity: float | None = None,
         diversity: float = 0.0,
     ) -> list[SearchResult]: ...
@@ -95,8 +94,8 @@ class SearchableSolution(FollowingComponents):
         filter: str = "",
         *,
         item_filters: Mapping[str, str] | None = None,
-        like: Sequence[str | Path] = (),
-        unlike: Sequence[str | Path] = (),
+        like: str | Path | Iterable[str | Path] | None = None,
+        unlike: str | Path | Iterable[str | Path] | None = None,
         min_similarity: float | None = None,
         diversity: float = 0.0,
     ) -> SearchResult | list[SearchResult]:
@@ -110,7 +109,7 @@ class SearchableSolution(FollowingComponents):
             item_filters: patterns by the name of the item filter that checks found items, as
                 ``{"substructure": "c1ccccc1"}`` for molecules; candidates are fetched until ``limit`` of them pass,
                 or the 16,384 nearest are checked.
-            like: examples of what is searched for, each as a query; see ``Encoder.combine_examples``.
+            like: examples of what is searched for, each as a query, or a single one; see ``Encoder.combine_examples``.
             unlike: examples of what is not. Of binary vectors, items that are nearer to one of these than to every
                 liked one are left out.
             min_similarity: hits of a lower similarity are left out.
@@ -121,16 +120,19 @@ class SearchableSolution(FollowingComponents):
             ItemError: the query or an example cannot be read.
             UnknownItemError: one is ``@key`` of an item that is not indexed.
             FilterError: the filter cannot be read, or a pattern.
-            VicinalError: nothing is indexed yet, there is nothing to search for, or a number is out of range.
+            VicinalError: nothing is indexed yet, there is nothing to search for, or an argument is of another
+                kind or out of range.
         """
         queries = query if isinstance(query, list) else [query]
+        require_limit(limit)
+        for number, one in enumerate(queries):
+            if one is not None:
+                require_query(f"query.{number}" if isinstance(query, list) else "query", one)
+        examples = to_examples("like", like), to_examples("unlike", unlike)
         requests = [
-            SearchRequest(
-                one, limit, filter, None, item_filters or {}, tuple(like), tuple(unlike), min_similarity, diversity
-            )
+            SearchRequest(one, int(limit), filter, None, item_filters or {}, *examples, min_similarity, diversity)
             for one in queries
         ]
-        _require_limit(limit)
         results = self.read(partial(self._search, requests))
         for result in results:
             result.to_html = partial(build_result_html, render=self.render)
@@ -154,7 +156,7 @@ class SearchableSolution(FollowingComponents):
             encoder's model, encode one sample), which the timings of the results leave out.
         """
         for request in requests:
-            _require_limit(request.limit)
+            require_limit(request.limit)
         started = clock()
 
         def search() -> tuple[list[SearchResult], dict[str, float]]:
@@ -202,7 +204,7 @@ class SearchableSolution(FollowingComponents):
         Raises:
             NothingIndexedError: nothing can be searched yet.
         """
-        _require_limit(limit)
+        require_limit(limit)
         if not self.encoder.suggests_queries:
             return []
 
@@ -291,8 +293,3 @@ class SearchableSolution(FollowingComponents):
 
 def _is_refused(result: SearchResult | Exception) -> bool:
     return isinstance(result, StoreError) and not isinstance(result, StoreUnreachableError)
-
-
-def _require_limit(limit: int) -> None:
-    if not 1 <= limit <= _MAX_LIMIT:
-        raise VicinalError(f"limit is {limit}", hint=f"a limit is 1 to {_MAX_LIMIT:,}")

@@ -1,5 +1,7 @@
 """``diversity`` and ``min_similarity``, against brute force."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from test_examples import WORDY, count_bits, find_tanimotos
@@ -7,6 +9,7 @@ from test_examples import WORDY, count_bits, find_tanimotos
 from search_helpers import ROWS, encode_texts, keys
 from vicinal import VicinalError, hookimpl
 from vicinal.plugin.reranker import Reranker
+from vicinal.search.similarity import reaches_similarity
 
 TEXTS = [text for _, text, _ in ROWS]
 
@@ -95,10 +98,49 @@ def test_hits_of_a_lower_similarity_are_left_out(workshop, encoder):
     for limit in (4, 240):
         everything = solution.search("apple pear", limit=limit)
         for number in (0, 3, 100)[: 2 + (limit == 240)]:
-            least = everything[number].similarity - 1e-4
+            least = everything[number].similarity
             found = solution.search("apple pear", limit=limit, min_similarity=least)
-            assert keys(found) == [hit.key for hit in everything if hit.similarity >= least]
+            assert keys(found) == [hit.key for hit in everything if hit.similarity >= least - 1e-4]
             assert [hit.rank for hit in found] == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize("limit", [3, 240])
+def test_a_hit_of_just_that_tanimoto_is_none_of_a_lower_one(workshop, limit):
+    """Against exact fractions: of 20 bits an item has 1 to 20, and up to 11 others."""
+    pairs = [(common, others) for common in range(1, 21) for others in range(12)]
+    bits = np.zeros((240, 256), np.uint8)
+    for row, (common, others) in zip(bits, pairs, strict=True):
+        row[20 - common : 20 + others] = 1
+    workshop.write([(f"k{row}", np.packbits(row_bits).tobytes().hex(), 1) for row, row_bits in enumerate(bits)])
+    solution = workshop.solution(encoder="{type: bits, bits: 256}")
+    solution.ingest()
+    query = np.packbits([1] * 20 + [0] * 236).tobytes().hex()
+    fractions = [Fraction(common, 20 + others) for common, others in pairs]
+    assert len(set(fractions)) > 100
+    for least in sorted(set(fractions))[::7]:
+        found = solution.search(query, limit=limit, min_similarity=float(least))
+        expected = sorted((one for one in fractions if one >= least), reverse=True)[:limit]
+        assert [hit.similarity for hit in found] == pytest.approx([float(one) for one in expected], abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "L2"])
+def test_a_text_that_is_searched_for_verbatim_is_as_similar_as_can_be(workshop, metric):
+    workshop.write(ROWS)
+    solution = workshop.solution(encoder=f"{{type: hashed, metric: {metric}}}")
+    solution.ingest()
+    found = solution.search(TEXTS, min_similarity=1.0)
+    assert [keys(result) for result in found] == [[key] for key, _, _ in ROWS]
+
+
+def test_a_threshold_forgives_rounding_and_no_more():
+    """Of bfloat16 in a cosine, of float32 in a Tanimoto; an inner product and L2 have no scale but their own."""
+    assert reaches_similarity(0.99998, 1.0, "COSINE")
+    assert not reaches_similarity(0.9998, 1.0, "COSINE")
+    assert reaches_similarity(1 - float(np.float32(0.8)), 0.2, "JACCARD")
+    assert not reaches_similarity(1 / 5 - 1 / 1_500**2, 0.2, "JACCARD")
+    assert reaches_similarity(-3.0001, -3.0, "IP")
+    assert not reaches_similarity(0.00099, 0.001, "IP")
+    assert not reaches_similarity(0.00099, 0.001, "L2")
 
 
 def test_hits_of_a_search_for_words_are_left_out_as_well(lite):

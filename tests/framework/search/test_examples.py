@@ -1,5 +1,7 @@
 """Searches by examples, against brute force over the same formula, on both engines."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,17 @@ def test_an_example_of_several_segments_is_their_mean(workshop):
     assert similarities == pytest.approx([best[hit.key] for hit in found], abs=1e-5)  # any of those that share a word
 
 
+def test_a_single_example_needs_no_list_and_none_is_no_example(lite):
+    lite.write(ROWS)
+    solution = lite.solution()
+    solution.ingest()
+    expected = keys(solution.search("text 7", like=["@k1"], unlike=["text 9"]))
+    assert keys(solution.search("text 7", like="@k1", unlike="text 9")) == expected
+    assert keys(solution.search("text 7", like=Path("@k1"), unlike=iter(["text 9"]))) != []
+    assert keys(solution.search(like="text 7", unlike=None)) == keys(solution.search(like=("text 7",)))
+    assert keys(solution.search("text 7", like=None)) == keys(solution.search("text 7"))
+
+
 # --- what an encoder makes of examples
 
 
@@ -262,16 +275,62 @@ def test_an_example_that_fails_is_named(lite):
     assert [other.argument for other in others] == ["like.0", "like.1"]
 
 
-def test_examples_that_cancel_each_other_out_are_refused(lite, monkeypatch):
+@pytest.mark.parametrize("metric", ["COSINE", "IP"])
+def test_examples_that_cancel_each_other_out_are_refused(lite, monkeypatch, metric):
     lite.write(ROWS[:10])
-    solution = lite.solution()
+    solution = lite.solution(encoder=f"{{type: lengths, metric: {metric}}}")
     solution.ingest()
     monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] - unliked[0])
     with pytest.raises(ItemError, match="the examples cancel each other out"):
         solution.search(like=["@k1"], unlike=["text 1"])
+    monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] * 1e-7)
+    with pytest.raises(ItemError, match="the examples cancel each other out"):
+        solution.search(like=["@k1"], unlike=["text 1"])
+    monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] * 1e-5)
+    assert len(solution.search(like=["@k1"], unlike=["text 2"])) == 9
+
+
+def test_the_point_zero_is_between_two_examples_where_distances_count(lite, monkeypatch):
+    lite.write(ROWS[:10])
+    solution = lite.solution(encoder="{type: lengths, metric: L2}", extra="index: {type: FLAT}")
+    solution.ingest()
+    monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] - unliked[0])
+    lengths = np.linalg.norm(solution.encoder.encode(TEXTS[:10]), axis=1)
+    found = solution.search(like=["@k1"], unlike=["text 1"])
+    assert keys(found) == [f"k{number}" for number in np.argsort(lengths) if number != 1]
+
+
+def test_what_an_encoder_makes_of_examples_is_checked(lite, monkeypatch):
+    lite.write(ROWS[:10])
+    solution = lite.solution()
+    solution.ingest()
+    monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked[0] * np.nan)
+    with pytest.raises(ItemError, match="encoder Hashed returned NaN or infinity"):
+        solution.search(like=["@k1"])
     monkeypatch.setattr(Hashed, "combine_examples", lambda self, liked, unliked: liked)
     with pytest.raises(PluginError, match="encoder Hashed: combine_examples returned"):
         solution.search(like=["@k1"])
+
+
+def test_an_error_of_combining_names_the_example_or_all_of_them(lite, monkeypatch):
+    lite.write(ROWS[:10])
+    solution = lite.solution()
+    solution.ingest()
+
+    def refuse(argument):
+        def combine(self, liked, unliked):
+            error = ItemError("this does not go with the others")
+            error.argument = argument
+            raise error
+
+        monkeypatch.setattr(Hashed, "combine_examples", combine)
+        with pytest.raises(ItemError) as found:
+            solution.search("text 1", like=["@k2"], unlike=["@k3", "text 4"])
+        return str(found.value), found.value.argument
+
+    assert refuse("unlike.1") == ("text 4: this does not go with the others", "unlike.1")
+    assert refuse("like.0") == ("@k2: this does not go with the others", "like.0")
+    assert refuse("") == refuse("unlike.7") == ("this does not go with the others", "examples")
 
 
 def test_an_example_is_encoded_once_for_all_requests(lite, monkeypatch):

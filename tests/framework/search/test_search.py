@@ -223,6 +223,46 @@ def test_search_once_measures_the_start_up_apart_from_the_search(lite):
         solution.search_once([SearchRequest("text 1", 0)])
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"query": 5}, "query is an int"),
+        ({"query": ["text 1", None, 5]}, "query.2 is an int"),
+        ({"query": ("text 1", "text 2")}, "query is a tuple of str"),
+        ({"like": 5}, "like.0 is an int"),
+        ({"like": ["@k1", None]}, "like.1 is None"),
+        ({"unlike": [["@k1"]]}, "unlike.0 is a list of str"),
+        ({"limit": 2.5}, "limit is 2.5"),
+        ({"limit": "5"}, "limit is '5'"),
+        ({"limit": None}, "limit is None"),
+        ({"diversity": "0.3"}, "diversity is '0.3'"),
+        ({"diversity": None}, "diversity is None"),
+        ({"min_similarity": "x"}, "min_similarity is 'x'"),
+        ({"min_similarity": [0.5]}, "min_similarity is [0.5]"),
+        ({"filter": 5}, "filter is an int"),
+        ({"item_filters": "c1ccccc1"}, "item_filters is a str"),
+        ({"item_filters": {"substructure": 5}}, "item_filters is a dict"),
+    ],
+)
+def test_values_of_another_kind_are_refused_by_name(lite, options, message):
+    lite.write(ROWS[:10])
+    solution = lite.solution()
+    solution.ingest()
+    with pytest.raises(VicinalError) as error:
+        solution.search(**{"query": "text 1", **options})
+    assert str(error.value) == message
+    assert error.value.hint
+
+
+def test_numbers_of_numpy_are_numbers(lite):
+    lite.write(ROWS[:10])
+    solution = lite.solution()
+    solution.ingest()
+    found = solution.search("text 1", np.int64(3), min_similarity=np.float32(-1), diversity=np.float64(0.5))
+    assert len(found) == 3
+    assert len(solution.search("text 1", np.int64(3))) == 3
+
+
 # --- before, during and after an ingest
 
 

@@ -132,6 +132,18 @@ def test_the_nearest_of_500_queries_are_those_of_rdkit(workshop, molecules, kind
         assert len(hits) == min(10, np.count_nonzero(similarities))
 
 
+def test_a_least_similarity_that_molecules_have_finds_them(workshop, molecules):
+    """Every similarity to the query as RDKit gives it, 1/5 among them, of which 1 - (1 - 1/5) falls short."""
+    (workshop.folder / "items.csv").write_text("\n".join(["key,text", *(f"{n},{m}" for n, m in enumerate(molecules))]))
+    solution = workshop.solution(encoder="{type: morgan}")
+    solution.ingest()
+    vectors = [KINDS["ecfp"][1](Chem.MolFromSmiles(text)) for text in molecules]
+    similarities = np.array(DataStructs.BulkTanimotoSimilarity(vectors[5], vectors))
+    for least in np.unique(similarities[similarities > 0])[::4]:
+        found = solution.search(molecules[5], limit=500, min_similarity=float(least))
+        assert {hit.key for hit in found} == {str(number) for number in np.flatnonzero(similarities >= least)}
+
+
 def to_block(name, params):
     return "{type: " + name + "".join(f", {key}: {str(value).lower()}" for key, value in params.items()) + "}"
 

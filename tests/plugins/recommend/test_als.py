@@ -105,8 +105,10 @@ class TestExamples:
 
     def test_a_user_cannot_be_unliked(self, als):
         user = als.encode([als.decode_query("user:7")[0].sample])
-        with pytest.raises(ItemError, match="a user cannot be among what is not liked"):
-            als.combine_examples(self.stored(als, "3"), user)
+        unliked = np.concatenate([self.stored(als, "3"), user])
+        with pytest.raises(ItemError, match="a user cannot be among what is not liked") as error:
+            als.combine_examples(self.stored(als, "3"), unliked)
+        assert error.value.argument == "unlike.1"
 
     def test_an_item_finds_others_by_cosine(self, als):
         stored = self.stored(als, "3", "25")

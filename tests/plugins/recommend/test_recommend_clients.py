@@ -43,6 +43,12 @@ def test_http(films):
         body = check_error(client.post("/api/films/search", json={"query": "user:4000"}), 404)
         assert (body["error"], body["type"]) == ("there is no user '4000' among the interactions", "UnknownItemError")
         assert "user:1" in body["hint"]
+        unlike = {"query": "user:7", "unlike": ["@2", "user:8"]}
+        body = check_error(client.post("/api/films/search", json=unlike), 422)
+        assert body["errors"] == ["unlike.1: user:8: a user cannot be among what is not liked"]
+        cancelled = {"like": ["@3"], "unlike": ["@3"]}
+        body = check_error(client.post("/api/films/search", json=cancelled), 422)
+        assert body["errors"] == ["examples: the examples cancel each other out"]
         assert "@KEY" in check_error(client.post("/api/films/search", json={"query": "a comedy"}), 422)["hint"]
 
 
@@ -58,6 +64,8 @@ def test_terminal(lite, films):
     table = run("search", path, "--like", "@3", "--like", "@25", "--limit", "3").stdout
     assert "Sci-Fi" in table
     assert "The " in table
+    unliked = run("search", path, "user:7", "--unlike", "user:8")
+    assert unliked.stderr.startswith("error: user:8: a user cannot be among what is not liked\n")
     unknown = run("search", path, "user:4000")
     assert (unknown.returncode, unknown.stderr.splitlines()) == (
         1,

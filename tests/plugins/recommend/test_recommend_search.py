@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recommend_helpers import FILMS, fit_implicit, read_matrix
-from vicinal.errors import UnknownItemError
+from vicinal.errors import ItemError, UnknownItemError
 from vicinal.quality.sample import read_sample
 
 USERS = [str(number) for number in range(1, 401, 2)]
@@ -107,6 +107,13 @@ def test_examples_are_folded_in(films):
     order = np.argsort(-(factors @ user))
     expected = [keys[item] for item in order if keys[item] not in ("3", "25", "2")][:10]
     assert list_keys(films.search(like=("@3", "@25"), unlike=("@2",), limit=10)) == expected
+
+
+def test_items_that_are_liked_and_not_liked_alike_are_refused(films):
+    for like, unlike in ((["@1"], ["@1"]), (["@3", "@25", "@51"], ["@51", "@3", "@25"])):
+        with pytest.raises(ItemError, match="the examples cancel each other out"):
+            films.search(like=like, unlike=unlike)
+    assert len(films.search(like=["@1", "@3"], unlike=["@1"])) == 10
 
 
 def test_a_user_may_like_more(films):
