@@ -16,7 +16,7 @@ from vicinal_recommend.interactions import InteractionChunk
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Histories", "HistoryBuilder", "InteractionMatrix"]
+__all__ = ["Histories", "HistoryBuilder", "InteractionMatrix", "to_float32"]
 
 _MAX_CODED_WEIGHTS = 256
 _SAMPLE = 100_000
@@ -57,9 +57,11 @@ class HistoryBuilder:
             with np.errstate(invalid="ignore"):
                 kept = self._refuse("whose weight is no number", ~np.isfinite(chunk.weights), kept)
                 kept = self._refuse("whose weight is not above 0", chunk.weights <= 0, kept)
+                held = to_float32(chunk.weights)
+                kept = self._refuse("whose weight float32 cannot hold", ~np.isfinite(held) | (held <= 0), kept)
                 if self._min_weight is not None:
                     kept = self._refuse("below min_weight", chunk.weights < self._min_weight, kept)
-        weights = None if chunk.weights is None else chunk.weights[kept].astype(np.float32)
+        weights = None if chunk.weights is None else to_float32(chunk.weights[kept])
         self._parts.append((users[kept], items[kept], weights))
 
     def build(self) -> InteractionMatrix:
@@ -80,6 +82,7 @@ class HistoryBuilder:
         ranks[[self._users[name] for name in names]] = np.arange(len(names), dtype=np.int32)
         rows = ranks[rows]
         data = np.ones(len(rows), np.float32) if weights is None else weights / np.mean(weights, dtype=np.float64)
+        np.maximum(data, np.finfo(np.float32).tiny, out=data)  # one far below the mean stays an interaction
         matrix = coo_matrix((data.astype(np.float32, copy=False), (rows, columns)), (len(names), len(self._items)))
         del rows, columns, weights, data
         return self._without_empty(names, matrix.tocsr())
@@ -128,6 +131,12 @@ class HistoryBuilder:
         if self._unknown and self._items:
             hint = f"its items are called as {self._unknown!r}, the source's keys as {self._items[0]!r}"
         return ItemError(f"no interaction can be used: {reasons or 'there is none'}", hint)
+
+
+def to_float32(weights: np.ndarray) -> np.ndarray:
+    """Weights as they are learnt from; one beyond float32 becomes infinite, or 0."""
+    with np.errstate(over="ignore"):
+        return weights.astype(np.float32)
 
 
 def _select(codes: np.ndarray, numbers: list[int]) -> np.ndarray:

@@ -131,6 +131,8 @@ class TestOddRows:
             (("ann", "1", "many"), "whose weight is no number"),
             (("ann", "1", "-2"), "whose weight is not above 0"),
             (("ann", "1", "0"), "whose weight is not above 0"),
+            (("ann", "1", "1e39"), "whose weight float32 cannot hold"),
+            (("ann", "1", "1e-50"), "whose weight float32 cannot hold"),
             (("ann", "1"), "malformed"),
             (("ann", "1", "3", "4"), "malformed"),
         ],
@@ -139,6 +141,10 @@ class TestOddRows:
         found, refused = read(write_csv(tmp_path / "log.csv", [*ROWS, row, row]), **NAMED)
         is_expected(found)
         assert refused == {reason: 2}
+
+    def test_a_weight_far_below_the_mean_is_still_one(self, tmp_path):
+        found, refused = read(write_csv(tmp_path / "log.csv", [("ann", "1", "3e38"), ("bob", "2", "1e-40")]), **NAMED)
+        assert (set(found["bob"]), refused) == ({"2"}, {})
 
     def test_bytes_that_are_not_utf8_are_an_id_that_there_is_not(self, tmp_path):
         path = write_csv(tmp_path / "log.csv")
