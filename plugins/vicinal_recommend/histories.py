@@ -156,7 +156,7 @@ class Histories:
     starts: np.ndarray
     items: np.ndarray
     weights: np.ndarray
-    """A byte for each interaction, which is the weight's number in ``table``; else a float16, or nothing for all 1."""
+    """A byte for each, the weight's number in ``table``; else a float16 or float32, or nothing for all 1."""
     table: np.ndarray
 
     @classmethod
@@ -198,10 +198,15 @@ class Histories:
 
 
 def _pack_weights(weights: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Weights as bytes and the table that they are numbers in; as float16 without a table, where there are many."""
+    """Weights as bytes and the table that they are numbers in; without a table, where there are many.
+
+    Then they are float16, or float32 where float16 does not hold the smallest or the largest of them.
+    """
     none = np.empty(0, np.float32)
     if len(np.unique(weights[:_SAMPLE])) > _MAX_CODED_WEIGHTS or len(table := np.unique(weights)) > _MAX_CODED_WEIGHTS:
-        return weights.astype(np.float16), none
+        half = np.finfo(np.float16)
+        fits = half.tiny <= weights.min() and weights.max() <= half.max
+        return weights.astype(np.float16) if fits else weights, none
     if len(table) == 1 and table[0] == 1:
         return np.empty(0, np.uint8), none
     return np.searchsorted(table, weights).astype(np.uint8), table

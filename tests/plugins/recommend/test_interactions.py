@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
+from scipy.sparse import csr_matrix
 
 from recommend_helpers import fit, make_als
 from vicinal import ItemError, SourceError
-from vicinal_recommend.histories import Histories, HistoryBuilder
+from vicinal_recommend.histories import Histories, HistoryBuilder, InteractionMatrix
 from vicinal_recommend.interactions import InteractionReader, InteractionTable
 
 ROWS = [("ann", "1", "4"), ("ann", "2", "2"), ("bob", "2", "5"), ("bob", "3", "1")]
@@ -222,6 +223,13 @@ class TestErrors:
 
 
 class TestPacking:
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("odd", [1e5, 1e-9])
+    def test_weights_that_float16_does_not_hold_come_back(self, odd):
+        weights = np.append(np.linspace(0.5, 1.5, 300, dtype=np.float32), np.float32(odd))
+        matrix = InteractionMatrix(["ann"], list(map(str, range(301))), csr_matrix(weights))
+        assert Histories.pack(matrix).get(0)[1] == pytest.approx(weights, rel=1e-6, abs=0)
+
     @pytest.mark.parametrize(("count", "dtype"), [(1, "empty"), (5, "uint8"), (1000, "float16")])
     def test_histories_come_back_as_they_were(self, tmp_path, count, dtype):
         random = np.random.default_rng(1)
