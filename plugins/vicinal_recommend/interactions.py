@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from vicinal import LocalPath, Params
+from vicinal import LocalPath, Params, SourceError
 from vicinal_recommend.formats import RATING_FILES, find_file
 from vicinal_recommend.tables import FORMATS, Dialect, TableReader, detect_format
 
@@ -125,6 +125,7 @@ class InteractionReader:
     def __init__(self, table: InteractionTable, *, with_times: bool = False) -> None:
         used = {name: column for name, column in table.columns.items() if name != "time" or with_times}
         self._columns = used
+        self._path = table.file
         self._reader = TableReader(table.file, list(used.values()), table.dialect)
 
     @property
@@ -135,14 +136,25 @@ class InteractionReader:
         """Yield the interactions in the file's order.
 
         Raises:
-            SourceError: the file cannot be read to its end, or lacks a column.
+            SourceError: the file cannot be read to its end, or lacks a column, or one has neither texts nor numbers.
         """
         for arrays in self._reader:
-            columns = {name: arrays[column] for name, column in self._columns.items()}
-            users, items = (_to_ids(columns[name]) for name in ("user", "item"))
-            weights = _to_numbers(columns["weight"], float) if "weight" in columns else None
-            times = _to_numbers(columns["time"], _parse_time) if "time" in columns else None
+            users, items = (self._convert(arrays, name, _to_ids) for name in ("user", "item"))
+            weights = self._convert(arrays, "weight", _to_numbers, float) if "weight" in self._columns else None
+            times = self._convert(arrays, "time", _to_numbers, _parse_time) if "time" in self._columns else None
             yield InteractionChunk(users, items, weights, times)
+
+    def _convert(self, arrays: dict[str, pyarrow.Array], name: str, convert: Callable[..., Any], *args: object) -> Any:
+        import pyarrow
+
+        column = self._columns[name]
+        try:
+            return convert(arrays[column], *args)
+        except pyarrow.ArrowException as error:
+            raise SourceError(
+                f"{self._path}: the column {column!r}, of type {arrays[column].type}, cannot be read as {name}s",
+                f"write it as texts or numbers, or name another column in `interactions.{name}`",
+            ) from error
 
 
 def _to_ids(array: pyarrow.Array) -> Ids:

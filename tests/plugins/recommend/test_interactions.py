@@ -201,6 +201,21 @@ class TestErrors:
         with pytest.raises(SourceError, match=r"log\.csv\.gz cannot be read"):
             read(tmp_path / "log.csv.gz", **NAMED)
 
+    @pytest.mark.parametrize(
+        ("name", "column"),
+        [
+            *((name, pa.array([value])) for name in ("who", "what", "stars") for value in ([1], {"a": 1})),
+            ("who", pa.array([np.float16(1)])),
+            ("stars", pa.array([1], pa.duration("s"))),
+        ],
+    )
+    def test_a_column_of_neither_texts_nor_numbers(self, tmp_path, name, column):
+        columns = {"who": ["ann"], "what": ["1"], "stars": [4.0], name: column}
+        pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+        with pytest.raises(SourceError, match=f"the column '{name}', of type .* cannot be read") as raised:
+            read(tmp_path / "log.parquet", **NAMED)
+        assert "name another column" in raised.value.hint
+
     @pytest.mark.parametrize("row", [("ann", '"1', "3"), ("ann", "1", '"3'), ('"ann', "1", "3")])
     def test_a_quote_that_is_not_closed(self, tmp_path, row):
         path = write_csv(tmp_path / "log.csv", [*ROWS, row, ("bob", "2", "3"), ("cid", "3", "3")])
