@@ -92,9 +92,11 @@ class TableReader:
         import pyarrow.csv
 
         dialect = self._dialect
-        columns = self._read_column_names()
+        head = self._read_head()
+        columns = self._name_columns([line for _, line in head])
         if columns is None:
             return
+        header_lines = head[0][0] if dialect.columns is None and dialect.has_header else 0
         chosen = {name: pyarrow.binary() if dialect.encoding == "utf-8" else pyarrow.string() for name in self._names}
         with pyarrow.input_stream(str(self._path), compression="detect") as stream:
             batches = pyarrow.csv.open_csv(
@@ -102,7 +104,7 @@ class TableReader:
                 pyarrow.csv.ReadOptions(
                     block_size=_BLOCK_BYTES,
                     column_names=columns,
-                    skip_rows=int(dialect.columns is None and dialect.has_header),
+                    skip_rows=header_lines,
                     encoding=dialect.encoding,
                 ),
                 pyarrow.csv.ParseOptions(
@@ -143,14 +145,13 @@ class TableReader:
             self._unclosed = self._unclosed or row.text
         return "skip"
 
-    def _read_column_names(self) -> list[str] | None:
-        """The columns of a csv file; None where it has no row.
+    def _name_columns(self, lines: list[str]) -> list[str] | None:
+        """The columns of a csv file that begins with these lines; None where it has no row.
 
         Raises:
             SourceError: it has no such columns.
         """
         dialect = self._dialect
-        lines = [line for line in self._read_first_lines() if line.strip()]
         if not lines:
             raise SourceError(f"{self._path} is empty", "its first line names its columns; see `header`")
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE
@@ -169,11 +170,13 @@ class TableReader:
         has_rows = len(lines) > 1 or dialect.columns is not None or not dialect.has_header
         return names if has_rows else None
 
-    def _read_first_lines(self) -> list[str]:
+    def _read_head(self) -> list[tuple[int, str]]:
+        """The first two lines that are not blank, each with its number in the file."""
         with gzip.open(self._path) if self._path.suffix.lower() == ".gz" else self._path.open("rb") as binary:
             encoding = "utf-8-sig" if self._dialect.encoding == "utf-8" else self._dialect.encoding
             with io.TextIOWrapper(binary, encoding, errors="replace") as text:
-                return [text.readline(_MAX_HEADER_CHARS) for _ in range(2)]
+                lines = enumerate(iter(lambda: text.readline(_MAX_HEADER_CHARS), ""), 1)
+                return list(islice(((number, line) for number, line in lines if line.strip()), 2))
 
     def _read_parquet(self) -> Iterator[dict[str, pyarrow.Array]]:
         from pyarrow.parquet import ParquetFile

@@ -68,6 +68,17 @@ class TestFormats:
         (tmp_path / "marked.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
         is_expected(read(tmp_path / "marked.csv", **NAMED)[0])
 
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    @pytest.mark.parametrize("blank", [[0], [1], [0, 0, 2, 2], [3, 6]])
+    def test_blank_lines_are_passed_over(self, tmp_path, blank, end):
+        lines = write_csv(tmp_path / "log.csv").read_text().splitlines()
+        for place in blank:
+            lines.insert(place, "")
+        (tmp_path / "log.csv").write_bytes(end.join(lines).encode())
+        found, refused = read(tmp_path / "log.csv", **NAMED)
+        is_expected(found)
+        assert refused == {}
+
     def test_without_a_header(self, tmp_path):
         path = tmp_path / "log.csv"
         path.write_text("\n".join(map(",".join, ROWS)))
