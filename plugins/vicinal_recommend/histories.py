@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vicinal import ItemError, State
-from vicinal_recommend.ids import IdTable
+from vicinal_recommend.ids import IdTable, find_written
 from vicinal_recommend.interactions import InteractionChunk
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class HistoryBuilder:
         return -1 if id_ is None else self._users.setdefault(id_, len(self._users))
 
     def _find_item(self, id_: str | None) -> int:
-        row = -1 if id_ is None else self._rows.get(id_, -1)
+        row = -1 if id_ is None else find_written(self._rows, id_)
         if row < 0 and id_ and not self._unknown:
             self._unknown = id_
         return row

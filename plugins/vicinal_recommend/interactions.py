@@ -106,7 +106,7 @@ class Ids:
 
     codes: np.ndarray
     values: Sequence[str | None]
-    """Each id once; None for bytes that are no text."""
+    """Each id once, an item's as it is written; None for bytes that are no text."""
 
 
 @dataclass(slots=True)
@@ -139,7 +139,8 @@ class InteractionReader:
             SourceError: the file cannot be read to its end, or lacks a column, or one has neither texts nor numbers.
         """
         for arrays in self._reader:
-            users, items = (self._convert(arrays, name, _to_ids) for name in ("user", "item"))
+            users = self._convert(arrays, "user", _to_ids, str.strip)
+            items = self._convert(arrays, "item", _to_ids, str)  # a key of the source may have spaces around it
             weights = self._convert(arrays, "weight", _to_numbers, float) if "weight" in self._columns else None
             times = self._convert(arrays, "time", _to_numbers, _parse_time) if "time" in self._columns else None
             yield InteractionChunk(users, items, weights, times)
@@ -157,22 +158,22 @@ class InteractionReader:
             ) from error
 
 
-def _to_ids(array: pyarrow.Array) -> Ids:
+def _to_ids(array: pyarrow.Array, clean: Callable[[str], str]) -> Ids:
     import pyarrow.compute as pc
 
     encoded = _to_texts(array).dictionary_encode()
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    values = [_to_id(value) for value in encoded.dictionary.to_pylist()]
+    values = [_to_id(value, clean) for value in encoded.dictionary.to_pylist()]
     return Ids(codes, values)
 
 
-def _to_id(value: str | bytes) -> str | None:
+def _to_id(value: str | bytes, clean: Callable[[str], str]) -> str | None:
     if isinstance(value, bytes):
         try:
             value = value.decode()
         except UnicodeDecodeError:
             return None
-    return value.strip() or None
+    return clean(value) or None
 
 
 def _to_texts(array: pyarrow.Array) -> Any:

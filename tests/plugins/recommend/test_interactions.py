@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from recommend_helpers import fit, make_als
 from vicinal import ItemError, SourceError
+from vicinal_recommend.evaluation.log import read_log
 from vicinal_recommend.histories import Histories, HistoryBuilder, InteractionMatrix
 from vicinal_recommend.interactions import InteractionReader, InteractionTable
 
@@ -165,6 +166,14 @@ class TestOddRows:
         is_expected(found)
         assert refused == {"without a user": 1, "with an item that the source does not have": 1}
         assert "Jürgen" in read(path, encoding="latin-1", **NAMED)[0]
+
+    def test_a_key_with_spaces_around_it_is_found_as_it_is_first(self, tmp_path):
+        path = write_csv(tmp_path / "log.csv", [(" ann", " 1 ", "1"), ("ann ", " 2 ", "1"), ("ann", "   ", "1")])
+        found, refused = read(path, items=(" 1 ", "1", "2"), **NAMED)
+        assert found == {"ann": {" 1 ": 1.0, "2": 1.0}}
+        assert refused == {"with an item that the source does not have": 1}
+        log, users = read_log(InteractionTable(path=path, **NAMED), [" 1 ", "1", "2"])
+        assert (users, log.items.tolist()) == (["ann"], [0, 2])
 
     def test_a_user_without_a_known_item_is_none(self, tmp_path):
         found, _ = read(write_csv(tmp_path / "log.csv", [*ROWS, ("cid", "9", "3")]), **NAMED)
