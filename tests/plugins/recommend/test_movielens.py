@@ -53,6 +53,25 @@ def test_csv(tmp_path):
     assert [item.key for item in make_source(tmp_path)] == ["1", "2", "3"], "without a header"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["movies.csv", "movies.dat", "u.item"])
+def test_a_title_may_have_characters_that_unicode_ends_a_line_with(tmp_path, name, end):
+    title = "Line\u2028Next\x85Form\x0cPage (1995)"
+    text = {"movies.csv": CSV, "movies.dat": DAT, "u.item": U_ITEM}[name].replace("Toy Boat (1995)", title)
+    (tmp_path / name).write_bytes(text.replace("\n", end).encode())
+    assert [item.key for item in make_source(tmp_path)] == ["1", "2", "3"]
+    assert next(iter(make_source(tmp_path))).content == title
+
+
+def test_a_title_in_quotes_may_have_two_lines(tmp_path):
+    (tmp_path / "movies.csv").write_text(CSV.replace("Lake, The", "Lake,\nThe"))
+    assert describe(make_source(tmp_path))[1] == (
+        "2",
+        "Lake,\nThe (1988)",
+        {"year": 1988, "genre": "Drama", "genres": "Drama"},
+    )
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_dat(tmp_path, encoding):
     (tmp_path / "movies.dat").write_bytes(DAT.encode(encoding))
