@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vicinal import SourceError
+from vicinal.toolkit.text import shorten
 
 if TYPE_CHECKING:
     import pyarrow
@@ -128,16 +129,20 @@ class TableReader:
         Raises:
             SourceError: one does; the rows that it spans would be lost.
         """
+        import pyarrow
         import pyarrow.compute as pc
 
         for array in arrays if self._dialect.quotes else ():
-            found = array.filter(pc.match_substring(array, "\n"))
-            self._unclosed = self._unclosed or (str(found[0]) if len(found) else "")
-        if self._unclosed:
-            raise SourceError(
-                f"{self._path} has a quote that is not closed, before {self._unclosed[:40]!r}",
-                "remove the quote, or double it",
-            )
+            found = array.filter(pc.match_substring(array, "\n"))[:1].cast(pyarrow.binary()).to_pylist()
+            self._unclosed = self._unclosed or b"".join(found).decode(errors="replace")
+        if not self._unclosed:
+            return
+        shown = shorten(self._unclosed, 40)
+        if self._dialect.delimiter in self._unclosed:  # it holds other cells
+            fault, hint = "a quote that is not closed, before", "remove the quote, or double it"
+        else:
+            fault, hint = "a cell of more than one line:", "write it in one line, or remove the quote before it"
+        raise SourceError(f"{self._path} has {fault} {shown!r}", hint)
 
     def _skip_row(self, row: pyarrow.csv.InvalidRow) -> str:
         self.malformed += 1

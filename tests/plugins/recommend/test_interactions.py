@@ -239,8 +239,14 @@ class TestErrors:
     @pytest.mark.parametrize("row", [("ann", '"1', "3"), ("ann", "1", '"3'), ('"ann', "1", "3")])
     def test_a_quote_that_is_not_closed(self, tmp_path, row):
         path = write_csv(tmp_path / "log.csv", [*ROWS, row, ("bob", "2", "3"), ("cid", "3", "3")])
-        with pytest.raises(SourceError, match="a quote that is not closed"):
+        with pytest.raises(SourceError, match=r"a quote that is not closed, before '"):
             read(path, **NAMED)
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+    def test_an_id_of_two_lines(self, tmp_path, encoding):
+        path = write_csv(tmp_path / "log.csv", [*ROWS, ('"cid\nthe second"', "2", "3")])
+        with pytest.raises(SourceError, match=r"log\.csv has a cell of more than one line: 'cid\\nthe second'"):
+            read(path, encoding=encoding, **NAMED)
 
     @pytest.mark.parametrize(
         ("table", "message"),
