@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from vicinal import SourceError
 from vicinal.toolkit.text import shorten
+from vicinal.toolkit.text_encoding import guess_encoding
 
 if TYPE_CHECKING:
     import pyarrow
@@ -36,6 +37,7 @@ FORMATS = {
 _BLOCK_BYTES = 16 << 20
 _BATCH_ROWS = 1 << 18
 _JSON_ROWS = 1 << 15
+_HEAD_BYTES = 4 << 10
 _MAX_HEADER_CHARS = 1 << 20
 
 
@@ -176,12 +178,29 @@ class TableReader:
         return names if has_rows else None
 
     def _read_head(self) -> list[tuple[int, str]]:
-        """The first two lines that are not blank, each with its number in the file."""
-        with gzip.open(self._path) if self._path.suffix.lower() == ".gz" else self._path.open("rb") as binary:
+        """The first two lines that are not blank, each with its number in the file.
+
+        Raises:
+            SourceError: the file is UTF-16 or UTF-32, and another encoding is given.
+        """
+        with self._open() as binary:
+            self._require_encoding(binary.read(_HEAD_BYTES))
+            binary.seek(0)
             encoding = "utf-8-sig" if self._dialect.encoding == "utf-8" else self._dialect.encoding
             with io.TextIOWrapper(binary, encoding, errors="replace") as text:
                 lines = enumerate(iter(lambda: text.readline(_MAX_HEADER_CHARS), ""), 1)
                 return list(islice(((number, line) for number, line in lines if line.strip()), 2))
+
+    def _require_encoding(self, head: bytes) -> None:
+        given = self._dialect.encoding
+        guess = guess_encoding(head) if b"\0" in head else ""
+        if guess.startswith(("utf-16", "utf-32")) and given[:6] != guess[:6]:
+            raise SourceError(
+                f"{self._path} seems to be {guess.upper()}, not {given.upper()}", f"write `encoding: {guess}`"
+            )
+
+    def _open(self) -> gzip.GzipFile | BinaryIO:
+        return gzip.open(self._path) if self._path.suffix.lower() == ".gz" else self._path.open("rb")
 
     def _read_parquet(self) -> Iterator[dict[str, pyarrow.Array]]:
         from pyarrow.parquet import ParquetFile
@@ -194,7 +213,7 @@ class TableReader:
     def _read_jsonl(self) -> Iterator[dict[str, pyarrow.Array]]:
         import pyarrow
 
-        with gzip.open(self._path) if self._path.suffix.lower() == ".gz" else self._path.open("rb") as lines:
+        with self._open() as lines:
             while rows := [self._parse_row(line) for line in islice(lines, _JSON_ROWS)]:
                 valid = [row for row in rows if row is not None]
                 yield {name: pyarrow.array([_to_text(row.get(name)) for row in valid]) for name in self._names}

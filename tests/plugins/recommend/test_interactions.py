@@ -214,6 +214,17 @@ class TestErrors:
         with pytest.raises(SourceError, match=r"ratings\.csv does not exist"):
             read(tmp_path)
 
+    @pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+    @pytest.mark.parametrize("given", ["utf-8", "cp1252"])
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+    def test_another_encoding(self, tmp_path, name, given, encoding):
+        encoded = write_csv(tmp_path / name).read_text().encode(encoding)
+        (tmp_path / name).write_bytes(gzip.compress(encoded) if name.endswith("gz") else encoded)
+        with pytest.raises(SourceError, match=f"seems to be {encoding.upper()}, not {given.upper()}") as raised:
+            read(tmp_path / name, encoding=given, **NAMED)
+        assert raised.value.hint == f"write `encoding: {encoding}`"
+        is_expected(read(tmp_path / name, encoding=encoding, **NAMED)[0])
+
     def test_a_gzip_file_that_breaks_off(self, tmp_path):
         rows = [(f"user {number}", str(number % 4), "3") for number in range(20_000)]
         text = write_csv(tmp_path / "log.csv", rows).read_bytes()
