@@ -37,6 +37,7 @@ FORMATS = {
 _BLOCK_BYTES = 16 << 20
 _BATCH_ROWS = 1 << 18
 _JSON_ROWS = 1 << 15
+_DAMAGED = "the file is damaged, or its name ends as another format's: copy it again, or rename it"
 _HEAD_BYTES = 4 << 10
 _MAX_HEADER_CHARS = 1 << 20
 
@@ -87,8 +88,12 @@ class TableReader:
                 f"{self._path} does not exist",
                 "correct `interactions.path`; a relative one is relative to the YAML file",
             ) from error
-        except (OSError, EOFError, zlib.error, UnicodeError, pyarrow.ArrowException) as error:
-            raise SourceError(f"{self._path} cannot be read: {error}") from error
+        except UnicodeError as error:
+            hint = "correct `interactions.encoding`"
+            raise SourceError(f"{self._path} cannot be read: {error}", hint) from error
+        except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
+            hint = "" if getattr(error, "errno", None) else _DAMAGED
+            raise SourceError(f"{self._path} cannot be read: {error}", hint) from error
 
     def _read_csv(self) -> Iterator[dict[str, pyarrow.Array]]:
         import pyarrow

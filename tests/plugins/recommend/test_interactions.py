@@ -229,8 +229,22 @@ class TestErrors:
         rows = [(f"user {number}", str(number % 4), "3") for number in range(20_000)]
         text = write_csv(tmp_path / "log.csv", rows).read_bytes()
         (tmp_path / "log.csv.gz").write_bytes(gzip.compress(text)[:-2000])
-        with pytest.raises(SourceError, match=r"log\.csv\.gz cannot be read"):
+        with pytest.raises(SourceError, match=r"log\.csv\.gz cannot be read") as raised:
             read(tmp_path / "log.csv.gz", **NAMED)
+        assert raised.value.hint.startswith("the file is damaged")
+
+    @pytest.mark.parametrize("name", ["log.csv.gz", "log.jsonl.gz", "log.parquet"])
+    def test_a_file_of_another_format_than_its_name(self, tmp_path, name):
+        with pytest.raises(SourceError, match="cannot be read: ") as raised:
+            read(write_csv(tmp_path / name), **NAMED)
+        assert raised.value.hint.endswith("or its name ends as another format's: copy it again, or rename it")
+
+    def test_bytes_that_the_encoding_does_not_have(self, tmp_path):
+        path = write_csv(tmp_path / "log.csv")
+        path.write_bytes(path.read_bytes() + b"J\x81rgen,1,3\n")
+        with pytest.raises(SourceError, match="cannot be read: ") as raised:
+            read(path, encoding="cp1252", **NAMED)
+        assert raised.value.hint == "correct `interactions.encoding`"
 
     @pytest.mark.parametrize(
         ("name", "column"),
