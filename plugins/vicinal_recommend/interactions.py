@@ -188,7 +188,8 @@ def _to_texts(array: pyarrow.Array) -> Any:
         return array
     if pa.types.is_floating(kind):
         array = pc.if_else(pc.is_finite(array), array, None)
-        if pc.all(pc.equal(array, pc.floor(array))).as_py() is not False:
+        is_int64 = pc.and_(pc.equal(array, pc.floor(array)), pc.less(pc.abs(array), 2.0**63))
+        if pc.all(is_int64).as_py() is not False:
             array = array.cast(pa.int64(), safe=False)
     return array.cast(pa.string())
 

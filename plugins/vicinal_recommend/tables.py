@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ FORMATS = {
 }
 _BLOCK_BYTES = 16 << 20
 _BATCH_ROWS = 1 << 18
+_LONG_INTEGER = re.compile(rb"[0-9]{20}|-[0-9]{19}")
 _JSON_ROWS = 1 << 15
 _DAMAGED = "the file is damaged, or its name ends as another format's: copy it again, or rename it"
 _HEAD_BYTES = 4 << 10
@@ -229,6 +232,8 @@ class TableReader:
 
         try:
             row = orjson.loads(line)
+            if _LONG_INTEGER.search(line):  # of more than 64 bits orjson makes a float
+                row = json.loads(line, parse_int=str)
         except orjson.JSONDecodeError:
             self.malformed += bool(line.strip())
             return None

@@ -103,6 +103,16 @@ class TestFormats:
         is_expected(found)
         assert refused == {"malformed": 2}
 
+    @pytest.mark.parametrize("user", [2**64, -(2**63) - 1, 12345678901234567890123, 2**64 - 1, -(2**63)])
+    def test_integers_of_jsonl_keep_their_digits(self, tmp_path, user):
+        (tmp_path / "log.jsonl").write_text(json.dumps({"who": user, "what": 1, "stars": 3}))
+        assert read(tmp_path / "log.jsonl", **NAMED)[0] == {str(user): {"1": 1.0}}
+
+    def test_floats_beyond_int64_stay_apart(self, tmp_path):
+        columns = {"who": [1e20, 1e30], "what": ["1", "2"], "stars": [3, 3]}
+        pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+        assert read(tmp_path / "log.parquet", **NAMED)[0] == {"1e+20": {"1": 1.0}, "1e+30": {"2": 1.0}}
+
     @pytest.mark.parametrize(
         ("name", "text"),
         [
