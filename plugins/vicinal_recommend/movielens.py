@@ -64,10 +64,19 @@ def _decode(data: bytes) -> str:
 
 
 def _split(name: str, text: str) -> Iterator[list[str]]:
-    """The cells of each film; only line feeds and carriage returns end a line, and in quotes not even these."""
+    """The cells of each film; only line feeds and carriage returns end a line, and in quotes not even these.
+
+    Raises:
+        SourceError: a quote is not closed.
+    """
     lines = io.StringIO(text, newline="")
     if name == "movies.csv":
-        yield from filter(None, csv.reader(lines))
+        try:
+            yield from filter(None, csv.reader(lines))
+        except csv.Error as error:
+            raise SourceError(
+                f"{name} cannot be read: {error}", "close the quote that is open, or remove it"
+            ) from error
     else:
         yield from (line.split(_DELIMITERS[name]) for line in lines if line.strip())
 

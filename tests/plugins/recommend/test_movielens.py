@@ -101,6 +101,13 @@ def test_a_row_with_other_columns_is_a_failure_of_that_film(tmp_path):
     assert [entry.key for entry in entries if isinstance(entry, Item)] == ["1", "2", "3", "5"]
 
 
+def test_a_quote_that_is_not_closed(tmp_path):
+    films = "".join(f"{number},Film,Drama\n" for number in range(2, 20_000))
+    (tmp_path / "movies.csv").write_text('1,"Toy Boat,Drama\n' + films)
+    with pytest.raises(SourceError, match=r"movies\.csv cannot be read: field larger than field limit"):
+        list(make_source(tmp_path))
+
+
 def test_another_table_is_refused(tmp_path):
     (tmp_path / "films.csv").write_text(CSV)
     with pytest.raises(SourceError, match=r"films\.csv is none of movies\.csv, movies\.dat, u\.item"):
