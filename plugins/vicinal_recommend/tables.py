@@ -204,7 +204,8 @@ class TableReader:
         guess = guess_encoding(head) if b"\0" in head else ""
         if guess.startswith(("utf-16", "utf-32")) and given[:6] != guess[:6]:
             raise SourceError(
-                f"{self._path} seems to be {guess.upper()}, not {given.upper()}", f"write `encoding: {guess}`"
+                f"{self._path} seems to be {guess.upper()}, not {given.upper()}",
+                f"write `encoding: {guess}` in `interactions`",
             )
 
     def _open(self) -> gzip.GzipFile | BinaryIO:

@@ -232,7 +232,7 @@ class TestErrors:
         (tmp_path / name).write_bytes(gzip.compress(encoded) if name.endswith("gz") else encoded)
         with pytest.raises(SourceError, match=f"seems to be {encoding.upper()}, not {given.upper()}") as raised:
             read(tmp_path / name, encoding=given, **NAMED)
-        assert raised.value.hint == f"write `encoding: {encoding}`"
+        assert raised.value.hint == f"write `encoding: {encoding}` in `interactions`"
         is_expected(read(tmp_path / name, encoding=encoding, **NAMED)[0])
 
     def test_a_gzip_file_that_breaks_off(self, tmp_path):
