@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -174,17 +175,22 @@ class Als(Encoder["Als.Params"]):
         """The items' vectors, ``(items, factors)`` float32, and the share of the interactions that they explain.
 
         ``implicit`` has threads of its own, and is many times slower where BLAS has several, too.
+
+        Raises:
+            ItemError: float32 cannot hold the vectors.
         """
         from threadpoolctl import threadpool_limits
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # in a notebook without ipywidgets tqdm warns, of which no bar is shown
             from implicit.cpu.als import AlternatingLeastSquares
+            from implicit.recommender_base import ModelFitError
 
         params = self.params
         confidences = matrix.weights.copy()
-        confidences.data *= params.alpha  # implicit would keep a second copy
-        with threadpool_limits(1, "blas"):
+        # what float32 cannot hold is an error below
+        with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"), suppress(ModelFitError):
+            confidences.data *= params.alpha  # implicit would keep a second copy
             model = AlternatingLeastSquares(
                 params.factors,
                 params.regularization,
@@ -193,8 +199,14 @@ class Als(Encoder["Als.Params"]):
                 random_state=params.seed,
             )
             model.fit(confidences, show_progress=False)
-        explained = compute_explained_share(confidences, model.user_factors, model.item_factors)
-        return np.ascontiguousarray(model.item_factors, np.float32), explained
+        factors = np.ascontiguousarray(model.item_factors, np.float32)
+        longest = np.linalg.norm(factors, axis=1).max()
+        if not (np.isfinite(longest) and longest > 0):
+            raise ItemError(
+                "the factorization's numbers are beyond float32",
+                "take a smaller `regularization` or `alpha`, or leave out weights that are far from the mean",
+            )
+        return factors, compute_explained_share(confidences, model.user_factors, model.item_factors)
 
     # --- being measured
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vicinal import ItemError, State
-from vicinal_recommend.ids import IdTable
+from vicinal_recommend.ids import IdTable, find_written
 from vicinal_recommend.interactions import InteractionChunk
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Histories", "HistoryBuilder", "InteractionMatrix"]
+__all__ = ["Histories", "HistoryBuilder", "InteractionMatrix", "to_float32"]
 
 _MAX_CODED_WEIGHTS = 256
 _SAMPLE = 100_000
@@ -57,9 +57,11 @@ class HistoryBuilder:
             with np.errstate(invalid="ignore"):
                 kept = self._refuse("whose weight is no number", ~np.isfinite(chunk.weights), kept)
                 kept = self._refuse("whose weight is not above 0", chunk.weights <= 0, kept)
+                held = to_float32(chunk.weights)
+                kept = self._refuse("whose weight float32 cannot hold", ~np.isfinite(held) | (held <= 0), kept)
                 if self._min_weight is not None:
                     kept = self._refuse("below min_weight", chunk.weights < self._min_weight, kept)
-        weights = None if chunk.weights is None else chunk.weights[kept].astype(np.float32)
+        weights = None if chunk.weights is None else to_float32(chunk.weights[kept])
         self._parts.append((users[kept], items[kept], weights))
 
     def build(self) -> InteractionMatrix:
@@ -80,6 +82,7 @@ class HistoryBuilder:
         ranks[[self._users[name] for name in names]] = np.arange(len(names), dtype=np.int32)
         rows = ranks[rows]
         data = np.ones(len(rows), np.float32) if weights is None else weights / np.mean(weights, dtype=np.float64)
+        np.maximum(data, np.finfo(np.float32).tiny, out=data)  # one far below the mean stays an interaction
         matrix = coo_matrix((data.astype(np.float32, copy=False), (rows, columns)), (len(names), len(self._items)))
         del rows, columns, weights, data
         return self._without_empty(names, matrix.tocsr())
@@ -110,7 +113,7 @@ class HistoryBuilder:
         return -1 if id_ is None else self._users.setdefault(id_, len(self._users))
 
     def _find_item(self, id_: str | None) -> int:
-        row = -1 if id_ is None else self._rows.get(id_, -1)
+        row = -1 if id_ is None else find_written(self._rows, id_)
         if row < 0 and id_ and not self._unknown:
             self._unknown = id_
         return row
@@ -130,6 +133,12 @@ class HistoryBuilder:
         return ItemError(f"no interaction can be used: {reasons or 'there is none'}", hint)
 
 
+def to_float32(weights: np.ndarray) -> np.ndarray:
+    """Weights as they are learnt from; one beyond float32 becomes infinite, or 0."""
+    with np.errstate(over="ignore"):
+        return weights.astype(np.float32)
+
+
 def _select(codes: np.ndarray, numbers: list[int]) -> np.ndarray:
     """The number of each row's id; -1 where it has none."""
     selected: np.ndarray = np.array([*numbers, -1], np.int32)[codes]
@@ -147,7 +156,7 @@ class Histories:
     starts: np.ndarray
     items: np.ndarray
     weights: np.ndarray
-    """A byte for each interaction, which is the weight's number in ``table``; else a float16, or nothing for all 1."""
+    """A byte for each, the weight's number in ``table``; else a float16 or float32, or nothing for all 1."""
     table: np.ndarray
 
     @classmethod
@@ -189,10 +198,15 @@ class Histories:
 
 
 def _pack_weights(weights: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Weights as bytes and the table that they are numbers in; as float16 without a table, where there are many."""
+    """Weights as bytes and the table that they are numbers in; without a table, where there are many.
+
+    Then they are float16, or float32 where float16 does not hold the smallest or the largest of them.
+    """
     none = np.empty(0, np.float32)
     if len(np.unique(weights[:_SAMPLE])) > _MAX_CODED_WEIGHTS or len(table := np.unique(weights)) > _MAX_CODED_WEIGHTS:
-        return weights.astype(np.float16), none
+        half = np.finfo(np.float16)
+        fits = half.tiny <= weights.min() and weights.max() <= half.max
+        return weights.astype(np.float16) if fits else weights, none
     if len(table) == 1 and table[0] == 1:
         return np.empty(0, np.uint8), none
     return np.searchsorted(table, weights).astype(np.uint8), table

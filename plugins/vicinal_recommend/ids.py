@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["IdTable"]
+__all__ = ["IdTable", "find_written"]
+
+
+def find_written(rows: Mapping[str, int], id_: str) -> int:
+    """The row of an id as it is written, or else without spaces around it; -1 where there is neither."""
+    row = rows.get(id_, -1)
+    return row if row >= 0 else rows.get(id_.strip(), -1)
 
 
 class IdTable:

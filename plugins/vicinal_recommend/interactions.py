@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from vicinal import LocalPath, Params
+from vicinal import LocalPath, Params, SourceError
 from vicinal_recommend.formats import RATING_FILES, find_file
 from vicinal_recommend.tables import FORMATS, Dialect, TableReader, detect_format
 
@@ -106,7 +106,7 @@ class Ids:
 
     codes: np.ndarray
     values: Sequence[str | None]
-    """Each id once; None for bytes that are no text."""
+    """Each id once, an item's as it is written; None for bytes that are no text."""
 
 
 @dataclass(slots=True)
@@ -125,6 +125,7 @@ class InteractionReader:
     def __init__(self, table: InteractionTable, *, with_times: bool = False) -> None:
         used = {name: column for name, column in table.columns.items() if name != "time" or with_times}
         self._columns = used
+        self._path = table.file
         self._reader = TableReader(table.file, list(used.values()), table.dialect)
 
     @property
@@ -135,32 +136,44 @@ class InteractionReader:
         """Yield the interactions in the file's order.
 
         Raises:
-            SourceError: the file cannot be read to its end, or lacks a column.
+            SourceError: the file cannot be read to its end, or lacks a column, or one has neither texts nor numbers.
         """
         for arrays in self._reader:
-            columns = {name: arrays[column] for name, column in self._columns.items()}
-            users, items = (_to_ids(columns[name]) for name in ("user", "item"))
-            weights = _to_numbers(columns["weight"], float) if "weight" in columns else None
-            times = _to_numbers(columns["time"], _parse_time) if "time" in columns else None
+            users = self._convert(arrays, "user", _to_ids, str.strip)
+            items = self._convert(arrays, "item", _to_ids, str)  # a key of the source may have spaces around it
+            weights = self._convert(arrays, "weight", _to_numbers, float) if "weight" in self._columns else None
+            times = self._convert(arrays, "time", _to_numbers, _parse_time) if "time" in self._columns else None
             yield InteractionChunk(users, items, weights, times)
 
+    def _convert(self, arrays: dict[str, pyarrow.Array], name: str, convert: Callable[..., Any], *args: object) -> Any:
+        import pyarrow
 
-def _to_ids(array: pyarrow.Array) -> Ids:
+        column = self._columns[name]
+        try:
+            return convert(arrays[column], *args)
+        except pyarrow.ArrowException as error:
+            raise SourceError(
+                f"{self._path}: the column {column!r}, of type {arrays[column].type}, cannot be read as {name}s",
+                f"write it as texts or numbers, or name another column in `interactions.{name}`",
+            ) from error
+
+
+def _to_ids(array: pyarrow.Array, clean: Callable[[str], str]) -> Ids:
     import pyarrow.compute as pc
 
     encoded = _to_texts(array).dictionary_encode()
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    values = [_to_id(value) for value in encoded.dictionary.to_pylist()]
+    values = [_to_id(value, clean) for value in encoded.dictionary.to_pylist()]
     return Ids(codes, values)
 
 
-def _to_id(value: str | bytes) -> str | None:
+def _to_id(value: str | bytes, clean: Callable[[str], str]) -> str | None:
     if isinstance(value, bytes):
         try:
             value = value.decode()
         except UnicodeDecodeError:
             return None
-    return value.strip() or None
+    return clean(value) or None
 
 
 def _to_texts(array: pyarrow.Array) -> Any:
@@ -175,7 +188,8 @@ def _to_texts(array: pyarrow.Array) -> Any:
         return array
     if pa.types.is_floating(kind):
         array = pc.if_else(pc.is_finite(array), array, None)
-        if pc.all(pc.equal(array, pc.floor(array))).as_py() is not False:
+        is_int64 = pc.and_(pc.equal(array, pc.floor(array)), pc.less(pc.abs(array), 2.0**63))
+        if pc.all(is_int64).as_py() is not False:
             array = array.cast(pa.int64(), safe=False)
     return array.cast(pa.string())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 
@@ -36,11 +37,11 @@ class MovieLens(Source["MovieLens.Params"]):
                 f"{path} is none of {', '.join(FILM_FILES)}", "a source of type `table` reads other tables"
             )
         try:
-            lines = _decode(path.read_bytes()).splitlines()
+            text = _decode(path.read_bytes())
         except OSError as error:
             hint = f"a MovieLens folder has {', '.join(FILM_FILES[:-1])} or {FILM_FILES[-1]}"
             raise SourceError(f"{path} cannot be read: {error.strerror}", hint) from error
-        for number, cells in enumerate(_split(path.name, lines), 1):
+        for number, cells in enumerate(_split(path.name, text), 1):
             if path.name == "movies.csv" and cells[:1] == ["movieId"]:
                 continue
             try:
@@ -62,9 +63,20 @@ def _decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _split(name: str, lines: list[str]) -> Iterator[list[str]]:
+def _split(name: str, text: str) -> Iterator[list[str]]:
+    """The cells of each film; only line feeds and carriage returns end a line, and in quotes not even these.
+
+    Raises:
+        SourceError: a quote is not closed.
+    """
+    lines = io.StringIO(text, newline="")
     if name == "movies.csv":
-        yield from filter(None, csv.reader(lines))
+        try:
+            yield from filter(None, csv.reader(lines))
+        except csv.Error as error:
+            raise SourceError(
+                f"{name} cannot be read: {error}", "close the quote that is open, or remove it"
+            ) from error
     else:
         yield from (line.split(_DELIMITERS[name]) for line in lines if line.strip())
 

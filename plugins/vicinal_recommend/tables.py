@@ -8,14 +8,18 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from vicinal import SourceError
+from vicinal.toolkit.text import shorten
+from vicinal.toolkit.text_encoding import guess_encoding
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,7 +38,10 @@ FORMATS = {
 }
 _BLOCK_BYTES = 16 << 20
 _BATCH_ROWS = 1 << 18
+_LONG_INTEGER = re.compile(rb"[0-9]{20}|-[0-9]{19}")
 _JSON_ROWS = 1 << 15
+_DAMAGED = "the file is damaged, or its name ends as another format's: copy it again, or rename it"
+_HEAD_BYTES = 4 << 10
 _MAX_HEADER_CHARS = 1 << 20
 
 
@@ -84,17 +91,23 @@ class TableReader:
                 f"{self._path} does not exist",
                 "correct `interactions.path`; a relative one is relative to the YAML file",
             ) from error
-        except (OSError, EOFError, zlib.error, UnicodeError, pyarrow.ArrowException) as error:
-            raise SourceError(f"{self._path} cannot be read: {error}") from error
+        except UnicodeError as error:
+            hint = "correct `interactions.encoding`"
+            raise SourceError(f"{self._path} cannot be read: {error}", hint) from error
+        except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
+            hint = "" if getattr(error, "errno", None) else _DAMAGED
+            raise SourceError(f"{self._path} cannot be read: {error}", hint) from error
 
     def _read_csv(self) -> Iterator[dict[str, pyarrow.Array]]:
         import pyarrow
         import pyarrow.csv
 
         dialect = self._dialect
-        columns = self._read_column_names()
+        head = self._read_head()
+        columns = self._name_columns([line for _, line in head])
         if columns is None:
             return
+        header_lines = head[0][0] if dialect.columns is None and dialect.has_header else 0
         chosen = {name: pyarrow.binary() if dialect.encoding == "utf-8" else pyarrow.string() for name in self._names}
         with pyarrow.input_stream(str(self._path), compression="detect") as stream:
             batches = pyarrow.csv.open_csv(
@@ -102,7 +115,7 @@ class TableReader:
                 pyarrow.csv.ReadOptions(
                     block_size=_BLOCK_BYTES,
                     column_names=columns,
-                    skip_rows=int(dialect.columns is None and dialect.has_header),
+                    skip_rows=header_lines,
                     encoding=dialect.encoding,
                 ),
                 pyarrow.csv.ParseOptions(
@@ -126,16 +139,20 @@ class TableReader:
         Raises:
             SourceError: one does; the rows that it spans would be lost.
         """
+        import pyarrow
         import pyarrow.compute as pc
 
         for array in arrays if self._dialect.quotes else ():
-            found = array.filter(pc.match_substring(array, "\n"))
-            self._unclosed = self._unclosed or (str(found[0]) if len(found) else "")
-        if self._unclosed:
-            raise SourceError(
-                f"{self._path} has a quote that is not closed, before {self._unclosed[:40]!r}",
-                "remove the quote, or double it",
-            )
+            found = array.filter(pc.match_substring(array, "\n"))[:1].cast(pyarrow.binary()).to_pylist()
+            self._unclosed = self._unclosed or b"".join(found).decode(errors="replace")
+        if not self._unclosed:
+            return
+        shown = shorten(self._unclosed, 40)
+        if self._dialect.delimiter in self._unclosed:  # it holds other cells
+            fault, hint = "a quote that is not closed, before", "remove the quote, or double it"
+        else:
+            fault, hint = "a cell of more than one line:", "write it in one line, or remove the quote before it"
+        raise SourceError(f"{self._path} has {fault} {shown!r}", hint)
 
     def _skip_row(self, row: pyarrow.csv.InvalidRow) -> str:
         self.malformed += 1
@@ -143,14 +160,13 @@ class TableReader:
             self._unclosed = self._unclosed or row.text
         return "skip"
 
-    def _read_column_names(self) -> list[str] | None:
-        """The columns of a csv file; None where it has no row.
+    def _name_columns(self, lines: list[str]) -> list[str] | None:
+        """The columns of a csv file that begins with these lines; None where it has no row.
 
         Raises:
             SourceError: it has no such columns.
         """
         dialect = self._dialect
-        lines = [line for line in self._read_first_lines() if line.strip()]
         if not lines:
             raise SourceError(f"{self._path} is empty", "its first line names its columns; see `header`")
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE
@@ -169,11 +185,31 @@ class TableReader:
         has_rows = len(lines) > 1 or dialect.columns is not None or not dialect.has_header
         return names if has_rows else None
 
-    def _read_first_lines(self) -> list[str]:
-        with gzip.open(self._path) if self._path.suffix.lower() == ".gz" else self._path.open("rb") as binary:
+    def _read_head(self) -> list[tuple[int, str]]:
+        """The first two lines that are not blank, each with its number in the file.
+
+        Raises:
+            SourceError: the file is UTF-16 or UTF-32, and another encoding is given.
+        """
+        with self._open() as binary:
+            self._require_encoding(binary.read(_HEAD_BYTES))
+            binary.seek(0)
             encoding = "utf-8-sig" if self._dialect.encoding == "utf-8" else self._dialect.encoding
             with io.TextIOWrapper(binary, encoding, errors="replace") as text:
-                return [text.readline(_MAX_HEADER_CHARS) for _ in range(2)]
+                lines = enumerate(iter(lambda: text.readline(_MAX_HEADER_CHARS), ""), 1)
+                return list(islice(((number, line) for number, line in lines if line.strip()), 2))
+
+    def _require_encoding(self, head: bytes) -> None:
+        given = self._dialect.encoding
+        guess = guess_encoding(head) if b"\0" in head else ""
+        if guess.startswith(("utf-16", "utf-32")) and given[:6] != guess[:6]:
+            raise SourceError(
+                f"{self._path} seems to be {guess.upper()}, not {given.upper()}",
+                f"write `encoding: {guess}` in `interactions`",
+            )
+
+    def _open(self) -> gzip.GzipFile | BinaryIO:
+        return gzip.open(self._path) if self._path.suffix.lower() == ".gz" else self._path.open("rb")
 
     def _read_parquet(self) -> Iterator[dict[str, pyarrow.Array]]:
         from pyarrow.parquet import ParquetFile
@@ -186,7 +222,7 @@ class TableReader:
     def _read_jsonl(self) -> Iterator[dict[str, pyarrow.Array]]:
         import pyarrow
 
-        with gzip.open(self._path) if self._path.suffix.lower() == ".gz" else self._path.open("rb") as lines:
+        with self._open() as lines:
             while rows := [self._parse_row(line) for line in islice(lines, _JSON_ROWS)]:
                 valid = [row for row in rows if row is not None]
                 yield {name: pyarrow.array([_to_text(row.get(name)) for row in valid]) for name in self._names}
@@ -197,6 +233,8 @@ class TableReader:
 
         try:
             row = orjson.loads(line)
+            if _LONG_INTEGER.search(line):  # of more than 64 bits orjson makes a float
+                row = json.loads(line, parse_int=str)
         except orjson.JSONDecodeError:
             self.malformed += bool(line.strip())
             return None

@@ -8,6 +8,8 @@ import numpy as np
 
 from vicinal import VicinalError
 from vicinal_recommend.evaluation.splits import Log
+from vicinal_recommend.histories import to_float32
+from vicinal_recommend.ids import find_written
 from vicinal_recommend.interactions import Ids, InteractionChunk, InteractionReader, InteractionTable
 
 __all__ = ["read_log"]
@@ -37,15 +39,15 @@ def _select(chunk: InteractionChunk, min_weight: float | None, users: dict[str, 
     numbers = _to_numbers(
         chunk.users, [-1 if id_ is None else users.setdefault(id_, len(users)) for id_ in chunk.users.values]
     )
-    places = _to_numbers(chunk.items, [-1 if id_ is None else items.get(id_, -1) for id_ in chunk.items.values])
-    weights = np.ones(len(numbers)) if chunk.weights is None else chunk.weights
+    places = _to_numbers(chunk.items, [-1 if id_ is None else find_written(items, id_) for id_ in chunk.items.values])
+    weights = np.ones(len(numbers), np.float32) if chunk.weights is None else to_float32(chunk.weights)
     kept = (numbers >= 0) & (places >= 0) & np.isfinite(weights) & (weights > 0)
     if min_weight is not None:
         kept &= weights >= min_weight
     if chunk.times is not None:
         kept &= np.isfinite(chunk.times)
     times = None if chunk.times is None else chunk.times[kept]
-    return Log(numbers[kept], places[kept], weights[kept].astype(np.float32), times)
+    return Log(numbers[kept], places[kept], weights[kept], times)
 
 
 def _to_numbers(ids: Ids, numbers: Sequence[int]) -> np.ndarray:

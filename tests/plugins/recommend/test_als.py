@@ -46,6 +46,14 @@ class TestContract(EncoderContract):
         ]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("params", [{"regularization": 1e30}, {"regularization": 1e300}, {"alpha": 1e38}])
+def test_vectors_that_float32_cannot_hold_are_an_error(params):
+    with pytest.raises(ItemError, match="beyond float32") as raised:
+        fit(make_als(factors=4, iterations=3, **params))
+    assert "`regularization` or `alpha`" in raised.value.hint
+
+
 class TestFoldIn:
     @pytest.mark.parametrize("weight", [None, "rating"])
     def test_a_users_vector_is_that_of_implicit(self, als, weighted, weight):

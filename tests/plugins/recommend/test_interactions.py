@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
+from scipy.sparse import csr_matrix
 
 from recommend_helpers import fit, make_als
 from vicinal import ItemError, SourceError
-from vicinal_recommend.histories import Histories, HistoryBuilder
+from vicinal_recommend.evaluation.log import read_log
+from vicinal_recommend.histories import Histories, HistoryBuilder, InteractionMatrix
 from vicinal_recommend.interactions import InteractionReader, InteractionTable
 
 ROWS = [("ann", "1", "4"), ("ann", "2", "2"), ("bob", "2", "5"), ("bob", "3", "1")]
@@ -67,6 +69,17 @@ class TestFormats:
         (tmp_path / "marked.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
         is_expected(read(tmp_path / "marked.csv", **NAMED)[0])
 
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    @pytest.mark.parametrize("blank", [[0], [1], [0, 0, 2, 2], [3, 6]])
+    def test_blank_lines_are_passed_over(self, tmp_path, blank, end):
+        lines = write_csv(tmp_path / "log.csv").read_text().splitlines()
+        for place in blank:
+            lines.insert(place, "")
+        (tmp_path / "log.csv").write_bytes(end.join(lines).encode())
+        found, refused = read(tmp_path / "log.csv", **NAMED)
+        is_expected(found)
+        assert refused == {}
+
     def test_without_a_header(self, tmp_path):
         path = tmp_path / "log.csv"
         path.write_text("\n".join(map(",".join, ROWS)))
@@ -89,6 +102,16 @@ class TestFormats:
         found, refused = read(tmp_path / "log.jsonl", **NAMED)
         is_expected(found)
         assert refused == {"malformed": 2}
+
+    @pytest.mark.parametrize("user", [2**64, -(2**63) - 1, 12345678901234567890123, 2**64 - 1, -(2**63)])
+    def test_integers_of_jsonl_keep_their_digits(self, tmp_path, user):
+        (tmp_path / "log.jsonl").write_text(json.dumps({"who": user, "what": 1, "stars": 3}))
+        assert read(tmp_path / "log.jsonl", **NAMED)[0] == {str(user): {"1": 1.0}}
+
+    def test_floats_beyond_int64_stay_apart(self, tmp_path):
+        columns = {"who": [1e20, 1e30], "what": ["1", "2"], "stars": [3, 3]}
+        pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+        assert read(tmp_path / "log.parquet", **NAMED)[0] == {"1e+20": {"1": 1.0}, "1e+30": {"2": 1.0}}
 
     @pytest.mark.parametrize(
         ("name", "text"),
@@ -131,6 +154,8 @@ class TestOddRows:
             (("ann", "1", "many"), "whose weight is no number"),
             (("ann", "1", "-2"), "whose weight is not above 0"),
             (("ann", "1", "0"), "whose weight is not above 0"),
+            (("ann", "1", "1e39"), "whose weight float32 cannot hold"),
+            (("ann", "1", "1e-50"), "whose weight float32 cannot hold"),
             (("ann", "1"), "malformed"),
             (("ann", "1", "3", "4"), "malformed"),
         ],
@@ -140,6 +165,10 @@ class TestOddRows:
         is_expected(found)
         assert refused == {reason: 2}
 
+    def test_a_weight_far_below_the_mean_is_still_one(self, tmp_path):
+        found, refused = read(write_csv(tmp_path / "log.csv", [("ann", "1", "3e38"), ("bob", "2", "1e-40")]), **NAMED)
+        assert (set(found["bob"]), refused) == ({"2"}, {})
+
     def test_bytes_that_are_not_utf8_are_an_id_that_there_is_not(self, tmp_path):
         path = write_csv(tmp_path / "log.csv")
         path.write_bytes(path.read_bytes() + b"J\xfcrgen,1,3\nann,\xff,3\n")
@@ -147,6 +176,14 @@ class TestOddRows:
         is_expected(found)
         assert refused == {"without a user": 1, "with an item that the source does not have": 1}
         assert "Jürgen" in read(path, encoding="latin-1", **NAMED)[0]
+
+    def test_a_key_with_spaces_around_it_is_found_as_it_is_first(self, tmp_path):
+        path = write_csv(tmp_path / "log.csv", [(" ann", " 1 ", "1"), ("ann ", " 2 ", "1"), ("ann", "   ", "1")])
+        found, refused = read(path, items=(" 1 ", "1", "2"), **NAMED)
+        assert found == {"ann": {" 1 ": 1.0, "2": 1.0}}
+        assert refused == {"with an item that the source does not have": 1}
+        log, users = read_log(InteractionTable(path=path, **NAMED), [" 1 ", "1", "2"])
+        assert (users, log.items.tolist()) == (["ann"], [0, 2])
 
     def test_a_user_without_a_known_item_is_none(self, tmp_path):
         found, _ = read(write_csv(tmp_path / "log.csv", [*ROWS, ("cid", "9", "3")]), **NAMED)
@@ -187,18 +224,64 @@ class TestErrors:
         with pytest.raises(SourceError, match=r"ratings\.csv does not exist"):
             read(tmp_path)
 
+    @pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+    @pytest.mark.parametrize("given", ["utf-8", "cp1252"])
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+    def test_another_encoding(self, tmp_path, name, given, encoding):
+        encoded = write_csv(tmp_path / name).read_text().encode(encoding)
+        (tmp_path / name).write_bytes(gzip.compress(encoded) if name.endswith("gz") else encoded)
+        with pytest.raises(SourceError, match=f"seems to be {encoding.upper()}, not {given.upper()}") as raised:
+            read(tmp_path / name, encoding=given, **NAMED)
+        assert raised.value.hint == f"write `encoding: {encoding}` in `interactions`"
+        is_expected(read(tmp_path / name, encoding=encoding, **NAMED)[0])
+
     def test_a_gzip_file_that_breaks_off(self, tmp_path):
         rows = [(f"user {number}", str(number % 4), "3") for number in range(20_000)]
         text = write_csv(tmp_path / "log.csv", rows).read_bytes()
         (tmp_path / "log.csv.gz").write_bytes(gzip.compress(text)[:-2000])
-        with pytest.raises(SourceError, match=r"log\.csv\.gz cannot be read"):
+        with pytest.raises(SourceError, match=r"log\.csv\.gz cannot be read") as raised:
             read(tmp_path / "log.csv.gz", **NAMED)
+        assert raised.value.hint.startswith("the file is damaged")
+
+    @pytest.mark.parametrize("name", ["log.csv.gz", "log.jsonl.gz", "log.parquet"])
+    def test_a_file_of_another_format_than_its_name(self, tmp_path, name):
+        with pytest.raises(SourceError, match="cannot be read: ") as raised:
+            read(write_csv(tmp_path / name), **NAMED)
+        assert raised.value.hint.endswith("or its name ends as another format's: copy it again, or rename it")
+
+    def test_bytes_that_the_encoding_does_not_have(self, tmp_path):
+        path = write_csv(tmp_path / "log.csv")
+        path.write_bytes(path.read_bytes() + b"J\x81rgen,1,3\n")
+        with pytest.raises(SourceError, match="cannot be read: ") as raised:
+            read(path, encoding="cp1252", **NAMED)
+        assert raised.value.hint == "correct `interactions.encoding`"
+
+    @pytest.mark.parametrize(
+        ("name", "column"),
+        [
+            *((name, pa.array([value])) for name in ("who", "what", "stars") for value in ([1], {"a": 1})),
+            ("who", pa.array([np.float16(1)])),
+            ("stars", pa.array([1], pa.duration("s"))),
+        ],
+    )
+    def test_a_column_of_neither_texts_nor_numbers(self, tmp_path, name, column):
+        columns = {"who": ["ann"], "what": ["1"], "stars": [4.0], name: column}
+        pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+        with pytest.raises(SourceError, match=f"the column '{name}', of type .* cannot be read") as raised:
+            read(tmp_path / "log.parquet", **NAMED)
+        assert "name another column" in raised.value.hint
 
     @pytest.mark.parametrize("row", [("ann", '"1', "3"), ("ann", "1", '"3'), ('"ann', "1", "3")])
     def test_a_quote_that_is_not_closed(self, tmp_path, row):
         path = write_csv(tmp_path / "log.csv", [*ROWS, row, ("bob", "2", "3"), ("cid", "3", "3")])
-        with pytest.raises(SourceError, match="a quote that is not closed"):
+        with pytest.raises(SourceError, match=r"a quote that is not closed, before '"):
             read(path, **NAMED)
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+    def test_an_id_of_two_lines(self, tmp_path, encoding):
+        path = write_csv(tmp_path / "log.csv", [*ROWS, ('"cid\nthe second"', "2", "3")])
+        with pytest.raises(SourceError, match=r"log\.csv has a cell of more than one line: 'cid\\nthe second'"):
+            read(path, encoding=encoding, **NAMED)
 
     @pytest.mark.parametrize(
         ("table", "message"),
@@ -216,6 +299,13 @@ class TestErrors:
 
 
 class TestPacking:
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("odd", [1e5, 1e-9])
+    def test_weights_that_float16_does_not_hold_come_back(self, odd):
+        weights = np.append(np.linspace(0.5, 1.5, 300, dtype=np.float32), np.float32(odd))
+        matrix = InteractionMatrix(["ann"], list(map(str, range(301))), csr_matrix(weights))
+        assert Histories.pack(matrix).get(0)[1] == pytest.approx(weights, rel=1e-6, abs=0)
+
     @pytest.mark.parametrize(("count", "dtype"), [(1, "empty"), (5, "uint8"), (1000, "float16")])
     def test_histories_come_back_as_they_were(self, tmp_path, count, dtype):
         random = np.random.default_rng(1)

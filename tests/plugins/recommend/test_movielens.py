@@ -53,6 +53,25 @@ def test_csv(tmp_path):
     assert [item.key for item in make_source(tmp_path)] == ["1", "2", "3"], "without a header"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["movies.csv", "movies.dat", "u.item"])
+def test_a_title_may_have_characters_that_unicode_ends_a_line_with(tmp_path, name, end):
+    title = "Line\u2028Next\x85Form\x0cPage (1995)"
+    text = {"movies.csv": CSV, "movies.dat": DAT, "u.item": U_ITEM}[name].replace("Toy Boat (1995)", title)
+    (tmp_path / name).write_bytes(text.replace("\n", end).encode())
+    assert [item.key for item in make_source(tmp_path)] == ["1", "2", "3"]
+    assert next(iter(make_source(tmp_path))).content == title
+
+
+def test_a_title_in_quotes_may_have_two_lines(tmp_path):
+    (tmp_path / "movies.csv").write_text(CSV.replace("Lake, The", "Lake,\nThe"))
+    assert describe(make_source(tmp_path))[1] == (
+        "2",
+        "Lake,\nThe (1988)",
+        {"year": 1988, "genre": "Drama", "genres": "Drama"},
+    )
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_dat(tmp_path, encoding):
     (tmp_path / "movies.dat").write_bytes(DAT.encode(encoding))
@@ -80,6 +99,13 @@ def test_a_row_with_other_columns_is_a_failure_of_that_film(tmp_path):
     assert [(failure.key, failure.hides_items) for failure in failures] == [("4", False), ("row 6", True)]
     assert failures[0].message == "row 5 of movies.csv: it has 2 cells, not 3 (movieId, title, genres)"
     assert [entry.key for entry in entries if isinstance(entry, Item)] == ["1", "2", "3", "5"]
+
+
+def test_a_quote_that_is_not_closed(tmp_path):
+    films = "".join(f"{number},Film,Drama\n" for number in range(2, 20_000))
+    (tmp_path / "movies.csv").write_text('1,"Toy Boat,Drama\n' + films)
+    with pytest.raises(SourceError, match=r"movies\.csv cannot be read: field larger than field limit"):
+        list(make_source(tmp_path))
 
 
 def test_another_table_is_refused(tmp_path):
