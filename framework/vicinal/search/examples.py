@@ -58,7 +58,7 @@ def combine_to_query(
 
     Raises:
         VicinalError: there is neither a query nor a liked example.
-        ItemError: the vectors cancel each other out, the encoder makes NaN or infinity of them, or it knows nothing that
+        ItemError: the vectors cancel each other out, the encoder makes NaN or infinity of them, or knows nothing that
             is like an indexed item.
         PluginError: the encoder returns something else than a vector.
     """
