@@ -101,7 +101,9 @@ def test_responses_have_the_fields_of_their_schemas(lite, encoder):
 
 def test_server_of_texts_does_what_its_schema_says(text_client, tmp_path):
     filters = ["", "year > 2000", "year in [2001, 2002] or year == 2005"]
-    assert "24 selected / 24 total" in run_schemathesis(text_client, tmp_path, filters)
+    operations = sum(map(len, text_client.get("/openapi.json").json()["paths"].values()))
+    assert operations > 20
+    assert f"{operations} selected / {operations} total" in run_schemathesis(text_client, tmp_path, filters)
     assert successful_routes(text_client) >= {
         "POST /api/{name}/search",
         "GET /api/{name}/items",
