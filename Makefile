@@ -20,9 +20,9 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/generate.py --check
 
-# Three processes share the test files, each with servers of its own: with two, the processors wait a third of the time.
+# Two processes share the test files, each with servers of its own. Three browsers at once would be too slow for two cores.
 unit: $(VENV)/dev.stamp .venv-milvus/stamp
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # What depends on the Python version: configuration, plugins and stores, without torch, and the sample of molecules.
 test-core: $(VENV)/core.stamp .venv-milvus/stamp

@@ -10,12 +10,16 @@ import subprocess
 import pytest
 
 import encoders
-from servers import MILVUS, Milvus, end, free_port, wait_for_port
+from servers import MILVUS, ROOT, Milvus, end, free_port, wait_for_port
 from vicinal import Solution, create_manager
 from vicinal.stores.redis_server import find_redis_server
 
 # Programs that tests start and end by Ctrl-C would ignore it, as a shell makes those that it runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# numba numbers the functions that it keeps: two processes that compile at once may keep two by one number, and crash.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / "numba" / worker))
 
 collect_ignore = ["examples"]  # test_example_plugin.py installs the example, and runs its tests
 
