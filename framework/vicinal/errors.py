@@ -11,7 +11,8 @@
     ├── StoreError                    1, a store answered with an error
     │   ├── StoreUnreachableError     5, Milvus or Redis does not respond
     │   ├── StoreBusyError            1, another process holds the embedded file or the writer's lock
-    │   └── StoreMismatchError        1, the collection was built by another encoder or schema
+    │   ├── StoreMismatchError        1, the collection was built by another encoder or schema
+    │   └── GenerationReplacedError   1, a reindex has just replaced what was being read
     ├── TooManyFailuresError          1, the run's budget of failures is spent
     ├── FilterError                   2, a filter expression is wrong
     ├── UnknownItemError              1, no item with this key is indexed
@@ -32,6 +33,7 @@ __all__ = [
     "DependencyError",
     "ExitCode",
     "FilterError",
+    "GenerationReplacedError",
     "ItemError",
     "ItemExistsError",
     "ItemSkipped",

@@ -22,6 +22,9 @@ _GENRES_100K = (
 _DELIMITERS = {"movies.dat": "::", "u.item": "|"}
 _COLUMNS = {"movies.csv": "movieId, title, genres", "movies.dat": "id::title::genres", "u.item": "24 columns"}
 
+_MAX_CELL_CHARS = 131_072
+"""That of Python's ``csv``, whose own limit holds for the whole process, and the source ``table`` raises it."""
+
 
 class MovieLens(Source["MovieLens.Params"]):
     """Films: the key is MovieLens' id, the content the title; metadata are year, genres, and the first as genre."""
@@ -72,7 +75,10 @@ def _split(name: str, text: str) -> Iterator[list[str]]:
     lines = io.StringIO(text, newline="")
     if name == "movies.csv":
         try:
-            yield from filter(None, csv.reader(lines))
+            for cells in filter(None, csv.reader(lines)):
+                if max(map(len, cells)) > _MAX_CELL_CHARS:
+                    raise csv.Error(f"field larger than field limit ({_MAX_CELL_CHARS})")
+                yield cells
         except csv.Error as error:
             raise SourceError(
                 f"{name} cannot be read: {error}", "close the quote that is open, or remove it"

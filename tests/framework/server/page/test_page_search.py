@@ -246,7 +246,7 @@ def test_invalid_filter_expression_is_explained_beside_its_input(tab):
     expression.press("Enter")
     problem = page.locator(".filters .problem")
     expect(problem).to_contain_text("unexpected character")
-    expect(problem).to_contain_text("A filter may use")
+    expect(problem).to_contain_text("Write == to compare; a filter may use")
     expression.fill('topic == "nothing of the kind"')
     expression.press("Enter")
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()

@@ -60,7 +60,7 @@ def test_an_unknown_user_is_explained_beside_the_input(open_tab, films):
         problem = page.locator(".query-form .problem")
         expect(problem).to_have_text(
             "There is no user '4000' among the interactions. "
-            "A user is written as user:1; one who came later is known after a new fit"
+            "A user is written as user:1; one who came later is known after `vicinal reindex FILE`"
         )
         expect(hit_cards(page)).to_have_count(0)
         page.locator(".chips").get_by_role("button", name="user:1", exact=True).click()  # what to try instead
