@@ -41,7 +41,7 @@ def hooks_page() -> str:
             (
                 f"[`{name}`](hooks/{name}.md)",
                 ", ".join(f"`{it}`" for it in inspect.signature(hook).parameters),
-                _first(hook),
+                _first_sentence(hook),
             )
             for name, hook in _iter_hooks()
             if _kind(name) == kind
@@ -76,7 +76,7 @@ def _kind(name: str) -> str:
     return "Set-up" if name in ("configure", "suggest_solution") else "Observation"
 
 
-def _first(hook: Any) -> str:
+def _first_sentence(hook: Any) -> str:
     return (inspect.getdoc(hook) or "").split("\n\n")[0]
 
 

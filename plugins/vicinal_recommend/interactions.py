@@ -139,13 +139,15 @@ class InteractionReader:
             SourceError: the file cannot be read to its end, or lacks a column, or one has neither texts nor numbers.
         """
         for arrays in self._reader:
-            users = self._convert(arrays, "user", _to_ids, str.strip)
-            items = self._convert(arrays, "item", _to_ids, str)  # a key of the source may have spaces around it
-            weights = self._convert(arrays, "weight", _to_numbers, float) if "weight" in self._columns else None
-            times = self._convert(arrays, "time", _to_numbers, _parse_time) if "time" in self._columns else None
+            users = self._convert_column(arrays, "user", _to_ids, str.strip)
+            items = self._convert_column(arrays, "item", _to_ids, str)  # a key of the source may have spaces around it
+            weights = self._convert_column(arrays, "weight", _to_numbers, float) if "weight" in self._columns else None
+            times = self._convert_column(arrays, "time", _to_numbers, _parse_time) if "time" in self._columns else None
             yield InteractionChunk(users, items, weights, times)
 
-    def _convert(self, arrays: dict[str, pyarrow.Array], name: str, convert: Callable[..., Any], *args: object) -> Any:
+    def _convert_column(
+        self, arrays: dict[str, pyarrow.Array], name: str, convert: Callable[..., Any], *args: object
+    ) -> Any:
         import pyarrow
 
         column = self._columns[name]

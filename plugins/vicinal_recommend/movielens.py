@@ -105,10 +105,10 @@ def _to_item(name: str, cells: list[str]) -> Item:
     key, title = cells[0].strip(), cells[1].strip()
     if not key or not title:
         raise ValueError("it has no id" if not key else "it has no title")
-    return Item(key, title, "", _describe(title, [genre for genre in genres if genre and genre not in _NO_GENRE]))
+    return Item(key, title, "", _to_metadata(title, [genre for genre in genres if genre and genre not in _NO_GENRE]))
 
 
-def _describe(title: str, genres: list[str]) -> dict[str, object]:
+def _to_metadata(title: str, genres: list[str]) -> dict[str, object]:
     year = _YEAR.search(title)
     known: dict[str, object] = {"year": int(year[1])} if year else {}
     return {**known, "genre": genres[0] if genres else "", "genres": ", ".join(genres)}

@@ -105,9 +105,9 @@ def _print_search_report(report: SearchReport) -> None:
     else:
         labels = f"{report.labels:,} labels in {report.judged_by}"
         click.echo(f"{report.solution}: {report.queries:,} of {report.items:,} items as queries, {labels}")
-    rows = [(name, *_format(estimate)) for name, estimate in report.metrics.items()]
+    rows = [(name, *_format_estimate(estimate)) for name, estimate in report.metrics.items()]
     if report.index:
-        rows.append((f"index recall@{report.index.limit}", *_format(report.index.recall)))
+        rows.append((f"index recall@{report.index.limit}", *_format_estimate(report.index.recall)))
     make_console().print(build_table(("measure", "value", "95% interval"), rows))
     if report.chance is not None:
         click.echo(f"items in random order have P@k {report.chance:.3f}")
@@ -144,7 +144,7 @@ def _format_bound(bound: float) -> str:
     return f"{bound:.3f}".removeprefix("0")
 
 
-def _format(estimate: Estimate) -> tuple[str, str]:
+def _format_estimate(estimate: Estimate) -> tuple[str, str]:
     return f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"
 
 

@@ -104,7 +104,7 @@ def _list_examples(manager: Manager, encoder: str) -> dict[str, Any]:
     if encoder not in manager.encoders:
         return {}
     fields = manager.encoders.load(encoder).Params.model_fields
-    return {name: (field.examples or ["TODO"])[0] for name, field in fields.items() if field.is_required()}
+    return {name: (field.examples or [f"<{name}>"])[0] for name, field in fields.items() if field.is_required()}
 
 
 def _format_yaml(name: str, suggestion: Suggestion, output: Path) -> str:

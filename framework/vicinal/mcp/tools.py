@@ -179,7 +179,7 @@ class Toolbox:
     # --- the tools
 
     def list_solutions(self, _: _Arguments) -> Answer:
-        solutions = [self._describe(name, access) for name, access in self._solutions.items()]
+        solutions = [self._describe_solution(name, access) for name, access in self._solutions.items()]
         lines = [f"{one['name']}: {one['error'] if 'error' in one else _describe_solution(one)}" for one in solutions]
         return Answer({"solutions": solutions}, "\n".join(lines))
 
@@ -191,7 +191,7 @@ class Toolbox:
         return self._search(arguments, f"@{arguments.key}")
 
     def get_item(self, arguments: _GetItem) -> Answer:
-        record = self._find(arguments.solution).call(lambda solution: solution.get_record(arguments.key))
+        record = self._find_solution(arguments.solution).call(lambda solution: solution.get_record(arguments.key))
         content = record.content
         data = {
             "solution": arguments.solution,
@@ -206,14 +206,14 @@ class Toolbox:
         return Answer(data, "\n".join([record.key, *shown]))
 
     def status(self, arguments: _OfSolution) -> Answer:
-        data = self._find(arguments.solution).call(lambda solution: solution.status())
+        data = self._find_solution(arguments.solution).call(lambda solution: solution.status())
         index = (data.get("index") or {}).get("type", "none")
         text = f"{data['solution']}: {data['items']:,} items, {data['rows']:,} vectors, {data['failures']:,} failures"
         return Answer(data, f"{text}, index {index}, last change {data.get('updated') or 'never'}")
 
     # --- parts of them
 
-    def _find(self, name: str) -> SolutionAccess:
+    def _find_solution(self, name: str) -> SolutionAccess:
         if (access := self._solutions.get(name)) is None:
             raise VicinalError(f"no solution is named {name[:100]!r}", hint=f"the solutions: {', '.join(self.names)}")
         return access
@@ -236,12 +236,12 @@ class Toolbox:
             min_similarity=arguments.min_similarity,
             diversity=arguments.diversity,
         )
-        result: SearchResult = self._find(name).call(lambda solution: solution.search_typed(request))
+        result: SearchResult = self._find_solution(name).call(lambda solution: solution.search_typed(request))
         asked = str(request.query or ", ".join(map(str, request.like)))
         text = "\n".join(map(_describe_hit, result)) or f"nothing found for {shorten(asked, 100)!r}"
         return Answer(result.to_dict(name), text)
 
-    def _describe(self, name: str, access: SolutionAccess) -> dict[str, Any]:
+    def _describe_solution(self, name: str, access: SolutionAccess) -> dict[str, Any]:
         """What a client has to know of a solution; its ``error`` where its stores cannot be reached."""
 
         def read(solution: AnySolution) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def evaluate_models(solution: str, evaluation: Evaluation, options: ModelOptions
                 report.refused[name] = str(error)
     report.metrics = own.metrics
     report.baselines = {name: found.metrics for name, found in measured.items()}
-    report.comparison = _compare(own, measured, options)
+    report.comparison = _compare_with_best(own, measured, options)
     return report
 
 
@@ -177,7 +177,7 @@ def _judge(found: np.ndarray, relevant: np.ndarray) -> Ranking:
     return Ranking(np.isin(found, relevant).astype(int).tolist(), len(relevant))
 
 
-def _compare(own: _Measured, baselines: Mapping[str, _Measured], options: ModelOptions) -> Comparison | None:
+def _compare_with_best(own: _Measured, baselines: Mapping[str, _Measured], options: ModelOptions) -> Comparison | None:
     """The encoder's model against the baseline whose primary measure is highest."""
     if not baselines:
         return None

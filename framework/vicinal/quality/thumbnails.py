@@ -56,7 +56,7 @@ def _make_thumbnail(solution: Solution, record: Record) -> str:
 def _to_data_uri(rendering: Rendering) -> str:
     if rendering.kind == "svg":
         data = rendering.value.encode()
-        return _encode("image/svg+xml", data) if len(data) <= _MAX_SVG_BYTES else ""
+        return _encode_data_uri("image/svg+xml", data) if len(data) <= _MAX_SVG_BYTES else ""
     if rendering.kind == "image":
         return _shrink_image(Path(rendering.value))
     if rendering.kind == "video":
@@ -64,7 +64,7 @@ def _to_data_uri(rendering: Rendering) -> str:
     return ""
 
 
-def _encode(media_type: str, data: bytes) -> str:
+def _encode_data_uri(media_type: str, data: bytes) -> str:
     return f"data:{media_type};base64,{b64encode(data).decode()}"
 
 
@@ -85,7 +85,7 @@ def _encode_picture(image: Any) -> str:
     ground.alpha_composite(image)
     target = io.BytesIO()
     ground.convert("RGB").save(target, "WEBP", quality=60)
-    return _encode("image/webp", target.getvalue())
+    return _encode_data_uri("image/webp", target.getvalue())
 
 
 def _read_frame(path: Path) -> Any:

@@ -55,7 +55,7 @@ class Maps:
             self._version, self._latest = building.result()
         is_current = self._latest is not None and version == self._version
         if not is_current and self._building is None and not (self._latest and self._jobs.is_active):
-            self._building = self._pool.submit(self._build, version)
+            self._building = self._pool.submit(self._build_map, version)
         return None if self._latest is None else {**self._latest, "is_current": is_current}
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class Maps:
         self._project.close()
         self._pool.shutdown(cancel_futures=True)
 
-    def _build(self, version: Hashable) -> tuple[Hashable, dict[str, Any]]:
+    def _build_map(self, version: Hashable) -> tuple[Hashable, dict[str, Any]]:
         built = build_map(self._solution, limit=_MAX_POINTS, thumbnails=False, projector=self._project)
         return version, _to_json(built)
 

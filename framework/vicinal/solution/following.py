@@ -41,10 +41,10 @@ class FollowingComponents(Components):
         with self._open_lock:
             live = self.metadata.read_live_generation()
             if live != self.metadata.generation:
-                self._adopt(self.metadata.of_generation(live))
+                self._adopt_generation(self.metadata.of_generation(live))
             return live
 
-    def _adopt(
+    def _adopt_generation(
         self, metadata: MetadataStore, vectors: VectorStore | None = None, encoder: Encoder | None = None
     ) -> None:
         """Use another generation; its encoder is made, and what that learnt restored, before searches are paused."""

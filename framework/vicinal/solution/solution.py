@@ -153,7 +153,7 @@ class Solution(WritableSolution):
         """
         with WriterLock(self.metadata):
             self.follow()
-            return self._drop()
+            return self._drop_everything()
 
     def build_index(self) -> Index:
         """Rebuild the index as the config says now."""

@@ -109,7 +109,7 @@ class WritableSolution(SearchableSolution):
                     f"{self.name!r} holds {items:,} items, indexed by what its encoder learnt before",
                     "`vicinal reindex` fits it anew, and indexes all items by that beside those that are searched",
                 )
-            self._drop()
+            self._drop_everything()
             count = fit_encoder(self.encoder, self.source, self.metadata)
         seconds = round(time.perf_counter() - started, 3)
         return {
@@ -184,7 +184,7 @@ class WritableSolution(SearchableSolution):
                 restore_state(encoder, self.metadata)
             run = self._new_run(encoder, limit=limit, force=force, only=only, lock=lock)
             total = len(only) if only is not None else count_items(self.source)
-            report = self._execute(run, min(total, limit) if total is not None and limit is not None else total)
+            report = self._execute_run(run, min(total, limit) if total is not None and limit is not None else total)
             if run.skipped_entries:
                 removal.remove(self.vectors, self.metadata, run.skipped_entries)
                 report.removed += len(run.skipped_entries)
@@ -209,7 +209,7 @@ class WritableSolution(SearchableSolution):
             new = NewGeneration.open(self)
             source = SourceWithAdded(self.source, self.metadata)
             run = self._new_run(new.encoder, source=source, vectors=new.vectors, metadata=new.metadata, lock=lock)
-            report = self._execute(run, source.count())
+            report = self._execute_run(run, source.count())
             if run.interrupted:
                 raise KeyboardInterrupt
             new.tidy(run, source)
@@ -226,10 +226,10 @@ class WritableSolution(SearchableSolution):
         with self._open_lock, self._pause_searches():
             lock.check()
             new.metadata.make_live()
-            self._adopt(self.metadata.of_generation(new.metadata.generation), new.vectors, new.encoder)
+            self._adopt_generation(self.metadata.of_generation(new.metadata.generation), new.vectors, new.encoder)
         finish_replacement(self.vectors, self.metadata)
 
-    def _execute(self, run: IngestRun, total: int | None) -> IngestReport:
+    def _execute_run(self, run: IngestRun, total: int | None) -> IngestReport:
         self._active_run = run
         try:
             self.manager.observers.ingest_started(solution=self.name, total=total)
@@ -289,7 +289,7 @@ class WritableSolution(SearchableSolution):
             finally:
                 self.refresh()
 
-    def _drop(self) -> int:
+    def _drop_everything(self) -> int:
         with self._open_lock, self._pause_searches():
             state = self.metadata.state()
             self._collection.require_droppable(state)

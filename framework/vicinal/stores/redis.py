@@ -70,10 +70,10 @@ class MetadataStore(RedisConnection):
     def __init__(self, name: str, location: str, timeout: float = 5.0) -> None:
         super().__init__(location, timeout)
         self.name = name
-        self._bind(LiveGeneration(name, FIRST_GENERATION))
-        self._bind(LiveGeneration(name, self.read_live_generation()))
+        self._bind_generation(LiveGeneration(name, FIRST_GENERATION))
+        self._bind_generation(LiveGeneration(name, self.read_live_generation()))
 
-    def _bind(self, live: LiveGeneration) -> None:
+    def _bind_generation(self, live: LiveGeneration) -> None:
         self._live, self._prefix = live, live.prefix
         self.buckets = Buckets(self, self._prefix, live)
         self._failures = Failures(self, self._prefix)
@@ -106,7 +106,7 @@ class MetadataStore(RedisConnection):
     def of_generation(self, generation: int, *, is_live: bool = True) -> MetadataStore:
         """Another generation by the same connection; one that is being built is not live yet."""
         other = copy(self)
-        other._bind(LiveGeneration(self.name, generation, is_required=is_live))
+        other._bind_generation(LiveGeneration(self.name, generation, is_required=is_live))
         return other
 
     def make_live(self) -> None:

@@ -39,7 +39,7 @@ class Card(NamedTuple):
 
 def build_cards(cards: Sequence[Card], nothing: str) -> str:
     """Cards side by side, those of texts below each other; ``nothing`` is what stands there without any."""
-    body = "".join(map(_card, cards)) or f"<em>{escape(nothing)}</em>"
+    body = "".join(map(_format_card, cards)) or f"<em>{escape(nothing)}</em>"
     return f'<div style="{_ROW}">{body}</div>'
 
 
@@ -60,10 +60,10 @@ def media_to_html(kind: str, value: str, label: str = "", start: float | None = 
     return _missing(path) if preview is None else _player(kind, preview, label or path.name)
 
 
-def _card(card: Card) -> str:
+def _format_card(card: Card) -> str:
     width = _CARD_WIDTHS.get(card.kind)
     size = f"width:{width}" if width else "flex:1 1 100%"
-    details = "".join(_detail(name, shorten(value, _MAX_TEXT_CHARS)) for name, value in card.details)
+    details = "".join(_format_detail(name, shorten(value, _MAX_TEXT_CHARS)) for name, value in card.details)
     return (
         f'<div style="{_BOX};{size}">{card.media}'
         f'<div style="margin-top:6px;overflow-wrap:anywhere"><strong>{escape(card.title)}</strong> '
@@ -71,7 +71,7 @@ def _card(card: Card) -> str:
     )
 
 
-def _detail(name: str, value: str) -> str:
+def _format_detail(name: str, value: str) -> str:
     """Short ones stand beside each other, a long one on lines of its own."""
     tag = "span" if len(value) <= _MAX_SHORT_CHARS else "div"
     name = f'<span style="opacity:.65">{escape(name)}</span>'
