@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 
 import pytest
 
 import encoders
-from servers import MILVUS, ROOT, Milvus, end, free_port, wait_for_port
+from redis_servers import RunningRedis
+from servers import MILVUS, ROOT, Milvus
 from vicinal import Solution, create_manager
-from vicinal.stores.redis_server import find_redis_server
 
 # Programs that tests start and end by Ctrl-C would ignore it, as a shell makes those that it runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -56,25 +55,9 @@ def milvus_server(own_milvus):
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory):
     """The URL of a real Redis server on a free port."""
-    port = free_port()
-    process = subprocess.Popen(
-        [
-            find_redis_server().path,
-            "--port",
-            str(port),
-            "--bind",
-            "127.0.0.1",
-            "--dir",
-            str(tmp_path_factory.mktemp("redis")),
-        ],
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_for_port(port, process, 20)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        end(process)
+    server = RunningRedis(tmp_path_factory.mktemp("redis"))
+    yield server.url
+    server.end()
 
 
 @pytest.fixture

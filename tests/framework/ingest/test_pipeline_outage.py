@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import threading
 import time
 from urllib.parse import urlsplit
@@ -12,44 +10,19 @@ import pytest
 
 from ingest_helpers import ListSource, Observer, assert_consistent, make_items
 from proxy import Proxy
-from servers import end, free_port, wait_for_port, wait_until
+from redis_servers import RunningRedis
+from servers import wait_until
 from vicinal import Item, hookimpl
 from vicinal.errors import StoreUnreachableError
 from vicinal.ingest import store_retry
 from vicinal.stores import milvus
-from vicinal.stores.redis_server import find_redis_server
-
-
-class OwnRedis:
-    """A redis-server with an append-only file, which a test may kill and restart."""
-
-    def __init__(self, folder):
-        self.port = free_port()
-        self._folder = folder
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self):
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, "--appendonly", "yes"]
-        self.process = subprocess.Popen(
-            [find_redis_server().path, *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        wait_for_port(self.port, self.process, 20)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
 def own_redis(tmp_path):
-    redis = OwnRedis(tmp_path)
-    yield redis
-    if redis.process.poll() is None:
-        end(redis.process)
+    server = RunningRedis(tmp_path, "--appendonly", "yes")
+    yield server
+    server.end()
 
 
 def make_slow_solution(lite, redis, count):
@@ -92,8 +65,8 @@ def test_run_waits_for_a_killed_redis_to_restart(lite, own_redis):
 
 def test_run_waits_for_a_frozen_redis(lite, own_redis):
     def freeze():
-        own_redis.process.send_signal(signal.SIGSTOP)
-        call_later(1, lambda: own_redis.process.send_signal(signal.SIGCONT))
+        own_redis.pause()
+        call_later(1, own_redis.resume)
 
     lite.manager.register(Observer(freeze), "observer")
     assert make_slow_solution(lite, own_redis.url, 400).ingest().rows == 400

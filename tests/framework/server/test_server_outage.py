@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,28 +14,9 @@ import pytest
 
 from inprocess_server import ROWS, check_error, run_server
 from proxy import Proxy
-from servers import end, free_port, wait_for_port
-from vicinal.stores.redis_server import find_redis_server
+from redis_servers import RunningRedis
 
 FREQUENT_CHECKS = {"health_interval_seconds": 0.2}
-
-
-class RedisServer:
-    """A redis-server with an append-only file that a test may kill and restart."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.port = free_port()
-        self.start()
-
-    def start(self):
-        command = [find_redis_server().path, "--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-        wait_for_port(self.port, self.process, 20)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 class SearchLoad:
@@ -149,16 +129,16 @@ def test_service_recovers_when_milvus_is_killed_and_restarted(make_workshop, own
 
 
 def test_service_recovers_when_redis_is_killed_and_restarted(make_workshop, milvus_server, tmp_path):
-    server = RedisServer(tmp_path)
+    redis = RunningRedis(tmp_path, "--appendonly", "yes")
     try:
-        solution = make_workshop(milvus_server, f"redis://127.0.0.1:{server.port}/0").solution()
+        solution = make_workshop(milvus_server, redis.url).solution()
         solution.ingest()
         with run_server(solution, **FREQUENT_CHECKS) as client:
-            check_outage_and_recovery(client, server.kill, server.start)
+            check_outage_and_recovery(client, redis.kill, redis.start)
         solution.drop()
         solution.close()
     finally:
-        end(server.process)
+        redis.end()
 
 
 def test_server_starts_without_its_stores_and_connects_later(make_workshop, milvus_server, redis_url):

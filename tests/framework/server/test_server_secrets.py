@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from inprocess_server import run_server
-from servers import end, free_port, wait_for_port
-from vicinal.stores.redis_server import find_redis_server
+from redis_servers import RunningRedis
 
 
 @pytest.fixture
 def own_redis(tmp_path):
-    """A Redis that only the test uses, with a password: its process, its port and its socket."""
-    port, socket = free_port(), tmp_path / "own.sock"
-    options = ["--port", str(port), "--unixsocket", str(socket), "--requirepass", "hunter2", "--dir", str(tmp_path)]
-    process = subprocess.Popen([find_redis_server().path, *options], stdout=subprocess.DEVNULL, start_new_session=True)
-    wait_for_port(port, process, 20)
-    yield process, port, socket
-    if process.poll() is None:
-        end(process)
+    """A Redis that only the test uses, with a password and a socket, own.sock."""
+    server = RunningRedis(tmp_path, "--unixsocket", str(tmp_path / "own.sock"), "--requirepass", "hunter2")
+    yield server
+    server.end()
 
 
 @pytest.mark.parametrize(
@@ -31,19 +24,19 @@ def own_redis(tmp_path):
         ("unix://{socket}?password=hunter2&db=1", "unix://{socket}?password=…&db=1"),
     ],
 )
-def test_the_password_of_redis_is_masked_in_every_response(lite, own_redis, monkeypatch, url, shown):
-    process, port, socket = own_redis
-    monkeypatch.setenv("REDIS_URL", url.format(port=port, socket=socket))
+def test_the_password_of_redis_is_masked_in_every_response(lite, own_redis, tmp_path, monkeypatch, url, shown):
+    shown = shown.format(port=own_redis.port, socket=tmp_path / "own.sock")
+    monkeypatch.setenv("REDIS_URL", url.format(port=own_redis.port, socket=tmp_path / "own.sock"))
     lite.write([("a", "some text", 1)])
     solution = lite.solution()
     solution.ingest()
     with run_server(solution) as client:
         stats = client.get("/api/things/stats")
-        assert stats.json()["stores"]["redis"]["location"] == shown.format(port=port, socket=socket)
+        assert stats.json()["stores"]["redis"]["location"] == shown
         responses = [stats, *map(client.get, ("/readyz", "/metrics", "/api/solutions", "/api/things/items"))]
-        end(process)
+        own_redis.end()
         down = client.get("/api/things/stats")
         assert down.status_code == 503
-        assert shown.format(port=port, socket=socket) in down.json()["error"]
+        assert shown in down.json()["error"]
         responses += [down, client.get("/readyz"), client.search("text"), client.get("/api/things/items")]
     assert all("hunter2" not in response.text for response in responses)

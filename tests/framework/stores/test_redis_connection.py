@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from urllib.parse import urlsplit
 
@@ -10,11 +9,10 @@ import pytest
 
 from proxy import Proxy
 from redis_helpers import index_item, make_entry, make_record, read_counts
-from redis_servers import SERVERS, name_of
-from servers import end, free_port, wait_for_port
+from redis_servers import SERVERS, RunningRedis, name_of
+from servers import free_port
 from vicinal.errors import StoreError, StoreUnreachableError
 from vicinal.stores.redis import MetadataStore
-from vicinal.stores.redis_server import find_redis_server
 from vicinal.types import Failure
 
 
@@ -93,20 +91,15 @@ def test_every_call_reports_an_unreachable_server(redis_url, tmp_path):
 @pytest.fixture
 def start_redis(tmp_path):
     """Starts a Redis server on a free port with more arguments; gives its port."""
-    processes = []
+    servers = []
 
-    def start_redis(*arguments, server=None):
-        while (port := free_port()) > 55_000:
-            pass  # a cluster's bus has this port plus 10,000
-        program = (server or find_redis_server()).path
-        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), *arguments]
-        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True))
-        wait_for_port(port, processes[-1], 20)
-        return port
+    def start_redis(*options, server=None):
+        servers.append(RunningRedis(tmp_path, *options, server=server))
+        return servers[-1].port
 
     yield start_redis
-    for process in processes:
-        end(process)
+    for server in servers:
+        server.end()
 
 
 def test_a_wrong_password_is_refused_not_unreachable(start_redis):
@@ -149,16 +142,10 @@ def test_a_redis_cluster_is_refused_with_the_reason(start_redis, server):
 def test_a_sentinel_is_refused_with_the_reason(start_redis, tmp_path):
     config = tmp_path / "sentinel.conf"
     config.touch()
-    port = free_port()
-    command = [find_redis_server().path, str(config), "--sentinel", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        wait_for_port(port, process, 20)
-        with pytest.raises(StoreError, match=f"127.0.0.1:{port} is a Sentinel, which stores no data") as error:
-            MetadataStore("shared", f"redis://127.0.0.1:{port}")
-        assert error.value.hint == "set REDIS_URL to the Redis that it watches"
-    finally:
-        end(process)
+    port = start_redis(str(config), "--sentinel")
+    with pytest.raises(StoreError, match=f"127.0.0.1:{port} is a Sentinel, which stores no data") as error:
+        MetadataStore("shared", f"redis://127.0.0.1:{port}")
+    assert error.value.hint == "set REDIS_URL to the Redis that it watches"
 
 
 def test_a_user_without_the_right_to_info_may_connect(start_redis):
