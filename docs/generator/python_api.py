@@ -43,6 +43,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Measuring and drawing": (
         "evaluate",
         "SearchReport",
+        "PerQuery",
         "ModelReport",
         "Estimate",
         "Comparison",
