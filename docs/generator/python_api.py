@@ -46,7 +46,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "PerQuery",
         "ModelReport",
         "Estimate",
-        "Comparison",
+        "BaselineComparison",
         "Trial",
         "IndexRecall",
         "build_map",
