@@ -22,8 +22,11 @@ __all__ = ["DEFAULT_SIMILARITY", "find_duplicates"]
 DEFAULT_SIMILARITY = 0.95
 _TOLERANCE = 1e-7
 """Of the similarity, for rounding: that of equal vectors may be 1 - 1e-16, and 1 - (1 - 1/5) is less than 1/5."""
-_MAX_EXACT_NUMBERS = 5e11
-"""Rows squared, times the dimension, up to which all items are compared by themselves."""
+_MAX_EXACT_NUMBERS = 30_000_000
+"""Of all vectors together, up to which comparing them takes no longer than searching for each.
+
+On two cores a search takes 0.8 ms of each vector, and a comparison of it with 250,000 of 128 dimensions as long.
+"""
 _RECORDS_PER_FETCH = 500
 
 
@@ -104,7 +107,7 @@ def _is_exact(solution: Solution, stored: StoredVectors) -> bool:
     """Whether to compare all items: the index does so itself, or it takes no longer."""
     index = INDEXES.get(str((solution.metadata.state().get("index") or {}).get("type", "")))
     compares_all = solution.vectors.uses_sparse_bits or (index is not None and index.is_exact)
-    return compares_all or stored.rows**2 * stored.space.dimension <= _MAX_EXACT_NUMBERS
+    return compares_all or stored.rows * stored.space.dimension <= _MAX_EXACT_NUMBERS
 
 
 def _have_one_length(stored: StoredVectors) -> bool:

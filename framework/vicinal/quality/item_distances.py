@@ -127,8 +127,11 @@ def _combine_segments(distances: np.ndarray, counts_a: np.ndarray, counts_b: np.
 
 def _compute_block(a: np.ndarray, b: np.ndarray, metric: ItemMetric) -> np.ndarray:
     """Distances of each of m vectors to each of n, ``(m, n)``; for COSINE they are of length 1."""
-    squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)
-    return _to_distances(a @ b.T, squares, metric)
+    product = a @ b.T
+    if metric == "COSINE":
+        distances: np.ndarray = np.subtract(1.0, product, out=product)
+        return distances
+    return _to_distances(product, (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1), metric)
 
 
 def _compute_pairs(a: np.ndarray, b: np.ndarray, metric: ItemMetric) -> np.ndarray:

@@ -24,7 +24,7 @@ Progress = Callable[[float], object]
 _NUMBERS_PER_BLOCK = 2_000_000
 _MAX_BLOCK_ROWS = 4_096
 _QUERIES_PER_CALL = 1_000
-_DEPTHS = (17, 129)
+DEPTHS = (17, 129)
 """How many neighbours of a vector, itself among them, are searched for first, and then where that may miss some."""
 _LAST_HITS = 4
 """An index of compressed vectors orders neighbours nearly: more near ones may follow where one of these is near."""
@@ -52,7 +52,7 @@ class NearItems:
         rows = self.distances.stored.rows
         for start in range(0, rows, _QUERIES_PER_CALL):
             part = np.arange(start, min(start + _QUERIES_PER_CALL, rows))
-            for depth in _DEPTHS:
+            for depth in DEPTHS:
                 part = self._search_rows(solution, part, depth)
             crowded.append(self.distances.stored.find_items(part))
             progress(min(start + _QUERIES_PER_CALL, rows) / rows)
