@@ -170,6 +170,21 @@ class Tracks(Numbers):
         return [Segment(np.array(numbers.split(), np.float32), float(at), at + 1.0) for at, numbers in segments]
 
 
+class Alphabet(Encoder):
+    """How often each letter occurs in a text file."""
+
+    space = Space(26)
+    signature = "alphabet"
+    query_modalities = (Modality("file", "file"),)
+
+    def decode(self, item):
+        return [Segment(item.content.read_text().lower())]
+
+    def encode(self, samples):
+        counts = [[sample.count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for sample in samples]
+        return np.array(counts, np.float32).reshape(-1, 26)
+
+
 class Learner(Encoder):
     """Counts the words that the items hold, the rare ones most."""
 
@@ -255,6 +270,7 @@ def register_encoders(encoders):
     encoders.add("words", "encoders:Words", summary="for tests")
     encoders.add("lengths", "encoders:Lengths", summary="for tests")
     encoders.add("labelled", "encoders:Labelled", summary="for tests")
+    encoders.add("alphabet", "encoders:Alphabet", summary="for tests")
     encoders.add("numbers", "encoders:Numbers", summary="for tests")
     encoders.add("tracks", "encoders:Tracks", summary="for tests")
     encoders.add("learner", "encoders:Learner", summary="for tests")

@@ -102,8 +102,8 @@ def _show_progress(*, quiet: bool) -> Iterator[Callable[[float], object]]:
 def _print_report(report: DuplicateReport, max_groups: int, out: Path | None) -> None:
     way = "all compared" if report.method == "exact" else "found through the index"
     click.echo(
-        f"{report.solution}: {len(report.groups):,} groups of near-equal items (similarity {report.similarity:g}) among"
-        f" {report.items:,}, {way} in {report.seconds:.1f} s"
+        f"{report.solution}: {_count(report.items, 'item')}, {_count(len(report.groups), 'group')} of near-equal ones"
+        f" (similarity {report.similarity:g}), {way} in {report.seconds:.1f} s"
     )
     shown = report.groups[:max_groups]
     rows = [
@@ -117,9 +117,14 @@ def _print_report(report: DuplicateReport, max_groups: int, out: Path | None) ->
         cells = [tuple(row[place] for place in filled) for row in rows]
         make_console().print(build_table([columns[place] for place in filled], cells))
     if len(report.groups) > len(shown):
-        click.echo(f"and {len(report.groups) - len(shown):,} groups more: --groups N, or --out FILE.csv for all")
+        more = _count(len(report.groups) - len(shown), "more group")
+        click.echo(f"and {more}: --groups N prints more, --out FILE.csv writes all")
     if out is not None:
-        click.echo(f"{out}: {sum(len(group.items) for group in report.groups):,} items")
+        click.echo(f"{out}: {_count(sum(len(group.items) for group in report.groups), 'item')}")
+
+
+def _count(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def _describe(item: DuplicateItem) -> tuple[str, ...]:
@@ -139,7 +144,9 @@ def _print_advice(report: DuplicateReport, file: Path) -> None:
     keys = report.removable_keys
     if not keys:
         return
-    click.echo(f"{len(keys):,} items need not be kept, {report.removable_bytes / 1e6:,.1f} MB; none was removed")
+    megabytes = report.removable_bytes / 1e6
+    size = f", {megabytes:,.1f} MB" if megabytes >= 0.1 else ""
+    click.echo(f"{_count(len(keys), 'duplicate')}{size}; nothing was removed")
     if len(keys) <= _MAX_KEYS and all(key.isprintable() for key in keys):
         command = shlex.join(["vicinal", "remove", str(file), "--", *keys])
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,20 +56,22 @@ class Preference:
     def require_known(self, metadata: MetadataStore, seconds: bool) -> None:
         """See that items can be chosen so; it reads until it finds one of which that is known.
 
+        Where no size is known the shortest key is kept.
+
         Args:
             seconds: whether items have a length in seconds.
 
         Raises:
             VicinalError: of no item it is known.
         """
-        if self.keep == "longest" and seconds and not self.field:
+        if not self.field and (self.keep == "largest" or (self.keep == "longest" and seconds)):
             return
         for records in metadata.iter_records():
             if any(self._read_value(read_facts(record, 0.0, self.field)) is not None for record in records.values()):
                 return
         if self.field:
             raise VicinalError(f"no item has a number or a text in the field {self.field!r}", "name another one")
-        what = "a file" if self.keep == "oldest" else "a length" if self.keep == "longest" else "a size"
+        what = "a file" if self.keep == "oldest" else "a length"
         raise VicinalError(f"no item of {metadata.name!r} has {what}", "name a field that it is chosen by")
 
     def sort_key(self, key: str, facts: ItemFacts) -> tuple[Any, ...]:
@@ -119,7 +122,11 @@ def _read_file(path: Path) -> tuple[int | None, float | None]:
 
 
 def _to_value(metadata: Mapping[str, Any], field: str) -> float | str | None:
+    """A field's value to order by; a text that is a number counts as one, since a CSV has only texts."""
     value = metadata.get(field) if field else None
-    if isinstance(value, int | float):
-        return float(value)
-    return value if isinstance(value, str) and value else None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return value or None
+    return float(value) if isinstance(value, int | float) and not math.isnan(value) else None

@@ -77,8 +77,9 @@ def _find(
     solution: Solution, similarity: float, preference: Preference, exact: bool | None, progress: Progress
 ) -> DuplicateReport:
     solution.open()
+    solution.fetch_rows([])  # says what is wrong where nothing can be searched
     preference.require_known(solution.metadata, solution.encoder.segmented)
-    with open_stored_vectors(solution) as stored:
+    with open_stored_vectors(solution, lambda _: progress(0.0)) as stored:
         metric = choose_item_metric(solution.metric)
         distances = ItemDistances(stored, metric)
         near = NearItems(distances, to_distance(similarity - _TOLERANCE, metric))

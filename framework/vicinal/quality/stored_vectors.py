@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal
@@ -93,17 +93,15 @@ class StoredVectors:
 
 
 @contextmanager
-def open_stored_vectors(solution: Solution) -> Iterator[StoredVectors]:
+def open_stored_vectors(solution: Solution, on_rows: Callable[[int], object] = bool) -> Iterator[StoredVectors]:
     """Read all vectors of a solution into a temporary file, which is deleted at the end: 4 bytes for each float.
 
-    Memory holds 60 bytes for each row.
+    Memory holds 60 bytes for each row; ``on_rows`` receives how many were read, again and again.
 
     Raises:
         NothingIndexedError: there are none.
         VicinalError: the folder of temporary files has too little space.
     """
-    solution.open()
-    solution.fetch_rows([])  # says what is wrong where nothing can be searched
     space = solution.encoder.space
     rows = int(solution.metadata.state().get("rows", 0))
     _require_space(rows * (space.dimension // 8 if space.kind == "binary" else 4 * space.dimension))
@@ -113,6 +111,7 @@ def open_stored_vectors(solution: Solution) -> Iterator[StoredVectors]:
         size = max(100, min(5_000, _NUMBERS_PER_PART // space.dimension))
         for part in solution.vectors.iter_rows(fields, size):
             spool.add(part)
+            on_rows(len(spool.row_ids))
         if not spool.row_ids:
             raise NothingIndexedError(f"nothing is indexed in {solution.name!r}", hint="run `vicinal ingest` first")
         file.flush()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ingest_helpers import ListSource
-from vicinal import Item, VicinalError, find_duplicates
+from vicinal import VicinalError, find_duplicates
 from vicinal.errors import NothingIndexedError
-from vicinal.quality import near_items
+from vicinal.quality import near_items, stored_vectors
 from vicinal.quality.disjoint_sets import DisjointSets
 from vicinal.types import item_id
 
@@ -137,8 +136,8 @@ def test_equal_items_are_one_group_however_many_they_are_on_each_engine(workshop
 
 def test_a_chain_of_near_pairs_is_one_group_that_keeps_items_which_are_not_near_each_other(lite):
     """At 0.98, which is 11.5 degrees."""
-    solution = index(lite, [angle(0), angle(10), angle(20), angle(30), angle(60)])
-    report = find_duplicates(solution, 0.98, exact=True)
+    solution = index(lite, [angle(0), angle(10), angle(20), angle(30), angle(60)], values=[5, 6, 7, 8, 9])
+    report = find_duplicates(solution, 0.98, keep="oldest", field="year")
     assert list_kept(report) == [["k0", ("k1", "k0", 0.985), "k2", ("k3", "k2", 0.985)]]
 
 
@@ -160,7 +159,7 @@ def test_items_of_segments_are_near_by_the_mean_of_the_best_matches_of_the_short
         assert list_kept(report) == [["k0", ("k1", "k0", 1.0)], ["k5", ("k4", "k5", 1.0)]]
         assert [item.length for item in report.groups[0].items] == [4.0, 2.0]
         two_thirds = find_duplicates(solution, 0.66, keep="longest", exact=exact)
-        assert list_kept(two_thirds) == [["k0", ("k1", "k0", 1.0), ("k5", "k0", 0.667), "k4"]]
+        assert list_kept(two_thirds) == [["k0", ("k5", "k0", 0.667), ("k1", "k0", 1.0), "k4"]]
 
 
 def test_many_items_that_share_a_segment_are_not_near(lite):
@@ -169,8 +168,8 @@ def test_many_items_that_share_a_segment_are_not_near(lite):
     shared, count = np.eye(24)[0], near_items.DEPTHS[-1] + 20
     tracks = [[shared, *scale(rng.standard_normal((3, 24)))] for _ in range(count)]
     tracks.append(tracks[3][1:])
+    solution = index(lite, tracks, "tracks")
     for exact in (False, True):
-        solution = index(lite, tracks, "tracks")
         report = find_duplicates(solution, 0.9, keep="longest", exact=exact)
         assert list_kept(report) == [["k3", (f"k{count}", "k3", 1.0)]]
 
@@ -179,6 +178,104 @@ def test_an_item_that_is_being_removed_is_in_no_group(lite):
     solution = index(lite, [angle(0), angle(1), angle(50), angle(51)])
     solution.metadata.delete([item_id("k1")])  # its row is still in Milvus
     assert list_groups(find_duplicates(solution, 0.95)) == [["k2", "k3"]]
+
+
+# --- which of each is kept, and what is said of it
+
+
+TEXTS = [("b.txt", "alpha beta"), ("a long name.txt", "alpha beta"), ("c.txt", "Alpha Beta, alpha"), ("d.txt", "zulu")]
+"""Two that are equal, one that is longer, and one that is near to none."""
+
+
+@pytest.fixture
+def files(lite):
+    """Text files, indexed by how often each letter occurs; the last written is the oldest."""
+    (lite.folder / "texts").mkdir()
+    for age, (name, text) in enumerate(TEXTS):
+        path = lite.folder / "texts" / name
+        path.write_text(text)
+        os.utime(path, (1_700_000_000 - age, 1_700_000_000 - age))
+    solution = lite.solution(source="{type: folder, path: texts}", encoder="{type: alphabet}")
+    assert solution.ingest().new == 4
+    return solution
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [
+        ("largest", ["c.txt", ("b.txt", "c.txt", 0.98), ("a long name.txt", "c.txt", 0.98)]),
+        ("oldest", ["c.txt", ("a long name.txt", "c.txt", 0.98), ("b.txt", "c.txt", 0.98)]),
+    ],
+)
+def test_files_are_chosen_by_size_or_time_and_then_by_the_shorter_name(files, keep, expected):
+    report = find_duplicates(files, 0.9, keep)
+    assert list_kept(report) == [expected]
+
+
+def test_a_report_says_what_could_be_removed(files, tmp_path):
+    report = find_duplicates(files, 0.99)
+    assert list_kept(report) == [["b.txt", ("a long name.txt", "b.txt", 1.0)]]
+    assert (report.removable_keys, report.removable_bytes) == (["a long name.txt"], 10)
+    found = report.to_dict()
+    assert found.pop("seconds") > 0
+    uri = (Path(files.folder) / "texts").as_uri()
+    assert found == {
+        "solution": "things", "similarity": 0.99, "metric": "COSINE", "method": "exact", "keep": "largest",
+        "field": None, "items": 4, "rows": 4, "group_count": 1, "duplicates": 1, "duplicate_bytes": 10,
+        "groups": [[
+            {"key": "b.txt", "keep": True, "duplicate_of": None, "similarity": None, "bytes": 10, "length": None,
+             "modified": "2023-11-14T22:13:20Z", "uri": f"{uri}/b.txt"},
+            {"key": "a long name.txt", "keep": False, "duplicate_of": "b.txt", "similarity": 1.0, "bytes": 10,
+             "length": None, "modified": "2023-11-14T22:13:19Z", "uri": f"{uri}/a%20long%20name.txt"},
+        ]],
+    }  # fmt: skip
+    path = report.save(tmp_path / "found.csv")
+    assert path.read_text().splitlines() == [
+        "group,key,keep,duplicate_of,similarity,bytes,length,modified,uri",
+        f"1,b.txt,yes,,,10,,2023-11-14T22:13:20Z,{uri}/b.txt",
+        f"1,a long name.txt,no,b.txt,1.0,10,,2023-11-14T22:13:19Z,{uri}/a%20long%20name.txt",
+    ]
+    assert files.status()["items"] == 4
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("largest", "k2"), ("longest", "k2"), ("oldest", "k1")])
+def test_a_field_decides_as_a_number_where_it_is_one(lite, keep, kept):
+    solution = index(lite, [angle(0)] * 4, values=[200, 30, 1_000, ""])
+    (group,) = find_duplicates(solution, 0.99, keep, field="year").groups
+    assert group.items[0].key == kept
+    assert group.items[-1].key == "k3"  # it has no value
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ({"similarity": 0.0}, "similarity is 0.0", "it is more than 0, and at most 1: 0.95, say"),
+        ({"similarity": 1.1}, "similarity is 1.1", "it is more than 0, and at most 1: 0.95, say"),
+        ({"similarity": float("nan")}, "similarity is nan", "it is more than 0, and at most 1: 0.95, say"),
+        ({"keep": "best"}, "keep is 'best'", "it is one of largest, longest, oldest"),
+        ({"field": "colour"}, "no item has a number or a text in the field 'colour'", "name another one"),
+        ({"keep": "oldest"}, "no item of 'things' has a file", "name a field that it is chosen by"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_compared(lite, given, message, hint):
+    solution = index(lite, [angle(0), angle(1)])
+    with pytest.raises(VicinalError) as caught:
+        find_duplicates(solution, progress=lambda _: pytest.fail("it compared"), **given)
+    assert (str(caught.value), caught.value.hint) == (message, hint)
+
+
+def test_a_folder_of_temporary_files_that_is_too_small_is_named(lite, monkeypatch):
+    solution = index(lite, [angle(0), angle(1)])
+    monkeypatch.setattr(stored_vectors.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
+    with pytest.raises(VicinalError, match=r"all vectors take 0 MB on disk, and .+ has 0 MB"):
+        find_duplicates(solution)
+
+
+def test_nothing_is_indexed(lite):
+    lite.write([])
+    solution = lite.solution()
+    with pytest.raises(NothingIndexedError, match="nothing is indexed in 'things' yet"):
+        find_duplicates(solution)
 
 
 def test_sets_join():
