@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
     from vicinal.quality import compare, evaluate
+    from vicinal.quality.duplicate_report import DuplicateReport
+    from vicinal.quality.duplicates import find_duplicates
     from vicinal.quality.map import ItemMap, build_map
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
@@ -59,6 +61,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AUDIO": "types",
     "DependencyError": "errors",
+    "DuplicateReport": "quality.duplicate_report",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
     "Evaluation": "plugin.evaluation",
@@ -95,6 +98,7 @@ _HOMES = {
     "compare": "quality",
     "create_manager": "plugin.manager",
     "evaluate": "quality",
+    "find_duplicates": "quality.duplicates",
     "hookimpl": "plugin.hookspecs",
     "write_samples": "solution.samples",
 }
@@ -105,6 +109,7 @@ __all__ = [
     "TEXT",
     "VIDEO",
     "DependencyError",
+    "DuplicateReport",
     "Encoder",
     "EncoderBlock",
     "Evaluation",
@@ -139,6 +144,7 @@ __all__ = [
     "compare",
     "create_manager",
     "evaluate",
+    "find_duplicates",
     "hookimpl",
     "write_samples",
 ]

@@ -35,6 +35,7 @@ BUILT_IN_COMMANDS = {
     "check": ("manage:check", "Check whether Milvus, metadata and ledger agree."),
     "remove": ("manage:remove", "Remove items by key."),
     "drop": ("manage:drop", "Remove a solution's collection and metadata."),
+    "duplicates": ("duplicates:duplicates", "Find near-equal items, and which of them to keep."),
     "map": ("map:map_", "Draw the items as points on a page."),
     "index": ("manage:index", "Rebuild the index as the YAML says now."),
     "export": ("manage:export", "Write items and vectors to a parquet file."),

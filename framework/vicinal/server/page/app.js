@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { askForKey, errorMessage, statusMessage, toSentence } from "./dialogs.js";
 import { append, fill, h, icon } from "./dom.js";
+import { createDuplicatesView } from "./duplicates.js";
 import { formatCount, formatNumber } from "./format.js";
 import { createIndexView } from "./ingest.js";
 import { createItemsView } from "./items.js";
@@ -15,6 +16,7 @@ const VIEWS = {
   search: [createSearchView, "Search"],
   items: [createItemsView, "Items"],
   map: [createMapView, "Map"],
+  duplicates: [createDuplicatesView, "Duplicates"],
   index: [createIndexView, "Index"],
 };
 const RETRY_MS = 3000;
