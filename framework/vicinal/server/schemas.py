@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PlainValidator, TypeAdapter
 
 __all__ = [
     "AddRequest",
@@ -41,6 +41,7 @@ BOUNDS = "x-bounds"
 """In a schema: the names of the settings that bound the value, as ``{"maximum": "max_limit"}``."""
 
 MAX_KEY_CHARS = 1024
+MAX_VECTOR_NUMBERS = 262_144
 MAX_SIMILARITY = 1e38
 """About the largest float32, as which Milvus returns inner products."""
 _MAX_SAFE_INTEGER = 2**53 - 1
@@ -57,6 +58,17 @@ def _to_int(value: Any) -> Any:
 Limit = Annotated[int, Field(ge=1, json_schema_extra={BOUNDS: {"maximum": "max_limit"}}), BeforeValidator(_to_int)]
 Key = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_KEY_CHARS})]
 QueryText = Annotated[str, Field(json_schema_extra={"minLength": 1, BOUNDS: {"maxLength": "max_query_chars"}})]
+_Vector = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MAX_VECTOR_NUMBERS)]
+_TEXT_ADAPTER, _VECTOR_ADAPTER = TypeAdapter(QueryText), TypeAdapter(_Vector)
+
+
+def _check_query(value: Any) -> Any:
+    """Check a query by its kind: an error of a union would speak of both."""
+    adapter: TypeAdapter[Any] = _VECTOR_ADAPTER if isinstance(value, list) else _TEXT_ADAPTER
+    return adapter.validate_python(value, strict=True)
+
+
+Query = Annotated[str | list[float], PlainValidator(_check_query, json_schema_input_type=QueryText | _Vector)]
 Filter = Annotated[
     str, Field(json_schema_extra={"format": "milvus-expression", BOUNDS: {"maxLength": "max_query_chars"}})
 ]
@@ -65,7 +77,7 @@ Filter = Annotated[
 Pattern = Annotated[str, Field(json_schema_extra={BOUNDS: {"maxLength": "max_query_chars"}})]
 
 
-Examples = Annotated[list[QueryText], Field(json_schema_extra={BOUNDS: {"maxItems": "max_queries"}})]
+Examples = Annotated[list[Query], Field(json_schema_extra={BOUNDS: {"maxItems": "max_queries"}})]
 Similarity = Annotated[FiniteFloat, Field(ge=-MAX_SIMILARITY, le=MAX_SIMILARITY)]
 Diversity = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
@@ -109,8 +121,9 @@ class SearchRequest(SearchOptions):
         }
     )
 
-    query: QueryText
-    """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @."""
+    query: Query
+    """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @. A
+    solution of embeddings that exist already takes a vector, too."""
 
 
 class MultiSearchRequest(SearchOptions):
@@ -118,7 +131,7 @@ class MultiSearchRequest(SearchOptions):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"queries": ["CCO", "c1ccccc1O"], "limit": 3}]})
 
-    queries: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    queries: Annotated[list[Query], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
     """Each as ``query`` of a request with one."""
 
 
@@ -131,7 +144,7 @@ class ExampleSearchRequest(SearchOptions):
         }
     )
 
-    like: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    like: Annotated[list[Query], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
     """One or more examples of what is searched for, each as ``query``."""
 
 
