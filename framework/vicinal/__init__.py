@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.suggestion import Suggestion
     from vicinal.quality import evaluate
     from vicinal.quality.map import ItemMap, build_map
+    from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
@@ -77,6 +78,7 @@ _HOMES = {
     "Modality": "types",
     "Params": "plugin.params",
     "PluginError": "errors",
+    "RecallCheck": "quality.tuning",
     "Registrar": "plugin.registry",
     "Rendering": "types",
     "Reranker": "plugin.reranker",
@@ -89,12 +91,15 @@ _HOMES = {
     "State": "plugin.state",
     "Suggestion": "plugin.suggestion",
     "TEXT": "types",
+    "TuneReport": "quality.tuning",
     "VIDEO": "types",
     "VicinalError": "errors",
     "build_map": "quality.map",
+    "check_recall": "quality.tuning",
     "create_manager": "plugin.manager",
     "evaluate": "quality",
     "hookimpl": "plugin.hookspecs",
+    "tune": "quality.tuning",
     "write_samples": "solution.samples",
 }
 
@@ -121,6 +126,7 @@ __all__ = [
     "Modality",
     "Params",
     "PluginError",
+    "RecallCheck",
     "Registrar",
     "Rendering",
     "Reranker",
@@ -132,12 +138,15 @@ __all__ = [
     "Space",
     "State",
     "Suggestion",
+    "TuneReport",
     "VicinalError",
     "__version__",
     "build_map",
+    "check_recall",
     "create_manager",
     "evaluate",
     "hookimpl",
+    "tune",
     "write_samples",
 ]
 
