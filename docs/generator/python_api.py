@@ -14,8 +14,10 @@ from pydantic import BaseModel
 import vicinal
 from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
+from vicinal.config import models
 from vicinal.plugin import manager
-from vicinal.quality import estimates, index_recall, model_report, search_report
+from vicinal.quality import estimates, index_recall, model_report, search_report, tuning
+from vicinal.quality.tuning import latency
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
 
@@ -49,6 +51,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "BaselineComparison",
         "Trial",
         "IndexRecall",
+        "tune",
+        "TuneReport",
+        "FrontierPoint",
+        "Latency",
+        "Throughput",
+        "check_recall",
+        "RecallCheck",
+        "TunedIndex",
         "build_map",
         "ItemMap",
     ),
@@ -88,6 +98,9 @@ HOMES: tuple[ModuleType, ...] = (
     model_report,
     estimates,
     index_recall,
+    tuning,
+    latency,
+    models,
     records,
     layout,
     milvus_engine,

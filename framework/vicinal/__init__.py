@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vicinal.quality.duplicate_report import DuplicateReport
     from vicinal.quality.duplicates import find_duplicates
     from vicinal.quality.map import ItemMap, build_map
+    from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
@@ -80,6 +81,7 @@ _HOMES = {
     "Modality": "types",
     "Params": "plugin.params",
     "PluginError": "errors",
+    "RecallCheck": "quality.tuning",
     "Registrar": "plugin.registry",
     "Rendering": "types",
     "Reranker": "plugin.reranker",
@@ -92,14 +94,17 @@ _HOMES = {
     "State": "plugin.state",
     "Suggestion": "plugin.suggestion",
     "TEXT": "types",
+    "TuneReport": "quality.tuning",
     "VIDEO": "types",
     "VicinalError": "errors",
     "build_map": "quality.map",
     "compare": "quality",
+    "check_recall": "quality.tuning",
     "create_manager": "plugin.manager",
     "evaluate": "quality",
     "find_duplicates": "quality.duplicates",
     "hookimpl": "plugin.hookspecs",
+    "tune": "quality.tuning",
     "write_samples": "solution.samples",
 }
 
@@ -127,6 +132,7 @@ __all__ = [
     "Modality",
     "Params",
     "PluginError",
+    "RecallCheck",
     "Registrar",
     "Rendering",
     "Reranker",
@@ -138,14 +144,17 @@ __all__ = [
     "Space",
     "State",
     "Suggestion",
+    "TuneReport",
     "VicinalError",
     "__version__",
     "build_map",
+    "check_recall",
     "compare",
     "create_manager",
     "evaluate",
     "find_duplicates",
     "hookimpl",
+    "tune",
     "write_samples",
 ]
 

@@ -17,6 +17,7 @@ from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableErro
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder_calls import suggest_queries
 from vicinal.plugin.manager import Manager
+from vicinal.search.examples import EncodedQuery
 from vicinal.search.request_check import Query, require_limit, split_queries, to_examples, to_query
 from vicinal.search.searcher import Searcher
 from vicinal.search.timer import Timer
@@ -222,14 +223,26 @@ class SearchableSolution(FollowingComponents):
 
         return self.read(suggest)
 
-    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+    def search_vectors(self, vectors: Sequence[Any], limit: int, filter: str = "") -> list[list[Candidate]]:
         """The nearest segments of vectors in the form in which the store holds them, as its index finds them.
 
         Raises:
             NothingIndexedError: nothing can be searched yet.
         """
         with self._searcher.borrow() as searcher:
-            return searcher.search_vectors(vectors, limit)
+            return searcher.search_vectors(vectors, limit, filter)
+
+    def encode_queries(self, queries: Sequence[str]) -> list[EncodedQuery | Exception]:
+        """The vectors that queries are searched with, in the form in which the store holds them.
+
+        Returns:
+            For each query its vectors, or the error of one that cannot be read.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow() as searcher:
+            return searcher.encode_queries(queries)
 
     def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The rows with these ids, as ``VectorStore.fetch_rows``; it loads the collection, and waits for an index.

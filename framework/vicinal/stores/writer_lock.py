@@ -8,7 +8,7 @@ import socket
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import orjson
 
@@ -28,7 +28,7 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 
 
 class WriterLock:
-    """A context manager that holds the lock while a process writes to a solution.
+    """A context manager that holds the lock while a process writes to a solution, or does what only one may do.
 
     Raises:
         StoreBusyError: another process holds it; the message names that one. The lock of a dead holder on this machine
@@ -38,11 +38,13 @@ class WriterLock:
     _held: ClassVar[set[str]] = set()
     """The tokens of the locks that this process holds, to tell them from locks that it failed to release."""
 
-    def __init__(self, store: MetadataStore) -> None:
+    def __init__(self, store: MetadataStore, activity: Literal["written", "tuned"] = "written") -> None:
+        """``activity`` is what is done to the solution; locks of different activities do not exclude each other."""
         self._store = store
         self._token = secrets.token_hex(8)
         self._name = store.name
-        self._key = f"vicinal:{store.name}:writer"
+        self._activity = activity
+        self._key = f"vicinal:{store.name}:" + ("writer" if activity == "written" else activity)
         self._value = orjson.dumps(
             {
                 "token": self._token,
@@ -66,7 +68,7 @@ class WriterLock:
             holder: dict[str, Any] = orjson.loads(held)
             if holder.get("token") in self._held or not _holder_is_dead(holder):
                 raise StoreBusyError(
-                    f"{self._name!r} is being written by {holder['holder']} since {holder['started']}",
+                    f"{self._name!r} is being {self._activity} by {holder['holder']} since {holder['started']}",
                     hint=f"wait until it ends; the lock of a holder that died expires after {_EXPIRY_SECONDS:g} s",
                 )
             self._store.call("eval", _RELEASE, 1, self._key, held)
