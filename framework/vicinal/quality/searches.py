@@ -15,7 +15,7 @@ from vicinal.quality.judgments import JudgedQuery, read_judgments
 from vicinal.quality.labels import LabelCounts, count_labels, read_label, require_queries, sample_keys
 from vicinal.quality.measures import Measures, Ranking
 from vicinal.quality.per_query import PerQueryTable
-from vicinal.quality.search_report import SearchReport
+from vicinal.quality.search_report import PerQuery, SearchReport
 from vicinal.types import Hit, SearchRequest, item_id
 
 if TYPE_CHECKING:
@@ -139,12 +139,14 @@ def _ask(
     import numpy as np
 
     measures, parts, refused = options.measures, [], list[str]()
+    asked: list[Mapping[str, str]] = []
     with PerQueryTable(options.per_query, columns, measures.names) as table:
         for start in range(0, len(queries), _QUERIES_PER_CALL):
             part = queries[start : start + _QUERIES_PER_CALL]
             answered = list(_search(solution, part, measures.depth, refused))
             rankings = [query.judge(hits) for query, hits in answered]
             parts.append(figures := measures.compute(rankings))
+            asked += [query.columns for query, _ in answered]
             table.write(list(_to_rows(answered, rankings, measures.names, figures)))
     values = np.concatenate(parts) if parts else np.empty((0, len(measures.names)))
     report.queries, report.skipped = len(values), len(refused)
@@ -155,6 +157,7 @@ def _ask(
     if len(values) < _FEW_QUERIES:
         report.warnings.append(f"{len(values)} queries are few: the intervals are rough, and too narrow")
     report.metrics = dict(zip(measures.names, estimate_means(values, options.seed), strict=True))
+    report.per_query = PerQuery(asked, dict(zip(measures.names, values.T, strict=True)))
 
 
 def _search(
