@@ -51,7 +51,7 @@ class FilesData(Params):
     """The file of the queries."""
     neighbors: LocalPath | None = None
     """The file of the queries' nearest neighbours, if the data bring them: they check that `metric` is theirs."""
-    columns: Annotated[list[str], Field(min_length=3, max_length=3)] = ["", "", ""]
+    columns: tuple[str, str, str] = ("", "", "")
     """Names within HDF5 and parquet of vectors, queries and neighbours, as [train, test, neighbors]."""
     metric: FloatMetric
     """How similarity is measured."""
@@ -67,7 +67,7 @@ class Hdf5Data(Params):
     """How similarity is measured: L2 for euclidean ones, COSINE for angular ones."""
 
     def to_files(self) -> FilesData:
-        columns = ["train", "test", "neighbors"]
+        columns = ("train", "test", "neighbors")
         parts = {"vectors": self.path, "queries": self.path, "neighbors": self.path}
         return FilesData(type="files", **parts, columns=columns, metric=self.metric)
 
@@ -88,7 +88,7 @@ class VectorDBBenchData(Params):
             vectors=sorted(self.path.glob("*train*.parquet")),
             queries=self.path / "test.parquet",
             neighbors=neighbors if neighbors.exists() else None,
-            columns=["emb", "emb", "neighbors_id"],
+            columns=("emb", "emb", "neighbors_id"),
             metric=self.metric,
         )
 
@@ -155,16 +155,16 @@ class BenchConfig(Params):
     """The indexes to measure. FLAT is exact: beside it the others prove that they are in use."""
     queries: Annotated[int, Field(ge=10, le=100_000)] = 1_000
     """The most queries whose recall and latency are measured."""
-    limits: Annotated[list[Annotated[int, Field(ge=1, le=1_000)]], Field(min_length=1)] = [1, 10, 100]
+    limits: Annotated[tuple[Annotated[int, Field(ge=1, le=1_000)], ...], Field(min_length=1)] = (1, 10, 100)
     """How many neighbours are searched for: each its own recall and latency."""
     target_recall: Annotated[float, Field(gt=0, le=1)] | None = 0.95
     """Throughput, batches and filters are measured at an index's first setting that has this recall, else at its last
     one; null: at every setting."""
-    clients: list[Annotated[int, Field(ge=1, le=256)]] = [1, 2, 4, 8, 16, 32, 64]
+    clients: tuple[Annotated[int, Field(ge=1, le=256)], ...] = (1, 2, 4, 8, 16, 32, 64)
     """Numbers of client processes whose throughput is measured."""
-    batches: list[Annotated[int, Field(ge=1, le=16_384)]] = [1, 10, 100, 1_000]
+    batches: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = (1, 10, 100, 1_000)
     """Numbers of queries in one request whose throughput is measured."""
-    filters: list[Annotated[float, Field(gt=0, lt=1)]] = [0.5, 0.1, 0.01]
+    filters: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.1, 0.01)
     """Shares of the rows that filters leave."""
     seconds: Annotated[float, Field(gt=0, le=3_600)] = 5.0
     """The longest time of one measurement of latency, or of throughput."""
@@ -172,7 +172,7 @@ class BenchConfig(Params):
     """How vectors are written: in requests of rows, or by the bulk import of files that Milvus reads itself."""
     insert_rows: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Rows of a request."""
-    sizes: list[Annotated[int, Field(ge=1_000)]] = []
+    sizes: tuple[Annotated[int, Field(ge=1_000)], ...] = ()
     """Smaller numbers of rows, from whose cost that of all rows is estimated."""
     stores: BenchStores = BenchStores()
     """The engine that is measured."""
