@@ -19,7 +19,7 @@ from vicinal.config.store_secrets import check_secrets
 from vicinal.errors import ConfigError
 from vicinal.plugin.params import LocalPath, Params
 
-__all__ = ["BenchConfig", "FilesData", "GeneratedData", "IndexMatrix", "load_bench_config"]
+__all__ = ["BenchConfig", "FilesData", "FloatMetric", "GeneratedData", "IndexMatrix", "load_bench_config"]
 
 FloatMetric = Literal["COSINE", "IP", "L2"]
 _Positive = Annotated[int, Field(ge=1)]

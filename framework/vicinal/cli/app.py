@@ -28,6 +28,7 @@ BUILT_IN_COMMANDS = {
     "failures": ("ingest:failures", "List what could not be indexed and why, or retry it."),
     "search": ("search:search", "Find items similar to a text, a file or an indexed @key."),
     "evaluate": ("evaluate:evaluate", "Measure how good a solution's answers are."),
+    "bench": ("bench:bench", "Measure indexes on generated or given vectors, up to 100 million."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
     "mcp": ("mcp:mcp", "Serve solutions to assistants as tools of the Model Context Protocol."),
     "status": ("manage:status", "Show a solution's items, index and stores."),
