@@ -30,6 +30,7 @@ BUILT_IN_COMMANDS = {
     "evaluate": ("evaluate:evaluate", "Measure how good a solution's answers are."),
     "compare": ("compare:compare", "Measure which of several solutions is better, on the same queries."),
     "tune": ("tune:tune", "Find the quickest index that reaches a recall."),
+    "bench": ("bench:bench", "Measure indexes on generated or given vectors, up to 100 million."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
     "mcp": ("mcp:mcp", "Serve solutions to assistants as tools of the Model Context Protocol."),
     "status": ("manage:status", "Show a solution's items, index and stores."),
