@@ -28,13 +28,16 @@ _BLOCKS = ("source", "encoder", "rerank")
 _SECRET_IN_FILE = "the file contains a secret; write ${NAME} and set that environment variable"
 
 
-def load_config(path: str | Path, manager: Manager) -> SolutionConfig:
+def load_config(path: str | Path, manager: Manager, text: str | None = None) -> SolutionConfig:
     """Read and check a solution's YAML file. Relative paths in it are relative to its folder.
+
+    Args:
+        text: what the file is to hold; by default it is read.
 
     Raises:
         ConfigError: the file cannot be read, or has mistakes; ``problems`` lists them all.
     """
-    config, problems = check_config(path, manager)
+    config, problems = check_config(path, manager, text)
     if config is None:
         count = len(problems)
         raise ConfigError(
@@ -45,15 +48,17 @@ def load_config(path: str | Path, manager: Manager) -> SolutionConfig:
     return config
 
 
-def check_config(path: str | Path, manager: Manager) -> tuple[SolutionConfig | None, list[str]]:
-    """The config, or None and its problems as lines ``file:line:col: key: message``.
+def check_config(
+    path: str | Path, manager: Manager, text: str | None = None
+) -> tuple[SolutionConfig | None, list[str]]:
+    """The config, or None and its problems as lines ``file:line:col: key: message``; ``text`` stands for the file's.
 
     Raises:
         ConfigError: the file cannot be read.
     """
     path = Path(path)
     try:
-        document = Document.read(path.read_bytes().decode("utf-8-sig"))
+        document = Document.read(path.read_bytes().decode("utf-8-sig") if text is None else text)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="`vicinal init` writes a new one") from error
     except UnicodeDecodeError as error:
