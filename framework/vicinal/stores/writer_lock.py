@@ -49,8 +49,8 @@ class WriterLock:
     _kind: ClassVar[str] = "writer"
     _verb: ClassVar[str] = "written"
 
-    _held: ClassVar[set[str]] = set()
-    """The tokens of the locks that this process holds, to tell them from locks that it failed to release."""
+    _held: ClassVar[dict[str, int]] = {}
+    """The thread of each lock that this process holds, by token, to tell them from locks that it failed to release."""
 
     def __init__(self, store: MetadataStore, *, brief: bool = False) -> None:
         self._store = store
@@ -82,11 +82,11 @@ class WriterLock:
             holder: dict[str, Any] = orjson.loads(held)
             if not self._is_alive(holder):
                 self._store.call("eval", _RELEASE, 1, self._key, held)
-            elif holder.get("brief") and time.monotonic() < waits_until:
+            elif self._is_worth_waiting_for(holder) and time.monotonic() < waits_until:
                 time.sleep(_BRIEF_POLL_SECONDS)
             else:
                 raise self._busy_error(holder)
-        self._held.add(self._token)
+        self._held[self._token] = threading.get_ident()
         self._thread = threading.Thread(target=self._renew, name="vicinal-writer-lock", daemon=True)
         self._thread.start()
         return self
@@ -94,7 +94,7 @@ class WriterLock:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        self._held.discard(self._token)
+        self._held.pop(self._token, None)
         try:
             self._store.call("eval", _RELEASE, 1, self._key, self._value)
         except StoreError:
@@ -114,6 +114,10 @@ class WriterLock:
 
     def _is_alive(self, holder: dict[str, Any]) -> bool:
         return holder.get("token") in self._held or not _holder_is_dead(holder)
+
+    def _is_worth_waiting_for(self, holder: dict[str, Any]) -> bool:
+        """Whether it is held for a moment, and not by this thread itself."""
+        return bool(holder.get("brief")) and self._held.get(holder["token"]) != threading.get_ident()
 
     def _busy_error(self, holder: dict[str, Any]) -> StoreBusyError:
         return StoreBusyError(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from generation_helpers import stored
 from vicinal import Item, Solution, VicinalError, hookimpl
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreMismatchError
 from vicinal.solution import reindexable
@@ -27,16 +28,6 @@ def learning(workshop):
 
 def answer(solution, query):
     return [(hit.key, hit.distance) for hit in solution.search(query, limit=20)]
-
-
-def stored(solution):
-    """The names of its collections in Milvus, and of its keys in Redis, without the buckets' numbers."""
-    keys = {
-        key.decode().removeprefix(f"vicinal:{solution.name}:")
-        for key in solution.metadata.call("keys", f"vicinal:{solution.name}:*")
-    }
-    collections = [name for name in solution.vectors._client.list_collections() if solution.vectors.alias in name]
-    return sorted(collections), {key.rsplit(":", 1)[0] if "ledger" in key or "meta" in key else key for key in keys}
 
 
 def test_what_is_new_counts_after_a_reindex_and_nothing_of_the_old_one_remains(learning, workshop):
