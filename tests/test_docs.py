@@ -19,7 +19,7 @@ from vicinal.cli.app import app
 from vicinal.config import check_config
 from vicinal.plugin import hookspecs
 from vicinal.quality.index_recall import IndexRecall
-from vicinal.quality.model_report import Comparison, ModelReport, Trial
+from vicinal.quality.model_report import BaselineComparison, ModelReport, Trial
 from vicinal.quality.search_report import SearchReport
 from vicinal.server import Settings, create_app
 
@@ -113,7 +113,7 @@ def test_the_python_reference_has_what_public_functions_return():
         "Exception",
     }
     assert classes - described - known == set()
-    for report in (SearchReport, ModelReport, Comparison, Trial, IndexRecall):
+    for report in (SearchReport, ModelReport, BaselineComparison, Trial, IndexRecall):
         assert report.__name__ in described
         fields = [field.name for field in dataclasses.fields(report)]
         signature = page.partition(f"\n### {report.__name__}\n")[2].partition("```\n")[0]

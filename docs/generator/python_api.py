@@ -43,9 +43,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Measuring and drawing": (
         "evaluate",
         "SearchReport",
+        "PerQuery",
         "ModelReport",
         "Estimate",
-        "Comparison",
+        "BaselineComparison",
         "Trial",
         "IndexRecall",
         "build_map",

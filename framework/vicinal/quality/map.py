@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from vicinal.errors import VicinalError
@@ -10,6 +9,7 @@ from vicinal.quality.colors import color_by
 from vicinal.quality.map_data import MapData
 from vicinal.quality.map_page import build_page
 from vicinal.quality.map_picture import draw_picture
+from vicinal.quality.pages import write_page
 from vicinal.quality.projection import Method, Projector, project
 from vicinal.quality.sample import read_sample, require_seed
 from vicinal.quality.thumbnails import make_thumbnails
@@ -46,17 +46,8 @@ class ItemMap(MapData):
             VicinalError: the file cannot be written.
             DependencyError: plotly is not installed.
         """
-        path, html = Path(path), self.to_html()
-        part = path.parent / f"{path.name}.part"
-        try:
-            part.write_text(html, encoding="utf-8")
-            part.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise VicinalError(
-                f"cannot write {path}: {error.strerror or error}", "name a file in a folder that exists"
-            ) from error
+        path = Path(path)
+        write_page(path, self.to_html())
         return path
 
     def _repr_html_(self) -> str:

@@ -15,7 +15,7 @@ from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.quality.estimates import Estimate, compute_sign_flip_p, estimate_coverage, estimate_means
 from vicinal.quality.labels import require_queries
 from vicinal.quality.measures import Measures, Ranking
-from vicinal.quality.model_report import Comparison, ModelReport, Trial
+from vicinal.quality.model_report import BaselineComparison, ModelReport, Trial
 from vicinal.quality.per_query import PerQueryTable
 
 __all__ = ["ModelOptions", "evaluate_models"]
@@ -177,7 +177,9 @@ def _judge(found: np.ndarray, relevant: np.ndarray) -> Ranking:
     return Ranking(np.isin(found, relevant).astype(int).tolist(), len(relevant))
 
 
-def _compare_with_best(own: _Measured, baselines: Mapping[str, _Measured], options: ModelOptions) -> Comparison | None:
+def _compare_with_best(
+    own: _Measured, baselines: Mapping[str, _Measured], options: ModelOptions
+) -> BaselineComparison | None:
     """The encoder's model against the baseline whose primary measure is highest."""
     if not baselines:
         return None
@@ -185,4 +187,6 @@ def _compare_with_best(own: _Measured, baselines: Mapping[str, _Measured], optio
     name = max(baselines, key=lambda name: float(baselines[name].values[:, number].mean()))
     differences = own.values[:, number] - baselines[name].values[:, number]
     difference = estimate_means(differences[:, None], options.seed)[0]
-    return Comparison(name, options.measures.names[number], difference, compute_sign_flip_p(differences, options.seed))
+    return BaselineComparison(
+        name, options.measures.names[number], difference, compute_sign_flip_p(differences, options.seed)
+    )

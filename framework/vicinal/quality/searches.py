@@ -15,7 +15,7 @@ from vicinal.quality.judgments import JudgedQuery, read_judgments
 from vicinal.quality.labels import LabelCounts, count_labels, read_label, require_queries, sample_keys
 from vicinal.quality.measures import Measures, Ranking
 from vicinal.quality.per_query import PerQueryTable
-from vicinal.quality.search_report import SearchReport
+from vicinal.quality.search_report import PerQuery, SearchReport
 from vicinal.types import Hit, SearchRequest, item_id
 
 if TYPE_CHECKING:
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from vicinal.solution.solution import Solution
 
-__all__ = ["SearchOptions", "evaluate_judgments", "evaluate_labels"]
+__all__ = [
+    "SearchOptions",
+    "SearchQuery",
+    "build_judged_query",
+    "evaluate_judgments",
+    "evaluate_labels",
+    "leave_own_keys_out",
+    "to_rows",
+]
 
 _QUERIES_PER_CALL = 100
 _FEW_QUERIES = 30
@@ -41,7 +49,7 @@ class SearchOptions:
 
 
 @dataclass(slots=True)
-class _Query:
+class SearchQuery:
     """What is searched for, how it is named in the per-query table, and how its hits are judged."""
 
     request: str
@@ -58,11 +66,11 @@ def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> S
     labels = count_labels(solution.metadata, field)
     chosen = sample_keys(solution.metadata, labels, options.sample, options.seed)
 
-    def make_query(key: str, label: Any) -> _Query:
+    def make_query(key: str, label: Any) -> SearchQuery:
         def judge(hits: Sequence[Hit]) -> Ranking:
             return Ranking([int(read_label(hit.metadata, field) == label) for hit in hits], labels.counts[label] - 1)
 
-        return _Query("@" + key, {"query": key, "label": str(label)}, judge)
+        return SearchQuery("@" + key, {"query": key, "label": str(label)}, judge)
 
     report = SearchReport(solution.name, field, {}, 0, labels.items, len(labels.counts))
     report.warnings += _describe_unused(labels)
@@ -80,19 +88,19 @@ def evaluate_judgments(solution: Solution, qrels: Path, queries: Path | None, op
     Raises:
         VicinalError: the judgments cannot be read, or speak of items that are not indexed.
     """
-    judged, warnings = _leave_own_keys_out(read_judgments(qrels, queries))
+    judged, warnings = leave_own_keys_out(read_judgments(qrels, queries))
     if len(judged) > options.sample:
         judged = random.Random(options.seed).sample(judged, options.sample)
     report = SearchReport(solution.name, str(qrels), {}, 0, int(solution.metadata.state().get("items", 0)))
     report.warnings += warnings
     indexed = _find_indexed(solution, judged, report)
-    _ask(solution, [_judged_query(query) for query in judged], ("id", "query"), options, report)
+    _ask(solution, [build_judged_query(query) for query in judged], ("id", "query"), options, report)
     if options.index_recall:
         report.index = measure_index_recall(solution, indexed, options.measures.depth, options.seed)
     return report
 
 
-def _leave_own_keys_out(judged: Sequence[JudgedQuery]) -> tuple[list[JudgedQuery], list[str]]:
+def leave_own_keys_out(judged: Sequence[JudgedQuery]) -> tuple[list[JudgedQuery], list[str]]:
     """The queries without their own items, which a search by ``@key`` never returns, and warnings that count them.
 
     Raises:
@@ -119,17 +127,23 @@ def _describe_own(own: int, alone: int) -> Iterator[str]:
         yield f"nothing else is relevant to {alone:,} of them, which were not asked"
 
 
-def _judged_query(query: JudgedQuery) -> _Query:
+def build_judged_query(query: JudgedQuery) -> SearchQuery:
+    """The query, whose hits are judged by their keys."""
+
     def judge(hits: Sequence[Hit]) -> Ranking:
         found = {hit.key for hit in hits}
         missed = sorted((gain for key, gain in query.relevant.items() if key not in found), reverse=True)
         return Ranking([query.relevant.get(hit.key, 0) for hit in hits], len(query.relevant), missed)
 
-    return _Query(query.query, {"id": query.id, "query": query.query}, judge)
+    return SearchQuery(query.query, {"id": query.id, "query": query.query}, judge)
 
 
 def _ask(
-    solution: Solution, queries: Sequence[_Query], columns: Sequence[str], options: SearchOptions, report: SearchReport
+    solution: Solution,
+    queries: Sequence[SearchQuery],
+    columns: Sequence[str],
+    options: SearchOptions,
+    report: SearchReport,
 ) -> None:
     """Search for all queries and fill in the report's figures.
 
@@ -139,13 +153,15 @@ def _ask(
     import numpy as np
 
     measures, parts, refused = options.measures, [], list[str]()
+    asked: list[Mapping[str, str]] = []
     with PerQueryTable(options.per_query, columns, measures.names) as table:
         for start in range(0, len(queries), _QUERIES_PER_CALL):
             part = queries[start : start + _QUERIES_PER_CALL]
             answered = list(_search(solution, part, measures.depth, refused))
             rankings = [query.judge(hits) for query, hits in answered]
             parts.append(figures := measures.compute(rankings))
-            table.write(list(_to_rows(answered, rankings, measures.names, figures)))
+            asked += [query.columns for query, _ in answered]
+            table.write(list(to_rows(answered, rankings, measures.names, figures)))
     values = np.concatenate(parts) if parts else np.empty((0, len(measures.names)))
     report.queries, report.skipped = len(values), len(refused)
     if refused:
@@ -155,11 +171,12 @@ def _ask(
     if len(values) < _FEW_QUERIES:
         report.warnings.append(f"{len(values)} queries are few: the intervals are rough, and too narrow")
     report.metrics = dict(zip(measures.names, estimate_means(values, options.seed), strict=True))
+    report.per_query = PerQuery(asked, dict(zip(measures.names, values.T, strict=True)))
 
 
 def _search(
-    solution: Solution, queries: Sequence[_Query], limit: int, refused: list[str]
-) -> Iterator[tuple[_Query, Sequence[Hit]]]:
+    solution: Solution, queries: Sequence[SearchQuery], limit: int, refused: list[str]
+) -> Iterator[tuple[SearchQuery, Sequence[Hit]]]:
     """The hits of each query that can be answered; of the others, which they are and why, is added to ``refused``.
 
     Raises:
@@ -175,12 +192,17 @@ def _search(
             yield query, result.hits
 
 
-def _to_rows(
-    answered: Iterable[tuple[_Query, Sequence[Hit]]],
+def to_rows(
+    answered: Iterable[tuple[SearchQuery, Sequence[Hit]]],
     rankings: Iterable[Ranking],
     names: Sequence[str],
     values: np.ndarray,
 ) -> Iterator[dict[str, Any]]:
+    """The rows of the per-query table, one for each query.
+
+    Args:
+        values: shape (queries, measures), in the order of ``names``.
+    """
     for (query, hits), ranking, figures in zip(answered, rankings, values.tolist(), strict=True):
         yield {
             **query.columns,

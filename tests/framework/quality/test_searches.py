@@ -56,6 +56,11 @@ def test_figures_by_labels_equal_a_direct_computation(workshop):
     assert report.warnings == []
     assert (report.index.recall.value, report.index.queries, report.index.rows) == (1.0, 60, 60)
 
+    asked = {query["query"]: number for number, query in enumerate(report.per_query.queries)}
+    for name, column in zip(NAMES, np.transpose(expected), strict=True):
+        values = report.per_query.values[name]
+        assert [values[asked[f"k{number}"]] for number in range(60)] == pytest.approx(column)
+
     table = {row["query"]: row for row in pq.read_table(workshop.folder / "table.parquet").to_pylist()}
     assert len(table) == 60
     for number in (0, 17, 59):
