@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
-    from vicinal.quality import evaluate
+    from vicinal.quality import build_gate, evaluate
     from vicinal.quality.map import ItemMap, build_map
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
@@ -91,6 +91,7 @@ _HOMES = {
     "TEXT": "types",
     "VIDEO": "types",
     "VicinalError": "errors",
+    "build_gate": "quality.gate",
     "build_map": "quality.map",
     "create_manager": "plugin.manager",
     "evaluate": "quality",
@@ -134,6 +135,7 @@ __all__ = [
     "Suggestion",
     "VicinalError",
     "__version__",
+    "build_gate",
     "build_map",
     "create_manager",
     "evaluate",

@@ -7,7 +7,8 @@ name, the map the extra ``map``.
 from __future__ import annotations
 
 from vicinal.quality.evaluation import evaluate
+from vicinal.quality.gate import build_gate
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
 
-__all__ = ["ModelReport", "SearchReport", "evaluate"]
+__all__ = ["ModelReport", "SearchReport", "build_gate", "evaluate"]

@@ -1,11 +1,12 @@
-"""What decides whether a new generation may replace the live one: a callable that the caller of a reindex gives."""
+"""What decides whether a new generation may replace the live one; ``vicinal.quality.gate`` makes one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["GateResult"]
+__all__ = ["Gate", "GateResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,28 @@ class GateResult:
     passed: bool
     description: str
     checks: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as ``gate`` of the JSON object that ``reindex --json`` prints."""
+        return asdict(self)
+
+
+class Gate(ABC):
+    """Judges a new generation beside the live one."""
+
+    @abstractmethod
+    def prepare(self, live: Any) -> None:
+        """Called before anything is built, with the ``Solution``.
+
+        Raises:
+            VicinalError: it will not be able to judge.
+        """
+
+    @abstractmethod
+    def judge(self, live: Any, new: Any) -> GateResult:
+        """Called when the new one is complete.
+
+        Args:
+            live: the ``Solution``; its ``open_live`` returns what is searched, by whatever config that was built.
+            new: a ``Solution`` of the new one alone, which is not to be closed.
+        """

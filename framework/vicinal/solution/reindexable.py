@@ -10,7 +10,7 @@ from typing import Any, Self
 from vicinal.errors import GateFailedError, StoreMismatchError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.solution.catch_up import CatchUp
-from vicinal.solution.gate import GateResult
+from vicinal.solution.gate import Gate, GateResult
 from vicinal.solution.generations import (
     describe_previous,
     describe_unfinished,
@@ -35,7 +35,7 @@ class ReindexableSolution(WritableSolution):
     def reindex(
         self,
         *,
-        gate: Callable[[Self, Self], GateResult] | None = None,
+        gate: Gate | None = None,
         keep: bool = False,
         from_stored: bool = False,
         drop_failed: bool = False,
@@ -49,8 +49,7 @@ class ReindexableSolution(WritableSolution):
         not end leaves the old one as it is, and the next run continues.
 
         Args:
-            gate: called with the solution as it is searched and as it would be, before the one replaces the other;
-                ``vicinal.quality.parse_gate`` makes one. Both are searched alone, and not to be closed.
+            gate: judges the new one before it replaces the old one; ``build_gate`` makes one.
             keep: whether the old one is kept for ``rollback`` until the next reindex, in place of being removed.
             from_stored: whether to index what is stored of the items, in place of what the source has now.
             drop_failed: whether to remove the new one where it does not pass the gate, in place of keeping it for
@@ -132,9 +131,27 @@ class ReindexableSolution(WritableSolution):
             raise VicinalError(f"no reindex of {self.name!r} has left anything that can be searched here")
         return new
 
+    def open_live(self) -> Self:
+        """The solution as it is searched, though the YAML may say something else by now: to be searched, not closed.
+
+        Raises:
+            StoreMismatchError: the config by which it was built is not known.
+        """
+        live = self._find_described(self.metadata)
+        if live is None:
+            signature = self.metadata.state().get("signature")
+            raise StoreMismatchError(
+                f"{self.name!r} was built with encoder {signature!r}, and no config here describes it, so that nothing"
+                " can be compared with it",
+                hint="compare with a number in place of `live`, as `vicinal evaluate` measured it",
+            )
+        return live
+
     def _build_and_replace(
-        self, lock: ReindexLock, gate: Callable[[Self, Self], GateResult] | None, *, keep: bool, from_stored: bool
+        self, lock: ReindexLock, gate: Gate | None, *, keep: bool, from_stored: bool
     ) -> IngestReport:
+        if gate is not None:
+            gate.prepare(self)
         new, generation = self._begin(from_stored=from_stored)
         run = new._new_run(source=generation.source, lock=lock)
         report = self._execute_run(run, generation.source.count())
@@ -146,7 +163,7 @@ class ReindexableSolution(WritableSolution):
         catch_up.written += report.seen
         report.rows = catch_up.make_searchable()
         if gate is not None:
-            report.gate = _pass(gate(self._open_live(), new))
+            report.gate = _pass(gate.judge(self, new))
         _raise_if_interrupted(run)
         report.rows = self._replace(new, catch_up, lock, generation.source.added, keep=keep)
         note = new.encoder.fit_note if new.encoder.learns else ""
@@ -212,22 +229,6 @@ class ReindexableSolution(WritableSolution):
         old._collection.require_searchable(old.metadata.state())
         return old
 
-    def _open_live(self) -> Self:
-        """The solution as it is searched, though the YAML may say something else by now.
-
-        Raises:
-            StoreMismatchError: the config by which it was built is not known.
-        """
-        live = self._find_described(self.metadata)
-        if live is None:
-            signature = self.metadata.state().get("signature")
-            raise StoreMismatchError(
-                f"{self.name!r} was built with encoder {signature!r}, and no config here describes it, so that nothing"
-                " can be compared with it",
-                hint="compare with a number in place of `live`, as `vicinal evaluate` measured it",
-            )
-        return live
-
     def _is_described_by_yaml(self) -> bool:
         try:
             config, _ = self.read_yaml()
@@ -251,7 +252,7 @@ def _pass(result: GateResult) -> dict[str, Any]:
             f"nothing was replaced: {result.description}",
             hint="`vicinal reindex` without a gate puts the new one in place; `vicinal reindex --drop-new` removes it",
         )
-    return {"passed": True, "description": result.description, "checks": result.checks}
+    return result.to_dict()
 
 
 def _raise_if_interrupted(run: IngestRun) -> None:
