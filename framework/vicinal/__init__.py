@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
-    from vicinal.quality import compare, evaluate
+    from vicinal.quality import build_gate, compare, evaluate
     from vicinal.quality.duplicate_report import DuplicateReport
     from vicinal.quality.duplicates import find_duplicates
     from vicinal.quality.map import ItemMap, build_map
@@ -97,6 +97,7 @@ _HOMES = {
     "TuneReport": "quality.tuning",
     "VIDEO": "types",
     "VicinalError": "errors",
+    "build_gate": "quality.gate",
     "build_map": "quality.map",
     "compare": "quality",
     "check_recall": "quality.tuning",
@@ -147,6 +148,7 @@ __all__ = [
     "TuneReport",
     "VicinalError",
     "__version__",
+    "build_gate",
     "build_map",
     "check_recall",
     "compare",

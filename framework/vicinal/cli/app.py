@@ -23,7 +23,7 @@ BUILT_IN_COMMANDS = {
     "plugin": ("plugins:plugin", "Write a plugin of your own."),
     "doctor": ("doctor:doctor", "Check what is installed, reachable and loadable."),
     "ingest": ("ingest:ingest", "Index what is new or changed in the source."),
-    "reindex": ("ingest:reindex", "Index everything anew beside what is searched, then replace that."),
+    "reindex": ("reindex:reindex", "Index everything anew beside what is searched, then replace that."),
     "fit": ("fit:fit", "Fit an encoder that learns to the source's items."),
     "failures": ("ingest:failures", "List what could not be indexed and why, or retry it."),
     "search": ("search:search", "Find items similar to a text, a file or an indexed @key."),

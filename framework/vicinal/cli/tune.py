@@ -66,10 +66,10 @@ def tune(
     go on meanwhile. `vicinal index FILE` then builds the index that was chosen. `vicinal check FILE --recall` measures
     it again.
     """
-    from vicinal.quality.pages import read_plotly, require_writable
     from vicinal.quality.tuning import tune as find_index
     from vicinal.quality.tuning.yaml_edit import require_editable
     from vicinal.solution.solution import Solution
+    from vicinal.toolkit.pages import read_plotly, require_writable
 
     if not dry_run:
         require_editable(file)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from vicinal.quality.comparison import compare
 from vicinal.quality.comparison_report import Comparison
 from vicinal.quality.evaluation import evaluate
+from vicinal.quality.gate import build_gate
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
 
-__all__ = ["Comparison", "ModelReport", "SearchReport", "compare", "evaluate"]
+__all__ = ["Comparison", "ModelReport", "SearchReport", "build_gate", "compare", "evaluate"]

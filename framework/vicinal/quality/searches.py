@@ -28,6 +28,7 @@ __all__ = [
     "SearchQuery",
     "build_judged_query",
     "describe_unused",
+    "evaluate_judged",
     "evaluate_judgments",
     "evaluate_labels",
     "leave_own_keys_out",
@@ -89,10 +90,21 @@ def evaluate_judgments(solution: Solution, qrels: Path, queries: Path | None, op
     Raises:
         VicinalError: the judgments cannot be read, or speak of items that are not indexed.
     """
-    judged, warnings = leave_own_keys_out(read_judgments(qrels, queries))
+    return evaluate_judged(solution, read_judgments(qrels, queries), str(qrels), options)
+
+
+def evaluate_judged(
+    solution: Solution, judged: Sequence[JudgedQuery], judged_by: str, options: SearchOptions
+) -> SearchReport:
+    """Search with these queries; ``judged_by`` is how the report calls them.
+
+    Raises:
+        VicinalError: the judgments speak of items that are not indexed.
+    """
+    judged, warnings = leave_own_keys_out(judged)
     if len(judged) > options.sample:
         judged = random.Random(options.seed).sample(judged, options.sample)
-    report = SearchReport(solution.name, str(qrels), {}, 0, int(solution.metadata.state().get("items", 0)))
+    report = SearchReport(solution.name, judged_by, {}, 0, int(solution.metadata.state().get("items", 0)))
     report.warnings += warnings
     indexed = _find_indexed(solution, judged, report)
     _ask(solution, [build_judged_query(query) for query in judged], ("id", "query"), options, report)

@@ -195,6 +195,39 @@ class IngestRequest(_Request):
     """Index unchanged items again, too."""
 
 
+class JudgedQuery(_Request):
+    id: str = ""
+    """By default the query itself."""
+    query: str
+    """A text, or ``@key`` of an indexed item."""
+    relevant: dict[str, Annotated[int, Field(ge=0, le=1_000_000)]]
+    """The relevance of items to the query, by their keys."""
+
+
+class ReindexRequest(_Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"keep": True}]})
+
+    action: Literal["build", "rollback", "drop_old", "drop_new"] = "build"
+    """``build``, or put back what was kept (``rollback``), or remove that, or what a reindex has left that did not end;
+    only ``build`` has options."""
+    gate: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=20)] = []
+    """Conditions, as ``mAP@10>=live`` or ``P@1>=0.9``; the new items replace the old ones only if all hold."""
+    labels: str = ""
+    """For ``gate``: a metadata field that similar items share."""
+    judgments: Annotated[list[JudgedQuery], Field(max_length=100_000)] = []
+    """For ``gate``: queries, and what is relevant to them."""
+    sample: Annotated[int, Field(ge=2, le=_MAX_SAFE_INTEGER), BeforeValidator(_to_int)] | None = None
+    """For ``gate``: the most queries that are asked, drawn at random."""
+    keep: bool = False
+    """Keep what is replaced for ``rollback``, until the next reindex."""
+    from_stored: bool = False
+    """Index what is stored of the items in place of what the source has now."""
+    drop_failed: bool = False
+    """Remove the new items if they do not pass the gate."""
+    checksum: str = ""
+    """Refuse unless the YAML file, as it is read now, has this ``checksum``, as ``/api/solutions`` shows it."""
+
+
 class SessionRequest(_Request):
     key: str
 
@@ -448,6 +481,8 @@ class Job(_Response):
     warnings: list[str]
     skip_reasons: dict[str, int]
     """How many items are skipped for which reason."""
+    gate: dict[str, Any] | None
+    """What a reindex was compared by before it replaced what was searched; null where it was not."""
 
 
 class Failure(_Response):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -40,7 +39,6 @@ class SearchableSolution(FollowingComponents):
     ) -> None:
         """``folder`` is that of the solution's YAML file; by default the current one."""
         super().__init__(config, manager, folder)
-        self._encoder_lock = threading.Lock()
         self._searcher = InvalidatableCache(self._open_searcher, self._open_lock)
         self._active_run: IngestRun | None = None
 
@@ -270,7 +268,9 @@ class SearchableSolution(FollowingComponents):
 
     @cached_property
     def _collection(self) -> CollectionManager:
-        return CollectionManager(self.config, self.encoder, self.vectors, self.metadata, self._pause_searches)
+        return CollectionManager(
+            self.config, self.encoder, self.vectors, self.metadata, self._pause_searches, self.yaml
+        )
 
     def _pause_searches(self) -> AbstractContextManager[None]:
         return self._searcher.exclusive()

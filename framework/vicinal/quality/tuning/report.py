@@ -156,8 +156,8 @@ class TuneReport:
             DependencyError: plotly is not installed.
             VicinalError: the file cannot be written.
         """
-        from vicinal.quality.pages import write_page
         from vicinal.quality.tuning.page import build_page
+        from vicinal.toolkit.pages import write_page
 
         write_page(Path(path), build_page(self))
 

@@ -7,7 +7,7 @@ from search_helpers import encode_texts
 from vicinal import Solution, VicinalError, check_recall, tune
 from vicinal.errors import FilterError, NothingIndexedError, StoreBusyError
 from vicinal.quality.tuning.shadow import ShadowCollection
-from vicinal.stores.writer_lock import WriterLock
+from vicinal.stores.writer_lock import TuneLock, WriterLock
 
 STORED = [f"text {number}" for number in range(5_000)]
 
@@ -86,7 +86,7 @@ def test_the_copy_that_a_killed_process_left_is_replaced(solution):
 
 
 def test_only_one_tunes_at_a_time_while_others_write(solution):
-    with WriterLock(solution.metadata, "tuned"), pytest.raises(StoreBusyError, match="'things' is being tuned by"):
+    with TuneLock(solution.metadata), pytest.raises(StoreBusyError, match="'things' is being tuned by"):
         tune(solution)
     with WriterLock(solution.metadata):
         assert tune(solution, 0.5, types=["IVF_FLAT"]).chosen
