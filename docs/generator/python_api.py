@@ -16,7 +16,16 @@ from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
 from vicinal.config import models
 from vicinal.plugin import manager
-from vicinal.quality import estimates, index_recall, model_report, search_report, tuning
+from vicinal.quality import (
+    comparison_report,
+    comparison_size,
+    comparison_speed,
+    estimates,
+    index_recall,
+    model_report,
+    search_report,
+    tuning,
+)
 from vicinal.quality.tuning import latency
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
@@ -59,6 +68,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "check_recall",
         "RecallCheck",
         "TunedIndex",
+        "compare",
+        "Comparison",
+        "ComparedSolution",
+        "PairedTest",
+        "VectorSize",
+        "Speed",
         "build_map",
         "ItemMap",
     ),
@@ -101,6 +116,9 @@ HOMES: tuple[ModuleType, ...] = (
     tuning,
     latency,
     models,
+    comparison_report,
+    comparison_size,
+    comparison_speed,
     records,
     layout,
     milvus_engine,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vicinal.cli.evaluate import format_bound
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _build_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
 
 def _format_estimate(one: ComparedSolution, measure: str) -> str:
     estimate = one.metrics[measure]
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:.3f} [{format_bound(estimate.low)}, {format_bound(estimate.high)}]"
 
 
 def _format_number(value: float | None) -> str:

@@ -10,7 +10,8 @@ from vicinal.quality.comparison_report import ComparedSolution, Comparison, Pair
 __all__ = ["describe_comparison", "format_p"]
 
 _SIZES = {1 / 10: "a tenth of", 1 / 8: "an eighth of", 1 / 5: "a fifth of", 1 / 4: "a quarter of", 1 / 3: "a third of"}
-_SIZES |= {1 / 2: "half", 2 / 3: "two thirds of", 3 / 4: "three quarters of", 2: "twice"}
+_SIZES |= {1 / 2: "half", 2 / 3: "two thirds of", 3 / 4: "three quarters of"}
+_SIZES |= {2: "twice", 3: "three times", 4: "four times"}
 _TOLERANCE = 0.04
 """How far a ratio may be from the one that a word stands for."""
 _SAME_SIZE = 1.05
@@ -146,7 +147,7 @@ def _list_slowness(verb: str, ratio: float) -> Iterator[_Cost]:
 
 def _add_costs(verdict: str, one: ComparedSolution, other: ComparedSolution) -> str:
     """The verdict that ``one`` is better, with its costs."""
-    return verdict + _join_costs(list(_list_costs(one, other)))
+    return verdict + _join_costs(sorted(_list_costs(one, other), key=lambda cost: not cost.is_lower))
 
 
 def _add_costs_of_cheaper(verdict: str, one: ComparedSolution, other: ComparedSolution) -> str:
