@@ -15,7 +15,7 @@ import vicinal
 from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
 from vicinal.plugin import manager
-from vicinal.quality import estimates, index_recall, model_report, search_report
+from vicinal.quality import duplicate_report, estimates, index_recall, model_report, search_report
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
 
@@ -48,6 +48,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "Comparison",
         "Trial",
         "IndexRecall",
+        "find_duplicates",
+        "DuplicateReport",
+        "DuplicateGroup",
+        "DuplicateItem",
         "build_map",
         "ItemMap",
     ),
@@ -86,6 +90,7 @@ HOMES: tuple[ModuleType, ...] = (
     search_report,
     model_report,
     estimates,
+    duplicate_report,
     index_recall,
     records,
     layout,
