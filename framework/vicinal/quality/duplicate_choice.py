@@ -62,17 +62,19 @@ class Preference:
             seconds: whether items have a length in seconds.
 
         Raises:
-            VicinalError: of no item it is known.
+            VicinalError: of no item it is known; ``argument`` is ``by``.
         """
         if not self.field and (self.keep == "largest" or (self.keep == "longest" and seconds)):
             return
         for records in metadata.iter_records():
             if any(self._read_value(read_facts(record, 0.0, self.field)) is not None for record in records.values()):
                 return
-        if self.field:
-            raise VicinalError(f"no item has a number or a text in the field {self.field!r}", "name another one")
         what = "a file" if self.keep == "oldest" else "a length"
-        raise VicinalError(f"no item of {metadata.name!r} has {what}", "name a field that it is chosen by")
+        error = VicinalError(f"no item of {metadata.name!r} has {what}", "name a field that it is chosen by")
+        if self.field:
+            error = VicinalError(f"no item has a number or a text in the field {self.field!r}", "name another one")
+        error.argument = "by"
+        raise error
 
     def sort_key(self, key: str, facts: ItemFacts) -> tuple[Any, ...]:
         """What an item is ordered by."""

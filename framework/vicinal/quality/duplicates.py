@@ -49,7 +49,8 @@ def find_duplicates(
 
     Args:
         similarity: more than 0, at most 1.
-        keep: which item of near-equal ones to keep, see ``Preference``.
+        keep: which item of near-equal ones to keep: the one with the most bytes, the most seconds or characters, or
+            the earliest change of its file; of equal ones the larger, then the one with the shorter key.
         field: the metadata field whose value it is chosen by, in place of size, length or time.
         exact: whether to compare all items with each other, in place of finding pairs through the index, which may
             miss some. By default where that takes about as long, where the index itself compares with every vector,

@@ -41,17 +41,17 @@ def pile(cli):
 def test_groups_are_printed_with_what_to_keep_and_how_to_remove_the_rest(cli, pile):
     lines = cli("duplicates", pile).splitlines()
     assert lines[0].startswith("pile: 7 items, 2 groups of near-equal ones (similarity 0.95), all compared in ")
-    table = [line.split("  ") for line in lines[2:] if line and "─" not in line]
-    assert [[cell.strip() for cell in row if cell.strip()] for row in table][:7] == [
+    table = [line.split("  ") for line in lines if "  " in line.strip()]
+    assert [[cell.strip() for cell in row if cell.strip()] for row in table] == [
         ["group", "similarity", "key", "bytes", "length"],
         ["1", "keep", "spirit", "5", "5"],
         ["1.0000", "ethanol", "3", "3"],
         ["1.0000", "alcohol, pure", "3", "3"],
         ["2", "keep", "benzol", "11", "11"],
         ["1.0000", "benzene", "8", "8"],
-        ["3 duplicates; nothing was removed"],
     ]
-    assert lines[-2:] == [
+    assert lines[-3:] == [
+        "3 duplicates; nothing was removed",
         "to remove them: vicinal remove pile.yaml -- ethanol 'alcohol, pure' benzene",
         "what is still in the source is indexed again by the next ingest: delete it there, too",
     ]

@@ -129,7 +129,8 @@ export function createDuplicatesView(root, solution, { onChanged }) {
 
   function createGroup({ count, items }, number) {
     const title = `Group ${number}`;
-    const list = createCards(items, actions, title);
+    const entries = items.map((item) => ({ ...item, similarity: item.similarity ?? undefined })); // as of an item of a list
+    const list = createCards(entries, actions, title);
     items.forEach((item, index) => list.children[index].prepend(renderMark(item)));
     const hidden = count - items.length;
     return h(

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from vicinal.errors import VicinalError
 from vicinal.quality.duplicate_choice import Keep
 from vicinal.quality.duplicate_report import DuplicateGroup, DuplicateReport
 from vicinal.server import schemas
+from vicinal.server.api_errors import unsuitable_value
 from vicinal.server.duplicates import DuplicateQuestion
 from vicinal.server.item_pages import item_to_json
 from vicinal.server.parameters import refuse_unknown_parameters
@@ -45,7 +47,10 @@ async def get_duplicates(
     """The groups are computed in the background: 202 until the first report is there. Nothing is removed."""
     service = get_service(request, name)
     question = DuplicateQuestion(similarity, keep, by)
-    report, share = await service.run_blocking(service.duplicates.get, question)
+    try:
+        report, share = await service.run_blocking(service.duplicates.get, question)
+    except VicinalError as error:
+        raise (unsuitable_value("by", str(error), error.hint) if error.argument == "by" else error) from error
     if report is None:
         headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
         return json_response({"solution": name, "state": "computing", "done": round(share, 3)}, 202, headers)
