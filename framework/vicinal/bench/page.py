@@ -45,7 +45,7 @@ def build_rows(report: Report) -> list[tuple[str, ...]]:
         (
             format_settings(case["index"], case["params"]),
             format_settings("", case["search"]),
-            f"{case['recall']:.4f} [{case['recall_low']:.4f}, {case['recall_high']:.4f}]",
+            f"{case['recall']:.3f} ±{(case['recall_high'] - case['recall_low']) / 2:.3f}",
             f"{case['serial_latency_p50']:.2f}",
             f"{case['serial_latency_p99']:.2f}",
             f"{case['qps']:,.0f}" if "qps" in case else "",

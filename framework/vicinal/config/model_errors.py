@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_args
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -53,7 +53,7 @@ def _format_errors(
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
-        return _unknown_key_message(_innermost_model(model, loc), loc, blocks)
+        return _unknown_key_message(_innermost_model(model, loc, document.data), loc, blocks)
     first, *others = [str(detail["msg"]).removeprefix("Value error, ") for detail in details]
     message = " or ".join(
         [first[:1].lower() + first[1:], *(other.removeprefix("Input should be ") for other in others)]
@@ -79,13 +79,24 @@ def _format_value(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _innermost_model(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
-    """The model that a key belongs to: the given one, or one nested in it."""
+def _innermost_model(model: type[BaseModel], loc: Loc, data: Any) -> type[BaseModel]:
+    """The model that a key of the data belongs to: the given one, or one nested in it, also in a list or a union."""
     for step in loc[:-1]:
+        data = data[step]
         field = model.model_fields.get(str(step))
-        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        nested = list(_iter_models(field.annotation)) if field is not None else []
+        if len(nested) > 1:  # a union, whose members differ in their `type`
+            type_ = data.get("type") if isinstance(data, dict) else None
+            nested = [one for one in nested if get_args(one.model_fields["type"].annotation) == (type_,)]
+        model = nested[0] if nested else model
     return model
+
+
+def _iter_models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _iter_models(argument)
 
 
 def _unknown_key_message(model: type[BaseModel], loc: Loc, blocks: Sequence[str]) -> str:
