@@ -102,21 +102,24 @@ def _reindex_here(solution: Solution, options: Mapping[str, Any], *, quiet: bool
 def _reindex_there(solution: RemoteSolution, options: Mapping[str, Any], *, quiet: bool) -> IngestReport:
     from vicinal.solution.progress import TerminalProgress
 
-    judgments = []
-    if options["qrels"]:
-        from vicinal.quality.judgments import read_judgments
-
-        judged = read_judgments(options["qrels"], options["queries"])
-        judgments = [{"id": one.id, "query": one.query, "relevant": one.relevant} for one in judged]
-    body = {
-        "gate": list(options["gates"]),
-        "labels": options["labels"],
-        "judgments": judgments,
-        "sample": options["sample"],
-        **{name: options[name] for name in ("keep", "from_stored", "drop_failed")},
-    }
+    body = {"keep": options["keep"], "from_stored": options["from_stored"], **_to_api_gate(options)}
     with TerminalProgress(quiet=quiet) as progress:
         return solution.reindex(body, on_progress=progress.show_job)
+
+
+def _to_api_gate(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The gate as the API takes it: a server reads no files of its clients."""
+    if not options["gates"]:
+        return {}
+    from vicinal.quality.gate import GateCondition
+    from vicinal.quality.judgments import read_judgments
+
+    conditions = [str(GateCondition.parse(text)) for text in options["gates"]]
+    gate = {"conditions": conditions, "sample": options["sample"], "drop_failed": options["drop_failed"]}
+    if options["labels"]:
+        return {"gate": {**gate, "labels": options["labels"]}}
+    judged = read_judgments(options["qrels"], options["queries"])
+    return {"gate": {**gate, "judgments": [{"query": one.query, "relevant": one.relevant} for one in judged]}}
 
 
 def _print_rollback(found: Mapping[str, Any], *, as_json: bool) -> None:

@@ -66,8 +66,9 @@ class GateCondition:
         return self.number + (live or 0.0 if self.is_relative else 0.0)
 
     def __str__(self) -> str:
-        change = f"{self.number:+g}" if self.number else ""
-        return f"{self.measure}{'>' if self.is_strict else '>='}{'live' + change if self.is_relative else self.number}"
+        number = f"{abs(self.number):.9f}".rstrip("0").rstrip(".")
+        change = f"{'-' if self.number < 0 else '+'}{number}" if self.number else ""
+        return f"{self.measure}{'>' if self.is_strict else '>='}{'live' + change if self.is_relative else number}"
 
 
 class QualityGate(Gate):

@@ -23,10 +23,13 @@ __all__ = [
     "ItemMap",
     "ItemPage",
     "Job",
+    "JudgedGate",
+    "LabelGate",
     "MultiSearchRequest",
     "MultiSearchResponse",
     "PendingMap",
     "Readiness",
+    "ReindexRequest",
     "RenderRequest",
     "SearchOptions",
     "SearchRequest",
@@ -46,6 +49,9 @@ MAX_SIMILARITY = 1e38
 """About the largest float32, as which Milvus returns inner products."""
 _MAX_SAFE_INTEGER = 2**53 - 1
 """The largest that every JSON parser reads exactly."""
+
+_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
+_CONDITION = rf"^(P|recall|mAP|MRR|nDCG)@([1-9][0-9]{{0,2}}|1000) ?>=? ?(live( ?[+-] ?{_NUMBER})?|{_NUMBER})$"
 
 # The bounds of keys, queries and filters are only in the schema: the routes refuse what is beyond with plainer errors.
 
@@ -196,36 +202,62 @@ class IngestRequest(_Request):
 
 
 class JudgedQuery(_Request):
-    id: str = ""
-    """By default the query itself."""
-    query: str
+    query: QueryText
     """A text, or ``@key`` of an indexed item."""
-    relevant: dict[str, Annotated[int, Field(ge=0, le=1_000_000)]]
+    relevant: Annotated[
+        dict[Key, Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_to_int)]], Field(min_length=1)
+    ]
     """The relevance of items to the query, by their keys."""
 
 
+class _GateRequest(_Request):
+    conditions: Annotated[
+        list[Annotated[str, Field(pattern=_CONDITION, json_schema_extra={"examples": ["mAP@10>=live", "P@1>=0.9"]})]],
+        Field(min_length=1, max_length=20),
+    ]
+    """A measure, ``>=`` or ``>``, and a number, ``live``, or ``live`` and a number more or less; all have to hold."""
+    sample: Annotated[int, Field(ge=2, le=_MAX_SAFE_INTEGER), BeforeValidator(_to_int)] | None = None
+    """The most queries that are asked, drawn at random; by default 2,000, and all of ``judgments``."""
+    drop_failed: bool = False
+    """Remove the new items if they do not pass."""
+
+
+class LabelGate(_GateRequest):
+    """Indexed items are searched with, and those of the same label are relevant."""
+
+    labels: Annotated[str, Field(min_length=1, max_length=200)]
+    """A metadata field that similar items share."""
+
+
+class JudgedGate(_GateRequest):
+    """Queries are searched with of which it is known what is relevant to them."""
+
+    judgments: Annotated[list[JudgedQuery], Field(min_length=1, max_length=100_000)]
+
+
 class ReindexRequest(_Request):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"keep": True}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"keep": True}, {"gate": {"conditions": ["mAP@10>=live"], "labels": "year"}}],
+            "not": {
+                "properties": {"action": {"enum": ["rollback", "drop_old", "drop_new"]}},
+                "required": ["action"],
+                "minProperties": 2,
+            },
+        }
+    )
 
     action: Literal["build", "rollback", "drop_old", "drop_new"] = "build"
-    """``build``, or put back what was kept (``rollback``), or remove that, or what a reindex has left that did not end;
-    only ``build`` has options."""
-    gate: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=20)] = []
-    """Conditions, as ``mAP@10>=live`` or ``P@1>=0.9``; the new items replace the old ones only if all hold."""
-    labels: str = ""
-    """For ``gate``: a metadata field that similar items share."""
-    judgments: Annotated[list[JudgedQuery], Field(max_length=100_000)] = []
-    """For ``gate``: queries, and what is relevant to them."""
-    sample: Annotated[int, Field(ge=2, le=_MAX_SAFE_INTEGER), BeforeValidator(_to_int)] | None = None
-    """For ``gate``: the most queries that are asked, drawn at random."""
+    """``build``; or put back what was kept (``rollback``), remove that (``drop_old``), or remove what a reindex has
+    left that did not end or pass its gate (``drop_new``): these have no options."""
+    gate: LabelGate | JudgedGate | None = None
+    """Compare the new items with the old ones first, and replace them only if they pass."""
     keep: bool = False
     """Keep what is replaced for ``rollback``, until the next reindex."""
     from_stored: bool = False
     """Index what is stored of the items in place of what the source has now."""
-    drop_failed: bool = False
-    """Remove the new items if they do not pass the gate."""
     checksum: str = ""
-    """Refuse unless the YAML file, as it is read now, has this ``checksum``, as ``/api/solutions`` shows it."""
+    """Refuse unless the YAML file, as it is now, has this ``checksum``, as ``/api/solutions`` shows it."""
 
 
 class SessionRequest(_Request):

@@ -188,9 +188,10 @@ class MilvusCollection(MilvusConnection):
                 self._client.load_collection(self.collection, timeout=600, _async=not wait)
 
     def release_collection(self) -> None:
-        """Release the collection, so that it takes no memory of Milvus; it has to be loaded to be searched again."""
+        """Release the collection, if it exists, so that it takes no memory of Milvus until it is loaded again."""
         with self._wrap_errors():
-            self._client.release_collection(self.collection)
+            if self._client.has_collection(self.collection):
+                self._client.release_collection(self.collection)
 
     def is_loading(self) -> bool:
         """Whether a server is still loading the collection, so that a search would wait.

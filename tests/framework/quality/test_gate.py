@@ -39,6 +39,7 @@ def shop(workshop):
         ("P@1>=live+0.1", 0.6, 0.5, True),
         ("nDCG@10>=0.6", 0.6, None, True),
         ("nDCG@10>=0.6", 0.59, None, False),
+        ("nDCG@10>=live-0.000001", 0.5, 0.5000005, True),
     ],
 )
 def test_a_condition(text, value, live, passed):
@@ -94,7 +95,7 @@ def test_a_worse_encoder_does_not_pass_and_a_better_one_does(shop):
     assert (first["gate"], first["queries"], first["passed"]) == ("mAP@10>=live-1", 24, True)
     assert first["live"] == 1.0 > first["new"] > 0
     assert first["p"] < 0.001
-    assert (second["gate"], second["passed"]) == ("P@1>=0.0", True)
+    assert (second["gate"], second["passed"]) == ("P@1>=0", True)
     assert solution.encoder.signature == "hashed/16/bad"
     shop.yaml(encoder=GOOD)
     checks = solution.reindex(gate=build_gate(["mAP@10>live"], labels="animal")).gate["checks"]
