@@ -15,7 +15,7 @@ import vicinal
 from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
 from vicinal.plugin import manager
-from vicinal.quality import estimates, index_recall, model_report, search_report
+from vicinal.quality import estimates, index_recall, model_report, search_details, search_report
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
 
@@ -44,6 +44,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "evaluate",
         "SearchReport",
         "PerQuery",
+        "SearchDetails",
+        "LabelFigure",
+        "Confusions",
+        "WorstQuery",
+        "JudgedHit",
         "ModelReport",
         "Estimate",
         "BaselineComparison",
@@ -85,6 +90,7 @@ HOMES: tuple[ModuleType, ...] = (
     errors,
     consistency,
     search_report,
+    search_details,
     model_report,
     estimates,
     index_recall,
