@@ -69,13 +69,13 @@ def tune(
     from vicinal.quality.tuning import tune as find_index
     from vicinal.quality.tuning.yaml_edit import require_editable
     from vicinal.solution.solution import Solution
-    from vicinal.toolkit.pages import read_plotly, require_writable
+    from vicinal.toolkit.pages import require_plotly, require_writable
 
     if not dry_run:
         require_editable(file)
     if html is not None:
         require_writable(html)
-        read_plotly("tune")
+        require_plotly("tune")
     with Solution.from_yaml(file) as solution:
         report = find_index(
             solution,
