@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     help="A log of queries, one a line, or the last column of a .csv or .tsv.",
 )
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Try this type of index alone; may be repeated.")
+@click.option("--defaults-only", is_flag=True, help="Try each type with its default build parameters alone.")
 @click.option(
     "--clients",
     type=click.IntRange(1, 64),
@@ -54,6 +55,7 @@ def tune(
     filters: tuple[str, ...],
     queries: Path | None,
     types: tuple[str, ...],
+    defaults_only: bool,
     clients: int | None,
     html: Path | None,
     dry_run: bool,
@@ -84,6 +86,7 @@ def tune(
             filters=filters,
             queries=queries,
             types=types,
+            defaults_only=defaults_only,
             clients=clients or 0,
             seed=seed,
             on_step=bool if as_json else lambda line: click.echo(line, err=True),
