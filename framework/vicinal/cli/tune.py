@@ -68,7 +68,8 @@ def tune(
     go on meanwhile. `vicinal index FILE` then builds the index that was chosen. `vicinal check FILE --recall` measures
     it again.
     """
-    from vicinal.quality.pages import read_plotly, require_writable
+    from vicinal.quality.pages import read_plotly, require_writable, write_page
+    from vicinal.quality.tuning import build_page
     from vicinal.quality.tuning import tune as find_index
     from vicinal.quality.tuning.yaml_edit import require_editable
     from vicinal.solution.solution import Solution
@@ -94,7 +95,7 @@ def tune(
     if not dry_run:
         report.write_yaml(file)
     if html is not None:
-        report.save(html)
+        write_page(html, build_page(report))
     if as_json:
         print_json(report.to_dict())
         return

@@ -149,18 +149,6 @@ class TuneReport:
 
         write_index(Path(path), self.to_index_block())
 
-    def save(self, path: str | Path) -> None:
-        """Write the frontier as an HTML page.
-
-        Raises:
-            DependencyError: plotly is not installed.
-            VicinalError: the file cannot be written.
-        """
-        from vicinal.quality.pages import write_page
-        from vicinal.quality.tuning.page import build_page
-
-        write_page(Path(path), build_page(self))
-
     def to_dict(self) -> dict[str, Any]:
         """The report as the JSON object that ``tune --json`` prints."""
         chosen = self.chosen
