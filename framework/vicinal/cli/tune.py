@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     help="A log of queries, one a line, or the last column of a .csv or .tsv.",
 )
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Try this type of index alone; may be repeated.")
+@click.option("--defaults-only", is_flag=True, help="Try each type with its default build parameters alone.")
 @click.option(
     "--clients",
     type=click.IntRange(1, 64),
@@ -54,6 +55,7 @@ def tune(
     filters: tuple[str, ...],
     queries: Path | None,
     types: tuple[str, ...],
+    defaults_only: bool,
     clients: int | None,
     html: Path | None,
     dry_run: bool,
@@ -66,10 +68,11 @@ def tune(
     go on meanwhile. `vicinal index FILE` then builds the index that was chosen. `vicinal check FILE --recall` measures
     it again.
     """
+    from vicinal.quality.tuning import build_page
     from vicinal.quality.tuning import tune as find_index
     from vicinal.quality.tuning.yaml_edit import require_editable
     from vicinal.solution.solution import Solution
-    from vicinal.toolkit.pages import require_plotly, require_writable
+    from vicinal.toolkit.pages import require_plotly, require_writable, write_page
 
     if not dry_run:
         require_editable(file)
@@ -84,6 +87,7 @@ def tune(
             filters=filters,
             queries=queries,
             types=types,
+            defaults_only=defaults_only,
             clients=clients or 0,
             seed=seed,
             on_step=bool if as_json else lambda line: click.echo(line, err=True),
@@ -91,7 +95,7 @@ def tune(
     if not dry_run:
         report.write_yaml(file)
     if html is not None:
-        report.save(html)
+        write_page(html, build_page(report))
     if as_json:
         print_json(report.to_dict())
         return

@@ -125,9 +125,10 @@ class Searcher:
         """The nearest segments of vectors in stored form, as the index finds them."""
         return self._retriever.search_vectors(vectors, limit, filter)
 
-    def encode_queries(self, queries: Sequence[str]) -> list[EncodedQuery | Exception]:
+    def encode_queries(self, queries: Sequence[str]) -> list[list[Any] | Exception]:
         """The vectors of each query, or the error of one that cannot be read."""
-        return self._query_encoder.encode_requests([SearchRequest(query) for query in queries], Timer())
+        encoded = self._query_encoder.encode_requests([SearchRequest(query) for query in queries], Timer())
+        return [query if isinstance(query, Exception) else query.vectors for query in encoded]
 
     def _search_group(
         self, requests: Sequence[SearchRequest], queries: Sequence[Any], timer: Timer

@@ -16,7 +16,6 @@ from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableErro
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder_calls import suggest_queries
 from vicinal.plugin.manager import Manager
-from vicinal.search.examples import EncodedQuery
 from vicinal.search.request_check import Query, require_limit, split_queries, to_examples, to_query
 from vicinal.search.searcher import Searcher
 from vicinal.search.timer import Timer
@@ -230,7 +229,7 @@ class SearchableSolution(FollowingComponents):
         with self._searcher.borrow() as searcher:
             return searcher.search_vectors(vectors, limit, filter)
 
-    def encode_queries(self, queries: Sequence[str]) -> list[EncodedQuery | Exception]:
+    def encode_queries(self, queries: Sequence[str]) -> list[list[Any] | Exception]:
         """The vectors that queries are searched with, in the form in which the store holds them.
 
         Returns:

@@ -124,7 +124,7 @@ class CandidateMeter:
 
         low, value = 0, lowest
         while not reaches(value):
-            gained = points[value].recall.value - (points[low].recall.value if low else 0.0)
+            gained = _compute_gain(points[low], points[value]) if low else 1.0
             if value == highest or (gained < _MIN_GAIN and value >= 8 * lowest):
                 return None
             low, value = value, min(2 * value, highest)
@@ -155,7 +155,9 @@ class CandidateMeter:
             params=index.params,
             search=index.search,
             recalls=measured.recalls,
-            latencies={filter: self._measure_latency(filter, rounds) for filter in self.truths},
+            latencies={
+                filter: self._measure_latency(filter, rounds) for filter in self.truths if rounds > 1 or not filter
+            },
             memory_bytes=estimate_bytes(index, self.space, self.shadow.rows),
             build_seconds=seconds,
             queries=measured.queries,
@@ -166,7 +168,7 @@ class CandidateMeter:
         return point
 
     def _measure_latency(self, filter: str, rounds: int) -> Latency:
-        calls, seconds = (70, 1.0) if rounds > 1 else (20, 0.3)
+        calls, seconds = (50, 0.7) if rounds > 1 else (10, 0.2)
         return measure_latency(
             self._search_one(filter), self._timed_queries, rounds=rounds, calls=calls, seconds=seconds
         )
@@ -177,6 +179,12 @@ class CandidateMeter:
     @property
     def _timed_queries(self) -> Sequence[Any]:
         return self.truths[""].queries.vectors[self._middle :]
+
+
+def _compute_gain(before: FrontierPoint, after: FrontierPoint) -> float:
+    """How much recall rises, added up over the filters that were measured for both."""
+    both = before.recalls.keys() & after.recalls.keys()
+    return sum(after.recalls[filter].value - before.recalls[filter].value for filter in both)
 
 
 def _with_effort(index: Index, effort: str, value: int) -> Index:

@@ -45,7 +45,7 @@ class Throughput:
 
 
 def measure_latency(
-    search: Callable[[Any], object], vectors: Sequence[Any], *, rounds: int = 3, calls: int = 70, seconds: float = 1.0
+    search: Callable[[Any], object], vectors: Sequence[Any], *, rounds: int, calls: int, seconds: float
 ) -> Latency:
     """Time single searches in some rounds; the figures are those of the quickest one, which others disturbed least.
 

@@ -119,7 +119,7 @@ def _encode_log(solution: Solution, path: Path, seed: int) -> list[Any]:
             if isinstance(query, Exception):
                 reason = str(query)
             else:
-                vectors += query.vectors[:1]
+                vectors += query[:1]
     if len(vectors) < 2:
         raise VicinalError(f"{path} has fewer than two queries that can be asked: {reason}", "write one query a line")
     return vectors

@@ -62,12 +62,13 @@ def list_variants(solution: Solution, rows: int, limit: int, types: Sequence[str
                 yield index
 
 
-def list_neighbors(index: Index) -> list[Index]:
-    """The same index with half and with twice as many cells or edges."""
+def list_neighbors(index: Index, largest: Mapping[str, Any]) -> list[Index]:
+    """The same index with half and with twice as many cells or edges, up to the largest that the engine has taken."""
     found = []
     for name, (least, most) in _RANGES.items():
         if (value := index.params.get(name)) is not None:
             others = (value // 2, value * 2)
+            most = min(most, largest.get(name, most))
             found += [_with_param(index, name, other) for other in others if least <= other <= most]
     return found
 

@@ -51,14 +51,6 @@ def test_the_choice_reaches_the_recall_on_queries_that_it_never_saw(solution, ya
         assert compute_recall(applied, [f"never seen {number}" for number in range(300)], 5) >= 0.88
 
 
-def test_nothing_of_it_stays(solution):
-    before = solution.status()
-    tune(solution, 0.5, types=["IVF_SQ8"])
-
-    assert solution.status() == before
-    assert solution.vectors._client.list_collections() == ["vicinal_things_v1"]
-
-
 class StopError(Exception):
     pass
 
@@ -75,26 +67,26 @@ def test_the_copy_is_dropped_when_it_is_interrupted(solution, stop):
     assert solution.vectors._client.list_collections() == ["vicinal_things_v1"]
 
 
-def test_the_copy_that_a_killed_process_left_is_replaced(solution):
+def test_only_one_tunes_at_a_time_while_others_write_and_nothing_of_it_stays(solution):
+    """What a killed process left of a copy is replaced, too."""
+    before = solution.status()
     left = ShadowCollection(solution).__enter__()
     left.add_rows([{"id": 1, "item": "k", "segment": 0, "year": 1, "vector": [1.0] * 16}])
 
-    report = tune(solution, 0.5, types=["IVF_FLAT"])
-
-    assert report.frontier[0].recall.value == 1.0
-    assert solution.vectors._client.list_collections() == ["vicinal_things_v1"]
-
-
-def test_only_one_tunes_at_a_time_while_others_write(solution):
     with TuneLock(solution.metadata), pytest.raises(StoreBusyError, match="'things' is being tuned by"):
         tune(solution)
+
     with WriterLock(solution.metadata):
-        assert tune(solution, 0.5, types=["IVF_FLAT"]).chosen
+        report = tune(solution, 0.5, types=["IVF_SQ8"], defaults_only=True)
+
+    assert report.frontier[0].recall.value == 1.0
+    assert solution.status() == before
+    assert solution.vectors._client.list_collections() == ["vicinal_things_v1"]
 
 
 def test_the_recall_holds_under_each_filter(solution, yaml_path, plugins):
     filter = "year == 2003"
-    report = tune(solution, 0.9, limit=5, types=["IVF_FLAT"], filters=[filter])
+    report = tune(solution, 0.9, limit=5, types=["IVF_FLAT"], filters=[filter], defaults_only=True)
     solution.close()
 
     assert report.filters == [filter]
@@ -110,7 +102,7 @@ def test_the_recall_holds_under_each_filter(solution, yaml_path, plugins):
 def test_queries_of_a_log_are_asked(solution, tmp_path):
     (tmp_path / "log.txt").write_text("".join(f"a question {number}\n\n" for number in range(600)))
 
-    report = tune(solution, 0.5, types=["IVF_FLAT"], queries=tmp_path / "log.txt")
+    report = tune(solution, 0.5, types=["IVF_FLAT"], queries=tmp_path / "log.txt", defaults_only=True)
 
     assert (report.kind, report.queries) == ("log", 600)
     assert report.warnings == []
@@ -122,7 +114,7 @@ def test_few_rows_are_asked_without_themselves_and_compared_with_all(lite):
     solution = lite.solution()
     solution.ingest()
 
-    report = tune(solution, 0.95, types=["HNSW"])
+    report = tune(solution, 0.95, types=["HNSW"], defaults_only=True)
 
     assert (report.kind, report.queries) == ("stored", 300)
     assert report.frontier[0].recall.value == 1.0
