@@ -11,7 +11,7 @@ import numpy as np
 from vicinal.stores.milvus_client import import_client
 
 if TYPE_CHECKING:
-    from vicinal.bench.clients import Search
+    from vicinal.bench.search_request import Search
 
 __all__ = ["run_client"]
 

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vicinal.bench.search_request import Search
 from vicinal.errors import StoreError
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Search", "Throughput", "measure_throughput"]
+__all__ = ["Throughput", "measure_throughput"]
 
 _START_SECONDS = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What each client asks, over and over, with other queries: picklable."""
-
-    address: str
-    token: str
-    collection: str
-    limit: int
-    params: Mapping[str, Any]
-    filter: str = ""
-    batch: int = 1
-    """Queries in a request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,8 +168,6 @@ class BenchConfig(Params):
     """Shares of the rows that filters leave."""
     seconds: Annotated[float, Field(gt=0, le=3_600)] = 5.0
     """The longest time of one measurement of latency, or of throughput."""
-    insert: Literal["rows", "bulk"] = "rows"
-    """How vectors are written: in requests of rows, or by the bulk import of files that Milvus reads itself."""
     insert_rows: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Rows of a request."""
     sizes: tuple[Annotated[int, Field(ge=1_000)], ...] = ()

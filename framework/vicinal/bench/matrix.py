@@ -66,6 +66,8 @@ class Matrix:
     records: Records
     prefix: str
     cases: Sequence[Case]
+    warnings: Sequence[str] = ()
+    """Which indexes the engine cannot build."""
 
     @property
     def insert_key(self) -> str:

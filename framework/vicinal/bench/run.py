@@ -47,21 +47,32 @@ class BenchRun:
             name, self.vectors.dimension, stores.milvus, token=stores.token, timeout=stores.timeout
         )
         try:
-            engine = self.collection.engine
-            cases, self.warnings = choose_cases(config, engine, self.vectors.dimension, self.rows)
+            self._records = records
+            self.matrix = self.matrix_at(self.rows)
         except BaseException:
             self.collection.close()
             raise
+        self.warnings = list(self.matrix.warnings)
         if self.engine.unknown:
             self.warnings.append(f"memory and disk of the engine are unknown: {self.engine.unknown}")
-        prefix = f"{self.vectors.fingerprint}/{self.rows}/{config.data.metric}/{engine}"
-        self.matrix = Matrix(config, records, prefix, cases)
 
     def __enter__(self) -> BenchRun:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.collection.close()
+
+    def matrix_at(self, rows: int) -> Matrix:
+        """The matrix over so many rows, with the records that there are of it."""
+        engine, vectors = self.collection.engine, self.vectors
+        cases, warnings = choose_cases(self.config, engine, vectors.dimension, rows)
+        prefix = f"{vectors.fingerprint}/{rows}/{self.config.data.metric}/{engine}"
+        return Matrix(self.config, self._records, prefix, cases, warnings)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every part is recorded."""
+        return all(self.matrix.is_done(case, searches=True) for case in self.matrix.cases)
 
     def run(self, *, keep: bool = False, searches: bool = True) -> list[dict[str, Any]]:
         """Do what is not done yet, and return the records.

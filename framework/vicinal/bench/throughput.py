@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vicinal.bench.clients import Search, measure_throughput
+from vicinal.bench.clients import measure_throughput
 from vicinal.bench.collection import BenchCollection
 from vicinal.bench.config import BenchConfig
 from vicinal.bench.measure import measure_latency, measure_recall, summarize_latencies
+from vicinal.bench.search_request import Search
 from vicinal.bench.truth import Truth
 from vicinal.stores.milvus_engine import Index
 
