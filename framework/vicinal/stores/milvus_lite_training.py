@@ -34,7 +34,7 @@ def adapt_training() -> None:
     build_adapted.is_adapted = True  # type: ignore[attr-defined]
     factory.build_index_from_spec = build_adapted
     for name, index_class in _INDEX_CLASSES.items():
-        module = import_module(f"milvus_lite.index.{name}")
+        module: Any = import_module(f"milvus_lite.index.{name}")
         module.faiss = _TrainsOnFewRows(module.faiss, index_class)
 
 

@@ -70,6 +70,6 @@ def send_upsert_request(client: MilvusClient, request: UpsertRequest, timeout: f
     _send(client._get_connection(), request, metadata, timeout=timeout)
 
 
-@retry_on_rpc_failure()
+@retry_on_rpc_failure()  # type: ignore[untyped-decorator]
 def _send(handler: Any, request: UpsertRequest, metadata: Any, *, timeout: float) -> None:
     check_status(handler._stub.Upsert(request, timeout=timeout, metadata=metadata).status)
