@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { createCards } from "./cards.js";
 import { errorMessage, showToast, statusMessage, toSentence } from "./dialogs.js";
 import { announce, debounce, fill, h, icon } from "./dom.js";
-import { formatBytes, formatClock, formatCount, formatNumber, formatTimestamp } from "./format.js";
+import { formatBytes, formatClock, formatCount, formatDate, formatNumber, formatTimestamp } from "./format.js";
 import { installKeys } from "./keys.js";
 import { navigate } from "./route.js";
 import { createRemovals } from "./removals.js";
@@ -168,11 +168,13 @@ export function createDuplicatesView(root, solution, { onChanged }) {
 function renderMark({ keep, bytes, length, modified, kind, duplicate_of: original }) {
   const size = bytes !== null && formatBytes(bytes);
   const time = kind === "audio" || kind === "video" ? length !== null && formatClock(length) : false;
-  const facts = [size, time, modified && formatTimestamp(modified)].filter(Boolean);
+  const facts = [size, time, modified && formatDate(modified)].filter(Boolean).join(" · ");
+  const changed = modified && `Changed ${formatTimestamp(modified)}`;
   return h(
     "div.mark",
-    { title: keep ? "Keep this one" : `Near-equal to ${original}` },
-    keep ? h("b.keep", icon("done"), "Keep") : h("span.quiet", "Duplicate"),
-    h("span.quiet", facts.join(" · ")),
+    keep
+      ? h("b.keep", { title: "Keep this one" }, icon("done"), "Keep")
+      : h("span.quiet", { title: `Near-equal to ${original}` }, "Duplicate"),
+    h("span.quiet.size", { title: changed }, facts),
   );
 }

@@ -11,6 +11,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobil
 ROUTES = [
     "molecules?q=CC(%3DO)Oc1ccccc1C(%3DO)O&w.use=NSAID",
     "molecules/items",
+    "molecules/duplicates?min=0.8",
     "molecules/index",
     "qa",
     "qa?q=how+do+I+pick+nprobe&w.topic=index",
