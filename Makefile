@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CORE_TESTS := $(addprefix tests/framework/,config plugin stores)
 
-.PHONY: demo test test-core lint unit reference docs notebooks bench clean
+.PHONY: demo test test-long test-core lint unit reference docs notebooks bench clean
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/vicinal demo
@@ -21,14 +21,20 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py --check
 
 # Two processes share the test files, each with servers of its own. Three browsers at once would be too slow for two cores.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 unit: $(VENV)/dev.stamp .venv-milvus/stamp
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m "not long" $(ARGS)
+
+# What is left out there: the endurance of servers, every kind and metric, strict typing of what is generated.
+test-long: $(VENV)/dev.stamp .venv-milvus/stamp
+	$(PYTEST) -m long $(ARGS)
 
 # What depends on the Python version: configuration, plugins and stores, without torch, and the sample of molecules.
 test-core: $(VENV)/core.stamp .venv-milvus/stamp
 	$(BIN)/vicinal ingest configs/molecule.yaml
 	$(BIN)/vicinal search configs/molecule.yaml @aspirin
-	$(BIN)/python -m pytest -m "not all_encoders" $(CORE_TESTS) $(ARGS)
+	$(BIN)/python -m pytest -m "not all_encoders and not long" $(CORE_TESTS) $(ARGS)
 
 # The pages of docs/ that follow from the code.
 reference: $(VENV)/dev.stamp

@@ -83,6 +83,7 @@ def test_every_python_block_of_the_page_is_a_file():
     assert text.count("```python\n") == len(BLOCK.findall(text)) == 11
 
 
+@pytest.mark.long
 def test_every_example_is_typed(written):
     files = sorted(str(path.relative_to(written)) for path in written.rglob("*.py"))
     done = check_types(written, *files)
@@ -94,6 +95,7 @@ def check_types(folder, *files):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
+@pytest.mark.long
 def test_a_misspelt_parameter_is_found_by_mypy(written, tmp_path):
     code = (written / "my_package" / "lengths.py").read_text()
     (tmp_path / "misspelt.py").write_text(code.replace("self.params.scale)", "self.params.scael)"))
@@ -102,6 +104,7 @@ def test_a_misspelt_parameter_is_found_by_mypy(written, tmp_path):
     assert '"Params" has no attribute "scael"; maybe "scale"?' in done.stdout
 
 
+@pytest.mark.long
 def test_what_an_encoder_says_of_itself_may_be_a_property_or_an_attribute(written, tmp_path):
     code = (written / "my_package" / "dna.py").read_text()
     for name in ("segmented", "labelled"):

@@ -117,8 +117,10 @@ class CandidateRetriever:
         return to_distance_and_similarity(candidate.distance, self.index.metric)[0]
 
     def _list_row_ids(self, keys: Iterable[str]) -> list[int]:
-        """The ids of all segments of the indexed ones of these items."""
+        """The ids of all segments of these items, as far as they are indexed."""
         keys = sorted(keys)
+        if not self.segmented:
+            return [item_id(key) for key in keys]  # one that is not indexed is not found either
         entries = zip(keys, self.metadata.ledger_entries([item_id(key) for key in keys]), strict=True)
         return [
             item_id(key, number)

@@ -35,6 +35,7 @@ def test_a_page_is_written_and_what_it_shows_is_printed(cli, molecules_yaml, no_
     assert cli.err == 'hint: pip install "vicinal[map]" for UMAP, which keeps more neighbours (50% for 12%)\n'
 
 
+@pytest.mark.long
 @pytest.mark.all_encoders
 def test_umap_keeps_more_neighbours(cli, molecules_yaml):
     by_umap, by_pca = (cli.json("map", molecules_yaml, "--method", method) for method in ("umap", "pca"))

@@ -99,6 +99,7 @@ def test_search_and_status_are_the_same_while_a_server_holds_the_file(terminal, 
         assert terminal.json("status", things) == status
 
 
+@pytest.mark.long
 def test_more_keys_are_removed_than_the_server_takes_at_once(terminal, things):
     write_items([f"k{number},text {number},1" for number in range(1100)])
     terminal("ingest", things)
@@ -138,6 +139,7 @@ def test_ingest_retry_and_remove_go_through_the_server(terminal, things):
     assert alone["rows"] == 50  # k1 again
 
 
+@pytest.mark.long
 def test_errors_are_those_of_a_command_alone(terminal, things):
     terminal("ingest", things)
     commands = [
@@ -190,6 +192,7 @@ def test_files_are_uploaded(terminal, tmp_path):
             assert terminal.error("search", file, "none.png")[0].startswith("error: there is no file none.png")
 
 
+@pytest.mark.long
 def test_ctrl_c_cancels_the_run_of_the_server(terminal, things):
     things.write_text(YAML.replace("pause: 0", "pause: 0.2"))
     with run_server_process(things) as server:
@@ -207,6 +210,7 @@ def test_ctrl_c_cancels_the_run_of_the_server(terminal, things):
         assert terminal.json("ingest", things)["rows"] == 50
 
 
+@pytest.mark.long
 def test_a_run_that_fails_at_the_server_fails_here(terminal, things):
     things.write_text(YAML + "ingest: {max_failures: 1}\n")
     write_items([*ROWS, "x,bad,1", "y,bad,1"])
@@ -216,6 +220,7 @@ def test_a_run_that_fails_at_the_server_fails_here(terminal, things):
     assert through_server[0].startswith("error: ")
 
 
+@pytest.mark.long
 def test_a_key_of_the_server_is_needed(terminal, things):
     terminal("ingest", things)
     with run_server_process(things, api_keys="sécret") as server:
@@ -230,6 +235,7 @@ def test_a_key_of_the_server_is_needed(terminal, things):
         assert terminal.json("failures", things) == []
 
 
+@pytest.mark.long
 def test_what_the_api_does_not_offer_is_refused(terminal, things):
     terminal("ingest", things)
     (things.parent / "judged.csv").write_text("query,key\ntext 1,k1\n")
@@ -249,6 +255,7 @@ def test_what_the_api_does_not_offer_is_refused(terminal, things):
     assert terminal("check", things).stdout.endswith("consistent\n")
 
 
+@pytest.mark.long
 def test_a_solution_of_the_same_name_elsewhere_is_not_the_servers(terminal, things, tmp_path):
     """Each file has its own lock: the server of one is not asked for the other."""
     terminal("ingest", things)
@@ -261,6 +268,7 @@ def test_a_solution_of_the_same_name_elsewhere_is_not_the_servers(terminal, thin
         assert terminal.json("status", things)["items"] == 50
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -282,6 +290,7 @@ def test_a_server_of_something_else_is_not_asked(terminal, things, change, reaso
         assert terminal.json("status", things)["items"] == 50
 
 
+@pytest.mark.long
 def test_a_killed_server_leaves_the_file_free(terminal, things):
     terminal("ingest", things)
     command = [SCRIPT, "serve", things, "--port", "0"]

@@ -323,6 +323,7 @@ def test_a_defect_of_a_plugin_is_logged_and_not_shown(assistant, things):
     assert keys(found) == ["k7"]
 
 
+@pytest.mark.long
 def test_no_file_that_a_client_names_is_read(assistant, files):
     """An encoder of files and texts takes the path for a text; the file itself would find f2 with similarity 1."""
     yaml, file = files("{type: either}")
@@ -353,6 +354,7 @@ def test_a_solution_that_is_searched_by_files_alone_says_so(assistant, files):
 # --- processes
 
 
+@pytest.mark.long
 def test_two_assistants_and_an_ingest_share_an_embedded_milvus(assistant, things):
     async def search_often(client):
         for number in range(8):

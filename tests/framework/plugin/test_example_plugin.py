@@ -124,12 +124,14 @@ def test_it_is_installed_and_listed_with_all_its_parts(run, copy):
     ]
 
 
+@pytest.mark.long
 def test_its_own_tests_pass(run, copy):
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=copy)
     assert done.returncode == 0, done.stdout
     assert " skipped" not in done.stdout
 
 
+@pytest.mark.long
 def test_it_is_strictly_typed(run, copy):
     done = run(*STRICT_MYPY, "src", cwd=copy)
     assert done.returncode == 0, done.stdout

@@ -64,6 +64,7 @@ def test_every_package_that_it_imports_is_a_dependency(written, complete):
         assert sorted(re.split(r"\W", need)[0] for need in project["dependencies"]) == packages.split()
 
 
+@pytest.mark.long
 def test_what_it_writes_is_typed_and_tidy(written):
     run(*STRICT_MYPY, "src", cwd=written)
     rules = "E,F,W,I,B,UP,SIM,RET,N,T20,ANN001"
@@ -128,6 +129,7 @@ def test_a_plugin_may_have_a_source_a_reranker_and_a_command_too(complete):
     assert said == "1.000\n"
 
 
+@pytest.mark.long
 def test_every_part_is_typed_tidy_and_passes_its_own_tests(complete):
     test_what_it_writes_is_typed_and_tidy(complete)
     said = run("-m", "pytest", "-p", "no:cacheprovider", "tests", cwd=complete, path=[complete.parent / "site"])

@@ -38,7 +38,9 @@ def mean_matches(query, texts, metric):
     return dict(sorted(means.items(), key=lambda pair: (round(pair[1], 5), pair[0])))
 
 
-@pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
+@pytest.mark.parametrize(
+    "metric", ["COSINE", pytest.param("L2", marks=pytest.mark.long), pytest.param("IP", marks=pytest.mark.long)]
+)
 def test_items_are_ranked_by_the_mean_of_the_best_matches(workshop, metric):
     texts = make_texts(200)
     workshop.write([(key, text, 1) for key, text in texts.items()])

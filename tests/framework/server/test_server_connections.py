@@ -131,6 +131,7 @@ class StreamClients:
         await writer.wait_closed()
 
 
+@pytest.mark.long
 def test_ten_thousand_event_streams_do_not_stop_the_server(solution_yaml, many_open_files):
     async def connect_all(client, path):
         clients = StreamClients(client.port, request_head(path))

@@ -115,6 +115,7 @@ def test_a_server_that_stops_ends_what_is_computed(lite):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("vicinal-map")]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # UMAP is compiled twice, 10 s of a core each
 def test_another_process_places_points_as_this_one_does():
     vectors = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)

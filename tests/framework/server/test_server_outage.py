@@ -117,6 +117,7 @@ def test_service_recovers_when_milvus_is_reachable_again(make_workshop, milvus_s
         solution.drop()
 
 
+@pytest.mark.long
 def test_service_recovers_when_milvus_is_killed_and_restarted(make_workshop, own_milvus, redis_url):
     """It listens at once, but loads nothing until the leases of the killed server have expired, after half a minute."""
     if own_milvus is None:

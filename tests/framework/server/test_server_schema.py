@@ -99,6 +99,7 @@ def test_responses_have_the_fields_of_their_schemas(lite, encoder):
             assert_described(document, content.get("anyOf", [content])[0], response.json())
 
 
+@pytest.mark.long
 def test_server_of_texts_does_what_its_schema_says(text_client, tmp_path):
     filters = ["", "year > 2000", "year in [2001, 2002] or year == 2005"]
     operations = sum(map(len, text_client.get("/openapi.json").json()["paths"].values()))
@@ -112,11 +113,13 @@ def test_server_of_texts_does_what_its_schema_says(text_client, tmp_path):
     }
 
 
+@pytest.mark.long
 def test_server_of_files_does_what_its_schema_says(file_client, tmp_path):
     run_schemathesis(file_client, tmp_path, [""])
     assert successful_routes(file_client) >= {"POST /api/{name}/search", "POST /api/{name}/items"}
 
 
+@pytest.mark.long
 def test_server_of_a_notation_does_what_its_schema_says(lite, tmp_path):
     """Not every text is a SMILES, which a schema cannot say; so texts may be refused here."""
     lite.write([("ethanol", "CCO", 1), ("phenol", "c1ccccc1O", 2)])

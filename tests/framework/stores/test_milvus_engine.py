@@ -210,6 +210,7 @@ def test_every_supported_index_is_built_and_searched_with_its_parameters(opened)
             assert item_keys(store.search([vectors[9]], index, 1, rows=300)[0]) == ["k9"], name
 
 
+@pytest.mark.long
 def test_build_that_never_progresses_is_an_error(milvus_server, monkeypatch):
     """This server has no DISKANN, and reports that only in its log."""
     store = VectorStore("stalled", milvus_server, Schema(FLOATS, False, {}))

@@ -53,6 +53,7 @@ def brute_force(queries, fingerprints):
     return common / (a.sum(axis=1)[:, None] + b.sum(axis=1)[None, :] - common)
 
 
+@pytest.mark.long
 def test_a_thousand_queries_equal_brute_force(workshop, fingerprints):
     rng = np.random.default_rng(8)
     workshop.write([(f"f{number}", packed.tobytes().hex(), 1) for number, packed in enumerate(fingerprints)])

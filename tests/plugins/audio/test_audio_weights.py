@@ -85,6 +85,7 @@ def test_missing_weights_are_an_error_that_names_places(tmp_path, monkeypatch):
     assert_names_alternatives(caught.value, "holds no weights")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("accepts", [False, True])
 def test_an_unresponsive_hub_times_out(tmp_path, accepts):
     """One that refuses the connection, and one that accepts it and never responds."""

@@ -106,6 +106,7 @@ def cropped_and_blurred(image, rng):
     return cropped.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
 
 
+@pytest.mark.long
 def test_altered_copy_finds_its_original(lite):
     rng = random.Random(0)
     originals, copies = lite.folder / "pictures", lite.folder / "copies"

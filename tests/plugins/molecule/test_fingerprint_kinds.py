@@ -115,7 +115,9 @@ def test_bits_are_those_of_rdkit(molecules, params, compute):
     assert not bits[:, expected.shape[1] :].any()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["ecfp", *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS if kind != "ecfp")]
+)
 def test_the_nearest_of_500_queries_are_those_of_rdkit(workshop, molecules, kind):
     """Each molecule is a query: the ten similarities are RDKit's ten highest, and each is that of its molecule."""
     params, compute = KINDS[kind]

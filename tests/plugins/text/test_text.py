@@ -114,6 +114,7 @@ def test_vectors_of_the_packaged_model_are_known():
     assert np.allclose(vectors[0, :4], [-0.003664, 0.004516, -0.030327, 0.004922], atol=1e-5)
 
 
+@pytest.mark.long
 def test_bfloat16_matches_float32():
     texts = collect_docstrings(240)
     fp32, bf16 = (make_encoder(precision=name, device="cpu").encode(texts) for name in ("fp32", "bf16"))

@@ -72,6 +72,7 @@ def test_still_finds_its_video_and_second(lite, clips, tmp_path):
     assert all(len({hit.key for hit in answer}) == 3 for answer in answers), "a hit is a video, by its best moment"
 
 
+@pytest.mark.long
 def test_excerpt_finds_its_video(lite, clips, tmp_path):
     folder, drawn = clips
     solution = lite.solution(source=source(folder), encoder=ENCODER)
@@ -84,6 +85,7 @@ def test_excerpt_finds_its_video(lite, clips, tmp_path):
     assert "3.mp4" not in [hit.key for hit in solution.search("@3.mp4", limit=9)]
 
 
+@pytest.mark.long
 def test_films_that_begin_with_the_same_black_are_told_apart(lite, tmp_path):
     """Of eight films with three seconds of black first, the one that a copy shows: by the mean over its frames."""
 

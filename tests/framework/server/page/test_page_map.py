@@ -77,6 +77,7 @@ def test_the_view_says_how_well_the_map_keeps_neighbours(open_map, points):
     expect(page.get_by_role("img", name=re.compile("Map of Drugs"))).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_pointer_shows_an_item_and_a_click_chooses_it(open_map, points):
     page = open_map()
     expect(page.locator(".plot canvas")).to_be_visible()
