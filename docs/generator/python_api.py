@@ -22,6 +22,7 @@ from vicinal.quality import (
     estimates,
     index_recall,
     model_report,
+    search_details,
     search_report,
 )
 from vicinal.solution import consistency
@@ -52,6 +53,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "evaluate",
         "SearchReport",
         "PerQuery",
+        "SearchDetails",
+        "LabelFigure",
+        "Confusions",
+        "WorstQuery",
+        "JudgedHit",
         "ModelReport",
         "Estimate",
         "BaselineComparison",
@@ -99,6 +105,7 @@ HOMES: tuple[ModuleType, ...] = (
     errors,
     consistency,
     search_report,
+    search_details,
     model_report,
     estimates,
     index_recall,

@@ -36,6 +36,7 @@ _REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FI
     help="Of the sample and of the intervals.",
 )
 @click.option("--per-query", type=click.Path(path_type=Path, dir_okay=False), help="Write a .parquet or .csv file.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as a page, with plots.")
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the index."
 )
@@ -51,6 +52,7 @@ def evaluate(
     sample: int | None,
     seed: int,
     per_query: Path | None,
+    html: Path | None,
     index_recall: bool,
     split: str,
     search: bool,
@@ -62,6 +64,8 @@ def evaluate(
     With --qrels, queries of your own and what you judged relevant. Without either, an encoder that learns from data of
     its own, as one that recommends, holds a part of them back and is compared with simple models. Beside the first two
     stands what the index loses: its recall against a comparison with every stored vector.
+
+    The latest report is kept with the solution: the page of `vicinal serve` shows it.
     """
     _require_one_way(labels, qrels, queries, split, search=search)
     from vicinal.quality import ModelReport
@@ -81,6 +85,7 @@ def evaluate(
             index_recall=index_recall,
             split=split,
             search=search,
+            html=html,
         )
     if as_json:
         print_json(report.to_dict())

@@ -50,9 +50,12 @@ def map_(file: Path, out: Path, color: str | None, limit: int, seed: int, method
     many as PCA, and takes 15 s of one core for 10,000 items.
     """
     from vicinal.quality.map import build_map
+    from vicinal.quality.pages import require_plotly, require_writable
     from vicinal.quality.projection import is_umap_installed
     from vicinal.solution.solution import Solution
 
+    require_writable(out)
+    require_plotly("map")
     started = time.perf_counter()
     with Solution.from_yaml(file) as solution:
         item_map = build_map(solution, color, limit, seed=seed, method=method)

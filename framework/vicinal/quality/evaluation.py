@@ -8,9 +8,13 @@ from pathlib import Path
 
 from vicinal.errors import VicinalError
 from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.quality.kept_report import Version, keep_report, read_version
 from vicinal.quality.labels import list_fields
 from vicinal.quality.measures import Measures
 from vicinal.quality.model_report import ModelReport
+from vicinal.quality.pages import require_plotly, require_writable, write_page
+from vicinal.quality.per_query import require_writable_table
+from vicinal.quality.report_sections import build_report_page
 from vicinal.quality.sample import require_seed
 from vicinal.quality.search_report import SearchReport
 from vicinal.solution.learning import SourceItems
@@ -36,6 +40,8 @@ def evaluate(
     index_recall: bool = True,
     split: str = "",
     search: bool = False,
+    html: str | Path | None = None,
+    keep: bool = True,
 ) -> SearchReport | ModelReport:
     """Measure how good a solution's answers are, with 95% intervals.
 
@@ -53,10 +59,13 @@ def evaluate(
         index_recall: whether to measure what the index loses, too; that reads all stored vectors.
         split: how the encoder's own evaluation holds data back.
         search: whether that tries parameters first, on a validation part.
+        html: a file that gets the report as a page of its own, with plots and the worst queries.
+        keep: whether the report is kept with the solution, whose page shows the latest one.
 
     Raises:
-        VicinalError: it cannot be measured so, or one argument excludes another; the message says why.
-        DependencyError: ``ir-measures`` is not installed.
+        VicinalError: it cannot be measured so, one argument excludes another, or a file cannot be written; the message
+            says why.
+        DependencyError: ``ir-measures`` is not installed or, for a page, plotly.
     """
     _require_one_way(labels, qrels, queries, split, search=search)
     require_seed(seed)
@@ -64,11 +73,15 @@ def evaluate(
         raise VicinalError(f"sample is {sample}", hint="an interval takes two queries or more")
     started = time.perf_counter()
     table = Path(per_query) if per_query is not None else None
+    page = Path(html) if html is not None else None
+    _require_outputs(table, page)
+    version: Version | None = None
     report: SearchReport | ModelReport
     if labels or qrels is not None:
         from vicinal.quality.searches import SearchOptions, evaluate_judgments, evaluate_labels
 
         parsed = Measures.parse(measures or _SEARCH_MEASURES)
+        version = read_version(solution.metadata.state())
         if qrels is None:
             options = SearchOptions(parsed, sample or DEFAULT_SAMPLE, seed, table, index_recall)
             report = evaluate_labels(solution, labels, options)
@@ -86,7 +99,24 @@ def evaluate(
         model_options = ModelOptions(parsed, sample or DEFAULT_SAMPLE, seed, split, search, table)
         report = evaluate_models(solution.name, evaluation, model_options)
     report.seconds = time.perf_counter() - started
+    if keep:
+        keep_report(solution, report, version)
+    if page is not None:
+        write_page(page, build_report_page(solution, report))
     return report
+
+
+def _require_outputs(table: Path | None, page: Path | None) -> None:
+    """
+    Raises:
+        VicinalError: one of them cannot be written.
+        DependencyError: plotly is not installed, which a page needs.
+    """
+    if table is not None:
+        require_writable_table(table)
+    if page is not None:
+        require_writable(page)
+        require_plotly("evaluate")
 
 
 def _require_one_way(

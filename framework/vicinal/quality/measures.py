@@ -41,6 +41,11 @@ class Measures:
     names: tuple[str, ...]
     depth: int
 
+    @property
+    def primary(self) -> int:
+        """The number of the measure that decides: the first nDCG, else the first one."""
+        return next((number for number, name in enumerate(self.names) if name.startswith("nDCG")), 0)
+
     @classmethod
     def parse(cls, names: Sequence[str]) -> Measures:
         """

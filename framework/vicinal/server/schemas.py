@@ -341,6 +341,93 @@ class PendingMap(_Response):
     state: Literal["computing"]
 
 
+class LabelFigure(_Response):
+    """The mean over the queries of one label, with its 95% interval."""
+
+    label: str
+    queries: int
+    value: float
+    low: float
+    high: float
+
+
+class ConfusedPair(_Response):
+    """How many of a label's queries find an item of another label first."""
+
+    label: str
+    found: str | None
+    """Null where the first hit has no label."""
+    count: int
+    queries: int
+
+
+class Confusions(_Response):
+    """The labels of queries, and those of their first hits."""
+
+    rows: list[str]
+    """Labels of queries; of more than 25 those that are confused most."""
+    columns: list[str | None]
+    counts: list[list[int]]
+    pairs: list[ConfusedPair]
+
+
+class JudgedHit(_Response):
+    key: str
+    similarity: float
+    label: str | None
+    is_right: bool
+    segment: Segment | None
+
+
+class WorstQuery(_Response):
+    query: str
+    """A text, the path of a file, or ``@key``."""
+    label: str | None
+    value: float
+    relevant: int
+    """How many items are relevant to it in all."""
+    hits: list[JudgedHit]
+    """The first five."""
+    missed: list[str]
+    """Keys of items that would have been right, three at most."""
+
+
+class EvaluationDetails(_Response):
+    measure: str
+    """What labels and queries are ordered by."""
+    distribution: list[int]
+    """How many queries have a value in each of so many equal parts of 0 to 1."""
+    labels: list[LabelFigure]
+    """The lowest first, 100 at most."""
+    confusions: Confusions | None
+    worst: list[WorstQuery]
+    """The worst first, 20 at most."""
+
+
+class Evaluation(_Response):
+    solution: str
+    kind: Literal["searches", "model"]
+    evaluated: str
+    is_current: bool
+    """Whether the collection has not changed since."""
+    summary: str
+    findings: list[str]
+    report: dict[str, Any]
+    """What `vicinal evaluate --json` prints."""
+    details: EvaluationDetails | None
+    items: dict[str, Item]
+    """The items of the worst queries by key, as far as they are still indexed."""
+
+
+class NoEvaluation(_Response):
+    """The solution has not been evaluated."""
+
+    solution: str
+    report: None
+    fields: list[str]
+    """Metadata that `vicinal evaluate --labels` may take."""
+
+
 class AddResponse(_Response):
     key: str
     status: Literal["new", "updated", "unchanged"]
