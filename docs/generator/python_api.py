@@ -15,7 +15,16 @@ import vicinal
 from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
 from vicinal.plugin import manager
-from vicinal.quality import estimates, index_recall, model_report, search_details, search_report
+from vicinal.quality import (
+    comparison_report,
+    comparison_size,
+    comparison_speed,
+    estimates,
+    index_recall,
+    model_report,
+    search_details,
+    search_report,
+)
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
 
@@ -54,6 +63,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "BaselineComparison",
         "Trial",
         "IndexRecall",
+        "compare",
+        "Comparison",
+        "ComparedSolution",
+        "PairedTest",
+        "VectorSize",
+        "Speed",
         "build_map",
         "ItemMap",
     ),
@@ -94,6 +109,9 @@ HOMES: tuple[ModuleType, ...] = (
     model_report,
     estimates,
     index_recall,
+    comparison_report,
+    comparison_size,
+    comparison_speed,
     records,
     layout,
     milvus_engine,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
-    from vicinal.quality import evaluate
+    from vicinal.quality import compare, evaluate
     from vicinal.quality.map import ItemMap, build_map
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
@@ -92,6 +92,7 @@ _HOMES = {
     "VIDEO": "types",
     "VicinalError": "errors",
     "build_map": "quality.map",
+    "compare": "quality",
     "create_manager": "plugin.manager",
     "evaluate": "quality",
     "hookimpl": "plugin.hookspecs",
@@ -135,6 +136,7 @@ __all__ = [
     "VicinalError",
     "__version__",
     "build_map",
+    "compare",
     "create_manager",
     "evaluate",
     "hookimpl",

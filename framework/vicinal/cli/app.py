@@ -28,6 +28,7 @@ BUILT_IN_COMMANDS = {
     "failures": ("ingest:failures", "List what could not be indexed and why, or retry it."),
     "search": ("search:search", "Find items similar to a text, a file or an indexed @key."),
     "evaluate": ("evaluate:evaluate", "Measure how good a solution's answers are."),
+    "compare": ("compare:compare", "Measure which of several solutions is better, on the same queries."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
     "mcp": ("mcp:mcp", "Serve solutions to assistants as tools of the Model Context Protocol."),
     "status": ("manage:status", "Show a solution's items, index and stores."),

@@ -142,10 +142,11 @@ def _print_model_report(report: ModelReport) -> None:
 
 def _model_row(name: str, metrics: Mapping[str, Estimate]) -> tuple[str, ...]:
     """A row that three measures leave within 80 columns: bounds below 1 have no zero before the point."""
-    return name, *(f"{one.value:.3f} [{_format_bound(one.low)}, {_format_bound(one.high)}]" for one in metrics.values())
+    return name, *(f"{one.value:.3f} [{format_bound(one.low)}, {format_bound(one.high)}]" for one in metrics.values())
 
 
-def _format_bound(bound: float) -> str:
+def format_bound(bound: float) -> str:
+    """An interval's bound, without the zero before the point, so that tables fit into 80 columns."""
     return f"{bound:.3f}".removeprefix("0")
 
 

@@ -6,8 +6,10 @@ name, the map the extra ``map``.
 
 from __future__ import annotations
 
+from vicinal.quality.comparison import compare
+from vicinal.quality.comparison_report import Comparison
 from vicinal.quality.evaluation import evaluate
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
 
-__all__ = ["ModelReport", "SearchReport", "evaluate"]
+__all__ = ["Comparison", "ModelReport", "SearchReport", "compare", "evaluate"]

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SearchOptions",
-    "SearchQuery",
     "build_judged_query",
+    "describe_unused",
     "evaluate_judgments",
     "evaluate_labels",
     "leave_own_keys_out",
@@ -70,7 +70,7 @@ def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> S
         return SearchQuery("@" + key, {"query": key, "label": str(label)}, judge, lambda: keys[label])
 
     report = SearchReport(solution.name, field, {}, 0, labels.items, len(labels.counts))
-    report.warnings += _describe_unused(labels)
+    report.warnings += describe_unused(labels)
     _ask(solution, [make_query(key, label) for key, label in chosen], ("query", "label"), options, report, field)
     others = sum(labels.counts[label] - 1 for _, label in chosen) / len(chosen)
     report.chance = others / (labels.items - 1)
@@ -217,7 +217,8 @@ def to_rows(
         }
 
 
-def _describe_unused(labels: LabelCounts) -> Iterator[str]:
+def describe_unused(labels: LabelCounts) -> Iterator[str]:
+    """Warnings that count the items that are no queries."""
     if labels.alone == 1:
         yield "1 item shares its label with no other, and was not asked"
     elif labels.alone:
