@@ -14,7 +14,8 @@ from vicinal.quality.comparison_queries import Questions
 from vicinal.quality.comparison_turns import SolutionTurns
 from vicinal.quality.measures import Measures
 from vicinal.quality.per_query import PerQueryTable
-from vicinal.quality.searches import SearchQuery, to_rows
+from vicinal.quality.search_query import SearchQuery
+from vicinal.quality.searches import to_rows
 from vicinal.solution.solution import Solution
 from vicinal.stores.milvus import MAX_LIMIT
 from vicinal.types import Hit, SearchRequest

@@ -13,7 +13,8 @@ from vicinal.quality.comparison_items import CommonItems, CommonLabels, read_lab
 from vicinal.quality.judgments import JudgedQuery, read_judgments
 from vicinal.quality.labels import require_queries
 from vicinal.quality.measures import Ranking
-from vicinal.quality.searches import SearchQuery, build_judged_query, describe_unused, leave_own_keys_out
+from vicinal.quality.search_query import SearchQuery
+from vicinal.quality.searches import build_judged_query, describe_unused, leave_own_keys_out
 from vicinal.types import Hit
 
 if TYPE_CHECKING:

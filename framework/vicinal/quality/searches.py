@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SearchOptions",
-    "SearchQuery",
     "build_judged_query",
     "describe_unused",
     "evaluate_judged",
@@ -101,6 +100,7 @@ def evaluate_judged(
     judged, warnings = leave_own_keys_out(judged)
     if len(judged) > options.sample:
         judged = random.Random(options.seed).sample(judged, options.sample)
+    judged_by = str(qrels).encode(errors="backslashreplace").decode()
     report = SearchReport(solution.name, judged_by, {}, 0, int(solution.metadata.state().get("items", 0)))
     report.warnings += warnings
     indexed = _find_indexed(solution, judged, report)

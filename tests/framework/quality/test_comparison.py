@@ -24,19 +24,28 @@ def make(workshop, name, encoder, rows=LABELLED, extra=""):
     return solution
 
 
-@pytest.fixture
-def random(workshop):
+def make_random(workshop):
     """Nothing is near to anything."""
     return make(workshop, "random", "{type: hashed}")
 
 
-@pytest.fixture
-def letters(workshop):
+def make_letters(workshop):
     """Texts of the same word are near to each other; 256 bits, half as many bytes as sixteen floats have."""
     return make(workshop, "letters", "{type: letters}")
 
 
-def test_figures_are_those_of_an_evaluation_of_each(random, letters, workshop):
+@pytest.fixture
+def random(lite):
+    return make_random(lite)
+
+
+@pytest.fixture
+def letters(lite):
+    return make_letters(lite)
+
+
+def test_figures_are_those_of_an_evaluation_of_each(workshop):
+    random, letters = make_random(workshop), make_letters(workshop)
     path = workshop.folder / "table.parquet"
     compared = compare([random, letters], labels="year", measures=["mAP@10", "P@1"], per_query=path)
     for one, solution in zip(compared.solutions, (random, letters), strict=True):
@@ -78,8 +87,9 @@ class TestOneSolutionTwice:
         pair = compared.pairs[0]
         assert (pair.p, pair.difference.value, pair.overlap.value, pair.equal) == (1.0, 0.0, 1.0, 60)
 
-    def test_two_objects_of_one_collection(self, letters, workshop):
+    def test_two_objects_of_one_collection(self, workshop):
         """An embedded Milvus is open in one of them at a time."""
+        letters = make_letters(workshop)
         other = workshop.solution("letters", encoder="{type: letters}", source=TABLE.format("letters.csv"))
         compared = compare([letters, other], labels="year", names=["old", "new"])
         assert compared.verdict.startswith("no difference: both find the same for each of 60 queries")
@@ -101,14 +111,14 @@ def test_two_ways_of_searching_one_collection(lite):
 
 
 class TestCommonItems:
-    def test_what_not_all_have_is_left_out(self, workshop):
+    def test_what_not_all_have_is_left_out(self, lite):
         """The figures are those of solutions that have indexed the common items alone."""
         common = LABELLED[10:50]
         more = [(f"x{number}", f"{WORDS[number % 6]} {number}", number % 6) for number in range(200)]
-        first = make(workshop, "first", "{type: letters}", LABELLED[:50])
-        second = make(workshop, "second", "{type: hashed}", LABELLED[10:] + more)
+        first = make(lite, "first", "{type: letters}", LABELLED[:50])
+        second = make(lite, "second", "{type: hashed}", LABELLED[10:] + more)
         expected = [
-            evaluate(make(workshop, f"only-{kind}", f"{{type: {kind}}}", common), labels="year", index_recall=False)
+            evaluate(make(lite, f"only-{kind}", f"{{type: {kind}}}", common), labels="year", index_recall=False)
             for kind in ("letters", "hashed")
         ]
         compared = compare([first, second], labels="year", speed=False, index_recall=False)
@@ -151,8 +161,8 @@ class TestCommonItems:
 
 
 class TestJudgments:
-    def test_figures_are_those_of_an_evaluation_of_each(self, random, letters, workshop):
-        path = workshop.folder / "pairs.csv"
+    def test_figures_are_those_of_an_evaluation_of_each(self, random, letters, lite):
+        path = lite.folder / "pairs.csv"
         path.write_text("apple 6,k0\nlemon 7,k1\nlemon 7,k13\n@k2,k8\nbad,k3\n")
         compared = compare([random, letters], qrels=path, measures=["MRR@10"])
         for one, solution in zip(compared.solutions, (random, letters), strict=True):
@@ -212,8 +222,8 @@ class TestSpeed:
 
 class TestMoreThanTwo:
     @pytest.fixture
-    def third(self, workshop):
-        return make(workshop, "salted", "{type: hashed, salt: s}")
+    def third(self, lite):
+        return make(lite, "salted", "{type: hashed, salt: s}")
 
     def test_all_pairs_are_tested_and_corrected(self, random, letters, third):
         compared = compare([random, letters, third], labels="year", speed=False)
