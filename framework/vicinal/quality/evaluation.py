@@ -20,7 +20,7 @@ from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
 from vicinal.toolkit.pages import require_plotly, require_writable, write_page
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "require_outputs"]
 
 DEFAULT_SAMPLE = 2_000
 _SEARCH_MEASURES = ("P@1", "P@10", "recall@10", "mAP@10", "MRR@10", "nDCG@10")
@@ -74,7 +74,7 @@ def evaluate(
     started = time.perf_counter()
     table = Path(per_query) if per_query is not None else None
     page = Path(html) if html is not None else None
-    _require_outputs(table, page)
+    require_outputs(table, page)
     version: Version | None = None
     report: SearchReport | ModelReport
     if labels or qrels is not None:
@@ -106,8 +106,9 @@ def evaluate(
     return report
 
 
-def _require_outputs(table: Path | None, page: Path | None) -> None:
-    """
+def require_outputs(table: Path | None, page: Path | None) -> None:
+    """See before the work that the per-query table and the page can be written.
+
     Raises:
         VicinalError: one of them cannot be written.
         DependencyError: plotly is not installed, which a page needs.
