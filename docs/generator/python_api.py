@@ -15,7 +15,7 @@ import vicinal
 from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
 from vicinal.plugin import manager
-from vicinal.quality import estimates, index_recall, model_report, search_report
+from vicinal.quality import estimates, index_recall, model_report, search_report, self_report
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
 
@@ -44,6 +44,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "evaluate",
         "SearchReport",
         "ModelReport",
+        "SelfReport",
+        "DisturbanceResult",
+        "NearDuplicate",
         "Estimate",
         "Comparison",
         "Trial",
@@ -53,7 +56,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
-    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Evaluation", "HeldOut"),
+    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Disturbance", "Evaluation", "HeldOut"),
     "What plugins use": (
         "Params",
         "EncoderBlock",
@@ -85,6 +88,7 @@ HOMES: tuple[ModuleType, ...] = (
     consistency,
     search_report,
     model_report,
+    self_report,
     estimates,
     index_recall,
     records,

@@ -9,5 +9,6 @@ from __future__ import annotations
 from vicinal.quality.evaluation import evaluate
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
+from vicinal.quality.self_report import SelfReport
 
-__all__ = ["ModelReport", "SearchReport", "evaluate"]
+__all__ = ["ModelReport", "SearchReport", "SelfReport", "evaluate"]
