@@ -26,6 +26,7 @@ from vicinal.quality import (
     model_report,
     search_details,
     search_report,
+    self_report,
     tuning,
 )
 from vicinal.quality.tuning import latency
@@ -63,6 +64,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "WorstQuery",
         "JudgedHit",
         "ModelReport",
+        "SelfReport",
+        "DisturbanceResult",
+        "NearDuplicate",
         "Estimate",
         "BaselineComparison",
         "Trial",
@@ -90,7 +94,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
-    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Evaluation", "HeldOut"),
+    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Disturbance", "Evaluation", "HeldOut"),
     "What plugins use": (
         "Params",
         "EncoderBlock",
@@ -123,6 +127,7 @@ HOMES: tuple[ModuleType, ...] = (
     search_report,
     search_details,
     model_report,
+    self_report,
     estimates,
     duplicate_report,
     index_recall,

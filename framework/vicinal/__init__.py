@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
-    from vicinal.plugin.evaluation import Evaluation, HeldOut
+    from vicinal.plugin.evaluation import Disturbance, Evaluation, HeldOut
     from vicinal.plugin.hookspecs import hookimpl
     from vicinal.plugin.item_filter import ItemFilter
     from vicinal.plugin.manager import create_manager
@@ -63,6 +63,7 @@ _HOMES = {
     "AUDIO": "types",
     "DependencyError": "errors",
     "DuplicateReport": "quality.duplicate_report",
+    "Disturbance": "plugin.evaluation",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
     "Evaluation": "plugin.evaluation",
@@ -115,6 +116,7 @@ __all__ = [
     "TEXT",
     "VIDEO",
     "DependencyError",
+    "Disturbance",
     "DuplicateReport",
     "Encoder",
     "EncoderBlock",

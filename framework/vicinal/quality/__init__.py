@@ -12,5 +12,6 @@ from vicinal.quality.evaluation import evaluate
 from vicinal.quality.gate import build_gate
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
+from vicinal.quality.self_report import SelfReport
 
-__all__ = ["Comparison", "ModelReport", "SearchReport", "build_gate", "compare", "evaluate"]
+__all__ = ["Comparison", "ModelReport", "SearchReport", "SelfReport", "build_gate", "compare", "evaluate"]

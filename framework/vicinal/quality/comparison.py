@@ -24,11 +24,11 @@ from vicinal.quality.evaluation import require_outputs
 from vicinal.quality.index_recall import IndexRecall, measure_index_recall
 from vicinal.quality.labels import require_queries
 from vicinal.quality.measures import Measures
-from vicinal.quality.pages import write_page
 from vicinal.quality.per_query import PerQueryTable
 from vicinal.quality.sample import require_seed
 from vicinal.quality.search_report import PerQuery
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.pages import write_page
 
 __all__ = ["compare", "name_solutions"]
 

@@ -10,7 +10,7 @@ from vicinal.quality.colors import PALETTE
 from vicinal.quality.comparison_report import ComparedSolution, Comparison, PairedTest
 from vicinal.quality.comparison_verdict import format_p
 from vicinal.quality.figures import plot_estimates
-from vicinal.quality.html_report import Section, format_table, render_page
+from vicinal.toolkit.html_report import Section, format_table, render_page
 
 __all__ = ["build_comparison_page"]
 

@@ -12,25 +12,28 @@ from vicinal.quality.model_report import ModelReport
 from vicinal.quality.report_texts import describe_report, list_findings
 from vicinal.quality.search_details import Confusions, LabelFigure, SearchDetails, shorten_label
 from vicinal.quality.search_report import SearchReport
+from vicinal.quality.self_report import SelfReport
 from vicinal.solution.solution import Solution
 from vicinal.toolkit.html_report import Section, format_table, render_page
 
 __all__ = ["build_report_page"]
 
 _MAX_PLOTTED_LABELS = 30
+_MAX_PAIRS = 50
 
 
-def build_report_page(solution: Solution, report: SearchReport | ModelReport) -> str:
+def build_report_page(solution: Solution, report: SearchReport | ModelReport | SelfReport) -> str:
     """The report as a page of its own, of 5 MB, and 16 MB of media at most.
 
     Raises:
         DependencyError: plotly is not installed.
     """
-    sections = (
-        list(_iter_search_sections(solution, report))
-        if isinstance(report, SearchReport)
-        else list(_iter_model_sections(report))
-    )
+    if isinstance(report, SearchReport):
+        sections = list(_iter_search_sections(solution, report))
+    elif isinstance(report, SelfReport):
+        sections = list(_iter_self_sections(report))
+    else:
+        sections = list(_iter_model_sections(report))
     return render_page(f"{report.solution}: how good are the answers?", sections, describe_report(report))
 
 
@@ -89,6 +92,21 @@ def _build_confusion_section(confusions: Confusions) -> Section:
     )
     table = format_table(("label of the query", "label of the first hit", "queries"), rows)
     return Section("Confusions", note + table, plot_confusions(confusions))
+
+
+def _iter_self_sections(report: SelfReport) -> Iterator[Section]:
+    results = report.disturbances
+    names = list(next(iter(results.values())).metrics)
+    rows = [
+        (name, *(_format_estimate(one) for one in result.metrics.values()), f"{result.queries:,}")
+        for name, result in results.items()
+    ]
+    yield Section("Figures", _format_warnings(report.warnings) + format_table(("queries", *names, "asked"), rows))
+    for measure in names:
+        yield Section(measure, "", plot_estimates([(name, one.metrics[measure]) for name, one in results.items()]))
+    if report.near_duplicates:
+        pairs = [(pair.key, pair.found, f"{pair.similarity:.3f}") for pair in report.near_duplicates[:_MAX_PAIRS]]
+        yield Section("Near-duplicates", format_table(("item", "found in its place", "similarity"), pairs))
 
 
 def _iter_model_sections(report: ModelReport) -> Iterator[Section]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vicinal.quality.index_recall import IndexRecall
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
+from vicinal.quality.self_report import SelfReport
 
 __all__ = ["describe_report", "list_findings"]
 
@@ -12,8 +13,10 @@ _LOSS = 0.05
 """An index that loses more than this is worth other parameters."""
 
 
-def describe_report(report: SearchReport | ModelReport) -> str:
+def describe_report(report: SearchReport | ModelReport | SelfReport) -> str:
     """What was asked, in one sentence."""
+    if isinstance(report, SelfReport):
+        return f"{report.sample:,} of {report.items:,} items, each searched with as it is and disturbed."
     if isinstance(report, ModelReport):
         return f"Split {report.split}, {report.queries:,} queries, {report.items:,} items ranked."
     if report.labels is None:
