@@ -2,6 +2,7 @@
 
 import pytest
 
+import disturbed_encoders
 import file_encoders
 from image_helpers import SAMPLE_IMAGES
 from report_page import open_page
@@ -128,3 +129,17 @@ def test_a_page_is_bounded(pictures):
 def test_it_fits_a_phone(texts, open_report):
     page, _ = open_report(texts, {"viewport": {"width": 390, "height": 844}}, labels="year")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_self_test_has_a_plot_of_each_measure(lite, open_report):
+    assert lite.manager.register(disturbed_encoders, "disturbed").status == "ok"
+    lite.write(ROWS[:60])
+    solution = lite.solution(encoder="{type: bag}")
+    solution.ingest()
+    page, report = open_report(solution, self_test=True, sample=20)
+    sections = page.locator("section")
+    assert page.locator("h2").all_inner_texts()[:4] == ["Figures", "recall@1", "recall@10", "MRR@10"]
+    first = report.disturbances["unchanged"].metrics["recall@1"]
+    figures = sections.nth(0).locator("tbody tr").nth(0).inner_text().split("\t")
+    assert figures[:2] == ["unchanged", f"{first.value:.3f} [{first.low:.3f}, {first.high:.3f}]"]
+    assert sections.nth(1).locator(".ytick").all_text_contents() == list(report.disturbances)
