@@ -82,7 +82,7 @@ def duplicates(
         print_json({**report.to_dict(), **({} if out is None else {"path": str(out)})})
     else:
         _print_report(report, groups, out)
-        _print_advice(report, file)
+        _print_advice(report, file, exact)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _describe(item: DuplicateItem) -> tuple[str, ...]:
     )
 
 
-def _print_advice(report: DuplicateReport, file: Path) -> None:
+def _print_advice(report: DuplicateReport, file: Path, exact: bool | None) -> None:
     """How to remove what need not be kept."""
     keys = report.removable_keys
     if not keys:
@@ -152,6 +152,7 @@ def _print_advice(report: DuplicateReport, file: Path) -> None:
     else:
         options = ["--similarity", str(report.similarity), "--keep", report.keep]
         options += ["--by", report.field] if report.field else []
+        options += [] if exact is None else ["--exact" if exact else "--index"]
         listing = shlex.join(["vicinal", "duplicates", str(file), *options, "--keys"])
         command = f"{listing} | tr '\\n' '\\0' | xargs -0 {shlex.join(['vicinal', 'remove', str(file), '--'])}"
     click.echo(f"to remove them: {command}")

@@ -1,4 +1,4 @@
-"""What is measured and shown of a whole solution: how good its answers are, what its index loses, the map of its items.
+"""Measures and shows a whole solution: how good its answers are, what its index loses, near-equal items, a map of all.
 
 Imports solution, search, stores, config, the plugin contract, types and toolkit. ``evaluate`` needs the extra of its
 name, the map the extra ``map``.

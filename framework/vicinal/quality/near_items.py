@@ -22,7 +22,8 @@ Progress = Callable[[float], object]
 """Receives the share of the work that is done."""
 
 _NUMBERS_PER_BLOCK = 2_000_000
-_MAX_BLOCK_ROWS = 4_096
+_MAX_BLOCK_ROWS = 2_048
+"""Of so many equal items in a block the pairs take 130 MB."""
 _QUERIES_PER_CALL = 1_000
 DEPTHS = (17, 129)
 """How many neighbours of a vector, itself among them, are searched for first, and then where that may miss some."""
@@ -98,14 +99,15 @@ class NearItems:
 
     def _join_candidates(self, first: np.ndarray, second: np.ndarray) -> None:
         """Join items that have a near segment; of items of several that is true of many more than are near-equal."""
-        if self.distances.stored.rows > self.distances.stored.items and len(first):
-            labels = self.sets.find_all()
-            is_open = labels[first] != labels[second]
-            first, second = np.unique(np.stack([first[is_open], second[is_open]]), axis=1)
-            for item in np.unique(first):
-                self._join_block(np.array([item]), second[first == item])
+        if self.distances.stored.rows == self.distances.stored.items:
+            self._join(first, second)
             return
-        self._join(first, second)
+        labels = self.sets.find_all()
+        is_open = labels[first] != labels[second]
+        first, second = np.unique(np.stack([first[is_open], second[is_open]]), axis=1)
+        items, starts = np.unique(first, return_index=True)
+        for item, start, end in zip(items, starts, np.append(starts[1:], len(first)), strict=True):
+            self._join_block(np.array([item]), second[start:end])
 
     def _iter_blocks(self, items: np.ndarray) -> Iterator[np.ndarray]:
         """Items side by side with about 2 million numbers together; one with more is a block of its own."""
