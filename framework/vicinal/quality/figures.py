@@ -7,7 +7,7 @@ from typing import Any
 
 from vicinal.quality.colors import PALETTE
 from vicinal.quality.estimates import Estimate
-from vicinal.quality.search_details import Confusions
+from vicinal.quality.search_details import Confusions, shorten_label
 from vicinal.toolkit.text import shorten
 
 __all__ = ["NO_LABEL", "plot_confusions", "plot_distribution", "plot_estimates"]
@@ -38,7 +38,7 @@ def plot_estimates(
         "mode": "markers",
         "x": [estimate.value for estimate in estimates],
         "y": list(range(len(rows))),
-        "customdata": [[name, one.low, one.high] for name, one in rows],
+        "customdata": [[shorten_label(name), one.low, one.high] for name, one in rows],
         "hovertemplate": "%{customdata[0]}: %{x:.3f}, %{customdata[1]:.3f} to %{customdata[2]:.3f}<extra></extra>",
         "marker": {"size": 11, "color": colors},
         "error_x": {
@@ -108,7 +108,10 @@ def plot_confusions(confusions: Confusions) -> dict[str, Any]:
                 "text": [[str(count) if count else "" for count in line] for line in shown] if has_numbers else None,
                 "texttemplate": "%{text}" if has_numbers else "",
                 "customdata": [
-                    [[row, name, count, totals[row]] for name, count in zip(names, line, strict=True)]
+                    [
+                        [shorten_label(row), shorten_label(name), count, totals[row]]
+                        for name, count in zip(names, line, strict=True)
+                    ]
                     for row, line in zip(rows, counts, strict=True)
                 ],
                 "hovertemplate": "%{customdata[0]} finds %{customdata[1]}:"

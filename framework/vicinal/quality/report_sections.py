@@ -11,7 +11,7 @@ from vicinal.quality.html_report import Section, format_table, render_page
 from vicinal.quality.item_cards import build_worst_queries
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.report_texts import describe_report, list_findings
-from vicinal.quality.search_details import Confusions, LabelFigure, SearchDetails
+from vicinal.quality.search_details import Confusions, LabelFigure, SearchDetails, shorten_label
 from vicinal.quality.search_report import SearchReport
 from vicinal.solution.solution import Solution
 
@@ -66,7 +66,9 @@ def _iter_detail_sections(solution: Solution, details: SearchDetails) -> Iterato
 
 def _build_label_section(labels: Sequence[LabelFigure], measure: str) -> Section:
     shown = labels[:_MAX_PLOTTED_LABELS]
-    rows = [(one.label, f"{one.queries:,}", *_format_figures(one.estimate, one.queries)) for one in labels]
+    rows = [
+        (shorten_label(one.label), f"{one.queries:,}", *_format_figures(one.estimate, one.queries)) for one in labels
+    ]
     table = format_table(("label", "queries", measure, "95% interval"), rows)
     part = f" The plot has the lowest {len(shown)} of {len(labels)}." if len(shown) < len(labels) else ""
     note = f'<p class="quiet">{escape(measure)} by the label of the query, lowest first.{part}</p>'
@@ -77,7 +79,7 @@ def _build_label_section(labels: Sequence[LabelFigure], measure: str) -> Section
 def _build_confusion_section(confusions: Confusions) -> Section:
     totals = confusions.count_queries()
     rows = [
-        (label, NO_LABEL if found is None else found, f"{count:,} of {totals[label]:,}")
+        (shorten_label(label), NO_LABEL if found is None else shorten_label(found), f"{count:,} of {totals[label]:,}")
         for label, found, count in confusions.list_pairs()
     ]
     if not rows:

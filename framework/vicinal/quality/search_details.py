@@ -11,13 +11,12 @@ from vicinal.quality.estimates import Estimate
 from vicinal.toolkit.text import shorten
 from vicinal.types import Hit
 
-__all__ = ["Confusions", "JudgedHit", "LabelFigure", "SearchDetails", "WorstQuery"]
+__all__ = ["Confusions", "JudgedHit", "LabelFigure", "SearchDetails", "WorstQuery", "shorten_label"]
 
 _MAX_MATRIX_LABELS = 25
 _MAX_PAIRS = 25
 _MAX_LABEL_CHARS = 200
 _MAX_QUERY_CHARS = 1_000
-_MAX_LISTED_KEYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class LabelFigure:
     estimate: Estimate
 
     def to_dict(self) -> dict[str, Any]:
-        return {"label": self.label, "queries": self.queries, **self.estimate.to_dict()}
+        return {"label": shorten_label(self.label), "queries": self.queries, **self.estimate.to_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +76,17 @@ class Confusions:
         rows, columns, counts = self.build_matrix()
         totals = self.count_queries()
         return {
-            "rows": rows,
-            "columns": columns,
+            "rows": [*map(shorten_label, rows)],
+            "columns": [column if column is None else shorten_label(column) for column in columns],
             "counts": counts,
+            "queries": [totals[row] for row in rows],
             "pairs": [
-                {"label": label, "found": found, "count": count, "queries": totals[label]}
+                {
+                    "label": shorten_label(label),
+                    "found": found and shorten_label(found),
+                    "count": count,
+                    "queries": totals[label],
+                }
                 for label, found, count in self.list_pairs()
             ],
         }
@@ -100,7 +105,7 @@ class JudgedHit:
         return {
             "key": self.hit.key,
             "similarity": round(self.hit.similarity, 6),
-            "label": _shorten_label(self.label),
+            "label": self.label and shorten_label(self.label),
             "is_right": self.gain > 0,
             "segment": segment or None,
         }
@@ -123,7 +128,7 @@ class WorstQuery:
     def to_dict(self) -> dict[str, Any]:
         return {
             "query": self.query if self.query.startswith("@") else shorten(self.query, _MAX_QUERY_CHARS),
-            "label": _shorten_label(self.label),
+            "label": self.label and shorten_label(self.label),
             "value": round(self.value, 6),
             "relevant": self.relevant,
             "hits": [hit.to_dict() for hit in self.hits],
@@ -156,5 +161,6 @@ class SearchDetails:
         }
 
 
-def _shorten_label(label: str | None) -> str | None:
-    return None if label is None else shorten(label, _MAX_LABEL_CHARS)
+def shorten_label(label: str) -> str:
+    """The beginning of a label, which may be a long text."""
+    return shorten(label, _MAX_LABEL_CHARS)

@@ -88,7 +88,8 @@ def evaluate_judgments(solution: Solution, qrels: Path, queries: Path | None, op
     judged, warnings = leave_own_keys_out(read_judgments(qrels, queries))
     if len(judged) > options.sample:
         judged = random.Random(options.seed).sample(judged, options.sample)
-    report = SearchReport(solution.name, str(qrels), {}, 0, int(solution.metadata.state().get("items", 0)))
+    judged_by = str(qrels).encode(errors="backslashreplace").decode()
+    report = SearchReport(solution.name, judged_by, {}, 0, int(solution.metadata.state().get("items", 0)))
     report.warnings += warnings
     indexed = _find_indexed(solution, judged, report)
     _ask(solution, [build_judged_query(query) for query in judged], ("id", "query"), options, report)

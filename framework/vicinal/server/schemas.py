@@ -368,6 +368,8 @@ class Confusions(_Response):
     """Labels of queries; of more than 25 those that are confused most."""
     columns: list[str | None]
     counts: list[list[int]]
+    queries: list[int]
+    """How many each row's label has, those included whose hit is in no column."""
     pairs: list[ConfusedPair]
 
 

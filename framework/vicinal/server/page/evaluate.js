@@ -9,7 +9,6 @@ import { navigate } from "./route.js";
 
 const MAX_LABELS = 12;
 const MAX_PAIRS = 12;
-const MAX_MATRIX_LABELS = 25;
 const FIRST_QUERIES = 8;
 const MAX_TITLE_CHARS = 300;
 const MIN_INTERVAL = 0.005;
@@ -199,24 +198,22 @@ function createShare(share) {
 }
 
 /** Creates the heat map: queries' labels down, those of their first hits across; darker is a larger share. */
-function createMatrix({ rows, columns, counts, pairs }) {
-  const totals = new Map(rows.map((row, at) => [row, counts[at].reduce((sum, count) => sum + count, 0)]));
-  for (const { label, queries } of pairs) if (totals.has(label)) totals.set(label, queries);
+function createMatrix({ rows, columns, counts, queries }) {
   const head = h(
     "tr",
     h("td"),
     columns.map((column) => h("th", { scope: "col" }, h("span", column ?? NO_LABEL))),
   );
-  const body = rows.slice(0, MAX_MATRIX_LABELS).map((row, at) =>
+  const body = rows.map((row, at) =>
     h(
       "tr",
       h("th", { scope: "row" }, row),
       counts[at].map((count, place) => {
         const column = columns[place];
-        const title = `${row} finds ${column ?? NO_LABEL}: ${formatNumber(count)} of ${formatNumber(totals.get(row))}`;
+        const title = `${row} finds ${column ?? NO_LABEL}: ${formatNumber(count)} of ${formatNumber(queries[at])}`;
         const cell = h("td", count > 0 && { title }, count > 0 && formatNumber(count));
         cell.classList.toggle("right", column === row);
-        cell.style.setProperty("--share", totals.get(row) ? count / totals.get(row) : 0);
+        cell.style.setProperty("--share", count / queries[at]);
         return cell;
       }),
     ),
