@@ -176,7 +176,7 @@ def _build_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
         return
     yield "search, ms", *(f"{one.search_ms:.1f}, p95 {one.search_ms_p95:.1f}" for one in speeds)
     if any(one.encode_ms is not None for one in speeds):
-        yield "encode query, ms", *(_format_number(one.encode_ms) for one in speeds)
+        yield "encode, ms", *(_format_number(one.encode_ms) for one in speeds)
     if any(one.items_per_second for one in speeds):
         yield "items/s encoded", *(_format_number(one.items_per_second) for one in speeds)
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from vicinal.quality.colors import PALETTE
 from vicinal.quality.comparison_report import ComparedSolution, Comparison, PairedTest
-from vicinal.quality.comparison_verdict import format_p
+from vicinal.quality.comparison_verdict import enumerate_texts, format_p
 from vicinal.quality.figures import plot_estimates
 from vicinal.toolkit.html_report import Section, format_table, render_page
 
 __all__ = ["build_comparison_page"]
 
-_BINS = 41
-"""Of the differences from -1 to 1; an odd number, so that one of them is around zero."""
+_BINS = 40
+"""Of the differences from -1 to 1; an even number, so that none has both signs."""
 _MAX_QUERIES = 10
 
 
@@ -25,7 +25,7 @@ def build_comparison_page(comparison: Comparison) -> str:
     Raises:
         DependencyError: plotly is not installed.
     """
-    names = " and ".join(one.name for one in comparison.solutions)
+    names = enumerate_texts([one.name for one in comparison.solutions])
     asked = f"{comparison.queries:,} queries, {comparison.items:,} items in common"
     judged = f", judged by {comparison.judged_by}" if comparison.judged_by else ""
     return render_page(f"Compared: {names}", list(_iter_sections(comparison)), f"{asked}{judged}.")
@@ -98,7 +98,7 @@ def _iter_difference_sections(comparison: Comparison, pair: PairedTest) -> Itera
 
 
 def _plot_differences(differences: Sequence[float], measure: str) -> dict[str, Any]:
-    """How many queries have a difference in each of 41 parts of -1 to 1, those of zero left out."""
+    """How many queries have a difference in each of 40 parts of -1 to 1, those of zero left out."""
     width, counts = 2 / _BINS, [0] * _BINS
     for one in differences:
         if one:
@@ -109,7 +109,7 @@ def _plot_differences(differences: Sequence[float], measure: str) -> dict[str, A
         "x": centers,
         "y": counts,
         "width": width * 0.92,
-        "marker": {"color": [PALETTE[1] if center < -width / 4 else PALETTE[0] for center in centers]},
+        "marker": {"color": [PALETTE[1] if center < 0 else PALETTE[0] for center in centers]},
         "hovertemplate": "around %{x:+.2f}: %{y:,} queries<extra></extra>",
     }
     layout = {
@@ -125,7 +125,7 @@ def _format_costs(comparison: Comparison) -> str:
     rows = [_build_cost_row(one) for one in comparison.solutions]
     columns = (
         "solution", "items", "dimension", "bytes an item", "index", "in the index", "index recall", "search, ms",
-        "95th percentile", "encode query, ms", "items/s encoded",
+        "95th percentile", "encode, ms", "items/s encoded",
     )  # fmt: skip
     return format_table(columns, rows)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -35,10 +34,7 @@ def keep_report(solution: Solution, report: SearchReport | ModelReport, version:
         version: the collection's before it was evaluated; by default it is read now.
     """
     try:
-        if version is None:
-            if not _has_redis(solution):
-                return
-            version = read_version(solution.metadata.state())
+        version = version or read_version(solution.metadata.state())
         if version[0] is not None:
             solution.metadata.keep_evaluation(_dump(report, version))
     except StoreError as error:
@@ -71,9 +67,3 @@ def _dump(report: SearchReport | ModelReport, version: Version) -> bytes:
         "details": details.to_dict() if details else None,
     }
     return orjson.dumps(kept, default=str)
-
-
-def _has_redis(solution: Solution) -> bool:
-    """Whether there may be something in its Redis; an embedded one is not begun for a report."""
-    location = solution.config.stores.redis
-    return "://" in location or Path(location).is_dir()

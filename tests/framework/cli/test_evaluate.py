@@ -159,4 +159,3 @@ def test_a_recommender_is_compared_with_simple_models(cli, tmp_path):
     assert cli.err == "error: there is no split 'weekly'\nhint: known: time, leave-last-out, random\n"
     assert "<h2>coverage@10</h2>" in page.read_text()
     assert lines[-2].partition(": ")[0] in page.read_text()
-    assert not (tmp_path / ".vicinal").exists()

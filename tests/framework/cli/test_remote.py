@@ -248,6 +248,7 @@ def test_what_the_api_does_not_offer_is_refused(terminal, things):
             ["map", things],
             ["duplicates", things],
             ["evaluate", things, "--qrels", "judged.csv"],
+            ["compare", things, things, "--qrels", "judged.csv"],
         ):
             error, hint = terminal.error(*command)
             assert f"is in use by process {server.process.pid} on" in error

@@ -43,7 +43,7 @@ def test_figures_differences_and_costs(solutions, open_comparison):
     assert page.locator("section").nth(0).locator("b").inner_text() == comparison.verdict
     plots = page.locator(".plot")
     assert plots.nth(0).locator(".ytick").all_text_contents() == ["hashed", "letters"]
-    assert plots.nth(1).locator(".bars path").count() == 41
+    assert plots.nth(1).locator(".bars path").count() == 40
     better = page.locator("section").nth(3).locator("p").inner_text()
     assert better.startswith("letters is better for 4")
     assert page.locator("section").nth(3).locator("tbody tr").count() == 10
