@@ -95,11 +95,15 @@ class BenchCollection(MilvusConnection):
                 time.sleep(0.5)
 
     def release(self) -> None:
-        """Release the loaded rows, drop the index, and wait for the engine to free the memory."""
+        """Release the loaded rows, drop the index, and wait for a server to free the memory."""
         with self._wrap_errors():
             self._client.release_collection(self.name)
             for index in self._client.list_indexes(self.name):
                 self._client.drop_index(self.name, index)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait for a server to free the memory that its last work needed."""
         time.sleep(0 if self.embedded else _SETTLE_SECONDS)
 
     def build_index(self, index: Index) -> None:

@@ -62,10 +62,11 @@ def format_settings(name: str, values: Mapping[str, Any]) -> str:
 
 
 def format_bytes(count: int | float | None) -> str:
-    """As megabytes or gigabytes; a question mark where it is not known."""
+    """As kB, MB or GB; a question mark where it is not known."""
     if count is None:
         return "?"
-    return f"{count / 1e9:.1f} GB" if abs(count) >= 1e9 else f"{count / 1e6:.0f} MB"
+    unit, name = next(((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB")) if abs(count) >= unit), (1e3, "kB"))
+    return f"{count / unit:.1f} {name}"
 
 
 def _plot_frontier(report: Report) -> Mapping[str, Any]:

@@ -148,6 +148,7 @@ class BenchRun:
             built = _time(lambda: self.collection.build_index(index))
             indexed = self.collection.count_indexed()
             loaded = _time(self.collection.load)
+        self.collection.settle()
         written = self.matrix.get(self.matrix.insert_key) or {}
         return {
             "kind": "build",
