@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -39,7 +38,6 @@ class SearchableSolution(FollowingComponents):
     ) -> None:
         """``folder`` is that of the solution's YAML file; by default the current one."""
         super().__init__(config, manager, folder)
-        self._encoder_lock = threading.Lock()
         self._searcher = InvalidatableCache(self._open_searcher, self._open_lock)
         self._active_run: IngestRun | None = None
 
@@ -222,14 +220,26 @@ class SearchableSolution(FollowingComponents):
 
         return self.read(suggest)
 
-    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+    def search_vectors(self, vectors: Sequence[Any], limit: int, filter: str = "") -> list[list[Candidate]]:
         """The nearest segments of vectors in the form in which the store holds them, as its index finds them.
 
         Raises:
             NothingIndexedError: nothing can be searched yet.
         """
         with self._searcher.borrow() as searcher:
-            return searcher.search_vectors(vectors, limit)
+            return searcher.search_vectors(vectors, limit, filter)
+
+    def encode_queries(self, queries: Sequence[str]) -> list[list[Any] | Exception]:
+        """The vectors that queries are searched with, in the form in which the store holds them.
+
+        Returns:
+            For each query its vectors, or the error of one that cannot be read.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow() as searcher:
+            return searcher.encode_queries(queries)
 
     def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The rows with these ids, as ``VectorStore.fetch_rows``; it loads the collection, and waits for an index.
@@ -257,7 +267,9 @@ class SearchableSolution(FollowingComponents):
 
     @cached_property
     def _collection(self) -> CollectionManager:
-        return CollectionManager(self.config, self.encoder, self.vectors, self.metadata, self._pause_searches)
+        return CollectionManager(
+            self.config, self.encoder, self.vectors, self.metadata, self._pause_searches, self.yaml
+        )
 
     def _pause_searches(self) -> AbstractContextManager[None]:
         return self._searcher.exclusive()

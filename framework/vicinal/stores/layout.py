@@ -141,6 +141,13 @@ class RowFormat:
         return ("start", "end") if self.schema.segmented else ()
 
     @property
+    def column_names(self) -> list[str]:
+        """The columns that are written, but for the text of a full-text index."""
+        fields = [column_of(name) for name in self.schema.fields]
+        vectors = ["ones", "vector"] if self.uses_sparse_bits else ["vector"]
+        return ["id", "item", "segment", *self.segment_columns, *fields, *vectors]
+
+    @property
     def filter_columns(self) -> dict[str, str]:
         """The names that a filter may use, each with its column; a field may be called as a built-in one."""
         return {"item": "item", "segment": "segment", **{name: column_of(name) for name in self.schema.fields}}
