@@ -55,6 +55,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/images.py
 	$(BIN)/python benchmarks/sounds.py
 	$(BIN)/python benchmarks/videos.py
+	$(BIN)/python benchmarks/vectors.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/serve.py

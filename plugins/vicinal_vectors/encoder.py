@@ -18,6 +18,7 @@ from vicinal_vectors.parse import load_vector, parse_query, to_row
 __all__ = ["Vectors"]
 
 _MAX_FLOATS = 32_768
+_MAX_BATCH_ROWS, _MAX_BATCH_BYTES = 4096, 16 << 20
 _MAX_MISMATCHES = 100
 _MAX_RENDERED_CHARS = 200
 _TITLES = ("title", "name", "text", "label", "caption", "question", "content")
@@ -30,8 +31,6 @@ class Vectors(Encoder["Vectors.Params"]):
     """
 
     encode_is_thread_safe = True
-    encode_batch_size = 4096
-    decode_batch_size = 1024
     reads_vectors = True
 
     class Params(Encoder.Params):
@@ -73,6 +72,15 @@ class Vectors(Encoder["Vectors.Params"]):
             Modality("vector", label="vector", placeholder="A vector, as [0.12, -0.5, …]", example=example),
             Modality("vector-file", "file", label=".npy", placeholder="Drop a .npy file"),
         )
+
+    @property
+    def encode_batch_size(self) -> int:
+        width, dtype = self._shape
+        return max(16, min(_MAX_BATCH_ROWS, _MAX_BATCH_BYTES // (width * int(np.dtype(dtype).itemsize))))
+
+    @property
+    def decode_batch_size(self) -> int:
+        return min(1024, self.encode_batch_size)
 
     def decode(self, item: Item) -> list[Segment]:
         return [Segment(self._require_valid(self._to_row(item.content)))]

@@ -120,11 +120,11 @@ def detect_changes(
             failures.append(Failure(key[:_MAX_SHOWN_KEY] or "(no key)", "read", reason, item.uri))
         else:
             valid.append(item)
-    entries = lookup([item_id(item.key) for item in valid])
+    ids = [item_id(item.key) for item in valid]
     known = []
-    for item, entry in zip(valid, entries, strict=True):
+    for item, id_, entry in zip(valid, ids, lookup(ids), strict=True):
         if entry is None or entry.matches_key(item.key):
-            known.append((item, item_id(item.key), entry))
+            known.append((item, id_, entry))
         else:
             failures.append(Failure(item.key, "read", _HASH_COLLISION, item.uri))
     repeated = seen.add([id_ for _, id_, _ in known])

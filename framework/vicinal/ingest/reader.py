@@ -19,7 +19,7 @@ from vicinal.types import Failure, Item, item_id
 __all__ = ["SourceReader"]
 
 _FIRST_CHUNK, _MAX_CHUNK = 64, 1_000
-_MAX_CHUNK_CHARS = 4 * 1024 * 1024
+_MAX_CHUNK_SIZE = 4 * 1024 * 1024
 _MAX_CHUNK_SECONDS = 0.2
 
 
@@ -30,7 +30,8 @@ class _Chunk:
     max_entries: int
     items: list[Item] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    chars: int = 0
+    size: int = 0
+    """In characters of texts, and bytes of arrays."""
     started: float = field(default_factory=time.monotonic)
 
     def add(self, entry: Item | Failure) -> None:
@@ -38,13 +39,14 @@ class _Chunk:
             self.failures.append(entry)
         else:
             self.items.append(entry)
-            self.chars += len(entry.content) if isinstance(entry.content, str) else 0
+            content = entry.content
+            self.size += len(content) if isinstance(content, str) else getattr(content, "nbytes", 0)
 
     @property
     def is_full(self) -> bool:
         return (
             len(self.items) + len(self.failures) >= self.max_entries
-            or self.chars > _MAX_CHUNK_CHARS
+            or self.size > _MAX_CHUNK_SIZE
             or time.monotonic() - self.started > _MAX_CHUNK_SECONDS
         )
 

@@ -182,6 +182,8 @@ def _require_positions(encoder: Encoder, item: Item, segments: Sequence[Segment]
     Raises:
         PluginError: they cannot.
     """
+    if len(segments) == 1 and not segments[0].label and not encoder.labelled:
+        return  # what nearly all are; the checks below take 3 µs
     returned = f"{_name(encoder)}: decode returned {{}} for {item.key!r}, but is"
     if len(segments) > 1 and not encoder.segmented:
         raise PluginError(

@@ -194,3 +194,8 @@ def test_an_item_is_shown_by_what_people_call_it():
     assert encoder.render(Item("k", np.ones(3), metadata={"title": "Boat", "name": "b"})) == Rendering("text", "Boat")
     assert encoder.render(Item("k", np.ones(3), metadata={"title": 3})) == Rendering("text", "")
     assert len(encoder.render(Item("k", "[" + "1, " * 500 + "1]")).value) <= 200
+
+
+def test_batches_of_long_vectors_are_smaller():
+    sizes = [make_encoder(dimension=dimension).encode_batch_size for dimension in (3, 128, 1536, 32_768)]
+    assert sizes == [4096, 4096, 2730, 128]
