@@ -14,8 +14,22 @@ from pydantic import BaseModel
 import vicinal
 from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
+from vicinal.config import models
 from vicinal.plugin import manager
-from vicinal.quality import duplicate_report, estimates, index_recall, model_report, search_report
+from vicinal.quality import (
+    comparison_report,
+    comparison_size,
+    comparison_speed,
+    duplicate_report,
+    estimates,
+    index_recall,
+    model_report,
+    search_details,
+    search_report,
+    self_report,
+    tuning,
+)
+from vicinal.quality.tuning import latency
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
 
@@ -43,11 +57,34 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Measuring and drawing": (
         "evaluate",
         "SearchReport",
+        "PerQuery",
+        "SearchDetails",
+        "LabelFigure",
+        "Confusions",
+        "WorstQuery",
+        "JudgedHit",
         "ModelReport",
+        "SelfReport",
+        "DisturbanceResult",
+        "NearDuplicate",
         "Estimate",
-        "Comparison",
+        "BaselineComparison",
         "Trial",
         "IndexRecall",
+        "tune",
+        "TuneReport",
+        "FrontierPoint",
+        "Latency",
+        "Throughput",
+        "check_recall",
+        "RecallCheck",
+        "TunedIndex",
+        "compare",
+        "Comparison",
+        "ComparedSolution",
+        "PairedTest",
+        "VectorSize",
+        "Speed",
         "find_duplicates",
         "DuplicateReport",
         "DuplicateGroup",
@@ -57,7 +94,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
-    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Evaluation", "HeldOut"),
+    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Disturbance", "Evaluation", "HeldOut"),
     "What plugins use": (
         "Params",
         "EncoderBlock",
@@ -88,10 +125,18 @@ HOMES: tuple[ModuleType, ...] = (
     errors,
     consistency,
     search_report,
+    search_details,
     model_report,
+    self_report,
     estimates,
     duplicate_report,
     index_recall,
+    tuning,
+    latency,
+    models,
+    comparison_report,
+    comparison_size,
+    comparison_speed,
     records,
     layout,
     milvus_engine,

@@ -14,6 +14,7 @@ import orjson
 
 from vicinal.errors import StoreBusyError, StoreError
 from vicinal.stores.milvus_lite_memory import limit_memory
+from vicinal.stores.milvus_lite_training import adapt_training
 from vicinal.stores.process import describe_process
 
 __all__ = ["LockHolder", "MilvusLiteLock"]
@@ -79,6 +80,7 @@ class MilvusLiteLock:
                 hint="set MILVUS_URI to a path in a folder that is writable, or to a server",
             ) from error
         limit_memory()
+        adapt_training()
         if not self._acquire():
             holder = LockHolder.read(self._lock)
             self._lock.close()

@@ -90,11 +90,14 @@ const itemPath = (name, key) => solutionPath(name, `/items/${encodeURIComponent(
 
 export const listSolutions = async () => (await fetchJson("api/solutions")).solutions;
 
+/** Returns the URLs of an item: {content_url, whole_url}. */
+export function resolveUrls(name, key) {
+  const path = itemPath(name, key);
+  return { content_url: resolve(`${path}/content`), whole_url: resolve(`${path}?whole=true`) };
+}
+
 // The path in `content_url` has the prefix of a proxy only if the server knows it, so it is resolved here.
-const withUrls = (name, entry) => {
-  const path = itemPath(name, entry.key);
-  return { ...entry, content_url: resolve(`${path}/content`), whole_url: resolve(`${path}?whole=true`) };
-};
+const withUrls = (name, entry) => ({ ...entry, ...resolveUrls(name, entry.key) });
 
 /** Searches by something typed, `@key`, or a file, by examples (lists of keys), or by both. */
 export async function search(name, { query, file, limit, filter, patterns, examples, diversity, least }, signal) {
@@ -147,6 +150,7 @@ export async function getDuplicates(name, { similarity, keep, limit, offset = 0 
   return { ...page, groups };
 }
 
+export const getEvaluation = (name, signal) => fetchJson(solutionPath(name, "/evaluation"), { signal });
 export const getStats = (name) => fetchJson(solutionPath(name, "/stats"));
 export const listFailures = (name, cursor = "") =>
   fetchJson(solutionPath(name, `/failures?${new URLSearchParams({ limit: 50, cursor })}`));
