@@ -79,6 +79,7 @@ SHOTS = {
     ),
     "page-recommend": Shot("recommend?q=user%3A7&like=3&like=9&unlike=191"),
     "page-map": Shot("molecules/map", choose_point("aspirin")),
+    "page-duplicates": Shot("molecules/duplicates?min=0.8"),
     "page-items": Shot("molecules/items?s=use&like=aspirin"),
     "page-index": Shot("shelf/index", index),
     "page-phone": Shot("molecules?q=CC(%3DO)Oc1ccccc1C(%3DO)O", screen=PHONE, scheme="dark"),

@@ -93,6 +93,10 @@ class NearItems:
                 progress(compared / (len(items) * len(others)))
 
     def _join_block(self, block: np.ndarray, other: np.ndarray) -> None:
+        """Join the near-equal ones of these; those that are one set already, as thousands of equal items, are known."""
+        labels = self.sets.find_all()
+        if (labels[block] == labels[block[0]]).all() and (labels[other] == labels[block[0]]).all():
+            return
         distances, margin = self.distances.compute_block(block, other)
         first, second = np.nonzero(distances <= self.limit + margin)
         self._join(block[first], other[second])
