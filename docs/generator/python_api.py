@@ -24,6 +24,7 @@ from vicinal.quality import (
     model_report,
     search_details,
     search_report,
+    self_report,
 )
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
@@ -59,6 +60,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "WorstQuery",
         "JudgedHit",
         "ModelReport",
+        "SelfReport",
+        "DisturbanceResult",
+        "NearDuplicate",
         "Estimate",
         "BaselineComparison",
         "Trial",
@@ -74,7 +78,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
-    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Evaluation", "HeldOut"),
+    "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Disturbance", "Evaluation", "HeldOut"),
     "What plugins use": (
         "Params",
         "EncoderBlock",
@@ -107,6 +111,7 @@ HOMES: tuple[ModuleType, ...] = (
     search_report,
     search_details,
     model_report,
+    self_report,
     estimates,
     index_recall,
     comparison_report,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
-    from vicinal.plugin.evaluation import Evaluation, HeldOut
+    from vicinal.plugin.evaluation import Disturbance, Evaluation, HeldOut
     from vicinal.plugin.hookspecs import hookimpl
     from vicinal.plugin.item_filter import ItemFilter
     from vicinal.plugin.manager import create_manager
@@ -59,6 +59,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AUDIO": "types",
     "DependencyError": "errors",
+    "Disturbance": "plugin.evaluation",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
     "Evaluation": "plugin.evaluation",
@@ -105,6 +106,7 @@ __all__ = [
     "TEXT",
     "VIDEO",
     "DependencyError",
+    "Disturbance",
     "Encoder",
     "EncoderBlock",
     "Evaluation",

@@ -11,5 +11,6 @@ from vicinal.quality.comparison_report import Comparison
 from vicinal.quality.evaluation import evaluate
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
+from vicinal.quality.self_report import SelfReport
 
-__all__ = ["Comparison", "ModelReport", "SearchReport", "compare", "evaluate"]
+__all__ = ["Comparison", "ModelReport", "SearchReport", "SelfReport", "compare", "evaluate"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vicinal.errors import VicinalError
+from vicinal.plugin.evaluation import Evaluation
 from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.quality.kept_report import Version, keep_report, read_version
 from vicinal.quality.labels import list_fields
@@ -17,12 +18,14 @@ from vicinal.quality.per_query import require_writable_table
 from vicinal.quality.report_sections import build_report_page
 from vicinal.quality.sample import require_seed
 from vicinal.quality.search_report import SearchReport
+from vicinal.quality.self_report import SelfReport
 from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
 
 __all__ = ["evaluate"]
 
 DEFAULT_SAMPLE = 2_000
+DEFAULT_SELF_SAMPLE = 200
 _SEARCH_MEASURES = ("P@1", "P@10", "recall@10", "mAP@10", "MRR@10", "nDCG@10")
 _MODEL_MEASURES = ("recall@10", "nDCG@10")
 
@@ -40,25 +43,32 @@ def evaluate(
     index_recall: bool = True,
     split: str = "",
     search: bool = False,
+    self_test: bool = False,
+    disturbances: Sequence[str] = (),
     html: str | Path | None = None,
     keep: bool = True,
-) -> SearchReport | ModelReport:
+) -> SearchReport | ModelReport | SelfReport:
     """Measure how good a solution's answers are, with 95% intervals.
 
-    By ``labels`` or ``qrels`` it measures searches; without either, the model of an encoder that brings an evaluation
-    of its own, as one that recommends does.
+    By ``labels`` or ``qrels`` it measures searches; with ``self_test`` whether items are found by themselves, disturbed
+    as users' queries are; without any, the model of an encoder that brings an evaluation of its own, as one that
+    recommends does.
 
     Args:
         labels: a metadata field; indexed items are searched with, and those of the same label are relevant.
         qrels: what people judged relevant, as TREC qrels or a CSV of query and key.
         queries: the texts of the queries that ``qrels`` name by id, as a CSV of id and query.
         measures: P@k, recall@k, mAP@k, MRR@k, nDCG@k; some usual ones by default.
-        sample: the most queries that are asked, drawn at random; by default 2,000, and all of ``qrels``.
-        seed: of that sample and of the intervals.
+        sample: the most queries that are asked, drawn at random; by default 2,000, and all of ``qrels``; with
+            ``self_test`` the most items, by default 200.
+        seed: of that sample and of the intervals, and of the disturbances.
         per_query: a .parquet or .csv file that gets the figures of each query.
         index_recall: whether to measure what the index loses, too; that reads all stored vectors.
         split: how the encoder's own evaluation holds data back.
         search: whether that tries parameters first, on a validation part.
+        self_test: search with items that are disturbed as ``Encoder.list_disturbances`` says: a picture that is
+            cropped, a text with typing errors.
+        disturbances: the names of those to ask; by default all.
         html: a file that gets the report as a page of its own, with plots and the worst queries.
         keep: whether the report is kept with the solution, whose page shows the latest one.
 
@@ -68,6 +78,7 @@ def evaluate(
         DependencyError: ``ir-measures`` is not installed or, for a page, plotly.
     """
     _require_one_way(labels, qrels, queries, split, search=search)
+    _require_self_test(disturbances, self_test=self_test, others=labels or qrels or split or search or measures)
     require_seed(seed)
     if sample is not None and sample < 2:
         raise VicinalError(f"sample is {sample}", hint="an interval takes two queries or more")
@@ -75,35 +86,49 @@ def evaluate(
     table = Path(per_query) if per_query is not None else None
     page = Path(html) if html is not None else None
     _require_outputs(table, page)
+    report: SearchReport | ModelReport | SelfReport
     version: Version | None = None
-    report: SearchReport | ModelReport
-    if labels or qrels is not None:
-        from vicinal.quality.searches import SearchOptions, evaluate_judgments, evaluate_labels
+    if self_test:
+        from vicinal.quality.known_items import SelfOptions, evaluate_known_items
 
-        parsed = Measures.parse(measures or _SEARCH_MEASURES)
         version = read_version(solution.metadata.state())
-        if qrels is None:
-            options = SearchOptions(parsed, sample or DEFAULT_SAMPLE, seed, table, index_recall)
-            report = evaluate_labels(solution, labels, options)
-        else:
-            options = SearchOptions(parsed, sample or 2**63, seed, table, index_recall)
-            report = evaluate_judgments(solution, Path(qrels), Path(queries) if queries is not None else None, options)
+        self_options = SelfOptions(sample or DEFAULT_SELF_SAMPLE, seed, disturbances, table)
+        report = evaluate_known_items(solution, self_options)
+    elif labels or qrels is not None:
+        from vicinal.quality.searches import SearchOptions, evaluate_searches
+
+        version = read_version(solution.metadata.state())
+        parsed = Measures.parse(measures or _SEARCH_MEASURES)
+        most = sample or (DEFAULT_SAMPLE if qrels is None else 2**63)
+        options = SearchOptions(parsed, most, seed, table, index_recall)
+        report = evaluate_searches(solution, labels, qrels, queries, options)
     else:
         from vicinal.quality.models import ModelOptions, evaluate_models
 
-        with attribute_errors(f"encoder {type(solution.encoder).__name__}", "build_evaluation"):
-            evaluation = solution.encoder.build_evaluation(SourceItems(solution.source))
-        if evaluation is None:
-            raise _no_relevance_error(solution)
         parsed = Measures.parse(measures or _MODEL_MEASURES)
         model_options = ModelOptions(parsed, sample or DEFAULT_SAMPLE, seed, split, search, table)
-        report = evaluate_models(solution.name, evaluation, model_options)
+        report = evaluate_models(solution.name, _build_evaluation(solution), model_options)
+    if note := solution.encoder.quality_note:
+        report.warnings.insert(0, note)
     report.seconds = time.perf_counter() - started
     if keep:
         keep_report(solution, report, version)
     if page is not None:
         write_page(page, build_report_page(solution, report))
     return report
+
+
+def _build_evaluation(solution: Solution) -> Evaluation:
+    """
+    Raises:
+        PluginError: the encoder fails.
+        VicinalError: it brings no evaluation.
+    """
+    with attribute_errors(f"encoder {type(solution.encoder).__name__}", "build_evaluation"):
+        evaluation = solution.encoder.build_evaluation(SourceItems(solution.source))
+    if evaluation is None:
+        raise _no_relevance_error(solution)
+    return evaluation
 
 
 def _require_outputs(table: Path | None, page: Path | None) -> None:
@@ -132,11 +157,21 @@ def _require_one_way(
         )
 
 
+def _require_self_test(disturbances: Sequence[str], *, self_test: bool, others: object) -> None:
+    if disturbances and not self_test:
+        raise VicinalError("disturbances needs self_test, which asks them", "give both, or neither")
+    if self_test and others:
+        raise VicinalError(
+            "self_test excludes labels, qrels, measures, split and search: each item is relevant to itself",
+            "leave them out",
+        )
+
+
 def _no_relevance_error(solution: Solution) -> VicinalError:
     fields = ", ".join(list_fields(solution.metadata)[:20])
     return VicinalError(
         "which items are relevant to which?",
         hint="--labels FIELD takes items of equal metadata for similar"
         + (f" ({fields})" if fields else "")
-        + "; --qrels FILE reads judgments",
+        + "; --qrels FILE reads judgments; --self takes each item for its own",
     )

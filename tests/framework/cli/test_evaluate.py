@@ -84,13 +84,30 @@ def test_judgments(cli, molecules_yaml, tmp_path):
     assert cli("evaluate", molecules_yaml, "--qrels", "pairs.csv").startswith("molecules: 2 queries of pairs.csv, ")
 
 
+def test_items_are_found_by_their_other_smiles(cli, molecules_yaml):
+    options = ["--self", "--sample", 40, "--disturbance", "other-smiles", "--disturbance", "tautomer"]
+    lines = cli("evaluate", molecules_yaml, *options).splitlines()
+    assert re.fullmatch(r"molecules: 40 of \d+ items, each searched with as it is and disturbed", lines[0])
+    bounds = r"\[(?:\.\d\d|1), (?:\.\d\d|1)\]"
+    rows = re.findall(
+        rf"^ *(\S+) +(\d\.\d\d) {bounds} +(\d\.\d\d) {bounds} +(\d\.\d\d) +(\d+) *$", "\n".join(lines), re.M
+    )
+    assert [name for name, *_ in rows] == ["unchanged", "other-smiles", "tautomer"]
+    assert rows[0] == ("unchanged", "1.00", "1.00", "1.00", "40")
+    assert rows[1][1:4] == ("1.00", "1.00", "1.00")
+    assert max(map(len, lines)) <= 80
+    report = cli.json("evaluate", molecules_yaml, *options)
+    assert report["disturbances"]["other-smiles"]["recall@1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+
+
 def test_mistakes(cli, molecules_yaml):
     cli("evaluate", molecules_yaml, "--labels", "uses", code=1)
     assert cli.err == "error: no item has metadata 'uses' (did you mean 'use'?)\nhint: known: use\n"
     cli("evaluate", molecules_yaml, code=1)
     assert cli.err.splitlines() == [
         "error: which items are relevant to which?",
-        "hint: --labels FIELD takes items of equal metadata for similar (use); --qrels FILE reads judgments",
+        "hint: --labels FIELD takes items of equal metadata for similar (use); --qrels FILE reads judgments;"
+        " --self takes each item for its own",
     ]
     cli("evaluate", molecules_yaml, "--labels", "use", "--measure", "ndcg", code=1)
     assert "there is no measure 'ndcg'" in cli.err
@@ -104,6 +121,9 @@ def test_options_that_exclude_each_other(cli, molecules_yaml):
         ["--queries", pairs],
         ["--labels", "use", "--search"],
         ["--qrels", pairs, "--split", "time"],
+        ["--self", "--labels", "use"],
+        ["--self", "--measure", "P@1"],
+        ["--disturbance", "salt"],
     ):
         cli("evaluate", molecules_yaml, *options, code=2)
 
