@@ -40,6 +40,7 @@ _IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     help="Of the sample, the intervals and the tests.",
 )
 @click.option("--per-query", type=click.Path(path_type=Path, dir_okay=False), help="Write a .parquet or .csv file.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with plots.")
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the indexes."
 )
@@ -54,6 +55,7 @@ def compare(
     sample: int | None,
     seed: int,
     per_query: Path | None,
+    html: Path | None,
     index_recall: bool,
     speed: bool,
     as_json: bool,
@@ -79,6 +81,7 @@ def compare(
             sample=sample,
             seed=seed,
             per_query=per_query,
+            html=html,
             index_recall=index_recall,
             speed=speed,
             names=_choose_names(files, solutions),
@@ -173,7 +176,7 @@ def _build_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
         return
     yield "search, ms", *(f"{one.search_ms:.1f}, p95 {one.search_ms_p95:.1f}" for one in speeds)
     if any(one.encode_ms is not None for one in speeds):
-        yield "encode query, ms", *(_format_number(one.encode_ms) for one in speeds)
+        yield "encode, ms", *(_format_number(one.encode_ms) for one in speeds)
     if any(one.items_per_second for one in speeds):
         yield "items/s encoded", *(_format_number(one.items_per_second) for one in speeds)
 

@@ -50,9 +50,9 @@ def map_(file: Path, out: Path, color: str | None, limit: int, seed: int, method
     many as PCA, and takes 15 s of one core for 10,000 items.
     """
     from vicinal.quality.map import build_map
-    from vicinal.quality.pages import require_plotly, require_writable
     from vicinal.quality.projection import is_umap_installed
     from vicinal.solution.solution import Solution
+    from vicinal.toolkit.pages import require_plotly, require_writable
 
     require_writable(out)
     require_plotly("map")

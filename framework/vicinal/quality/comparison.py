@@ -12,6 +12,7 @@ from vicinal.errors import VicinalError
 from vicinal.plugin.encoder_calls import require_signature
 from vicinal.quality.comparison_answers import Answers, ask_all
 from vicinal.quality.comparison_items import CommonItems, find_common_items
+from vicinal.quality.comparison_page import build_comparison_page
 from vicinal.quality.comparison_queries import Questions, choose_questions
 from vicinal.quality.comparison_report import ComparedSolution, Comparison, PairedTest
 from vicinal.quality.comparison_size import compute_vector_size
@@ -19,12 +20,15 @@ from vicinal.quality.comparison_speed import measure_speed
 from vicinal.quality.comparison_turns import SolutionTurns, require_searchable
 from vicinal.quality.comparison_verdict import describe_comparison
 from vicinal.quality.estimates import adjust_by_holm, compute_sign_flip_p, estimate_means
+from vicinal.quality.evaluation import require_outputs
 from vicinal.quality.index_recall import IndexRecall, measure_index_recall
 from vicinal.quality.labels import require_queries
 from vicinal.quality.measures import Measures
 from vicinal.quality.per_query import PerQueryTable
 from vicinal.quality.sample import require_seed
+from vicinal.quality.search_report import PerQuery
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.pages import write_page
 
 __all__ = ["compare", "name_solutions"]
 
@@ -44,6 +48,7 @@ def compare(
     sample: int | None = None,
     seed: int = 0,
     per_query: str | Path | None = None,
+    html: str | Path | None = None,
     index_recall: bool = True,
     speed: bool = True,
     names: Sequence[str] = (),
@@ -62,14 +67,16 @@ def compare(
         sample: the most queries that are asked, drawn at random; by default 2,000, and all of ``qrels``.
         seed: of that sample, of the intervals and of the tests.
         per_query: a .parquet or .csv file that gets the figures of each query in each solution.
+        html: a file that gets the comparison as a page of its own, with plots.
         index_recall: whether to measure what each index loses, too; that reads all stored vectors.
         speed: whether to measure how quickly each searches and encodes.
         names: what to call the solutions; by default their own names, numbered where they are equal.
 
     Raises:
         NothingIndexedError: one of them has nothing indexed.
-        VicinalError: they have no two items in common, it cannot be measured so, or one argument excludes another.
-        DependencyError: ``ir-measures`` is not installed.
+        VicinalError: they have no two items in common, it cannot be measured so, one argument excludes another, or a
+            file cannot be written.
+        DependencyError: ``ir-measures`` is not installed or, for a page, plotly.
     """
     _require_one_way(solutions, labels, qrels, queries, measures, sample, names)
     require_seed(seed)
@@ -77,10 +84,9 @@ def compare(
     names = name_solutions(names or [solution.name for solution in solutions])
     parsed = _parse_measures(measures, is_judged=bool(labels) or qrels is not None)
     turns = SolutionTurns(solutions)
-    table = PerQueryTable(
-        Path(per_query) if per_query is not None else None, _name_columns(labels, qrels), parsed.names
-    )
-    with table:
+    table, page = (None if path is None else Path(path) for path in (per_query, html))
+    require_outputs(table, page)
+    with PerQueryTable(table, _name_columns(labels, qrels), parsed.names) as rows:
         require_searchable(turns, names)
         items = find_common_items(solutions)
         questions = choose_questions(
@@ -92,7 +98,7 @@ def compare(
             sample=sample or (DEFAULT_SAMPLE if qrels is None else 2**63),
             seed=seed,
         )
-        answers = ask_all(turns, names, questions, items, parsed, table)
+        answers = ask_all(turns, names, questions, items, parsed, rows)
     comparison = _build_comparison(turns, names, questions, items, answers, parsed, seed)
     if index_recall:
         _measure_index_recalls(turns, comparison, questions, seed)
@@ -100,6 +106,8 @@ def compare(
         _measure_speeds(turns, comparison, questions, answers)
     comparison.verdict = describe_comparison(comparison)
     comparison.seconds = time.perf_counter() - started
+    if page is not None:
+        write_page(page, build_comparison_page(comparison))
     return comparison
 
 
@@ -165,6 +173,7 @@ def _build_comparison(
     require_queries(len(answers.asked), "; ".join(warnings))
     if len(answers.asked) < _FEW_QUERIES:
         warnings.append(f"{len(answers.asked)} queries are few: the intervals are rough, and too narrow")
+    asked = [query.columns for query in answers.asked]
     compared = [
         ComparedSolution(
             name,
@@ -173,6 +182,7 @@ def _build_comparison(
             total,
             dict(zip(measures.names, estimate_means(values, seed), strict=True)) if measures.names else {},
             compute_vector_size(solution),
+            per_query=PerQuery(asked, dict(zip(measures.names, values.T, strict=True))),
         )
         for name, solution, total, values in zip(names, turns.solutions, items.totals, answers.values, strict=True)
     ]

@@ -10,6 +10,7 @@ from vicinal.quality.comparison_size import VectorSize
 from vicinal.quality.comparison_speed import Speed
 from vicinal.quality.estimates import Estimate
 from vicinal.quality.index_recall import IndexRecall
+from vicinal.quality.search_report import PerQuery
 
 __all__ = ["SIGNIFICANCE", "ComparedSolution", "Comparison", "PairedTest"]
 
@@ -22,7 +23,8 @@ class ComparedSolution:
     """One of the solutions: ``name`` tells it from the others, ``solution`` is what its YAML calls it.
 
     ``encoder`` is its encoder's signature: where it is equal, so are the vectors. ``items`` is how many it has indexed,
-    ``metrics`` is by measure. ``index`` and ``speed`` are None where they were not measured.
+    ``metrics`` is by measure. ``index`` and ``speed`` are None where they were not measured. ``per_query`` has the
+    values that ``metrics`` are the means of.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ComparedSolution:
     size: VectorSize
     index: IndexRecall | None = None
     speed: Speed | None = None
+    per_query: PerQuery | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vicinal.quality.comparison_report import ComparedSolution, Comparison, PairedTest
 
-__all__ = ["describe_comparison", "format_p"]
+__all__ = ["describe_comparison", "enumerate_texts", "format_p"]
 
 _SIZES = {1 / 10: "a tenth of", 1 / 8: "an eighth of", 1 / 5: "a fifth of", 1 / 4: "a quarter of", 1 / 3: "a third of"}
 _SIZES |= {1 / 2: "half", 2 / 3: "two thirds of", 3 / 4: "three quarters of"}
@@ -31,6 +31,7 @@ def describe_comparison(comparison: Comparison) -> str:
 
 
 def format_p(p: float) -> str:
+    """A p-value with two digits that count."""
     return f"{p:.2g}"
 
 
@@ -85,11 +86,11 @@ def _describe_many(comparison: Comparison) -> str:
             f" {values[-1]} ({others[-1].name}) to {value} ({best.name})"
         )
     largest = max(comparison.find_pair(best.name, one.name).adjusted_p or 0.0 for one in worse)
-    against = _enumerate([f"{one.name} ({shown[one.name]})" for one in worse])
+    against = enumerate_texts([f"{one.name} ({shown[one.name]})" for one in worse])
     p = f"p {'=' if len(worse) == 1 else '≤'} {format_p(largest)} by Holm"
     if not alike:
         return f"{best.name} is best: {comparison.measure} {value}, against {against}, {p}"
-    rest = _enumerate([f"{one.name} ({shown[one.name]})" for one in alike])
+    rest = enumerate_texts([f"{one.name} ({shown[one.name]})" for one in alike])
     return (
         f"{best.name} ({comparison.measure} {value}) is better than {against}, {p};"
         f" between it and {rest} {comparison.queries:,} queries could show no difference"
@@ -180,5 +181,6 @@ def _format_factor(factor: float) -> str:
     return f"{factor:.1f}".removesuffix(".0") if factor < 10 else f"{factor:,.0f}"
 
 
-def _enumerate(texts: Sequence[str]) -> str:
+def enumerate_texts(texts: Sequence[str]) -> str:
+    """The texts as a sentence names them: A, B and C."""
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

@@ -13,7 +13,6 @@ from vicinal.quality.kept_report import Version, keep_report, read_version
 from vicinal.quality.labels import list_fields
 from vicinal.quality.measures import Measures
 from vicinal.quality.model_report import ModelReport
-from vicinal.quality.pages import require_plotly, require_writable, write_page
 from vicinal.quality.per_query import require_writable_table
 from vicinal.quality.report_sections import build_report_page
 from vicinal.quality.sample import require_seed
@@ -21,8 +20,9 @@ from vicinal.quality.search_report import SearchReport
 from vicinal.quality.self_report import SelfReport
 from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.pages import require_plotly, require_writable, write_page
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "require_outputs"]
 
 DEFAULT_SAMPLE = 2_000
 DEFAULT_SELF_SAMPLE = 200
@@ -59,9 +59,8 @@ def evaluate(
         qrels: what people judged relevant, as TREC qrels or a CSV of query and key.
         queries: the texts of the queries that ``qrels`` name by id, as a CSV of id and query.
         measures: P@k, recall@k, mAP@k, MRR@k, nDCG@k; some usual ones by default.
-        sample: the most queries that are asked, drawn at random; by default 2,000, and all of ``qrels``; with
-            ``self_test`` the most items, by default 200.
-        seed: of that sample and of the intervals, and of the disturbances.
+        sample: the most queries that are asked, drawn at random; by default 2,000, and all of ``qrels``.
+        seed: of that sample and of the intervals.
         per_query: a .parquet or .csv file that gets the figures of each query.
         index_recall: whether to measure what the index loses, too; that reads all stored vectors.
         split: how the encoder's own evaluation holds data back.
@@ -85,7 +84,7 @@ def evaluate(
     started = time.perf_counter()
     table = Path(per_query) if per_query is not None else None
     page = Path(html) if html is not None else None
-    _require_outputs(table, page)
+    require_outputs(table, page)
     report: SearchReport | ModelReport | SelfReport
     version: Version | None = None
     if self_test:
@@ -111,7 +110,7 @@ def evaluate(
     if note := solution.encoder.quality_note:
         report.warnings.insert(0, note)
     report.seconds = time.perf_counter() - started
-    if keep:
+    if keep and not isinstance(report, SelfReport):
         keep_report(solution, report, version)
     if page is not None:
         write_page(page, build_report_page(solution, report))
@@ -131,8 +130,9 @@ def _build_evaluation(solution: Solution) -> Evaluation:
     return evaluation
 
 
-def _require_outputs(table: Path | None, page: Path | None) -> None:
-    """
+def require_outputs(table: Path | None, page: Path | None) -> None:
+    """See before the work that the per-query table and the page can be written.
+
     Raises:
         VicinalError: one of them cannot be written.
         DependencyError: plotly is not installed, which a page needs.

@@ -11,7 +11,7 @@ from typing import Any
 
 from vicinal.quality.colors import GREY, PALETTE, RAMP
 from vicinal.quality.map_data import MapData
-from vicinal.quality.pages import dump_json, fill_template, read_plotly, require_plotly
+from vicinal.toolkit.pages import dump_json, fill_template, read_plotly, require_plotly
 
 __all__ = ["build_page"]
 

@@ -51,6 +51,7 @@ class Measures:
         """
         Raises:
             VicinalError: one of them is not a measure.
+            DependencyError: ``ir-measures`` is not installed, which computes them.
         """
         depth = 1
         for name in names:
@@ -59,6 +60,7 @@ class Measures:
                 known = ", ".join(f"{family}@k" for family in _FAMILIES)
                 raise VicinalError(f"there is no measure {name!r}", hint=f"{known}, with k from 1 to {MAX_DEPTH:,}")
             depth = max(depth, int(match[2]))
+        _import_ir_measures()  # an error that is better known before the work
         return cls(tuple(dict.fromkeys(names)), depth)
 
     def compute(self, rankings: Sequence[Ranking]) -> np.ndarray:
@@ -66,9 +68,6 @@ class Measures:
 
         What is not found counts by its number alone, so no more of it is handed over than the measures look at, and
         what they divide by the number of relevant items is corrected for it: a label may have a million items.
-
-        Raises:
-            DependencyError: ``ir-measures`` is not installed.
         """
         import numpy as np
 

@@ -7,7 +7,6 @@ from html import escape
 
 from vicinal.quality.estimates import Estimate
 from vicinal.quality.figures import NO_LABEL, plot_confusions, plot_distribution, plot_estimates
-from vicinal.quality.html_report import Section, format_table, render_page
 from vicinal.quality.item_cards import MAX_PAIRS, build_near_duplicates, build_worst_queries
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.report_texts import Report, describe_report, list_findings
@@ -15,6 +14,7 @@ from vicinal.quality.search_details import Confusions, LabelFigure, SearchDetail
 from vicinal.quality.search_report import SearchReport
 from vicinal.quality.self_report import SelfReport
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.html_report import Section, format_table, render_page
 
 __all__ = ["build_report_page"]
 

@@ -40,7 +40,7 @@ class Confusions:
 
     counts: Mapping[tuple[str, str | None], int]
 
-    def count_queries(self) -> Counter[str]:
+    def count_queries(self) -> Mapping[str, int]:
         """How many queries each label has."""
         totals: Counter[str] = Counter()
         for (label, _), count in self.counts.items():

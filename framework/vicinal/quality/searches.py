@@ -30,6 +30,7 @@ __all__ = [
     "SearchOptions",
     "build_judged_query",
     "describe_unused",
+    "evaluate_judged",
     "evaluate_judgments",
     "evaluate_labels",
     "evaluate_searches",
@@ -99,10 +100,25 @@ def evaluate_judgments(solution: Solution, qrels: Path, queries: Path | None, op
     Raises:
         VicinalError: the judgments cannot be read, or speak of items that are not indexed.
     """
-    judged, warnings = leave_own_keys_out(read_judgments(qrels, queries))
+    return evaluate_judged(solution, read_judgments(qrels, queries), _name_file(qrels), options)
+
+
+def _name_file(path: Path) -> str:
+    """The name of a file as text that JSON can hold."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
+def evaluate_judged(
+    solution: Solution, judged: Sequence[JudgedQuery], judged_by: str, options: SearchOptions
+) -> SearchReport:
+    """Search with these queries; ``judged_by`` is how the report calls them.
+
+    Raises:
+        VicinalError: the judgments speak of items that are not indexed.
+    """
+    judged, warnings = leave_own_keys_out(judged)
     if len(judged) > options.sample:
         judged = random.Random(options.seed).sample(judged, options.sample)
-    judged_by = str(qrels).encode(errors="backslashreplace").decode()
     report = SearchReport(solution.name, judged_by, {}, 0, int(solution.metadata.state().get("items", 0)))
     report.warnings += warnings
     indexed = _find_indexed(solution, judged, report)

@@ -27,7 +27,7 @@ def test_table_and_verdict(cli, molecules_yaml, maccs_yaml):
     names = [line[1:18].strip() for line in lines if re.search(r"  \S", line[10:])][1:]
     assert names == [
         "mAP@10", "P@1", "P@10", "recall@10", "MRR@10", "nDCG@10", "index recall@10", "index", "bytes an item",
-        "in the index", "search, ms", "encode query, ms", "items/s encoded",
+        "in the index", "search, ms", "encode, ms", "items/s encoded",
     ]  # fmt: skip
     assert re.fullmatch(r"measured in \d+\.\d s", lines[-2])
     assert re.match(r"molecules is better: mAP@10 0\.\d\d against 0\.\d\d \(p = |no difference that 40 q", lines[-1])

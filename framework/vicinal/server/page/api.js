@@ -141,6 +141,15 @@ export function addFile(name, file, key, metadata) {
 
 export const contentUrl = (name, key) => resolve(`${itemPath(name, key)}/content`);
 export const getMap = (name, signal) => fetchJson(solutionPath(name, "/map"), { signal });
+
+/** Gets a page of groups of near-equal items, or how far their computation is: {state, done}. */
+export async function getDuplicates(name, { similarity, keep, limit, offset = 0 }, signal) {
+  const params = new URLSearchParams({ similarity, keep, limit, offset });
+  const page = await fetchJson(solutionPath(name, `/duplicates?${params}`), { signal });
+  const groups = page.groups?.map((group) => ({ ...group, items: group.items.map((item) => withUrls(name, item)) }));
+  return { ...page, groups };
+}
+
 export const getEvaluation = (name, signal) => fetchJson(solutionPath(name, "/evaluation"), { signal });
 export const getStats = (name) => fetchJson(solutionPath(name, "/stats"));
 export const listFailures = (name, cursor = "") =>

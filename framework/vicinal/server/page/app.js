@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { askForKey, errorMessage, statusMessage, toSentence } from "./dialogs.js";
 import { append, fill, h, icon } from "./dom.js";
+import { createDuplicatesView } from "./duplicates.js";
 import { formatCount, formatNumber } from "./format.js";
 import { createEvaluateView } from "./evaluate.js";
 import { createIndexView } from "./ingest.js";
@@ -16,6 +17,7 @@ const VIEWS = {
   search: [createSearchView, "Search"],
   items: [createItemsView, "Items"],
   map: [createMapView, "Map"],
+  duplicates: [createDuplicatesView, "Duplicates"],
   evaluate: [createEvaluateView, "Evaluate"],
   index: [createIndexView, "Index"],
 };
