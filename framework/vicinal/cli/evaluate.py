@@ -75,7 +75,7 @@ def evaluate(
     With --self, indexed items are searched with as they are and disturbed as users' queries are: pictures cropped or
     mirrored, texts with typing errors. It counts how often each finds its own.
 
-    The latest report, but for that of --self, is kept with the solution: the page of `vicinal serve` shows it.
+    The latest report is kept with the solution: the page of `vicinal serve` shows it.
     """
     _require_one_way(labels, qrels, queries, split, search=search)
     _require_self_test(disturbances, self_test=self_test, others=labels or qrels or split or search or measures)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vicinal.errors import VicinalError
+from vicinal.plugin.evaluation import Evaluation
 from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.quality.kept_report import Version, keep_report, read_version
 from vicinal.quality.labels import list_fields
@@ -68,7 +69,7 @@ def evaluate(
             cropped, a text with typing errors.
         disturbances: the names of those to ask; by default all.
         html: a file that gets the report as a page of its own, with plots and the worst queries.
-        keep: whether the report is kept with the solution, whose page shows the latest one; not so that of a self test.
+        keep: whether the report is kept with the solution, whose page shows the latest one.
 
     Raises:
         VicinalError: it cannot be measured so, one argument excludes another, or a file cannot be written; the message
@@ -84,34 +85,28 @@ def evaluate(
     table = Path(per_query) if per_query is not None else None
     page = Path(html) if html is not None else None
     require_outputs(table, page)
-    version: Version | None = None
     report: SearchReport | ModelReport | SelfReport
+    version: Version | None = None
     if self_test:
         from vicinal.quality.known_items import SelfOptions, evaluate_known_items
 
+        version = read_version(solution.metadata.state())
         self_options = SelfOptions(sample or DEFAULT_SELF_SAMPLE, seed, disturbances, table)
         report = evaluate_known_items(solution, self_options)
     elif labels or qrels is not None:
-        from vicinal.quality.searches import SearchOptions, evaluate_judgments, evaluate_labels
+        from vicinal.quality.searches import SearchOptions, evaluate_searches
 
-        parsed = Measures.parse(measures or _SEARCH_MEASURES)
         version = read_version(solution.metadata.state())
-        if qrels is None:
-            options = SearchOptions(parsed, sample or DEFAULT_SAMPLE, seed, table, index_recall)
-            report = evaluate_labels(solution, labels, options)
-        else:
-            options = SearchOptions(parsed, sample or 2**63, seed, table, index_recall)
-            report = evaluate_judgments(solution, Path(qrels), Path(queries) if queries is not None else None, options)
+        parsed = Measures.parse(measures or _SEARCH_MEASURES)
+        most = sample or (DEFAULT_SAMPLE if qrels is None else 2**63)
+        options = SearchOptions(parsed, most, seed, table, index_recall)
+        report = evaluate_searches(solution, labels, qrels, queries, options)
     else:
         from vicinal.quality.models import ModelOptions, evaluate_models
 
-        with attribute_errors(f"encoder {type(solution.encoder).__name__}", "build_evaluation"):
-            evaluation = solution.encoder.build_evaluation(SourceItems(solution.source))
-        if evaluation is None:
-            raise _no_relevance_error(solution)
         parsed = Measures.parse(measures or _MODEL_MEASURES)
         model_options = ModelOptions(parsed, sample or DEFAULT_SAMPLE, seed, split, search, table)
-        report = evaluate_models(solution.name, evaluation, model_options)
+        report = evaluate_models(solution.name, _build_evaluation(solution), model_options)
     if note := solution.encoder.quality_note:
         report.warnings.insert(0, note)
     report.seconds = time.perf_counter() - started
@@ -120,6 +115,19 @@ def evaluate(
     if page is not None:
         write_page(page, build_report_page(solution, report))
     return report
+
+
+def _build_evaluation(solution: Solution) -> Evaluation:
+    """
+    Raises:
+        PluginError: the encoder fails.
+        VicinalError: it brings no evaluation.
+    """
+    with attribute_errors(f"encoder {type(solution.encoder).__name__}", "build_evaluation"):
+        evaluation = solution.encoder.build_evaluation(SourceItems(solution.source))
+    if evaluation is None:
+        raise _no_relevance_error(solution)
+    return evaluation
 
 
 def require_outputs(table: Path | None, page: Path | None) -> None:

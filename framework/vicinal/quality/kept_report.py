@@ -10,11 +10,14 @@ import orjson
 
 from vicinal.errors import StoreError
 from vicinal.quality.model_report import ModelReport
-from vicinal.quality.report_texts import describe_report, list_findings
+from vicinal.quality.report_texts import Report, describe_report, list_findings
 from vicinal.quality.search_report import SearchReport
+from vicinal.quality.self_report import SelfReport
 from vicinal.solution.solution import Solution
 
 __all__ = ["Version", "keep_report", "read_kept_report", "read_version"]
+
+_KINDS = {SearchReport: "searches", ModelReport: "model", SelfReport: "self"}
 
 Version = list[Any]
 """What changes when the items of a collection do."""
@@ -25,7 +28,7 @@ def read_version(state: Mapping[str, Any]) -> Version:
     return [state.get("created"), state.get("owner"), state.get("revision"), int(state.get("items", 0))]
 
 
-def keep_report(solution: Solution, report: SearchReport | ModelReport, version: Version | None = None) -> None:
+def keep_report(solution: Solution, report: Report, version: Version | None = None) -> None:
     """Keep a report in the place of the one before; a warning is added to it where Redis refuses that.
 
     Nothing is kept of a solution that has not been ingested.
@@ -44,9 +47,9 @@ def keep_report(solution: Solution, report: SearchReport | ModelReport, version:
 def read_kept_report(solution: Solution) -> dict[str, Any] | None:
     """The latest report as JSON; None where there is none.
 
-    ``kind`` is ``searches`` or ``model``, ``evaluated`` the time, ``is_current`` whether the collection has not changed
-    since, ``summary`` and ``findings`` are sentences, ``report`` is what ``evaluate --json`` prints, and ``details``
-    what ``SearchDetails.to_dict`` returns, or null.
+    ``kind`` is ``searches``, ``model`` or ``self``, ``evaluated`` the time, ``is_current`` whether the collection has
+    not changed since, ``summary`` and ``findings`` are sentences, ``report`` is what ``evaluate --json`` prints, and
+    ``details`` what ``SearchDetails.to_dict`` returns, or null.
     """
     if (data := solution.metadata.read_evaluation()) is None:
         return None
@@ -55,10 +58,10 @@ def read_kept_report(solution: Solution) -> dict[str, Any] | None:
     return {"solution": solution.name, **kept, "is_current": is_current}
 
 
-def _dump(report: SearchReport | ModelReport, version: Version) -> bytes:
+def _dump(report: Report, version: Version) -> bytes:
     details = report.details if isinstance(report, SearchReport) else None
     kept = {
-        "kind": "searches" if isinstance(report, SearchReport) else "model",
+        "kind": _KINDS[type(report)],
         "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": version,
         "summary": describe_report(report),

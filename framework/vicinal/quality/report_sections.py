@@ -7,9 +7,9 @@ from html import escape
 
 from vicinal.quality.estimates import Estimate
 from vicinal.quality.figures import NO_LABEL, plot_confusions, plot_distribution, plot_estimates
-from vicinal.quality.item_cards import build_worst_queries
+from vicinal.quality.item_cards import MAX_PAIRS, build_near_duplicates, build_worst_queries
 from vicinal.quality.model_report import ModelReport
-from vicinal.quality.report_texts import describe_report, list_findings
+from vicinal.quality.report_texts import Report, describe_report, list_findings
 from vicinal.quality.search_details import Confusions, LabelFigure, SearchDetails, shorten_label
 from vicinal.quality.search_report import SearchReport
 from vicinal.quality.self_report import SelfReport
@@ -19,10 +19,9 @@ from vicinal.toolkit.html_report import Section, format_table, render_page
 __all__ = ["build_report_page"]
 
 _MAX_PLOTTED_LABELS = 30
-_MAX_PAIRS = 50
 
 
-def build_report_page(solution: Solution, report: SearchReport | ModelReport | SelfReport) -> str:
+def build_report_page(solution: Solution, report: Report) -> str:
     """The report as a page of its own, of 5 MB, and 16 MB of media at most.
 
     Raises:
@@ -31,7 +30,7 @@ def build_report_page(solution: Solution, report: SearchReport | ModelReport | S
     if isinstance(report, SearchReport):
         sections = list(_iter_search_sections(solution, report))
     elif isinstance(report, SelfReport):
-        sections = list(_iter_self_sections(report))
+        sections = list(_iter_self_sections(solution, report))
     else:
         sections = list(_iter_model_sections(report))
     return render_page(f"{report.solution}: how good are the answers?", sections, describe_report(report))
@@ -94,19 +93,25 @@ def _build_confusion_section(confusions: Confusions) -> Section:
     return Section("Confusions", note + table, plot_confusions(confusions))
 
 
-def _iter_self_sections(report: SelfReport) -> Iterator[Section]:
+def _iter_self_sections(solution: Solution, report: SelfReport) -> Iterator[Section]:
     results = report.disturbances
-    names = list(next(iter(results.values())).metrics)
+    measures = list(dict.fromkeys(measure for result in results.values() for measure in result.metrics))
     rows = [
-        (name, *(_format_estimate(one) for one in result.metrics.values()), f"{result.queries:,}")
+        (name, result.label, *(_format_estimate(one) for one in result.metrics.values()), f"{result.queries:,}")
         for name, result in results.items()
     ]
-    yield Section("Figures", _format_warnings(report.warnings) + format_table(("queries", *names, "asked"), rows))
-    for measure in names:
-        yield Section(measure, "", plot_estimates([(name, one.metrics[measure]) for name, one in results.items()]))
+    table = format_table(("disturbance", "queries", *measures, "asked"), rows)
+    yield Section("Figures", _format_warnings(report.warnings) + table)
+    for measure in measures:
+        plotted = [(name, result.metrics[measure]) for name, result in results.items() if measure in result.metrics]
+        yield Section(measure, "", plot_estimates(plotted))
     if report.near_duplicates:
-        pairs = [(pair.key, pair.found, f"{pair.similarity:.3f}") for pair in report.near_duplicates[:_MAX_PAIRS]]
-        yield Section("Near-duplicates", format_table(("item", "found in its place", "similarity"), pairs))
+        shown = report.near_duplicates[:MAX_PAIRS]
+        lead = (
+            '<p class="quiet">Items, and others that were found in their place: to the encoder they are nearly the'
+            f" same. {len(shown)} of {len(report.near_duplicates):,} pairs.</p>"
+        )
+        yield Section("Near-duplicates", lead + build_near_duplicates(solution, shown))
 
 
 def _iter_model_sections(report: ModelReport) -> Iterator[Section]:

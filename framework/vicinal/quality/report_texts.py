@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from vicinal.quality.index_recall import IndexRecall
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.search_report import SearchReport
 from vicinal.quality.self_report import SelfReport
 
-__all__ = ["describe_report", "list_findings"]
+__all__ = ["Report", "describe_report", "list_findings"]
+
+Report: TypeAlias = SearchReport | ModelReport | SelfReport
 
 _LOSS = 0.05
 """An index that loses more than this is worth other parameters."""
 
 
-def describe_report(report: SearchReport | ModelReport | SelfReport) -> str:
+def describe_report(report: Report) -> str:
     """What was asked, in one sentence."""
     if isinstance(report, SelfReport):
         return f"{report.sample:,} of {report.items:,} items, each searched with as it is and disturbed."
@@ -24,11 +28,13 @@ def describe_report(report: SearchReport | ModelReport | SelfReport) -> str:
     return f"{report.queries:,} of {report.items:,} items as queries, {report.labels:,} labels in {report.judged_by}."
 
 
-def list_findings(report: SearchReport | ModelReport) -> list[str]:
+def list_findings(report: Report) -> list[str]:
     """What follows from the figures: what the index loses, or whether a model beats simple ones."""
     if isinstance(report, SearchReport):
         return [_describe_index(report.index)] if report.index else []
-    return [report.comparison.describe(report.model)] if report.comparison else []
+    if isinstance(report, ModelReport):
+        return [report.comparison.describe(report.model)] if report.comparison else []
+    return []
 
 
 def _describe_index(index: IndexRecall) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "evaluate_judged",
     "evaluate_judgments",
     "evaluate_labels",
+    "evaluate_searches",
     "leave_own_keys_out",
     "to_rows",
 ]
@@ -50,6 +51,19 @@ class SearchOptions:
     seed: int = 0
     per_query: Path | None = None
     index_recall: bool = True
+
+
+def evaluate_searches(
+    solution: Solution, labels: str, qrels: str | Path | None, queries: str | Path | None, options: SearchOptions
+) -> SearchReport:
+    """Evaluate by labels, or by judgments where there are ``qrels``.
+
+    Raises:
+        VicinalError: as ``evaluate_labels`` and ``evaluate_judgments``.
+    """
+    if qrels is None:
+        return evaluate_labels(solution, labels, options)
+    return evaluate_judgments(solution, Path(qrels), Path(queries) if queries is not None else None, options)
 
 
 def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> SearchReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
@@ -23,20 +24,25 @@ def read_evaluation(request: Request, service: SolutionService) -> dict[str, Any
     if kept is None:
         fields = list_fields(service.solution.metadata)[:_MAX_FIELDS]
         return {"solution": service.name, "report": None, "fields": fields}
-    return {**kept, "items": _read_items(request, service, kept["details"])}
+    return {**kept, "items": _read_items(request, service, _list_keys(kept))}
 
 
-def _read_items(request: Request, service: SolutionService, details: dict[str, Any] | None) -> dict[str, Any]:
-    """The items of the worst queries that are still indexed."""
-    keys = list(dict.fromkeys(key for query in (details or {}).get("worst", []) for key in _list_keys(query)))
+def _list_keys(kept: dict[str, Any]) -> list[str]:
+    """The keys of the worst queries, of their hits and of near-duplicates."""
+    keys = []
+    for query in (kept["details"] or {}).get("worst", []):
+        asked = [query["query"][1:]] if query["query"].startswith("@") else []
+        keys += [*asked, *(hit["key"] for hit in query["hits"]), *query["missed"]]
+    for pair in kept["report"].get("near_duplicates", {}).get("examples", []):
+        keys += [pair["key"], pair["found"]]
+    return list(dict.fromkeys(keys))
+
+
+def _read_items(request: Request, service: SolutionService, keys: Sequence[str]) -> dict[str, Any]:
+    """Those of these items that are indexed."""
     records = service.solution.metadata.records([item_id(key) for key in keys])
     return {
         key: item_to_json(request, service, record, added=False, whole=False)
         for key, record in zip(keys, records, strict=True)
         if record is not None and record.key == key
     }
-
-
-def _list_keys(query: dict[str, Any]) -> list[str]:
-    asked = [query["query"][1:]] if query["query"].startswith("@") else []
-    return [*asked, *(hit["key"] for hit in query["hits"]), *query["missed"]]

@@ -540,7 +540,7 @@ class EvaluationDetails(_Response):
 
 class Evaluation(_Response):
     solution: str
-    kind: Literal["searches", "model"]
+    kind: Literal["searches", "model", "self"]
     evaluated: str
     is_current: bool
     """Whether the collection has not changed since."""
@@ -550,7 +550,7 @@ class Evaluation(_Response):
     """What `vicinal evaluate --json` prints."""
     details: EvaluationDetails | None
     items: dict[str, Item]
-    """The items of the worst queries by key, as far as they are still indexed."""
+    """The items of the worst queries and of near-duplicates by key, as far as they are still indexed."""
 
 
 class NoEvaluation(_Response):

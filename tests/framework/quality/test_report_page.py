@@ -9,6 +9,7 @@ from report_page import open_page
 from search_helpers import ROWS
 from vicinal import evaluate
 from vicinal.quality.item_cards import build_worst_queries
+from vicinal.quality.kept_report import read_kept_report
 
 HOSTILE = "<img src=x onerror=document.title='ran'></script><script>document.title='ran'</script>&lt;b>"
 
@@ -131,15 +132,20 @@ def test_it_fits_a_phone(texts, open_report):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_a_self_test_has_a_plot_of_each_measure(lite, open_report):
-    assert lite.manager.register(disturbed_encoders, "disturbed").status == "ok"
-    lite.write(ROWS[:60])
+def test_items_found_by_themselves_have_a_plot_for_each_measure(lite, open_report):
+    """Two items have one text: to the encoder they are near-duplicates."""
+    lite.manager.register(disturbed_encoders, "disturbed")
+    rows = [(f"k{number}", f"word {number} and many others {number % 7}", 2000) for number in range(30)]
+    lite.write([*rows, ("twin", rows[0][1], 2000), ("<i>", rows[1][1], 2000)])
     solution = lite.solution(encoder="{type: bag}")
     solution.ingest()
-    page, report = open_report(solution, self_test=True, sample=20)
-    sections = page.locator("section")
-    assert page.locator("h2").all_inner_texts()[:4] == ["Figures", "recall@1", "recall@10", "MRR@10"]
-    first = report.disturbances["unchanged"].metrics["recall@1"]
-    figures = sections.nth(0).locator("tbody tr").nth(0).inner_text().split("\t")
-    assert figures[:2] == ["unchanged", f"{first.value:.3f} [{first.low:.3f}, {first.high:.3f}]"]
-    assert sections.nth(1).locator(".ytick").all_text_contents() == list(report.disturbances)
+    page, report = open_report(solution, self_test=True)
+    headings = ["Figures", "recall@1", "recall@10", "MRR@10", "Near-duplicates"]
+    assert page.locator("h2").all_inner_texts() == headings
+    assert page.locator("section").nth(1).locator(".ytick").all_text_contents() == list(report.disturbances)
+    pairs = {(pair.key, pair.found) for pair in report.near_duplicates}
+    shown = [article.locator("figcaption b").all_inner_texts() for article in page.locator("article").all()]
+    assert {tuple(pair) for pair in shown} == pairs
+    assert any("<i>" in pair for pair in pairs)
+    kept = read_kept_report(solution)
+    assert (kept["kind"], kept["report"], kept["details"]) == ("self", report.to_dict(), None)

@@ -12,6 +12,7 @@ const MAX_PAIRS = 12;
 const FIRST_QUERIES = 8;
 const MAX_TITLE_CHARS = 300;
 const MIN_INTERVAL = 0.005;
+const SELF_MEASURES = ["recall@1", "recall@10", "MRR@10"];
 const NO_LABEL = "no label";
 
 /** Creates the view in `root`; returns {update(route), close()}. */
@@ -31,7 +32,8 @@ export function createEvaluateView(root, solution) {
   function show(evaluation) {
     if (evaluation.report === null) return fill(root, createHelp(evaluation.fields));
     const { report, details, is_current, evaluated, summary, findings } = evaluation;
-    const figures = evaluation.kind === "model" ? createModels(report) : createFigures(report, details);
+    const { kind, items } = evaluation;
+    const figures = FIGURES[kind](report, details);
     return fill(
       root,
       !is_current && createOutdated(),
@@ -39,7 +41,8 @@ export function createEvaluateView(root, solution) {
       report.warnings.map((warning) => h("p.note", warning)),
       h("div.evaluation", figures),
       findings.map((finding) => h("p.finding", finding)),
-      details && createDetails(solution, details, evaluation.items),
+      details && createDetails(solution, details, items),
+      report.near_duplicates?.examples.length > 0 && createNearDuplicates(solution, report.near_duplicates, items),
     );
   }
 
@@ -107,6 +110,16 @@ function createModels({ model, metrics, baselines, refused }) {
   const left = Object.entries(refused).map(([name, reason]) => h("p.note", `${name} was left out: ${reason}`));
   return [...panels, ...left];
 }
+
+function createDisturbances({ disturbances }) {
+  const results = Object.entries(disturbances);
+  return SELF_MEASURES.map((measure) => {
+    const rows = results.map(([name, result]) => ({ name, title: result.label, note: ` ${result.queries}`, ...result[measure] }));
+    return h("section.panel", h("h2", measure), createBars(rows));
+  });
+}
+
+const FIGURES = { searches: createFigures, model: createModels, self: createDisturbances };
 
 /** Creates a table of figures: a bar for each, with its interval. `end` is where the widest bar may end. */
 function createBars(rows, end = 1) {
@@ -240,26 +253,45 @@ function createWorst(solution, { worst, measure }, items) {
   return section;
 }
 
-function createQuery(solution, { query, label, value, relevant, hits, missed }, measure, items) {
-  const find = (key) => items[key] ?? { key, kind: "text", metadata: {}, content: null, title: null };
-  const search = (text) => navigate({ name: solution.name, q: text });
-  const key = query.startsWith("@") ? query.slice(1) : null;
-  const judged = [
-    ...(key === null ? [] : [["asked", "asked", find(key)]]),
-    ...hits.map(({ is_right, similarity, segment, key }) => [
-      is_right ? "right" : "wrong",
-      is_right ? "✓ right" : "✗ wrong",
-      { ...find(key), similarity, segment },
-    ]),
-    ...missed.map((key) => ["missed", "expected", find(key)]),
-  ];
+function createNearDuplicates(solution, { items: count, examples }, items) {
+  const pairs = examples.map(({ key, found, similarity }) => {
+    const judged = [["asked", "asked", findItem(items, key)], ["missed", "found", { ...findItem(items, found), similarity }]];
+    return h("li.panel", createJudgedCards(solution, judged, `${key} and ${found}`));
+  });
+  const told = `${formatCount(count, "item")} ${count === 1 ? "has" : "have"} another one that was found in its place.`;
+  return h("section", h("div.heading", h("h2", "Near-duplicates"), h("span.quiet", told)), h("ol.worst", pairs));
+}
+
+/** Returns an item, or its key where it is no longer indexed. */
+const findItem = (items, key) =>
+  Object.hasOwn(items, key) ? items[key] : { key, kind: "text", metadata: {}, content: null, title: null };
+
+const searchFor = (solution, text) => navigate({ name: solution.name, q: text });
+
+/** Creates cards of [kind, mark, entry]. */
+function createJudgedCards(solution, judged, label) {
   const entries = judged.map(([, , entry]) => ({ ...entry, ...api.resolveUrls(solution.name, entry.key) }));
-  const cards = createCards(entries, { searchSimilar: (key) => search(`@${key}`) }, `What ${query} finds`);
+  const cards = createCards(entries, { searchSimilar: (key) => searchFor(solution, `@${key}`) }, label);
   judged.forEach(([kind, mark], at) => {
     cards.children[at].classList.add("judged", kind);
     cards.children[at].prepend(h("span.verdict", mark));
   });
-  const canSearch = key !== null ? query.slice(1) in items : solution.query.text;
+  return cards;
+}
+
+function createQuery(solution, { query, label, value, relevant, hits, missed }, measure, items) {
+  const key = query.startsWith("@") ? query.slice(1) : null;
+  const judged = [
+    ...(key === null ? [] : [["asked", "asked", findItem(items, key)]]),
+    ...hits.map(({ is_right, similarity, segment, key }) => [
+      is_right ? "right" : "wrong",
+      is_right ? "✓ right" : "✗ wrong",
+      { ...findItem(items, key), similarity, segment },
+    ]),
+    ...missed.map((key) => ["missed", "expected", findItem(items, key)]),
+  ];
+  const cards = createJudgedCards(solution, judged, `What ${query} finds`);
+  const canSearch = key !== null ? Object.hasOwn(items, key) : solution.query.text;
   const title = shorten(key ?? query, MAX_TITLE_CHARS);
   const right = hits.filter(({ is_right }) => is_right).length;
   return h(
@@ -270,7 +302,7 @@ function createQuery(solution, { query, label, value, relevant, hits, missed }, 
       label !== null && h("span.label", label),
       h("span.quiet", `${measure} ${formatFigure(value)} · ${right} of the first ${hits.length} right · `, formatCount(relevant, "relevant item")),
       h("span.grow"),
-      canSearch && h("button.secondary", { type: "button", onclick: () => search(query) }, icon("search"), "Search"),
+      canSearch && h("button.secondary", { type: "button", onclick: () => searchFor(solution, query) }, icon("search"), "Search"),
     ),
     cards,
   );
