@@ -35,7 +35,7 @@ __all__ = ["UNCHANGED", "SelfOptions", "evaluate_known_items"]
 UNCHANGED = "unchanged"
 MEASURES = ("recall@1", "recall@10", "MRR@10")
 _LIMIT = 10
-_ITEMS_PER_CALL = 64
+_ITEMS_PER_CALL = 16
 _MAX_THREADS = 4
 
 
