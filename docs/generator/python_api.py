@@ -14,8 +14,22 @@ from pydantic import BaseModel
 import vicinal
 from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
+from vicinal.config import models
 from vicinal.plugin import manager
-from vicinal.quality import estimates, index_recall, model_report, search_report, self_report
+from vicinal.quality import (
+    comparison_report,
+    comparison_size,
+    comparison_speed,
+    duplicate_report,
+    estimates,
+    index_recall,
+    model_report,
+    search_details,
+    search_report,
+    self_report,
+    tuning,
+)
+from vicinal.quality.tuning import latency
 from vicinal.solution import consistency
 from vicinal.stores import layout, milvus_engine, records
 
@@ -43,14 +57,38 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Measuring and drawing": (
         "evaluate",
         "SearchReport",
+        "PerQuery",
+        "SearchDetails",
+        "LabelFigure",
+        "Confusions",
+        "WorstQuery",
+        "JudgedHit",
         "ModelReport",
         "SelfReport",
         "DisturbanceResult",
         "NearDuplicate",
         "Estimate",
-        "Comparison",
+        "BaselineComparison",
         "Trial",
         "IndexRecall",
+        "tune",
+        "TuneReport",
+        "FrontierPoint",
+        "Latency",
+        "Throughput",
+        "check_recall",
+        "RecallCheck",
+        "TunedIndex",
+        "compare",
+        "Comparison",
+        "ComparedSolution",
+        "PairedTest",
+        "VectorSize",
+        "Speed",
+        "find_duplicates",
+        "DuplicateReport",
+        "DuplicateGroup",
+        "DuplicateItem",
         "build_map",
         "ItemMap",
     ),
@@ -87,10 +125,18 @@ HOMES: tuple[ModuleType, ...] = (
     errors,
     consistency,
     search_report,
+    search_details,
     model_report,
     self_report,
     estimates,
+    duplicate_report,
     index_recall,
+    tuning,
+    latency,
+    models,
+    comparison_report,
+    comparison_size,
+    comparison_speed,
     records,
     layout,
     milvus_engine,

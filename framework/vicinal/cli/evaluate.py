@@ -41,6 +41,7 @@ _REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FI
     help="Of the sample and of the intervals.",
 )
 @click.option("--per-query", type=click.Path(path_type=Path, dir_okay=False), help="Write a .parquet or .csv file.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as a page, with plots.")
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the index."
 )
@@ -58,6 +59,7 @@ def evaluate(
     sample: int | None,
     seed: int,
     per_query: Path | None,
+    html: Path | None,
     index_recall: bool,
     split: str,
     search: bool,
@@ -72,6 +74,8 @@ def evaluate(
 
     With --self, indexed items are searched with as they are and disturbed as users' queries are: pictures cropped or
     mirrored, texts with typing errors. It counts how often each finds its own.
+
+    The latest report, but for that of --self, is kept with the solution: the page of `vicinal serve` shows it.
     """
     _require_one_way(labels, qrels, queries, split, search=search)
     _require_self_test(disturbances, self_test=self_test, others=labels or qrels or split or search or measures)
@@ -92,6 +96,7 @@ def evaluate(
             index_recall=index_recall,
             split=split,
             search=search,
+            html=html,
             self_test=self_test,
             disturbances=disturbances,
         )
@@ -178,10 +183,11 @@ def _format_short(bound: float) -> str:
 
 def _model_row(name: str, metrics: Mapping[str, Estimate]) -> tuple[str, ...]:
     """A row that three measures leave within 80 columns: bounds below 1 have no zero before the point."""
-    return name, *(f"{one.value:.3f} [{_format_bound(one.low)}, {_format_bound(one.high)}]" for one in metrics.values())
+    return name, *(f"{one.value:.3f} [{format_bound(one.low)}, {format_bound(one.high)}]" for one in metrics.values())
 
 
-def _format_bound(bound: float) -> str:
+def format_bound(bound: float) -> str:
+    """An interval's bound, without the zero before the point, so that tables fit into 80 columns."""
     return f"{bound:.3f}".removeprefix("0")
 
 

@@ -79,6 +79,11 @@ class Encoder(Configurable[P], ABC):
         """Whether samples are strings, so that ``hybrid: true`` can index their words beside their vectors."""
         return False
 
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether users may search with a vector, a list of numbers; ``decode_query`` gets it as a text, in JSON."""
+        return False
+
     # --- how it works
 
     @property

@@ -8,16 +8,20 @@ from pathlib import Path
 
 from vicinal.errors import VicinalError
 from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.quality.kept_report import Version, keep_report, read_version
 from vicinal.quality.labels import list_fields
 from vicinal.quality.measures import Measures
 from vicinal.quality.model_report import ModelReport
+from vicinal.quality.per_query import require_writable_table
+from vicinal.quality.report_sections import build_report_page
 from vicinal.quality.sample import require_seed
 from vicinal.quality.search_report import SearchReport
 from vicinal.quality.self_report import SelfReport
 from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.pages import require_plotly, require_writable, write_page
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "require_outputs"]
 
 DEFAULT_SAMPLE = 2_000
 DEFAULT_SELF_SAMPLE = 200
@@ -40,6 +44,8 @@ def evaluate(
     search: bool = False,
     self_test: bool = False,
     disturbances: Sequence[str] = (),
+    html: str | Path | None = None,
+    keep: bool = True,
 ) -> SearchReport | ModelReport | SelfReport:
     """Measure how good a solution's answers are, with 95% intervals.
 
@@ -52,9 +58,8 @@ def evaluate(
         qrels: what people judged relevant, as TREC qrels or a CSV of query and key.
         queries: the texts of the queries that ``qrels`` name by id, as a CSV of id and query.
         measures: P@k, recall@k, mAP@k, MRR@k, nDCG@k; some usual ones by default.
-        sample: the most queries that are asked, drawn at random; by default 2,000, and all of ``qrels``; with
-            ``self_test`` the most items, by default 200.
-        seed: of that sample and of the intervals, and of the disturbances.
+        sample: the most queries that are asked, drawn at random; by default 2,000, and all of ``qrels``.
+        seed: of that sample and of the intervals.
         per_query: a .parquet or .csv file that gets the figures of each query.
         index_recall: whether to measure what the index loses, too; that reads all stored vectors.
         split: how the encoder's own evaluation holds data back.
@@ -62,10 +67,13 @@ def evaluate(
         self_test: search with items that are disturbed as ``Encoder.list_disturbances`` says: a picture that is
             cropped, a text with typing errors.
         disturbances: the names of those to ask; by default all.
+        html: a file that gets the report as a page of its own, with plots and the worst queries.
+        keep: whether the report is kept with the solution, whose page shows the latest one; not so that of a self test.
 
     Raises:
-        VicinalError: it cannot be measured so, or one argument excludes another; the message says why.
-        DependencyError: ``ir-measures`` is not installed.
+        VicinalError: it cannot be measured so, one argument excludes another, or a file cannot be written; the message
+            says why.
+        DependencyError: ``ir-measures`` is not installed or, for a page, plotly.
     """
     _require_one_way(labels, qrels, queries, split, search=search)
     _require_self_test(disturbances, self_test=self_test, others=labels or qrels or split or search or measures)
@@ -74,6 +82,9 @@ def evaluate(
         raise VicinalError(f"sample is {sample}", hint="an interval takes two queries or more")
     started = time.perf_counter()
     table = Path(per_query) if per_query is not None else None
+    page = Path(html) if html is not None else None
+    require_outputs(table, page)
+    version: Version | None = None
     report: SearchReport | ModelReport | SelfReport
     if self_test:
         from vicinal.quality.known_items import SelfOptions, evaluate_known_items
@@ -84,6 +95,7 @@ def evaluate(
         from vicinal.quality.searches import SearchOptions, evaluate_judgments, evaluate_labels
 
         parsed = Measures.parse(measures or _SEARCH_MEASURES)
+        version = read_version(solution.metadata.state())
         if qrels is None:
             options = SearchOptions(parsed, sample or DEFAULT_SAMPLE, seed, table, index_recall)
             report = evaluate_labels(solution, labels, options)
@@ -103,7 +115,25 @@ def evaluate(
     if note := solution.encoder.quality_note:
         report.warnings.insert(0, note)
     report.seconds = time.perf_counter() - started
+    if keep and not isinstance(report, SelfReport):
+        keep_report(solution, report, version)
+    if page is not None:
+        write_page(page, build_report_page(solution, report))
     return report
+
+
+def require_outputs(table: Path | None, page: Path | None) -> None:
+    """See before the work that the per-query table and the page can be written.
+
+    Raises:
+        VicinalError: one of them cannot be written.
+        DependencyError: plotly is not installed, which a page needs.
+    """
+    if table is not None:
+        require_writable_table(table)
+    if page is not None:
+        require_writable(page)
+        require_plotly("evaluate")
 
 
 def _require_one_way(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from vicinal.errors import VicinalError
@@ -14,6 +13,7 @@ from vicinal.quality.projection import Method, Projector, project
 from vicinal.quality.sample import read_sample, require_seed
 from vicinal.quality.thumbnails import make_thumbnails
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.pages import write_page
 from vicinal.toolkit.text import shorten
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "ItemMap", "build_map"]
@@ -46,17 +46,8 @@ class ItemMap(MapData):
             VicinalError: the file cannot be written.
             DependencyError: plotly is not installed.
         """
-        path, html = Path(path), self.to_html()
-        part = path.parent / f"{path.name}.part"
-        try:
-            part.write_text(html, encoding="utf-8")
-            part.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise VicinalError(
-                f"cannot write {path}: {error.strerror or error}", "name a file in a folder that exists"
-            ) from error
+        path = Path(path)
+        write_page(path, self.to_html())
         return path
 
     def _repr_html_(self) -> str:

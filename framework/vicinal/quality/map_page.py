@@ -9,11 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from vicinal.errors import DependencyError
 from vicinal.quality.colors import GREY, PALETTE, RAMP
 from vicinal.quality.map_data import MapData
+from vicinal.toolkit.pages import dump_json, fill_template, read_plotly, require_plotly
 
 __all__ = ["build_page"]
 
@@ -27,25 +25,16 @@ def build_page(item_map: MapData) -> str:
     Raises:
         DependencyError: plotly is not installed.
     """
+    require_plotly("map")
     parts = {
         "title": escape(f"{item_map.solution}: map"),
         "solution": escape(item_map.solution),
         "summary": escape(" ".join([item_map.summary, _describe_thumbnails(item_map)]).strip()),
-        "data": orjson.dumps(_to_data(item_map)).decode().replace("<", "\\u003c"),
+        "data": dump_json(_to_data(item_map)),
         "script": _SCRIPT.read_text(encoding="utf-8"),
-        "plotly": _read_plotly(),
+        "plotly": read_plotly(),
     }
-    html = _TEMPLATE.read_text(encoding="utf-8")
-    pieces = html.split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
-
-
-def _read_plotly() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise DependencyError("a map's page needs the package plotly", hint='pip install "vicinal[map]"') from None
-    return str(get_plotlyjs())
+    return fill_template(_TEMPLATE.read_text(encoding="utf-8"), parts)
 
 
 def _describe_thumbnails(item_map: MapData) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 from vicinal.quality.estimates import Estimate
 
-__all__ = ["Comparison", "ModelReport", "Trial"]
+__all__ = ["BaselineComparison", "ModelReport", "Trial"]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class BaselineComparison:
     """The encoder's model against the best baseline, query by query: the mean difference of a measure, and its p."""
 
     baseline: str
@@ -63,7 +63,7 @@ class ModelReport:
     items: int
     baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
-    comparison: Comparison | None = None
+    comparison: BaselineComparison | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     seconds: float = 0.0

@@ -15,7 +15,7 @@ from vicinal.plugin.foreign_calls import attribute_errors
 from vicinal.quality.estimates import Estimate, compute_sign_flip_p, estimate_coverage, estimate_means
 from vicinal.quality.labels import require_queries
 from vicinal.quality.measures import Measures, Ranking
-from vicinal.quality.model_report import Comparison, ModelReport, Trial
+from vicinal.quality.model_report import BaselineComparison, ModelReport, Trial
 from vicinal.quality.per_query import PerQueryTable
 
 __all__ = ["ModelOptions", "evaluate_models"]
@@ -33,12 +33,6 @@ class ModelOptions:
     split: str = ""
     search: bool = False
     per_query: Path | None = None
-
-    @property
-    def primary(self) -> int:
-        """The number of the measure that decides: the first nDCG, else the first one."""
-        names = self.measures.names
-        return next((number for number, name in enumerate(names) if name.startswith("nDCG")), 0)
 
 
 @dataclass(slots=True)
@@ -60,7 +54,7 @@ def evaluate_models(solution: str, evaluation: Evaluation, options: ModelOptions
         raise VicinalError(f"there is no split {split!r}", f"known: {', '.join(evaluation.splits)}")
     model, *baselines = evaluation.models
     trials = list(_search_params(evaluation, split, options)) if options.search else []
-    primary = options.measures.names[options.primary]
+    primary = options.measures.names[options.measures.primary]
     best = _choose_best(trials, primary)
     held_out = _split(evaluation, split, options, validation=False)
     asked = min(len(held_out.queries), options.sample)
@@ -177,12 +171,16 @@ def _judge(found: np.ndarray, relevant: np.ndarray) -> Ranking:
     return Ranking(np.isin(found, relevant).astype(int).tolist(), len(relevant))
 
 
-def _compare_with_best(own: _Measured, baselines: Mapping[str, _Measured], options: ModelOptions) -> Comparison | None:
+def _compare_with_best(
+    own: _Measured, baselines: Mapping[str, _Measured], options: ModelOptions
+) -> BaselineComparison | None:
     """The encoder's model against the baseline whose primary measure is highest."""
     if not baselines:
         return None
-    number = options.primary
+    number = options.measures.primary
     name = max(baselines, key=lambda name: float(baselines[name].values[:, number].mean()))
     differences = own.values[:, number] - baselines[name].values[:, number]
     difference = estimate_means(differences[:, None], options.seed)[0]
-    return Comparison(name, options.measures.names[number], difference, compute_sign_flip_p(differences, options.seed))
+    return BaselineComparison(
+        name, options.measures.names[number], difference, compute_sign_flip_p(differences, options.seed)
+    )

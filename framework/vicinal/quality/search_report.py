@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vicinal.quality.estimates import Estimate
 from vicinal.quality.index_recall import IndexRecall
+from vicinal.quality.search_details import SearchDetails
 
-__all__ = ["SearchReport"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["PerQuery", "SearchReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class PerQuery:
+    """The values of each query that was answered, in the order in which they were asked.
+
+    ``queries`` names each one as the columns of the per-query table do: ``query`` and ``label`` of an indexed item,
+    ``id`` and ``query`` of a judged one. ``values`` has an array of shape (queries,) for each measure.
+    """
+
+    queries: Sequence[Mapping[str, str]]
+    values: Mapping[str, np.ndarray]
 
 
 @dataclass(slots=True)
@@ -17,7 +34,8 @@ class SearchReport:
 
     ``judged_by`` says what makes an item relevant: a field's name, or the file of judgments. ``labels`` is how many
     labels there are, ``skipped`` how many queries could not be answered. ``chance`` is P@k of items in random order.
-    ``index`` is what the index loses, beside what the encoder does; None where it was not measured.
+    ``index`` is what the index loses, beside what the encoder does; None where it was not measured. ``per_query`` has
+    the values that ``metrics`` are the means of, ``details`` what stands behind them.
     """
 
     solution: str
@@ -31,6 +49,8 @@ class SearchReport:
     index: IndexRecall | None = None
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    per_query: PerQuery | None = field(default=None, repr=False)
+    details: SearchDetails | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as the JSON object that ``evaluate --json`` prints."""

@@ -144,7 +144,7 @@ def test_a_page_that_cannot_be_written_leaves_nothing_behind(texts, tmp_path):
 def test_a_page_needs_plotly(texts, monkeypatch, tmp_path):
     found = build_map(texts, method="pca")
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    with pytest.raises(DependencyError, match="a map's page needs the package plotly"):
+    with pytest.raises(DependencyError, match="a page with plots needs the package plotly"):
         found.save(tmp_path / "map.html")
     assert list(tmp_path.glob("*.html*")) == []
 

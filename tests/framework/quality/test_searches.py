@@ -56,6 +56,11 @@ def test_figures_by_labels_equal_a_direct_computation(workshop):
     assert report.warnings == []
     assert (report.index.recall.value, report.index.queries, report.index.rows) == (1.0, 60, 60)
 
+    asked = {query["query"]: number for number, query in enumerate(report.per_query.queries)}
+    for name, column in zip(NAMES, np.transpose(expected), strict=True):
+        values = report.per_query.values[name]
+        assert [values[asked[f"k{number}"]] for number in range(60)] == pytest.approx(column)
+
     table = {row["query"]: row for row in pq.read_table(workshop.folder / "table.parquet").to_pylist()}
     assert len(table) == 60
     for number in (0, 17, 59):
@@ -229,6 +234,15 @@ class TestLabels:
         with pytest.raises(VicinalError, match=rf"^cannot write \S+{name}: No such file or directory$") as error:
             evaluate(solution, labels="group", per_query=lite.folder / name)
         assert error.value.hint == "name a file in a folder that exists"
+
+    def test_an_older_table_stays_where_the_evaluation_fails(self, solution, lite, monkeypatch):
+        path = lite.folder / "table.csv"
+        path.write_text("older")
+        monkeypatch.setitem(__import__("sys").modules, "ir_measures", None)
+        with pytest.raises(DependencyError):  # once the table is open
+            evaluate(solution, labels="group", per_query=path)
+        assert path.read_text() == "older"
+        assert list(lite.folder.glob("*.part")) == []
 
     def test_a_table_of_another_kind_is_refused(self, solution, lite):
         with pytest.raises(VicinalError, match=r"table\.xlsx: a per-query table is \.parquet or \.csv"):
