@@ -11,8 +11,10 @@ from pydantic import Field, model_validator
 
 from vicinal.errors import ItemError, PluginError
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.evaluation import Disturbance
 from vicinal.toolkit.text import shorten
 from vicinal.types import Item, Metric, Modality, Rendering, Segment, Space
+from vicinal_vectors.disturbances import list_disturbances
 from vicinal_vectors.parse import load_vector, parse_query, to_row
 
 __all__ = ["Vectors"]
@@ -111,6 +113,10 @@ class Vectors(Encoder["Vectors.Params"]):
         title = next((item.metadata[name] for name in _TITLES if isinstance(item.metadata.get(name), str)), "")
         content = item.content if isinstance(item.content, str) else ""
         return Rendering("text", title or shorten(content, _MAX_RENDERED_CHARS))
+
+    def list_disturbances(self) -> list[Disturbance]:
+        """Numbers with noise, or bits of which some are lost."""
+        return list_disturbances(self.space)
 
     @property
     def _shape(self) -> tuple[int, Any]:

@@ -1,7 +1,8 @@
 """Known-item search: is an item found by itself, as it is, and disturbed as users' queries are?
 
 It takes no labels and no judgments. An item's content is read anew, as a text or from the file that its URI names, and
-changed by each of the encoder's disturbances; what comes of it is searched with as a user would.
+changed by each of the encoder's disturbances; what comes of it is searched with as a user would. Of an encoder that
+reads vectors, which are stored nowhere else, the content is the vector that is indexed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from vicinal.quality.estimates import estimate_means
 from vicinal.quality.labels import require_queries
 from vicinal.quality.near_duplicates import compute_usual_similarity, find_near_duplicates
 from vicinal.quality.per_query import PerQueryTable
-from vicinal.quality.sample import sample_records
+from vicinal.quality.sample import read_item_vectors, sample_records
 from vicinal.quality.self_report import DisturbanceResult, SelfReport
 from vicinal.quality.self_warnings import list_warnings
 from vicinal.stores.records import Record
@@ -35,7 +36,7 @@ __all__ = ["UNCHANGED", "SelfOptions", "evaluate_known_items"]
 UNCHANGED = "unchanged"
 MEASURES = ("recall@1", "recall@10", "MRR@10")
 _LIMIT = 10
-_ITEMS_PER_CALL = 64
+_ITEMS_PER_CALL = 16
 _MAX_THREADS = 4
 
 
@@ -122,9 +123,9 @@ def _choose_disturbances(solution: Solution, names: Sequence[str]) -> list[Distu
     return [known[name] for name in dict.fromkeys(names)] if names else disturbances
 
 
-def _keep(content: Any, _: object) -> str | bytes:
-    """The content as a query: that of a file is its path."""
-    return str(content)
+def _keep(content: Any, _: object) -> str:
+    """The content as a query: that of a file is its path, and a vector is a list in JSON."""
+    return str(content.tolist()) if hasattr(content, "tolist") else str(content)
 
 
 _UNCHANGED = Disturbance(
@@ -144,14 +145,15 @@ def _ask(
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
     for start in range(0, len(records), _ITEMS_PER_CALL):
         part = records[start : start + _ITEMS_PER_CALL]
+        contents = _read_contents(solution, part)
         with TemporaryDirectory(prefix="vicinal-self-") as folder, ThreadPoolExecutor(threads) as pool:
 
-            def make(numbered: tuple[int, Record], folder: str = folder) -> str | Path | ItemError | None:
-                number, record = numbered
+            def make(numbered: tuple[int, str], folder: str = folder, contents: dict[str, Any] = contents) -> Any:
+                number, key = numbered
                 path = Path(folder, f"{number}{disturbance.suffix}")
-                return _make_query(solution, disturbance, record, options.seed, path)
+                return _make_query(solution, disturbance, key, contents[key], options.seed, path)
 
-            queries = dict(zip((record.key for record in part), pool.map(make, enumerate(part)), strict=True))
+            queries = dict(zip(contents, pool.map(make, enumerate(contents)), strict=True))
             answers.unaffected += sum(query is None for query in queries.values())
             answers.errors |= {key: query for key, query in queries.items() if isinstance(query, ItemError)}
             asked = {key: query for key, query in queries.items() if isinstance(query, str | Path)}
@@ -161,16 +163,25 @@ def _ask(
     return answers
 
 
+def _read_contents(solution: Solution, records: Sequence[Record]) -> dict[str, Any]:
+    """The contents of items by key: a text, the path of a file, or a vector; None where there is none of them."""
+    contents: dict[str, Any] = {
+        record.key: record.content if record.content is not None else path_from_file_uri(record.uri)
+        for record in records
+    }
+    unknown = [key for key, content in contents.items() if content is None]
+    return contents | read_item_vectors(solution, unknown) if solution.encoder.reads_vectors and unknown else contents
+
+
 def _make_query(
-    solution: Solution, disturbance: Disturbance, record: Record, seed: int, path: Path
+    solution: Solution, disturbance: Disturbance, key: str, content: Any, seed: int, path: Path
 ) -> str | Path | ItemError | None:
     """What to search with for an item; None where the disturbance does not change it, or why it cannot be read."""
-    content = record.content if record.content is not None else path_from_file_uri(record.uri)
     if content is None:
         return ItemError("its content is not stored, and its URI names no file of this machine")
     if isinstance(content, Path) and not content.is_file():
         return ItemError(f"there is no file {content}")
-    generator = make_generator(seed, record.key, disturbance.name)
+    generator = make_generator(seed, key, disturbance.name)
     try:
         query = disturb(solution.encoder, disturbance, content, generator)
         return None if query is None else to_query(query, path)

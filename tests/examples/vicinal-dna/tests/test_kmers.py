@@ -78,6 +78,16 @@ def test_a_file_is_a_query_by_its_first_record(tmp_path: Path) -> None:
         Kmers().decode_query(tmp_path / "query.txt")
 
 
+def test_mutations_a_part_and_the_other_strand_are_what_they_say() -> None:
+    mutated, part, strand = (one.apply(GENE, np.random.default_rng(0)) for one in Kmers().list_disturbances())
+    assert isinstance(mutated, str)
+    assert isinstance(part, str)
+    assert sum(one != other for one, other in zip(mutated, GENE, strict=True)) == 35
+    assert part in GENE
+    assert len(part) == 350
+    assert strand == reverse_complement(GENE)
+
+
 def test_a_sequence_is_drawn_as_coloured_bars() -> None:
     drawn = Kmers().render(Item("x", "GATTACA" * 20))
     assert (drawn.kind, drawn.value.count("<rect"), drawn.value.count("#3a923a")) == ("svg", 100, 43)

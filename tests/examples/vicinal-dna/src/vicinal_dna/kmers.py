@@ -9,9 +9,10 @@ from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
-from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
+from vicinal import Disturbance, Encoder, Item, ItemError, Rendering, Segment, Space
 
 from vicinal_dna.bases import DNA, draw_bases, parse_bases, read_query
+from vicinal_dna.disturbances import DISTURBANCES
 
 _EXCERPT = 60
 _CODES = np.full(256, -1, np.int64)
@@ -68,6 +69,9 @@ class Kmers(Encoder["Kmers.Params"]):
 
     def render(self, item: Item) -> Rendering:
         return draw_bases(item.content)
+
+    def list_disturbances(self) -> Sequence[Disturbance]:
+        return DISTURBANCES
 
     def encode(self, samples: Sequence[str]) -> np.ndarray:
         counts = np.array([self._count(bases) for bases in samples], np.float32).reshape(-1, self.space.dimension)
