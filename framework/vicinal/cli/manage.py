@@ -40,6 +40,7 @@ def status(file: Path, as_json: bool) -> None:
         ("index", f"{index.get('type', '-')} {index.get('metric', '')} {index.get('params') or ''}".strip()),
         ("updated", found["updated"] or "never"),
         *([("reindex", _describe_reindex(found["reindex"]))] if found["reindex"] else []),
+        *([("previous", _describe_previous(found["previous"]))] if found["previous"] else []),
         ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['location']}"),
         ("redis", f"Redis {found['stores']['redis']['version']}, {found['stores']['redis']['location']}"),
     ]
@@ -48,6 +49,13 @@ def status(file: Path, as_json: bool) -> None:
 
 def _describe_reindex(unfinished: Mapping[str, Any]) -> str:
     return f"begun at {unfinished['created']}, {unfinished['items']:,} items so far; `vicinal reindex` continues it"
+
+
+def _describe_previous(previous: Mapping[str, Any]) -> str:
+    return (
+        f"{previous['items']:,} items by {previous['signature']}, replaced at {previous['replaced']};"
+        " `vicinal reindex --rollback` puts them back"
+    )
 
 
 @click.command()

@@ -68,17 +68,17 @@ def tune(
     go on meanwhile. `vicinal index FILE` then builds the index that was chosen. `vicinal check FILE --recall` measures
     it again.
     """
-    from vicinal.quality.pages import read_plotly, require_writable, write_page
     from vicinal.quality.tuning import build_page
     from vicinal.quality.tuning import tune as find_index
     from vicinal.quality.tuning.yaml_edit import require_editable
     from vicinal.solution.solution import Solution
+    from vicinal.toolkit.pages import require_plotly, require_writable, write_page
 
     if not dry_run:
         require_editable(file)
     if html is not None:
         require_writable(html)
-        read_plotly("tune")
+        require_plotly("tune")
     with Solution.from_yaml(file) as solution:
         report = find_index(
             solution,

@@ -98,6 +98,14 @@ class RowFormat:
             schema.add_function(Function("bm25", FunctionType.BM25, ["text"], ["text_sparse"]))
         return schema
 
+    def column_types(self, client: MilvusClient) -> dict[str, Any]:
+        """The Milvus types of the columns that a row has to give: all but those that Milvus computes."""
+        return {
+            field.name: field.dtype
+            for field in self.to_milvus_schema(client).fields
+            if not (self.schema.hybrid and field.name == "text_sparse")
+        }
+
     def _add_vector_columns(self, schema: Any) -> None:
         from pymilvus import DataType
 

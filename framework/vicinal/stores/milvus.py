@@ -32,6 +32,18 @@ class VectorStore(MilvusCollection):
 
     def upsert_rows(self, rows: Sequence[dict[str, Any]]) -> None:
         """Upsert rows by id, in messages well below Milvus' limit of 64 MiB."""
+        from vicinal.stores.upsert_request import build_upsert_request, send_upsert_request
+
+        if self.uses_sparse_bits:
+            self._upsert_sparse_rows(rows)
+            return
+        types = self._row_format.column_types(self._client)
+        for part in split_by_bytes(rows, self._row_format.row_bytes):
+            request = build_upsert_request(self.collection, types, part)
+            with self._wrap_errors():
+                send_upsert_request(self._client, request, _CALL_SECONDS)
+
+    def _upsert_sparse_rows(self, rows: Sequence[dict[str, Any]]) -> None:
         for part in split_by_bytes(rows, self._row_format.row_bytes):
             with self._wrap_errors():
                 self._client.upsert(self.collection, part, timeout=_CALL_SECONDS)

@@ -7,9 +7,9 @@ from html import escape
 from typing import Any
 
 from vicinal.quality.colors import GREY, PALETTE
-from vicinal.quality.html_report import Section, format_table, render_page
 from vicinal.quality.tuning.queries import describe_queries
 from vicinal.quality.tuning.report import FrontierPoint, TuneReport
+from vicinal.toolkit.html_report import Section, format_table, render_page
 
 __all__ = ["build_page", "format_bytes", "list_columns", "list_rows"]
 

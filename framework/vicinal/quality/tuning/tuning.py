@@ -18,7 +18,7 @@ from vicinal.quality.tuning.truth import Truth, list_ids, read_truth
 from vicinal.quality.tuning.variants import exact_index, list_neighbors, list_variants, require_types
 from vicinal.solution.solution import Solution
 from vicinal.stores.milvus_engine import Index
-from vicinal.stores.writer_lock import WriterLock
+from vicinal.stores.writer_lock import TuneLock
 
 __all__ = ["tune"]
 
@@ -91,7 +91,7 @@ def tune(
         )
     passing = {"": None, **{filter: list_ids(solution, filter) for filter in dict.fromkeys(filters)}}
     asked = choose_queries(solution, ids, Path(queries) if queries is not None else None, seed, may_hold_out=True)
-    with WriterLock(solution.metadata, "tuned"), ShadowCollection(solution) as shadow:
+    with TuneLock(solution.metadata), ShadowCollection(solution) as shadow:
         truths, data = read_truth(solution, asked, limit, passing, shadow.add_rows)
         shadow.flush()
         _require_neighbors(truths)

@@ -7,7 +7,7 @@ from search_helpers import encode_texts
 from vicinal import Solution, VicinalError, check_recall, tune
 from vicinal.errors import FilterError, NothingIndexedError, StoreBusyError
 from vicinal.quality.tuning.shadow import ShadowCollection
-from vicinal.stores.writer_lock import WriterLock
+from vicinal.stores.writer_lock import TuneLock, WriterLock
 
 STORED = [f"text {number}" for number in range(5_000)]
 
@@ -72,7 +72,8 @@ def test_only_one_tunes_at_a_time_while_others_write_and_nothing_of_it_stays(sol
     before = solution.status()
     left = ShadowCollection(solution).__enter__()
     left.add_rows([{"id": 1, "item": "k", "segment": 0, "year": 1, "vector": [1.0] * 16}])
-    with WriterLock(solution.metadata, "tuned"), pytest.raises(StoreBusyError, match="'things' is being tuned by"):
+
+    with TuneLock(solution.metadata), pytest.raises(StoreBusyError, match="'things' is being tuned by"):
         tune(solution)
 
     with WriterLock(solution.metadata):
