@@ -26,6 +26,7 @@ from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -164,11 +165,22 @@ def temporary_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def open_solution(
-    where: Path, source: str, encoder: str, *, milvus: str | None = None, extra: str = ""
+    where: Path,
+    source: str,
+    encoder: str,
+    *,
+    milvus: str | None = None,
+    extra: str = "",
+    plugin: ModuleType | None = None,
 ) -> Iterator[Solution]:
-    """A solution on embedded stores in ``where``; with ``milvus`` its vectors are on that server, and dropped after."""
+    """A solution on embedded stores in ``where``; with ``milvus`` its vectors are on that server, and dropped after.
+
+    ``plugin`` brings encoders beside those of this module.
+    """
     manager = create_manager()
     manager.register(sys.modules[__name__], "benchmarks")
+    if plugin:
+        manager.register(plugin, "benchmark")
     name = f"bench-{os.getpid()}-{where.name.rpartition('-')[2]}" if milvus else "bench"
     name = re.sub(r"[^A-Za-z0-9-]", "x", name)
     stores = f"{{milvus: '{milvus or where / 'milvus.db'}', redis: '{where / 'redis'}', timeout: 60}}"

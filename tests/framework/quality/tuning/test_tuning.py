@@ -155,3 +155,39 @@ def test_too_few_rows_cannot_be_measured(lite):
     solution.ingest()
     with pytest.raises(NothingIndexedError, match="has 19 rows, too few"):
         tune(solution)
+
+
+def test_binary_vectors_are_tuned_and_an_index_that_is_not_in_use_is_seen(workshop):
+    """Milvus Lite compares bits with every fingerprint; a server also has cells, but scans as few rows as these."""
+    letters = np.random.default_rng(0).choice(list("abcdefghijklmnopqrstuvwxyz"), (600, 12))
+    workshop.write([(f"k{number}", "".join(row), 2000 + number % 10) for number, row in enumerate(letters)])
+    solution = workshop.solution(encoder="{type: letters}", extra="fields: {year: int64}")
+    solution.ingest()
+
+    report = tune(solution, 0.8, limit=5, filters=["year < 2005"], defaults_only=True)
+
+    tried = {point.type: point for point in report.frontier}
+    assert set(tried) == ({"BIN_FLAT"} if workshop.embedded else {"BIN_FLAT", "BIN_IVF_FLAT"})
+    assert tried["BIN_FLAT"].recall.value == 1.0
+    assert report.metric == "JACCARD"
+    assert report.chosen is tried["BIN_FLAT"]
+    if not workshop.embedded:
+        assert tried["BIN_IVF_FLAT"].status == "unproven"
+        assert tried["BIN_IVF_FLAT"].reason.startswith(("finds everything with the least effort", "no quicker"))
+        assert report.warnings[-1] == "left out, since nothing proves that the index was used: BIN_IVF_FLAT"
+
+
+@pytest.mark.long
+def test_every_index_of_a_server_is_tried(workshop):
+    """So few rows are scanned as quickly as an index answers: what is asked of each index is seen, not what wins."""
+    if workshop.embedded:
+        return
+    workshop.write([(f"k{number}", f"text {number}", 2000) for number in range(1_200)])
+    solution = workshop.solution()
+    solution.ingest()
+
+    report = tune(solution, 0.6, limit=5, defaults_only=True)
+
+    assert {point.type for point in report.frontier} >= {"FLAT", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "HNSW", "SCANN"}
+    assert report.frontier[0].recall.value == 1.0
+    assert solution.vectors.find_collection("vicinal_things___tune") is None
