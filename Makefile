@@ -50,7 +50,7 @@ notebooks: $(VENV)/dev.stamp
 	$(BIN)/python notebooks/make_notebooks.py $(ARGS)
 
 bench: $(VENV)/dev.stamp
-	$(PIP) -e ".[bench]"
+	$(PIP) -e ".[peers]"
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/images.py
 	$(BIN)/python benchmarks/sounds.py

@@ -9,7 +9,7 @@ best agrees How often the best hit, and the ten best, are those of exact search 
 Everything encodes on the processor: vicinal as it does by itself (``auto``) and in float32, txtai by its own pipeline
 (once with ids alone, which is its quickest, once with the texts stored as vicinal, LanceDB and Chroma do), LanceDB and
 Chroma with vectors of SentenceTransformer. A peer that is not installed is a row that says so:
-``pip install -e ".[bench]" -c constraints.txt``.
+``pip install -e ".[peers]" -c constraints.txt``.
 """
 
 from __future__ import annotations

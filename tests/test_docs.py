@@ -15,9 +15,13 @@ import pytest
 import generate
 import vicinal
 from vicinal import create_manager
+from vicinal.bench.config import load_bench_config
 from vicinal.cli.app import app
 from vicinal.config import check_config
 from vicinal.plugin import hookspecs
+from vicinal.quality.comparison_report import ComparedSolution, Comparison, PairedTest
+from vicinal.quality.comparison_size import VectorSize
+from vicinal.quality.comparison_speed import Speed
 from vicinal.quality.index_recall import IndexRecall
 from vicinal.quality.model_report import BaselineComparison, ModelReport, Trial
 from vicinal.quality.search_report import SearchReport
@@ -113,7 +117,9 @@ def test_the_python_reference_has_what_public_functions_return():
         "Exception",
     }
     assert classes - described - known == set()
-    for report in (SearchReport, ModelReport, BaselineComparison, Trial, IndexRecall):
+    measured = (SearchReport, ModelReport, BaselineComparison, Trial, IndexRecall)
+    compared = (Comparison, ComparedSolution, PairedTest, VectorSize, Speed)
+    for report in measured + compared:
         assert report.__name__ in described
         fields = [field.name for field in dataclasses.fields(report)]
         signature = page.partition(f"\n### {report.__name__}\n")[2].partition("```\n")[0]
@@ -199,12 +205,23 @@ def test_every_link_within_the_repository_leads_somewhere(page):
     assert dead == []
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file",
+    [file for file in sorted((ROOT / "configs").glob("*.yaml")) if not file.name.startswith("bench-")],
+    ids=lambda file: file.name,
+)
 def test_the_samples_name_the_schema_beside_the_documentation(file):
     first = file.read_text(encoding="utf-8").splitlines()[0]
     schema = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)[1]
     assert (file.parent / schema).resolve() == ROOT / "docs" / "vicinal.schema.json"
     assert (file.parent / schema).is_file()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("bench-*.yaml")), ids=lambda file: file.name)
+def test_the_benchmarks_are_valid(file, monkeypatch):
+    monkeypatch.delenv("MILVUS_URI", raising=False)
+    config, _ = load_bench_config(file)
+    assert config.name == file.stem
 
 
 def test_the_readme_is_short():

@@ -70,7 +70,7 @@ class VicinalError(Exception):
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
     argument: str = ""
-    """Which example of a search it is about, as ``like.0``, or ``examples``; empty where it is about something else."""
+    """What of a request it is about, as ``like.0``, ``examples`` or ``by``; empty where it is about something else."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 from yaml.reader import ReaderError
 
+from vicinal.errors import ConfigError
+
 __all__ = ["Document", "Loc", "Problem", "format_loc"]
 
 Loc = tuple[str | int, ...]
@@ -96,6 +98,25 @@ class Document:
         except (ValueError, OverflowError):  # PyYAML does not check the code points of escapes
             document._reject(loader.line, loader.column, "not YAML: an escape is not a character")
         return document
+
+    @classmethod
+    def read_file(cls, path: Path) -> Document:
+        """Read a YAML file; one that is not UTF-8 yields a document with one problem.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        try:
+            return cls.read(path.read_bytes().decode("utf-8-sig"))
+        except OSError as error:
+            hint = "`vicinal init` writes a new one"
+            raise ConfigError(f"cannot read {path}: {error.strerror}", hint=hint) from error
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start]
+            line, column = before.count(b"\n"), len(before) - before.rfind(b"\n") - 1
+            document = cls()
+            document._reject(line, column, f"not UTF-8: {error.reason} at byte {error.start}")
+            return document
 
     def position(self, loc: Loc) -> tuple[int, int]:
         """Line and column of a value, or of the nearest enclosing one that has a position."""

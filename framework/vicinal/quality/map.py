@@ -9,11 +9,11 @@ from vicinal.quality.colors import color_by
 from vicinal.quality.map_data import MapData
 from vicinal.quality.map_page import build_page
 from vicinal.quality.map_picture import draw_picture
-from vicinal.quality.pages import write_page
 from vicinal.quality.projection import Method, Projector, project
 from vicinal.quality.sample import read_sample, require_seed
 from vicinal.quality.thumbnails import make_thumbnails
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.pages import write_page
 from vicinal.toolkit.text import shorten
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "ItemMap", "build_map"]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, UnknownItemError, VicinalError
+from vicinal.quality.detail_collector import DetailCollector
 from vicinal.quality.estimates import estimate_means
 from vicinal.quality.index_recall import measure_index_recall
 from vicinal.quality.judgments import JudgedQuery, read_judgments
 from vicinal.quality.labels import LabelCounts, count_labels, read_label, require_queries, sample_keys
 from vicinal.quality.measures import Measures, Ranking
 from vicinal.quality.per_query import PerQueryTable
+from vicinal.quality.search_query import SearchQuery
 from vicinal.quality.search_report import PerQuery, SearchReport
 from vicinal.types import Hit, SearchRequest, item_id
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SearchOptions",
-    "SearchQuery",
     "build_judged_query",
+    "describe_unused",
     "evaluate_judged",
     "evaluate_judgments",
     "evaluate_labels",
@@ -49,15 +52,6 @@ class SearchOptions:
     index_recall: bool = True
 
 
-@dataclass(slots=True)
-class SearchQuery:
-    """What is searched for, how it is named in the per-query table, and how its hits are judged."""
-
-    request: str
-    columns: Mapping[str, str]
-    judge: Callable[[Sequence[Hit]], Ranking]
-
-
 def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> SearchReport:
     """Search with indexed items, each without itself; what has the same label is relevant.
 
@@ -66,16 +60,19 @@ def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> S
     """
     labels = count_labels(solution.metadata, field)
     chosen = sample_keys(solution.metadata, labels, options.sample, options.seed)
+    keys: dict[Any, list[str]] = defaultdict(list)
+    for key, label in chosen:
+        keys[label].append(key)
 
     def make_query(key: str, label: Any) -> SearchQuery:
         def judge(hits: Sequence[Hit]) -> Ranking:
             return Ranking([int(read_label(hit.metadata, field) == label) for hit in hits], labels.counts[label] - 1)
 
-        return SearchQuery("@" + key, {"query": key, "label": str(label)}, judge)
+        return SearchQuery("@" + key, {"query": key, "label": str(label)}, judge, lambda: keys[label])
 
     report = SearchReport(solution.name, field, {}, 0, labels.items, len(labels.counts))
-    report.warnings += _describe_unused(labels)
-    _ask(solution, [make_query(key, label) for key, label in chosen], ("query", "label"), options, report)
+    report.warnings += describe_unused(labels)
+    _ask(solution, [make_query(key, label) for key, label in chosen], ("query", "label"), options, report, field)
     others = sum(labels.counts[label] - 1 for _, label in chosen) / len(chosen)
     report.chance = others / (labels.items - 1)
     if options.index_recall:
@@ -89,7 +86,12 @@ def evaluate_judgments(solution: Solution, qrels: Path, queries: Path | None, op
     Raises:
         VicinalError: the judgments cannot be read, or speak of items that are not indexed.
     """
-    return evaluate_judged(solution, read_judgments(qrels, queries), str(qrels), options)
+    return evaluate_judged(solution, read_judgments(qrels, queries), _name_file(qrels), options)
+
+
+def _name_file(path: Path) -> str:
+    """The name of a file as text that JSON can hold."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def evaluate_judged(
@@ -147,7 +149,10 @@ def build_judged_query(query: JudgedQuery) -> SearchQuery:
         missed = sorted((gain for key, gain in query.relevant.items() if key not in found), reverse=True)
         return Ranking([query.relevant.get(hit.key, 0) for hit in hits], len(query.relevant), missed)
 
-    return SearchQuery(query.query, {"id": query.id, "query": query.query}, judge)
+    def list_relevant() -> list[str]:
+        return sorted(query.relevant, key=lambda key: (-query.relevant[key], key))
+
+    return SearchQuery(query.query, {"id": query.id, "query": query.query}, judge, list_relevant)
 
 
 def _ask(
@@ -156,8 +161,9 @@ def _ask(
     columns: Sequence[str],
     options: SearchOptions,
     report: SearchReport,
+    label_field: str = "",
 ) -> None:
-    """Search for all queries and fill in the report's figures.
+    """Search for all queries and fill in the report's figures; ``label_field`` is what labels are read from.
 
     Raises:
         VicinalError: fewer than two queries can be answered.
@@ -166,6 +172,7 @@ def _ask(
 
     measures, parts, refused = options.measures, [], list[str]()
     asked: list[Mapping[str, str]] = []
+    details = DetailCollector(measures, label_field)
     with PerQueryTable(options.per_query, columns, measures.names) as table:
         for start in range(0, len(queries), _QUERIES_PER_CALL):
             part = queries[start : start + _QUERIES_PER_CALL]
@@ -173,6 +180,7 @@ def _ask(
             rankings = [query.judge(hits) for query, hits in answered]
             parts.append(figures := measures.compute(rankings))
             asked += [query.columns for query, _ in answered]
+            details.add(answered, rankings, figures)
             table.write(list(to_rows(answered, rankings, measures.names, figures)))
     values = np.concatenate(parts) if parts else np.empty((0, len(measures.names)))
     report.queries, report.skipped = len(values), len(refused)
@@ -183,6 +191,7 @@ def _ask(
     if len(values) < _FEW_QUERIES:
         report.warnings.append(f"{len(values)} queries are few: the intervals are rough, and too narrow")
     report.metrics = dict(zip(measures.names, estimate_means(values, options.seed), strict=True))
+    report.details = details.build(values, (columns.get("label", "") for columns in asked), options.seed)
     report.per_query = PerQuery(asked, dict(zip(measures.names, values.T, strict=True)))
 
 
@@ -224,7 +233,8 @@ def to_rows(
         }
 
 
-def _describe_unused(labels: LabelCounts) -> Iterator[str]:
+def describe_unused(labels: LabelCounts) -> Iterator[str]:
+    """Warnings that count the items that are no queries."""
     if labels.alone == 1:
         yield "1 item shares its label with no other, and was not asked"
     elif labels.alone:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PlainValidator, TypeAdapter
 
 __all__ = [
     "AddRequest",
@@ -44,6 +44,7 @@ BOUNDS = "x-bounds"
 """In a schema: the names of the settings that bound the value, as ``{"maximum": "max_limit"}``."""
 
 MAX_KEY_CHARS = 1024
+MAX_VECTOR_NUMBERS = 262_144
 MAX_SIMILARITY = 1e38
 """About the largest float32, as which Milvus returns inner products."""
 _MAX_SAFE_INTEGER = 2**53 - 1
@@ -63,6 +64,17 @@ def _to_int(value: Any) -> Any:
 Limit = Annotated[int, Field(ge=1, json_schema_extra={BOUNDS: {"maximum": "max_limit"}}), BeforeValidator(_to_int)]
 Key = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_KEY_CHARS})]
 QueryText = Annotated[str, Field(json_schema_extra={"minLength": 1, BOUNDS: {"maxLength": "max_query_chars"}})]
+_Vector = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MAX_VECTOR_NUMBERS)]
+_TEXT_ADAPTER, _VECTOR_ADAPTER = TypeAdapter(QueryText), TypeAdapter(_Vector)
+
+
+def _check_query(value: Any) -> Any:
+    """Check a query by its kind: an error of a union would speak of both."""
+    adapter: TypeAdapter[Any] = _VECTOR_ADAPTER if isinstance(value, list) else _TEXT_ADAPTER
+    return adapter.validate_python(value, strict=True)
+
+
+Query = Annotated[str | list[float], PlainValidator(_check_query, json_schema_input_type=QueryText | _Vector)]
 Filter = Annotated[
     str, Field(json_schema_extra={"format": "milvus-expression", BOUNDS: {"maxLength": "max_query_chars"}})
 ]
@@ -71,7 +83,7 @@ Filter = Annotated[
 Pattern = Annotated[str, Field(json_schema_extra={BOUNDS: {"maxLength": "max_query_chars"}})]
 
 
-Examples = Annotated[list[QueryText], Field(json_schema_extra={BOUNDS: {"maxItems": "max_queries"}})]
+Examples = Annotated[list[Query], Field(json_schema_extra={BOUNDS: {"maxItems": "max_queries"}})]
 Similarity = Annotated[FiniteFloat, Field(ge=-MAX_SIMILARITY, le=MAX_SIMILARITY)]
 Diversity = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
@@ -115,8 +127,9 @@ class SearchRequest(SearchOptions):
         }
     )
 
-    query: QueryText
-    """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @."""
+    query: Query
+    """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @. A
+    solution of embeddings that exist already takes a vector, too."""
 
 
 class MultiSearchRequest(SearchOptions):
@@ -124,7 +137,7 @@ class MultiSearchRequest(SearchOptions):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"queries": ["CCO", "c1ccccc1O"], "limit": 3}]})
 
-    queries: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    queries: Annotated[list[Query], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
     """Each as ``query`` of a request with one."""
 
 
@@ -137,7 +150,7 @@ class ExampleSearchRequest(SearchOptions):
         }
     )
 
-    like: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    like: Annotated[list[Query], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
     """One or more examples of what is searched for, each as ``query``."""
 
 
@@ -404,6 +417,149 @@ class PendingMap(_Response):
 
     solution: str
     state: Literal["computing"]
+
+
+class DuplicateItem(Item):
+    """An item of a group of near-equal ones."""
+
+    keep: bool
+    duplicate_of: str | None
+    """The key of the item that is kept in its place."""
+    similarity: float | None
+    """To that item; null for one to keep."""
+    bytes: int | None
+    length: float | None
+    """Seconds of an item whose segments have times, else characters of a text."""
+    modified: str | None
+    """When its file was last changed."""
+
+
+class DuplicateGroup(_Response):
+    count: int
+    items: list[DuplicateItem]
+    """The first 50 at most: those to keep, each followed by its duplicates; without any that was removed since."""
+
+
+class DuplicatePage(_Response):
+    """Groups of near-equal items, those with the most items first."""
+
+    solution: str
+    similarity: float
+    metric: Literal["COSINE", "L2", "JACCARD"]
+    method: Literal["exact", "index"]
+    """Whether all items were compared with each other, or pairs were found through the index."""
+    keep: Literal["largest", "longest", "oldest"]
+    field: str | None
+    items: int
+    rows: int
+    group_count: int
+    duplicates: int
+    """How many items need not be kept."""
+    duplicate_bytes: int
+    seconds: float
+    is_current: bool
+    """Whether the collection has not changed since; else a new report is being computed."""
+    groups: list[DuplicateGroup]
+    next: int | None
+    """The `offset` of the next page."""
+
+
+class PendingDuplicates(_Response):
+    """There is no report yet."""
+
+    solution: str
+    state: Literal["computing"]
+    done: float
+    """The share of the comparisons that is done."""
+
+
+class LabelFigure(_Response):
+    """The mean over the queries of one label, with its 95% interval."""
+
+    label: str
+    queries: int
+    value: float
+    low: float
+    high: float
+
+
+class ConfusedPair(_Response):
+    """How many of a label's queries find an item of another label first."""
+
+    label: str
+    found: str | None
+    """Null where the first hit has no label."""
+    count: int
+    queries: int
+
+
+class Confusions(_Response):
+    """The labels of queries, and those of their first hits."""
+
+    rows: list[str]
+    """Labels of queries; of more than 25 those that are confused most."""
+    columns: list[str | None]
+    counts: list[list[int]]
+    queries: list[int]
+    """How many each row's label has, those included whose hit is in no column."""
+    pairs: list[ConfusedPair]
+
+
+class JudgedHit(_Response):
+    key: str
+    similarity: float
+    label: str | None
+    is_right: bool
+    segment: Segment | None
+
+
+class WorstQuery(_Response):
+    query: str
+    """A text, the path of a file, or ``@key``."""
+    label: str | None
+    value: float
+    relevant: int
+    """How many items are relevant to it in all."""
+    hits: list[JudgedHit]
+    """The first five."""
+    missed: list[str]
+    """Keys of items that would have been right, three at most."""
+
+
+class EvaluationDetails(_Response):
+    measure: str
+    """What labels and queries are ordered by."""
+    distribution: list[int]
+    """How many queries have a value in each of so many equal parts of 0 to 1."""
+    labels: list[LabelFigure]
+    """The lowest first, 100 at most."""
+    confusions: Confusions | None
+    worst: list[WorstQuery]
+    """The worst first, 20 at most."""
+
+
+class Evaluation(_Response):
+    solution: str
+    kind: Literal["searches", "model"]
+    evaluated: str
+    is_current: bool
+    """Whether the collection has not changed since."""
+    summary: str
+    findings: list[str]
+    report: dict[str, Any]
+    """What `vicinal evaluate --json` prints."""
+    details: EvaluationDetails | None
+    items: dict[str, Item]
+    """The items of the worst queries by key, as far as they are still indexed."""
+
+
+class NoEvaluation(_Response):
+    """The solution has not been evaluated."""
+
+    solution: str
+    report: None
+    fields: list[str]
+    """Metadata that `vicinal evaluate --labels` may take."""
 
 
 class AddResponse(_Response):

@@ -33,10 +33,15 @@ def write_samples(folder: str | Path, names: Iterable[str] | None = None) -> Pat
     folder, origin = Path(folder), find_samples()
     if folder.resolve() == origin.resolve():
         return folder
-    yaml_files = sorted(origin.glob("*.yaml")) if names is None else [origin / name for name in names]
+    yaml_files = _list_solutions(origin) if names is None else [origin / name for name in names]
     for file in [*yaml_files, *sorted((origin / "data").rglob("*"))]:
         target = folder / file.relative_to(origin)
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.is_file() and not target.exists():
             shutil.copyfile(file, target)
     return folder
+
+
+def _list_solutions(folder: Path) -> list[Path]:
+    """The YAML files of solutions; those of benchmarks are named ``bench-…``."""
+    return sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("bench-"))

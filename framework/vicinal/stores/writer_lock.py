@@ -23,7 +23,7 @@ from vicinal.errors import StoreBusyError, StoreError
 from vicinal.stores.process import describe_process
 from vicinal.stores.redis import MetadataStore
 
-__all__ = ["ReindexLock", "WriterLock"]
+__all__ = ["ReindexLock", "TuneLock", "WriterLock"]
 
 _EXPIRY_SECONDS = 15
 _BRIEF_WAIT_SECONDS = 60.0
@@ -37,7 +37,7 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 
 
 class WriterLock:
-    """A context manager that holds the lock while a process writes to a solution.
+    """A context manager that holds the lock while a process writes to a solution, or does what only one may do.
 
     It waits for a holder that is ``brief``, up to a minute.
 
@@ -156,6 +156,13 @@ class ReindexLock(WriterLock):
         held = store.call("get", lock._key)
         if held and lock._is_alive(holder := orjson.loads(held)):
             raise lock._busy_error(holder)
+
+
+class TuneLock(WriterLock):
+    """A context manager that holds the lock while a process tunes a solution's index, which others may write to."""
+
+    _kind = "tuner"
+    _verb = "tuned"
 
 
 def _boot_id() -> str:

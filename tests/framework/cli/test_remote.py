@@ -246,12 +246,14 @@ def test_what_the_api_does_not_offer_is_refused(terminal, things):
             ["drop", things, "--yes"],
             ["export", things, "a.parquet"],
             ["map", things],
+            ["duplicates", things],
             ["evaluate", things, "--qrels", "judged.csv"],
+            ["compare", things, things, "--qrels", "judged.csv"],
         ):
             error, hint = terminal.error(*command)
             assert f"is in use by process {server.process.pid} on" in error
             assert hint.startswith(f"hint: stop that server ({server.url}) first")
-            assert hint.endswith("its page shows the map")
+            assert hint.endswith("its page shows map and duplicates")
     assert terminal("check", things).stdout.endswith("consistent\n")
 
 

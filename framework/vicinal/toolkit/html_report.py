@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from vicinal.quality.pages import dump_json, fill_template, read_plotly
+from vicinal.toolkit.pages import dump_json, fill_template, read_plotly, require_plotly
 
 __all__ = ["Section", "format_table", "render_page"]
 
@@ -36,18 +36,21 @@ class Section:
     figure: Mapping[str, Any] | None = None
 
 
-def render_page(title: str, sections: Sequence[Section], lead: str = "") -> str:
+def render_page(title: str, sections: Sequence[Section], lead: str = "", extra: str = "evaluate") -> str:
     """The HTML of a page, light or dark as the reader's system is, and light on paper.
 
     Args:
         title: a text, the page's heading and the browser's title.
         lead: a text below it, of one sentence or two.
+        extra: which of vicinal's extras brings plotly, for the error where it is not installed.
 
     Raises:
         DependencyError: there is a plot, and plotly is not installed.
     """
     figures = [_escape_figure(section.figure) for section in sections if section.figure is not None]
-    scripts = [read_plotly("evaluate"), _read("report_page.js")] if figures else []
+    if figures:
+        require_plotly(extra)
+    scripts = [read_plotly(), _read("report_page.js")] if figures else []
     data = f'<script id="figures" type="application/json">{dump_json(figures)}</script>\n' if figures else ""
     numbers = iter(range(len(figures)))
     parts = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from report_page import open_page
-from vicinal.quality.html_report import Section, format_table, render_page
+from vicinal.toolkit.html_report import Section, format_table, render_page
 
 HOSTILE = "<img src=x onerror=document.title='ran'></script><script>document.title='ran'</script>&lt;b>{{title}}"
 

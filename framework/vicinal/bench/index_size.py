@@ -1,0 +1,79 @@
+"""How large an index of Milvus is and how much work its build, by its structure: what costs are fitted to.
+
+The sizes are those of the structures alone. What an engine adds to them is measured: see ``costs``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from vicinal.config.indexes import INDEXES, recommended_nlist
+
+__all__ = ["compute_disk_bytes", "compute_index_bytes", "compute_raw_bytes", "compute_work"]
+
+_ID_BYTES = 8
+_QUANTIZED_BYTES = {"SQ6": 0.75, "SQ8": 1.0, "FP16": 2.0, "BF16": 2.0, "FP32": 4.0}
+_DISKANN_DEGREE = 56
+
+
+def compute_raw_bytes(dimension: int, rows: int, kind: str = "float") -> int:
+    """The vectors themselves."""
+    return rows * (dimension * 4 if kind == "float" else math.ceil(dimension / 8))
+
+
+def compute_index_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
+    """The memory of a loaded index: its vectors or codes, its graph or cells."""
+    kind = INDEXES[type_].vectors
+    raw = compute_raw_bytes(dimension, 1, kind)
+    per_row = _code_bytes(type_, params, dimension, raw) + _link_bytes(type_, params)
+    cells = _count_cells(type_, params, rows) * raw
+    return int(rows * per_row + cells)
+
+
+def compute_disk_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
+    """The index' file on disk, beside the vectors' own."""
+    if INDEXES[type_].needs_disk:
+        degree = int(params.get("max_degree", _DISKANN_DEGREE))
+        return rows * (compute_raw_bytes(dimension, 1) + 4 * degree)
+    return compute_index_bytes(type_, params, dimension, rows)
+
+
+def compute_work(type_: str, params: Mapping[str, Any], rows: int) -> float:
+    """What the time of a build grows with: rows x cells, rows x log rows of a graph, else rows."""
+    if cells := _count_cells(type_, params, rows):
+        return float(rows * cells)
+    is_graph = "HNSW" in type_ or type_ in ("AUTOINDEX", "DISKANN")
+    return rows * math.log2(max(rows, 2)) if is_graph else float(rows)
+
+
+def _code_bytes(type_: str, params: Mapping[str, Any], dimension: int, raw: int) -> float:
+    """The bytes of a row's vector as the index stores it."""
+    refined = _QUANTIZED_BYTES[params.get("refine_type", "FP32")] * dimension if params.get("refine") else 0.0
+    if type_ in ("IVF_SQ8", "HNSW_SQ"):
+        return float(dimension * _QUANTIZED_BYTES[params.get("sq_type", "SQ8")] + refined)
+    if type_ in ("IVF_PQ", "HNSW_PQ", "HNSW_PRQ"):
+        parts = params.get("m", max(1, dimension // 4)) * params.get("nrq", 2 if type_ == "HNSW_PRQ" else 1)
+        return float(parts * params.get("nbits", 8) / 8 + refined)
+    if type_ == "IVF_RABITQ":
+        return dimension / 8 + 8 + refined
+    if type_ == "SCANN":  # half a byte for two numbers
+        return dimension / 4 + (raw if params.get("with_raw_data", True) else 0)
+    if type_ == "DISKANN":
+        shares = params.get("pq_code_budget_gb_ratio", 0.125), params.get("search_cache_budget_gb_ratio", 0.1)
+        return float(raw * sum(shares))
+    return float(raw)
+
+
+def _link_bytes(type_: str, params: Mapping[str, Any]) -> float:
+    """The bytes of a row's id and edges; a graph's lowest layer has 2 M of them."""
+    if "HNSW" in type_ or type_ == "AUTOINDEX":
+        return float(_ID_BYTES + 4 * (2 * params.get("M", 16) + 2))
+    return 0.0 if type_ == "DISKANN" else float(_ID_BYTES)
+
+
+def _count_cells(type_: str, params: Mapping[str, Any], rows: int) -> int:
+    if "IVF" not in type_ and type_ != "SCANN":
+        return 0
+    return int(params.get("nlist", recommended_nlist(rows)))
