@@ -87,14 +87,13 @@ class FollowingComponents(Components):
         """
         if self.path is None:
             return self.config, self.yaml
-        text = self.path.read_bytes().decode("utf-8-sig")
-        config = load_config(self.path, self.manager, text)
+        config = load_config(self.path, self.manager)
         if (config.name, config.stores) != (self.name, self.config.stores):
             raise VicinalError(
                 f"{self.path} now names another solution, or other stores, than when {self.name!r} was opened",
                 hint="undo that, or start this process again",
             )
-        return config, text
+        return config, self.path.read_bytes().decode("utf-8-sig")
 
     def _find_described(self, metadata: MetadataStore) -> Self | None:
         """The solution pinned at a generation by the first config that describes that, if there is one."""
@@ -115,12 +114,13 @@ class FollowingComponents(Components):
     def _iter_configs(self, kept: str) -> Iterator[tuple[SolutionConfig | None, str | None]]:
         """The configs by which a generation may have been built, with their texts; None for the solution's own."""
         yield None, None
-        with suppress(VicinalError, OSError, UnicodeDecodeError):  # the file may just be edited
+        with suppress(VicinalError):  # the file may just be edited
             yield self.read_yaml()
         if kept:
             with suppress(VicinalError):  # it may name what is not installed here
                 config = load_config(self.path or self.folder / f"{self.name}.yaml", self.manager, kept)
-                yield config.model_copy(update={"stores": self.config.stores}), kept
+                others = {"stores": self.config.stores, "plugins": self.config.plugins}
+                yield config.model_copy(update=others), kept
 
     def _adopt(self, pinned: FollowingComponents) -> None:
         """Use the generation and the config of a solution that is pinned there."""

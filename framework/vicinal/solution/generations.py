@@ -6,7 +6,7 @@ whoever writes next) and which one is kept (``previous``). At most one is kept: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ __all__ = [
     "finish_replacement",
     "iter_new_failures",
     "note_replaced",
-    "note_writes",
+    "open_others",
     "open_unfinished",
 ]
 
@@ -53,13 +53,13 @@ def describe_previous(metadata: MetadataStore) -> dict[str, Any] | None:
     return {name: value for name, value in previous.items() if name != "physical"} if previous else None
 
 
-def note_writes(metadata: MetadataStore, ids: Sequence[int]) -> None:
-    """Note, for every generation beside the live one, that these items of that are written next."""
-    unfinished = open_unfinished(metadata)
-    if unfinished.state():
-        unfinished.write_log.note(ids)
-    if previous := metadata.state().get("previous"):
-        metadata.of_generation(previous["generation"], is_live=False).write_log.note(ids)
+def open_others(metadata: MetadataStore) -> list[MetadataStore]:
+    """The generations beside the live one that have to catch up with it: one that is being built, one that is kept."""
+    unfinished, previous = open_unfinished(metadata), metadata.state().get("previous")
+    others = [unfinished] if unfinished.state() else []
+    if previous:
+        others.append(metadata.of_generation(previous["generation"], is_live=False))
+    return others
 
 
 def note_replaced(new: MetadataStore, live: MetadataStore, *, keep: bool) -> None:

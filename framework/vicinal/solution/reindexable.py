@@ -125,7 +125,7 @@ class ReindexableSolution(WritableSolution):
         Raises:
             VicinalError: there is none.
         """
-        self.follow()
+        self.open().follow()
         metadata = open_unfinished(self.metadata)
         if (new := self._find_described(metadata) if metadata.state() else None) is None:
             raise VicinalError(f"no reindex of {self.name!r} has left anything that can be searched here")
@@ -137,6 +137,7 @@ class ReindexableSolution(WritableSolution):
         Raises:
             StoreMismatchError: the config by which it was built is not known.
         """
+        self.open().follow()
         live = self._find_described(self.metadata)
         if live is None:
             signature = self.metadata.state().get("signature")

@@ -14,7 +14,7 @@ from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.foreign_calls import count_items
 from vicinal.plugin.source import Source
 from vicinal.solution import removal
-from vicinal.solution.generations import drop_others, finish_replacement, note_writes
+from vicinal.solution.generations import drop_others, finish_replacement, open_others
 from vicinal.solution.learning import fit_encoder, restore_state
 from vicinal.solution.progress import show_progress
 from vicinal.solution.searchable import SearchableSolution
@@ -252,9 +252,12 @@ class WritableSolution(SearchableSolution):
         Raises:
             GenerationReplacedError: a reindex has ended meanwhile, so that this was written in vain.
         """
-        note_writes(self.metadata, ids)
+        others = open_others(self.metadata)
+        for other in others:
+            other.write_log.note(ids)
         yield
-        note_writes(self.metadata, ids)
+        for other in others:
+            other.write_log.note(ids)
         self.metadata.require_live()
 
     def _drop_everything(self) -> int:

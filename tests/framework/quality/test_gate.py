@@ -103,13 +103,22 @@ def test_a_worse_encoder_does_not_pass_and_a_better_one_does(shop):
 
 
 def test_the_live_one_is_evaluated_by_the_config_that_its_state_keeps(shop):
-    """The process that reindexes knows the new YAML alone."""
+    """The process that reindexes knows the new YAML alone; what failed can be searched by any other process."""
     shop.solution(encoder=GOOD).ingest()
     shop._made[0].close()
     other = shop.solution(encoder=BAD)
     with pytest.raises(GateFailedError, match=r"1\.0000 of what is live"):
+        other.reindex(gate=build_gate(["mAP@10>=live"], labels="animal"))
+    other.close()
+    another = shop.solution(encoder=BAD)
+    assert another.open_new().search("cow moos grazes chews moos", limit=1)[0].similarity == pytest.approx(1)
+    assert another.open_live().search("@cow1", limit=1)[0].metadata["animal"] == "cow"
+    another.close()
+    with pytest.raises(GateFailedError):
         other.reindex(gate=build_gate(["mAP@10>=live"], labels="animal"), drop_failed=True)
     assert other.status()["reindex"] is None
+    with pytest.raises(VicinalError, match="no reindex of 'things' has left anything"):
+        other.open_new()
     shop.yaml(encoder=GOOD)
     other.metadata.set_state(yaml="")
     shop.yaml(encoder=BAD)

@@ -22,10 +22,10 @@ from vicinal.solution.generations import describe_unfinished
 from vicinal.stores.redis import MetadataStore
 
 SCRIPT = Path(sys.executable).with_name("vicinal")
-ROWS = [(f"k{number}", f"text {number}", 2000 + number % 10) for number in range(400)]
+ROWS = [(f"k{number}", f"text {number}", 2000 + number % 10) for number in range(600)]
 QUERIES = ["text 7", "text 33", "@k5"]
 OLD = "{type: hashed, batch_size: 10}"
-NEW = "{type: hashed, salt: new, batch_size: 10, pause: 0.05}"
+NEW = "{type: hashed, salt: new, batch_size: 10, pause: 0.7}"
 FIELDS = "fields: {year: int64}"
 SEARCHERS, KILLS = 8, 5
 ALL_ENDED = 120
@@ -170,7 +170,8 @@ def test_a_process_that_reindexes_is_killed_under_a_server_that_goes_on(workshop
             workshop.yaml(encoder=NEW, extra=FIELDS)
             for _ in range(KILLS):
                 with reindexing.begun():
-                    clients.wait_for_more()
+                    written = len(clients.kept)
+                    wait_until(lambda written=written: len(clients.kept) > written, ALL_ENDED)
             assert 0 < reindexing.count() < len(ROWS)
             reindexing.run("--keep")
             clients.wait_for_more()
