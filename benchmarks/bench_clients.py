@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import common
 import numpy as np
 
+import common
 from vicinal.bench.clients import measure_throughput
 from vicinal.bench.collection import BenchCollection
 from vicinal.bench.config import GeneratedData
