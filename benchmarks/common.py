@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -121,6 +121,29 @@ class Hashing(Encoder):
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+class Rows(Encoder["Rows.Params"]):
+    """The vector in the row that a text names, of a file in numpy's format."""
+
+    signature = "benchmark-rows"
+
+    class Params(Encoder.Params):
+        path: str
+
+    @cached_property
+    def _vectors(self) -> np.ndarray:
+        return np.load(self.params.path, mmap_mode="r")
+
+    @property
+    def space(self) -> Space:
+        return Space(self._vectors.shape[1])
+
+    def decode(self, item: Any) -> list[Segment]:
+        return [Segment(int(item.content))]
+
+    def encode(self, samples: Sequence[int]) -> np.ndarray:
+        return np.array(self._vectors[list(samples)])
+
+
 @cache
 def _word_vectors() -> np.ndarray:
     return np.random.default_rng(SEED).standard_normal((4096, 384)).astype(np.float32)
@@ -129,6 +152,7 @@ def _word_vectors() -> np.ndarray:
 @hookimpl
 def register_encoders(encoders: Any) -> None:
     encoders.add("hashing", f"{__name__}:Hashing", summary="of the benchmarks: the mean of a vector for each word")
+    encoders.add("rows", f"{__name__}:Rows", summary="of the benchmarks: the rows of a file")
 
 
 @contextlib.contextmanager

@@ -19,6 +19,9 @@ from vicinal.bench.config import load_bench_config
 from vicinal.cli.app import app
 from vicinal.config import check_config
 from vicinal.plugin import hookspecs
+from vicinal.quality.comparison_report import ComparedSolution, Comparison, PairedTest
+from vicinal.quality.comparison_size import VectorSize
+from vicinal.quality.comparison_speed import Speed
 from vicinal.quality.index_recall import IndexRecall
 from vicinal.quality.model_report import BaselineComparison, ModelReport, Trial
 from vicinal.quality.search_report import SearchReport
@@ -114,7 +117,9 @@ def test_the_python_reference_has_what_public_functions_return():
         "Exception",
     }
     assert classes - described - known == set()
-    for report in (SearchReport, ModelReport, BaselineComparison, Trial, IndexRecall):
+    measured = (SearchReport, ModelReport, BaselineComparison, Trial, IndexRecall)
+    compared = (Comparison, ComparedSolution, PairedTest, VectorSize, Speed)
+    for report in measured + compared:
         assert report.__name__ in described
         fields = [field.name for field in dataclasses.fields(report)]
         signature = page.partition(f"\n### {report.__name__}\n")[2].partition("```\n")[0]

@@ -13,7 +13,7 @@ import pytest
 from inprocess_server import run_server
 from servers import ROOT
 from type_checks import STRICT_MYPY
-from vicinal import Solution, create_manager
+from vicinal import Solution, create_manager, evaluate
 from vicinal.quality.measures import Measures
 from vicinal.quality.models import ModelOptions, evaluate_models
 
@@ -42,9 +42,10 @@ class TestLetters(EncoderContract):
     good = ("listen", "hello", "Enlist 3!")
     bad = ("", "  ", "12.5")
 """
-CONTRACTS = ("TestLengths", "TestKmers", "TestTfIdf", "TestNotes", "TestSharedWords", "TestLetters")
+CONTRACTS = ("TestLengths", "TestKmers", "TestSturdyKmers", "TestTfIdf", "TestNotes", "TestSharedWords", "TestLetters")
 MORE_ENCODERS = """
     encoders.add("kmers", "my_package.dna:Kmers")
+    encoders.add("sturdy", "my_package.mutations:SturdyKmers")
     encoders.add("tfidf", "my_package.tfidf:TfIdf")
 """
 
@@ -80,7 +81,7 @@ def manager(written, monkeypatch):
 
 def test_every_python_block_of_the_page_is_a_file():
     text = PAGE.read_text(encoding="utf-8")
-    assert text.count("```python\n") == len(BLOCK.findall(text)) == 11
+    assert text.count("```python\n") == len(BLOCK.findall(text)) == 12
 
 
 @pytest.mark.long
@@ -167,6 +168,19 @@ def test_the_reranker_gives_hits_a_score_and_a_note(tmp_path, manager):
         first, second = made.search("tea pot", limit=2)
     assert (first.key, first.score, first.note) == ("1.txt", 1.0, "pot, tea")
     assert (second.key, second.score, second.note) == ("0.txt", 0.5, "pot")
+
+
+def test_the_sequences_are_found_by_what_became_of_them(tmp_path, manager):
+    """Triplets of random bases stand mutations; a half of a sequence of 40 bases is not asked."""
+    from random import Random
+
+    lines = ["".join(Random(number).choices("ACGT", k=400 if number else 40)) for number in range(12)]
+    with solution(tmp_path, manager, "sturdy", lines) as made:
+        made.ingest()
+        report = evaluate(made, self_test=True)
+    assert list(report.disturbances) == ["unchanged", "mutated", "cut"]
+    assert report.disturbances["mutated"].metrics["recall@1"].value == 1.0
+    assert (report.disturbances["cut"].queries, report.disturbances["cut"].unaffected) == (11, 1)
 
 
 def test_the_evaluation_finds_the_model_and_the_parameters_that_are_better(manager):

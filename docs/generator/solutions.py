@@ -31,6 +31,9 @@ What belongs to each:
 AFTER = """
 `vicinal demo` fills all of them and searches each. The commands below are for a checkout of the repository; an
 installed vicinal writes the samples into a folder with `vicinal demo FOLDER`.
+
+Embeddings that exist already, of a model that runs elsewhere, are a solution like these, with the encoder `vectors`:
+[Your own embeddings](solutions/vectors.md).
 """
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from vicinal.plugin.block import EncoderBlock
     from vicinal.plugin.encoder import Encoder
-    from vicinal.plugin.evaluation import Evaluation, HeldOut
+    from vicinal.plugin.evaluation import Disturbance, Evaluation, HeldOut
     from vicinal.plugin.hookspecs import hookimpl
     from vicinal.plugin.item_filter import ItemFilter
     from vicinal.plugin.manager import create_manager
@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from vicinal.plugin.source import Source
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
-    from vicinal.quality import evaluate
+    from vicinal.quality import build_gate, compare, evaluate
+    from vicinal.quality.duplicate_report import DuplicateReport
+    from vicinal.quality.duplicates import find_duplicates
     from vicinal.quality.map import ItemMap, build_map
+    from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
@@ -59,6 +62,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "AUDIO": "types",
     "DependencyError": "errors",
+    "DuplicateReport": "quality.duplicate_report",
+    "Disturbance": "plugin.evaluation",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
     "Evaluation": "plugin.evaluation",
@@ -77,6 +82,7 @@ _HOMES = {
     "Modality": "types",
     "Params": "plugin.params",
     "PluginError": "errors",
+    "RecallCheck": "quality.tuning",
     "Registrar": "plugin.registry",
     "Rendering": "types",
     "Reranker": "plugin.reranker",
@@ -89,12 +95,18 @@ _HOMES = {
     "State": "plugin.state",
     "Suggestion": "plugin.suggestion",
     "TEXT": "types",
+    "TuneReport": "quality.tuning",
     "VIDEO": "types",
     "VicinalError": "errors",
+    "build_gate": "quality.gate",
     "build_map": "quality.map",
+    "compare": "quality",
+    "check_recall": "quality.tuning",
     "create_manager": "plugin.manager",
     "evaluate": "quality",
+    "find_duplicates": "quality.duplicates",
     "hookimpl": "plugin.hookspecs",
+    "tune": "quality.tuning",
     "write_samples": "solution.samples",
 }
 
@@ -104,6 +116,8 @@ __all__ = [
     "TEXT",
     "VIDEO",
     "DependencyError",
+    "Disturbance",
+    "DuplicateReport",
     "Encoder",
     "EncoderBlock",
     "Evaluation",
@@ -121,6 +135,7 @@ __all__ = [
     "Modality",
     "Params",
     "PluginError",
+    "RecallCheck",
     "Registrar",
     "Rendering",
     "Reranker",
@@ -132,12 +147,18 @@ __all__ = [
     "Space",
     "State",
     "Suggestion",
+    "TuneReport",
     "VicinalError",
     "__version__",
+    "build_gate",
     "build_map",
+    "check_recall",
+    "compare",
     "create_manager",
     "evaluate",
+    "find_duplicates",
     "hookimpl",
+    "tune",
     "write_samples",
 ]
 

@@ -12,8 +12,9 @@
     │   ├── StoreUnreachableError     5, Milvus or Redis does not respond
     │   ├── StoreBusyError            1, another process holds the embedded file or the writer's lock
     │   ├── StoreMismatchError        1, the collection was built by another encoder or schema
-    │   └── GenerationReplacedError   1, a reindex has just replaced what was being read
+    │   └── GenerationReplacedError   1, a reindex has just replaced what was in use
     ├── TooManyFailuresError          1, the run's budget of failures is spent
+    ├── GateFailedError               1, what a reindex has built is not good enough to replace what is searched
     ├── FilterError                   2, a filter expression is wrong
     ├── UnknownItemError              1, no item with this key is indexed
     ├── ItemExistsError               1, an item with this key is indexed, and was not to be replaced
@@ -33,6 +34,7 @@ __all__ = [
     "DependencyError",
     "ExitCode",
     "FilterError",
+    "GateFailedError",
     "GenerationReplacedError",
     "ItemError",
     "ItemExistsError",
@@ -68,7 +70,7 @@ class VicinalError(Exception):
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
     argument: str = ""
-    """Which example of a search it is about, as ``like.0``, or ``examples``; empty where it is about something else."""
+    """What of a request it is about, as ``like.0``, ``examples`` or ``by``; empty where it is about something else."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -133,11 +135,15 @@ class StoreMismatchError(StoreError):
 
 
 class GenerationReplacedError(StoreError):
-    """A reindex has put another generation of the solution in the place of that which was being read."""
+    """A reindex has put another generation of the solution in the place of that which was in use."""
 
 
 class TooManyFailuresError(VicinalError):
     """More items failed than ``ingest.max_failures`` allows; what was done until then is kept."""
+
+
+class GateFailedError(VicinalError):
+    """What a reindex has built did not pass its gate, so that nothing was replaced."""
 
 
 class FilterError(VicinalError):

@@ -325,7 +325,8 @@ class IngestReport:
     """What a run did, in items; ``rows`` is the number of vectors that the collection holds after it.
 
     ``truncated`` counts those of the new and updated items that the encoder reads only in part. ``skipped`` counts what
-    it leaves out on purpose (``ItemSkipped``), which is no failure, and ``skip_reasons`` by the reason.
+    it leaves out on purpose (``ItemSkipped``), which is no failure, and ``skip_reasons`` by the reason. ``gate`` is
+    what a reindex was compared by before it replaced what was searched; None where it was not.
     """
 
     solution: str
@@ -342,6 +343,7 @@ class IngestReport:
     seconds: float = 0.0
     items_per_second: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    gate: dict[str, Any] | None = None
 
     def took(self, seconds: float) -> None:
         """Note how long the run took, and its pace."""
@@ -349,5 +351,5 @@ class IngestReport:
         self.items_per_second = round(self.seen / max(self.seconds, 1e-9), 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as the JSON object that ``ingest --json`` prints."""
-        return asdict(self)
+        """The report as the JSON object that ``ingest --json`` prints; ``gate`` is there where there was one."""
+        return {name: value for name, value in asdict(self).items() if name != "gate" or value is not None}

@@ -14,6 +14,8 @@ from vicinal.types import Modality
 if TYPE_CHECKING:
     import numpy as np
 
+    from vicinal import Disturbance
+
 __all__ = ["AudioEncoderBase"]
 
 _QUIET_RATIO = 10 ** (-50 / 20)
@@ -85,6 +87,12 @@ class AudioEncoderBase(Encoder["AudioEncoderBase.Params"]):
 
     def render(self, item: Item) -> Rendering:
         return Rendering("audio", str(item.content))
+
+    def list_disturbances(self) -> list[Disturbance]:
+        """Sounds cut, played faster, noisy, through a telephone, quieter, overdriven and compressed."""
+        from vicinal_audio.disturbances import list_disturbances
+
+        return list_disturbances(self.sample_rate, self.params.max_seconds)
 
     @property
     def _windowing_tag(self) -> str:

@@ -141,6 +141,12 @@ class TorchaudioEncoder(AudioEncoderBase):
         return l2_normalize(vectors)
 
     @property
+    def quality_note(self) -> str:
+        if self.params.weights != _RANDOM:
+            return ""
+        return f"the weights are random: the network has learnt nothing; write `weights: {_PRETRAINED}`"
+
+    @property
     def _bundle(self) -> Bundle:
         return BUNDLES[self.params.bundle]
 

@@ -18,7 +18,7 @@ from vicinal_files.text import missing_file_error
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["count_rows", "read_parquet_rows", "to_json_value"]
+__all__ = ["count_rows", "read_json_columns", "read_parquet_rows", "to_json_value"]
 
 BATCH_BYTES = 4 << 20
 BATCH_ROWS = 4096
@@ -102,14 +102,15 @@ def _read_row_group(file: Any, group: int, names: list[str], first: int) -> Iter
     batches = file.iter_batches(batch_size=rows, row_groups=[group], columns=names)
     number = first - 1
     try:
-        for number, cells in enumerate(chain.from_iterable(map(_iter_cells, batches)), first):
+        for number, cells in enumerate(chain.from_iterable(map(read_json_columns, batches)), first):
             yield _validate_row(number, cells)
     except (OSError, pyarrow.ArrowException) as error:
         last = first + size.num_rows - 1
         yield make_row_failure(number + 1, f"this row and all to row {last} cannot be read: {error}")
 
 
-def _iter_cells(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any]]:
+def read_json_columns(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a batch, their values in the form that JSON can hold."""
     names = batch.schema.names
     for values in zip(*(_to_json_values(column) for column in batch.columns), strict=True):
         yield dict(zip(names, values, strict=True))

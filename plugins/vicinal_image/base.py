@@ -18,6 +18,7 @@ from vicinal_image.preprocess import Decode, Preprocessing
 if TYPE_CHECKING:
     import numpy as np
 
+    from vicinal import Disturbance
     from vicinal_image.inference import InferenceEngine, NetworkFactory
 
 __all__ = ["ImageEncoder"]
@@ -76,6 +77,12 @@ class ImageEncoder(Encoder["ImageEncoder.Params"]):
         if isinstance(item.content, str | Path):
             return Rendering("image", str(item.content))
         return Rendering("text", f"an image without a file ({item.key})")
+
+    def list_disturbances(self) -> list[Disturbance]:
+        """Pictures cropped, blurred, saved again, without colours, mirrored and turned."""
+        from vicinal_image.disturbances import list_disturbances
+
+        return list_disturbances(self.params.max_pixels)
 
     @property
     def _network_precision(self) -> Precision:

@@ -86,6 +86,12 @@ class PretrainedEncoder(ImageEncoder):
         tag = f"seed-{self.params.seed}" if self.params.weights == "random" else hash_file(self._weights_path)[:8]
         return f"{self.params.model}/{tag}/{self._preprocessing_tag}{'/l2' if self.params.normalize else ''}"
 
+    @property
+    def quality_note(self) -> str:
+        if self.params.weights != "random":
+            return ""
+        return "the weights are random: the network has learnt nothing; write `weights: DEFAULT`"
+
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
         vectors = super().encode(samples)
         return l2_normalize(vectors) if self.params.normalize else vectors

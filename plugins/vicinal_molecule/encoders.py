@@ -21,6 +21,8 @@ from vicinal_molecule.workers import WorkerPool
 if TYPE_CHECKING:
     import numpy as np
 
+    from vicinal import Disturbance
+
 __all__ = ["SMILES", "Fingerprint", "Kind", "Morgan"]
 
 SMILES = Modality(
@@ -151,6 +153,12 @@ class Fingerprint(Encoder["Fingerprint.Params"]):
             if svg := draw_svg(require_molecule_text(item.content)):
                 return Rendering("svg", svg)
         return Rendering("text", str(item.content))
+
+    def list_disturbances(self) -> Sequence[Disturbance]:
+        """Other SMILES of the same molecules, salts, and tautomers."""
+        from vicinal_molecule.disturbances import DISTURBANCES
+
+        return DISTURBANCES
 
 
 class Morgan(Fingerprint):

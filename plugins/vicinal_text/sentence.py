@@ -27,6 +27,8 @@ from vicinal_text.windows import WindowSplitter
 if TYPE_CHECKING:
     import numpy as np
 
+    from vicinal import Disturbance
+
 __all__ = ["QuerySample", "SentenceEncoder"]
 
 MAX_BYTES = 1024 * 1024
@@ -188,6 +190,12 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
 
     def render(self, item: Item) -> Rendering:
         return Rendering("text", str(item.content))
+
+    def list_disturbances(self) -> Sequence[Disturbance]:
+        """Texts without some words, mistyped, in capitals, and their first sentences."""
+        from vicinal_text.disturbances import DISTURBANCES
+
+        return DISTURBANCES
 
     @cached_property
     def _model_dir(self) -> SentenceModelDir:

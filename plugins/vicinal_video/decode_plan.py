@@ -1,4 +1,4 @@
-"""Which packets of a video have to be decoded for one frame in each interval.
+"""Which packets of a video have to be decoded for one frame in each interval, or for the frames of a part.
 
 Codecs code most frames relative to others. A group of pictures (GOP) starts at a key frame; half and more of its
 frames, as x264 writes by default, are non-reference frames, on which no other depends. So each GOP is decoded only up
@@ -16,7 +16,7 @@ from itertools import accumulate
 from vicinal_video.sampling import interval_index
 from vicinal_video.types import Packet
 
-__all__ = ["Plan", "Role", "plan_decoding"]
+__all__ = ["Plan", "Role", "plan_decoding", "plan_part"]
 
 _CODECS = frozenset({"av1", "h264", "hevc", "libdav1d", "mpeg4", "vp9"})
 """Codecs that store one frame a packet, marked as a key frame where it is one."""
@@ -45,13 +45,28 @@ class Plan:
 
 def plan_decoding(codec: str, packets: Sequence[Packet], every: float) -> Plan | None:
     """Plan for the first frame of each interval of ``every`` seconds; None where all frames have to be decoded."""
-    if codec not in _CODECS or not packets or not packets[0].is_keyframe or not _is_regular(packets):
+    if not _can_be_planned(codec, packets):
         return None
     wanted: dict[int, float] = {}
     last = -1
     for packet in sorted(packets):
         if interval_index(packet.start, every) > last:
             wanted[packet.pts], last = packet.start, interval_index(packet.start, every)
+    return _plan(packets, wanted)
+
+
+def plan_part(codec: str, packets: Sequence[Packet], start: float, end: float) -> Plan | None:
+    """Plan for the frames from ``start`` to ``end``, in seconds; None where all frames have to be decoded."""
+    if not _can_be_planned(codec, packets):
+        return None
+    return _plan(packets, {packet.pts: packet.start for packet in packets if start <= packet.start <= end})
+
+
+def _can_be_planned(codec: str, packets: Sequence[Packet]) -> bool:
+    return codec in _CODECS and bool(packets) and packets[0].is_keyframe and _is_regular(packets)
+
+
+def _plan(packets: Sequence[Packet], wanted: dict[int, float]) -> Plan:
     return Plan(_assign_roles(packets, wanted), wanted, max(packet.start + packet.duration for packet in packets))
 
 

@@ -23,6 +23,7 @@ from vicinal.types import Modality, TextQuery
 if TYPE_CHECKING:
     import numpy as np
 
+    from vicinal import Disturbance
     from vicinal_video.types import TimedFrame
     from vicinal_video.video import Video
 
@@ -158,6 +159,17 @@ class Keyframes(Encoder["Keyframes.Params"]):
 
     def render(self, item: Item) -> Rendering:
         return Rendering("video", str(item.content))
+
+    def list_disturbances(self) -> list[Disturbance]:
+        """A moment of a video as a picture, disturbed as those of the image encoder; five seconds; a poor copy."""
+        from vicinal_video.disturbances import list_disturbances
+
+        limits = self.params.max_seconds, self.params.max_short_side
+        return list_disturbances(self.image.list_disturbances(), *limits, takes_pictures=IMAGE in self.query_modalities)
+
+    @property
+    def quality_note(self) -> str:
+        return self.image.quality_note
 
     def _is_video(self, query: str | Path) -> bool:
         from vicinal_video.video import is_video

@@ -136,6 +136,55 @@ class Bits(Encoder["Bits.Params"]):
         return np.stack(samples) if samples else np.zeros((0, self.params.bits // 8), np.uint8)
 
 
+class Numbers(Encoder["Numbers.Params"]):
+    """Vectors as they are: the content is their numbers."""
+
+    class Params(Encoder.Params):
+        dimension: int
+        """Length of the vectors."""
+        metric: str = "COSINE"
+        """The default metric."""
+
+    @property
+    def space(self):
+        return Space(self.params.dimension, "float", self.params.metric)
+
+    @property
+    def signature(self):
+        return f"numbers/{self.params.dimension}"
+
+    def decode(self, item):
+        return [Segment(np.array(str(item.content).split(), np.float32))]
+
+    def encode(self, samples):
+        return np.stack(samples) if samples else np.zeros((0, self.params.dimension), np.float32)
+
+
+class Tracks(Numbers):
+    """Segments of one second with vectors as they are; in the content a slash separates them."""
+
+    segmented = True
+
+    def decode(self, item):
+        segments = enumerate(str(item.content).split("/"))
+        return [Segment(np.array(numbers.split(), np.float32), float(at), at + 1.0) for at, numbers in segments]
+
+
+class Alphabet(Encoder):
+    """How often each letter occurs in a text file."""
+
+    space = Space(26)
+    signature = "alphabet"
+    query_modalities = (Modality("file", "file"),)
+
+    def decode(self, item):
+        return [Segment(item.content.read_text().lower())]
+
+    def encode(self, samples):
+        counts = [[sample.count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for sample in samples]
+        return np.array(counts, np.float32).reshape(-1, 26)
+
+
 class Learner(Encoder):
     """Counts the words that the items hold, the rare ones most."""
 
@@ -221,5 +270,8 @@ def register_encoders(encoders):
     encoders.add("words", "encoders:Words", summary="for tests")
     encoders.add("lengths", "encoders:Lengths", summary="for tests")
     encoders.add("labelled", "encoders:Labelled", summary="for tests")
+    encoders.add("alphabet", "encoders:Alphabet", summary="for tests")
+    encoders.add("numbers", "encoders:Numbers", summary="for tests")
+    encoders.add("tracks", "encoders:Tracks", summary="for tests")
     encoders.add("learner", "encoders:Learner", summary="for tests")
     encoders.add("letters", "encoders:Letters", summary="for tests")

@@ -18,6 +18,7 @@ TEXTS = (
     "Ünïcödé, naïve café: 東京は日本の首都です 🍎\tand\nmore",
     "x",
 )
+TWO_SENTENCES = "An index of inverted lists has cells. A search looks into some of them."
 BLANK = {
     "nothing": "",
     "whitespace of ASCII": " \t\r\n\v\f",

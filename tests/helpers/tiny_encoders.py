@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vicinal import TEXT, Encoder, ItemError, Params, Segment, Space
+from vicinal import TEXT, Disturbance, Encoder, ItemError, Params, Segment, Space
 
 
 def features(text: str, dimension: int) -> np.ndarray:
@@ -35,6 +35,19 @@ class Tiny(Encoder["Tiny.Params"]):
     def encode(self, samples):
         rows = [features(sample, self.params.dimension) for sample in samples]
         return np.array(rows, np.float32).reshape(-1, self.params.dimension)
+
+
+def drop_character(content, generator):
+    """Drop one at random; a text of one character stays as it is."""
+    place = int(generator.integers(len(content)))
+    return content[:place] + content[place + 1 :] or None
+
+
+class TinyTypos(Tiny):
+    """Says how its texts are mistyped."""
+
+    def list_disturbances(self):
+        return [Disturbance("mistyped", "mistyped texts", drop_character, hint="type well", expected=0.5)]
 
 
 class TinyBits(Tiny):

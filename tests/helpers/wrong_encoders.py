@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tiny_encoders import Tiny, TinyLearner, TinyNames
+from tiny_encoders import Tiny, TinyLearner, TinyNames, TinyTypos
 from vicinal import IMAGE, TEXT, Item, ItemError, Modality, Rendering, Segment, Space
 
 
@@ -354,6 +354,36 @@ class MeanOfNothing(Tiny):
             return liked.mean(axis=0) - unliked.sum(axis=0) / np.float32(len(unliked))
 
 
+class NamelessTypos(TinyTypos):
+    def list_disturbances(self):
+        return [replace(disturbance, label=" ") for disturbance in super().list_disturbances()]
+
+
+class TyposNeverFound(TinyTypos):
+    def list_disturbances(self):
+        return [replace(disturbance, expected=0.0) for disturbance in super().list_disturbances()]
+
+
+class AllIsDropped(TinyTypos):
+    def list_disturbances(self):
+        return [
+            replace(disturbance, apply=lambda content, _: content[:0]) for disturbance in super().list_disturbances()
+        ]
+
+
+class NothingIsDropped(TinyTypos):
+    def list_disturbances(self):
+        return [replace(disturbance, apply=lambda *_: None) for disturbance in super().list_disturbances()]
+
+
+class TyposByChance(TinyTypos):
+    def list_disturbances(self):
+        return [
+            replace(disturbance, apply=lambda content, _: f"{content} {np.random.default_rng().random()}")
+            for disturbance in super().list_disturbances()
+        ]
+
+
 class OneKeyExcluded(Tiny):
     def list_excluded_keys(self, query):
         return "k1"
@@ -365,6 +395,9 @@ class NumbersExcluded(Tiny):
 
 
 WRONG = {
+    "test_disturbances_are_described": [NamelessTypos, TyposNeverFound],
+    "test_a_disturbed_item_is_a_query": [AllIsDropped, NothingIsDropped],
+    "test_disturbances_are_seeded": [TyposByChance],
     "test_params_are_frozen": [ParamsThatChange],
     "test_params_refuse_unknown_keys": [ParamsThatTakeAll],
     "test_params_are_described": [ParamsWithoutWords],

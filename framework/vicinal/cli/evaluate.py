@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vicinal.quality.estimates import Estimate
     from vicinal.quality.model_report import ModelReport
     from vicinal.quality.search_report import SearchReport
+    from vicinal.quality.self_report import DisturbanceResult, SelfReport
 
 _IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -26,8 +27,12 @@ _REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FI
 @click.option("--labels", default="", metavar="FIELD", help="Metadata that similar items share: folder, for pictures.")
 @click.option("--qrels", type=_IN_FILE, help="Judgments: TREC qrels, or a CSV of query, key and, if any, relevance.")
 @click.option("--queries", type=_IN_FILE, help="The queries that --qrels names by id: a CSV or TSV of id and query.")
+@click.option("--self", "self_test", is_flag=True, help="Search with items that are disturbed as queries are.")
+@click.option("--disturbance", "disturbances", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option("--measure", "measures", multiple=True, metavar="NAME", help="As P@5 or nDCG@20; may be repeated.")
-@click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Ask at most N random queries (2,000).")
+@click.option(
+    "--sample", type=click.IntRange(min=2), metavar="N", help="Ask at most N random queries (2,000), or items (200)."
+)
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
@@ -36,6 +41,7 @@ _REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FI
     help="Of the sample and of the intervals.",
 )
 @click.option("--per-query", type=click.Path(path_type=Path, dir_okay=False), help="Write a .parquet or .csv file.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as a page, with plots.")
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the index."
 )
@@ -47,10 +53,13 @@ def evaluate(
     labels: str,
     qrels: Path | None,
     queries: Path | None,
+    self_test: bool,
+    disturbances: tuple[str, ...],
     measures: tuple[str, ...],
     sample: int | None,
     seed: int,
     per_query: Path | None,
+    html: Path | None,
     index_recall: bool,
     split: str,
     search: bool,
@@ -62,9 +71,15 @@ def evaluate(
     With --qrels, queries of your own and what you judged relevant. Without either, an encoder that learns from data of
     its own, as one that recommends, holds a part of them back and is compared with simple models. Beside the first two
     stands what the index loses: its recall against a comparison with every stored vector.
+
+    With --self, indexed items are searched with as they are and disturbed as users' queries are: pictures cropped or
+    mirrored, texts with typing errors. It counts how often each finds its own.
+
+    The latest report, but for that of --self, is kept with the solution: the page of `vicinal serve` shows it.
     """
     _require_one_way(labels, qrels, queries, split, search=search)
-    from vicinal.quality import ModelReport
+    _require_self_test(disturbances, self_test=self_test, others=labels or qrels or split or search or measures)
+    from vicinal.quality import ModelReport, SelfReport
     from vicinal.quality import evaluate as measure
     from vicinal.solution.solution import Solution
 
@@ -81,11 +96,16 @@ def evaluate(
             index_recall=index_recall,
             split=split,
             search=search,
+            html=html,
+            self_test=self_test,
+            disturbances=disturbances,
         )
     if as_json:
         print_json(report.to_dict())
     elif isinstance(report, ModelReport):
         _print_model_report(report)
+    elif isinstance(report, SelfReport):
+        _print_self_report(report)
     else:
         _print_search_report(report)
 
@@ -97,6 +117,13 @@ def _require_one_way(labels: str, qrels: Path | None, queries: Path | None, spli
         raise click.UsageError("--queries needs --qrels, which says what is relevant to them.")
     if (labels or qrels) and (split or search):
         raise click.UsageError("--split and --search are for the evaluation that an encoder brings.")
+
+
+def _require_self_test(disturbances: tuple[str, ...], *, self_test: bool, others: object) -> None:
+    if disturbances and not self_test:
+        raise click.UsageError("--disturbance needs --self.")
+    if self_test and others:
+        raise click.UsageError("--self excludes --labels, --qrels, --measure, --split and --search.")
 
 
 def _print_search_report(report: SearchReport) -> None:
@@ -135,12 +162,32 @@ def _print_model_report(report: ModelReport) -> None:
     _print_end(report)
 
 
+def _print_self_report(report: SelfReport) -> None:
+    items = f"{report.sample:,} of {report.items:,} items"
+    click.echo(f"{report.solution}: {items}, each searched with as it is and disturbed")
+    rows = [_self_row(name, result) for name, result in report.disturbances.items()]
+    make_console().print(build_table(("queries", "recall@1", "recall@10", "MRR@10", "asked"), rows))
+    _print_end(report)
+
+
+def _self_row(name: str, result: DisturbanceResult) -> tuple[str, ...]:
+    """A row that leaves the longest name within 80 columns; MRR is without its interval, which the JSON has."""
+    first, ten, reciprocal = result.metrics.values()
+    recalls = (f"{one.value:.2f} [{_format_short(one.low)}, {_format_short(one.high)}]" for one in (first, ten))
+    return name, *recalls, f"{reciprocal.value:.2f}", f"{result.queries:,}"
+
+
+def _format_short(bound: float) -> str:
+    return f"{bound:.2f}".removeprefix("0") if bound < 0.995 else "1"
+
+
 def _model_row(name: str, metrics: Mapping[str, Estimate]) -> tuple[str, ...]:
     """A row that three measures leave within 80 columns: bounds below 1 have no zero before the point."""
-    return name, *(f"{one.value:.3f} [{_format_bound(one.low)}, {_format_bound(one.high)}]" for one in metrics.values())
+    return name, *(f"{one.value:.3f} [{format_bound(one.low)}, {format_bound(one.high)}]" for one in metrics.values())
 
 
-def _format_bound(bound: float) -> str:
+def format_bound(bound: float) -> str:
+    """An interval's bound, without the zero before the point, so that tables fit into 80 columns."""
     return f"{bound:.3f}".removeprefix("0")
 
 
@@ -152,7 +199,7 @@ def _format_params(params: Mapping[str, object]) -> str:
     return ", ".join(f"{name}: {value}" for name, value in params.items()) or "as the YAML says"
 
 
-def _print_end(report: SearchReport | ModelReport) -> None:
+def _print_end(report: SearchReport | ModelReport | SelfReport) -> None:
     for warning in report.warnings:
         click.echo(f"warning: {warning}")
     click.echo(f"measured in {report.seconds:.1f} s")

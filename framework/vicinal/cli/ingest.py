@@ -1,4 +1,4 @@
-"""``ingest``, ``reindex`` and ``failures``."""
+"""``ingest`` and ``failures``."""
 
 from __future__ import annotations
 
@@ -42,29 +42,6 @@ def ingest(file: Path, prune: bool, limit: int | None, force: bool, as_json: boo
         print_report(report, file, as_json=as_json)
 
 
-@click.command()
-@FILE
-@json_option
-def reindex(file: Path, as_json: bool) -> None:
-    """Index the source of the solution FILE anew beside what is searched, and then replace that in one step.
-
-    For an encoder that learns, to learn from what is there now; or for another encoder, or other fields, in the YAML.
-    Searches are answered all the time, each from the old items or from the new ones; nothing else can be written
-    meanwhile. Items that were added by hand are indexed anew, too. Ctrl-C leaves what is searched as it is; the next
-    reindex continues where that one ended.
-    """
-    from vicinal.solution.progress import TerminalProgress
-    from vicinal.solution.remote import RemoteSolution, open_solution
-
-    with open_solution(file) as solution:
-        if isinstance(solution, RemoteSolution):
-            with TerminalProgress(quiet=as_json) as progress:
-                report = solution.reindex(on_progress=progress.show_job)
-        else:
-            report = solution.reindex(progress=not as_json)
-        print_report(report, file, as_json=as_json)
-
-
 def print_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
     """Print what a run did."""
     if as_json:
@@ -77,6 +54,8 @@ def print_report(report: IngestReport, file: Path, *, as_json: bool) -> None:
         f" ({report.items_per_second:,.0f}/s): {', '.join(count for count in counts if not count.startswith('0 '))}"
         f"{'nothing' if not report.seen else ''}; {report.rows:,} rows indexed"
     )
+    if report.gate:
+        click.echo(f"gate: {report.gate['description']}")
     for reason, count in report.skip_reasons.items():
         click.echo(f"skipped: {count:,}, {reason}")
     for warning in report.warnings:

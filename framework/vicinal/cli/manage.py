@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vicinal.cli.ingest import FILE, print_report
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 from vicinal.errors import ExitCode, VicinalError
+
+if TYPE_CHECKING:
+    from vicinal.quality.tuning import RecallCheck
 
 
 @click.command()
@@ -37,6 +40,7 @@ def status(file: Path, as_json: bool) -> None:
         ("index", f"{index.get('type', '-')} {index.get('metric', '')} {index.get('params') or ''}".strip()),
         ("updated", found["updated"] or "never"),
         *([("reindex", _describe_reindex(found["reindex"]))] if found["reindex"] else []),
+        *([("previous", _describe_previous(found["previous"]))] if found["previous"] else []),
         ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['location']}"),
         ("redis", f"Redis {found['stores']['redis']['version']}, {found['stores']['redis']['location']}"),
     ]
@@ -47,18 +51,42 @@ def _describe_reindex(unfinished: Mapping[str, Any]) -> str:
     return f"begun at {unfinished['created']}, {unfinished['items']:,} items so far; `vicinal reindex` continues it"
 
 
+def _describe_previous(previous: Mapping[str, Any]) -> str:
+    return (
+        f"{previous['items']:,} items by {previous['signature']}, replaced at {previous['replaced']};"
+        " `vicinal reindex --rollback` puts them back"
+    )
+
+
 @click.command()
 @FILE
 @click.option("--repair", is_flag=True, help="Make them agree; the next ingest encodes again what is missing.")
+@click.option("--recall", "with_recall", is_flag=True, help="Also measure what the index finds, as `vicinal tune` did.")
+@click.option(
+    "--queries",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="With --recall: a log of queries, as for `vicinal tune`.",
+)
 @json_option
-def check(file: Path, repair: bool, as_json: bool) -> int:
-    """Check whether Milvus, metadata and ledger of the solution FILE agree, item by item. Exit code 1 if not."""
+def check(file: Path, repair: bool, with_recall: bool, queries: Path | None, as_json: bool) -> int:
+    """Check whether Milvus, metadata and ledger of the solution FILE agree, item by item. Exit code 1 if not.
+
+    With --recall it compares the index with an exact search over all stored vectors. Exit code 1, too, if it finds less
+    than `vicinal tune` was told to reach.
+    """
     from vicinal.solution.solution import Solution
 
+    if queries and not with_recall:
+        raise click.UsageError("--queries needs --recall, which asks them.")
     with Solution.from_yaml(file) as solution:
         report = solution.check(repair=repair)
+        recall = None
+        if with_recall:
+            from vicinal.quality.tuning import check_recall
+
+            recall = check_recall(solution, queries=queries)
     if as_json:
-        print_json(report.to_dict())
+        print_json(report.to_dict() | ({"recall": recall.to_dict()} if recall else {}))
     else:
         numbers = [(name.replace("_", " "), value) for name, value in report.to_dict().items() if type(value) is int]
         make_console().print(build_table((report.solution, ""), numbers))
@@ -66,7 +94,20 @@ def check(file: Path, repair: bool, as_json: bool) -> int:
             click.echo("unfinished items are harmless; the next ingest completes them")
         repaired = "repaired" if repair else f"inconsistent; run: vicinal check {file} --repair"
         click.echo("consistent" if report.consistent else repaired)
-    return ExitCode.DONE if report.consistent or repair else ExitCode.FAILED
+        if recall:
+            _print_recall(recall)
+    is_good = (report.consistent or repair) and not (recall and recall.has_fallen)
+    return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+def _print_recall(recall: RecallCheck) -> None:
+    found = recall.recall
+    click.echo(
+        f"index {recall.index}: recall@{recall.limit} {found.value:.3f} ({found.low:.3f} to {found.high:.3f}),"
+        f" {recall.queries:,} queries"
+    )
+    for warning in recall.warnings:
+        click.echo(f"warning: {warning}")
 
 
 @click.command()

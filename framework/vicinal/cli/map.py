@@ -52,7 +52,10 @@ def map_(file: Path, out: Path, color: str | None, limit: int, seed: int, method
     from vicinal.quality.map import build_map
     from vicinal.quality.projection import is_umap_installed
     from vicinal.solution.solution import Solution
+    from vicinal.toolkit.pages import require_plotly, require_writable
 
+    require_writable(out)
+    require_plotly("map")
     started = time.perf_counter()
     with Solution.from_yaml(file) as solution:
         item_map = build_map(solution, color, limit, seed=seed, method=method)

@@ -95,6 +95,8 @@ class IndexDescription:
     """Build parameters that Milvus requires, for (rows, dimension)."""
     at_least_limit: Mapping[str, int | None] = field(default_factory=dict)
     """Search parameters that must not be below a search's limit, each with its default, or None to leave it out."""
+    search_effort: str = ""
+    """The search parameter that raises recall and takes longer; empty where there is none."""
     divisor: str | int = 1
     """What must divide the dimension: a number, or a build parameter's value."""
     server_only: frozenset[str] = frozenset()
@@ -121,6 +123,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.IvfBuild,
             parameters.IvfSearch,
             in_lite=True,
+            search_effort="nprobe",
             defaults=_ivf_defaults,
         ),
         IndexDescription(
@@ -129,6 +132,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.IvfBuild,
             parameters.IvfSearch,
             in_lite=True,
+            search_effort="nprobe",
             defaults=_ivf_defaults,
         ),
         IndexDescription(
@@ -136,6 +140,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             "cells of product-quantized vectors",
             parameters.IvfPqBuild,
             parameters.IvfSearch,
+            search_effort="nprobe",
             defaults=_ivf_pq_defaults,
             divisor="m",
         ),
@@ -145,6 +150,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.RabitqBuild,
             parameters.RabitqSearch,
             since=(2, 6),
+            search_effort="nprobe",
             defaults=_ivf_defaults,
         ),
         IndexDescription(
@@ -154,6 +160,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.HnswSearch,
             in_lite=True,
             defaults=_hnsw_defaults,
+            search_effort="ef",
             at_least_limit=_EF,
         ),
         IndexDescription(
@@ -164,6 +171,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             since=(2, 5),
             in_lite=True,
             defaults=_hnsw_defaults,
+            search_effort="ef",
             at_least_limit=_EF,
             server_only=_REFINE | {"sq_type"},
         ),
@@ -174,6 +182,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.HnswRefineSearch,
             since=(2, 5),
             defaults=_hnsw_pq_defaults,
+            search_effort="ef",
             at_least_limit=_EF,
             divisor="m",
         ),
@@ -184,6 +193,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.HnswRefineSearch,
             since=(2, 5),
             defaults=_hnsw_pq_defaults,
+            search_effort="ef",
             at_least_limit=_EF,
             divisor="m",
         ),
@@ -193,6 +203,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.ScannBuild,
             parameters.ScannSearch,
             defaults=_ivf_defaults,
+            search_effort="nprobe",
             at_least_limit={"reorder_k": None},
             divisor=2,
         ),
@@ -202,6 +213,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.DiskannBuild,
             parameters.DiskannSearch,
             needs_disk=True,
+            search_effort="search_list",
             at_least_limit={"search_list": None},
         ),
         IndexDescription(
@@ -214,6 +226,7 @@ INDEXES: Mapping[str, IndexDescription] = {
             parameters.IvfSearch,
             vectors="binary",
             in_lite=True,
+            search_effort="nprobe",
             defaults=_ivf_defaults,
         ),
     )

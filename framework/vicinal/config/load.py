@@ -25,13 +25,16 @@ __all__ = ["check_config", "load_config"]
 _BLOCKS = ("source", "encoder", "rerank")
 
 
-def load_config(path: str | Path, manager: Manager) -> SolutionConfig:
+def load_config(path: str | Path, manager: Manager, text: str | None = None) -> SolutionConfig:
     """Read and check a solution's YAML file. Relative paths in it are relative to its folder.
+
+    Args:
+        text: what the file is to hold; by default it is read.
 
     Raises:
         ConfigError: the file cannot be read, or has mistakes; ``problems`` lists them all.
     """
-    config, problems = check_config(path, manager)
+    config, problems = check_config(path, manager, text)
     if config is None:
         count = len(problems)
         raise ConfigError(
@@ -42,14 +45,16 @@ def load_config(path: str | Path, manager: Manager) -> SolutionConfig:
     return config
 
 
-def check_config(path: str | Path, manager: Manager) -> tuple[SolutionConfig | None, list[str]]:
-    """The config, or None and its problems as lines ``file:line:col: key: message``.
+def check_config(
+    path: str | Path, manager: Manager, text: str | None = None
+) -> tuple[SolutionConfig | None, list[str]]:
+    """The config, or None and its problems as lines ``file:line:col: key: message``; ``text`` stands for the file's.
 
     Raises:
         ConfigError: the file cannot be read.
     """
     path = Path(path)
-    document = Document.read_file(path)
+    document = Document.read_file(path) if text is None else Document.read(text)
     config = _Checker(document, manager, path.resolve().parent).check()
     return config, [problem.format(path) for problem in sorted(set(document.problems))]
 

@@ -30,6 +30,7 @@ __all__ = [
     "IngestConfig",
     "SolutionConfig",
     "StoresConfig",
+    "TunedIndex",
     "parse_field",
 ]
 
@@ -221,6 +222,29 @@ Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
 Share = Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHARE}$"})]
 
 
+class TunedIndex(Params):
+    """What `vicinal tune` measured when it chose this index; `vicinal check --recall` compares with it."""
+
+    date: str = ""
+    """The day, as 2026-11-26."""
+    recall: Annotated[float, Field(ge=0, le=1)]
+    """The share of the nearest neighbours that it found, over queries that did not choose it."""
+    low: Annotated[float, Field(ge=0, le=1)]
+    """The lower end of the recall's 95% interval."""
+    target: Annotated[float, Field(gt=0, le=1)]
+    """The recall that was wanted."""
+    limit: Annotated[int, Field(ge=1, le=16384)]
+    """Neighbours of a query."""
+    filters: list[str] = Field(default_factory=list)
+    """Filters under which it has that recall, too."""
+    queries: Literal["log", "held-out", "stored"] = "stored"
+    """What was asked: queries of a log, items that were not in the index, or items that were."""
+    rows: Annotated[int, Field(ge=0)]
+    """Rows of the collection."""
+    data: str = ""
+    """The fingerprint of the collection's ids and vectors."""
+
+
 class IndexConfig(Params):
     """The vector index: how Milvus finds similar vectors."""
 
@@ -232,6 +256,8 @@ class IndexConfig(Params):
     """Build parameters, such as nlist, M, efConstruction; see the table of indexes."""
     search: dict[str, Any] = Field(default_factory=dict)
     """Search parameters, such as nprobe, ef; see the table of indexes."""
+    tuned: TunedIndex | None = None
+    """What `vicinal tune` measured; it has no effect on the index."""
 
     @field_validator("params", "search")
     @classmethod

@@ -17,12 +17,20 @@ from vicinal.stores.records import Entry, Record
 from vicinal.toolkit.text import describe_kind
 from vicinal.types import Failure, Item, item_id
 
-__all__ = ["Change", "SeenIds", "compute_fingerprint", "detect_changes", "extract_fields"]
+__all__ = ["Change", "SeenIds", "StoredItem", "compute_fingerprint", "detect_changes", "extract_fields"]
 
 MAX_KEY_BYTES = 1024
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 _MAX_SHOWN_KEY = 200
 _HASH_COLLISION = "hash collision: its 63-bit id equals that of another indexed key; rename this key"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem(Item):
+    """An item made of what is stored of it, which does not tell the version that its source gave it."""
+
+    fingerprint: bytes = b""
+    """That of the item which the source gave, so that the next run over the source finds it unchanged."""
 
 
 @dataclass(slots=True)
@@ -86,6 +94,8 @@ def compute_fingerprint(item: Item) -> bytes:
     Raises:
         TypeError: content or metadata cannot be written as JSON.
     """
+    if isinstance(item, StoredItem) and item.fingerprint:
+        return item.fingerprint
     content = item.version if item.version is not None else item.content
     if isinstance(content, bytes | bytearray):
         content = blake2b(content).hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, PluginError, VicinalError
-from vicinal.plugin.evaluation import Evaluation
+from vicinal.plugin.evaluation import Disturbance, Evaluation
 from vicinal.plugin.params import Configurable, P
 from vicinal.plugin.state import State, hash_state
 from vicinal.types import TEXT, Item, Modality, Rendering, Segment, Space
@@ -77,6 +77,11 @@ class Encoder(Configurable[P], ABC):
     @property
     def samples_are_text(self) -> bool:
         """Whether samples are strings, so that ``hybrid: true`` can index their words beside their vectors."""
+        return False
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether users may search with a vector, a list of numbers; ``decode_query`` gets it as a text, in JSON."""
         return False
 
     # --- how it works
@@ -270,3 +275,19 @@ class Encoder(Configurable[P], ABC):
             VicinalError: its data cannot be read.
         """
         return None
+
+    def list_disturbances(self) -> Sequence[Disturbance]:
+        """What happens to items before somebody searches with them, for ``vicinal evaluate --self``.
+
+        Each changes an item as people do, and keeps what makes it the same one: a picture that is cropped or mirrored.
+        By default there is none.
+        """
+        return ()
+
+    @property
+    def quality_note(self) -> str:
+        """Why all searches by this encoder are worse than they could be, as that its weights are random; else empty.
+
+        Evaluations warn of it.
+        """
+        return ""

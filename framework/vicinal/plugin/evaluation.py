@@ -1,7 +1,8 @@
-"""What an encoder that learns from data of its own brings along to be measured on them.
+"""What an encoder brings along to be measured by: how its items are disturbed, and an evaluation on data of its own.
 
-The plugin knows its data: it holds a part back, and ranks items by its own model and by simple ones. The framework
-knows how to measure: it asks each model for its rankings and computes figures, intervals, tests and tables.
+The plugin knows its items and its data. It says what happens to such items before somebody searches with them; one that
+learns holds a part of its data back, and ranks items by its own model and by simple ones. The framework knows how to
+measure: it searches, asks each model for its rankings, and computes figures, intervals, tests and tables.
 """
 
 from __future__ import annotations
@@ -14,11 +15,40 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Evaluation", "HeldOut", "RankItems"]
+__all__ = ["Disturb", "Disturbance", "Evaluation", "HeldOut", "RankItems"]
+
+Disturb: TypeAlias = "Callable[[Any, np.random.Generator], str | bytes | None]"
+"""An item's content, as ``decode`` gets it, to what a user would search with: a text, or the bytes of a file.
+
+None where it would change nothing, as the first sentence of a text that has one. All that is random is drawn from the
+generator, so that the same content and seed give the same query. Several threads call it at once.
+
+Raises ``ItemError`` where the content cannot be read."""
 
 RankItems: TypeAlias = "Callable[[np.ndarray, int], np.ndarray]"
 """The best items for queries: ``(numbers of queries of shape (n,), k)`` to numbers of items, best first, of shape
 ``(n, k)``, with -1 where there is no further one. All items are ranked, none are sampled. Given 256 queries at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What happens to an item before somebody searches with it, as a picture that is cropped.
+
+    ``vicinal evaluate --self`` searches with disturbed items, and counts how often each one finds its own.
+    """
+
+    name: str
+    """What the report calls it: ``cropped``; lower-case letters, digits and hyphens."""
+    label: str
+    """What people call such queries, in the plural: ``pictures cropped to 80% of their sides``."""
+    apply: Disturb
+    """Makes the query of a content."""
+    suffix: str = ""
+    """Of the file that the framework writes the bytes to, ``.jpg`` say; texts need none."""
+    hint: str = ""
+    """What to do where such queries do not find their items."""
+    expected: float = 0.9
+    """The share of queries that find their items among the first ten below which the report warns."""
 
 
 @dataclass(frozen=True, slots=True)

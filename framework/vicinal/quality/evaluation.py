@@ -8,17 +8,23 @@ from pathlib import Path
 
 from vicinal.errors import VicinalError
 from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.quality.kept_report import Version, keep_report, read_version
 from vicinal.quality.labels import list_fields
 from vicinal.quality.measures import Measures
 from vicinal.quality.model_report import ModelReport
+from vicinal.quality.per_query import require_writable_table
+from vicinal.quality.report_sections import build_report_page
 from vicinal.quality.sample import require_seed
 from vicinal.quality.search_report import SearchReport
+from vicinal.quality.self_report import SelfReport
 from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.pages import require_plotly, require_writable, write_page
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "require_outputs"]
 
 DEFAULT_SAMPLE = 2_000
+DEFAULT_SELF_SAMPLE = 200
 _SEARCH_MEASURES = ("P@1", "P@10", "recall@10", "mAP@10", "MRR@10", "nDCG@10")
 _MODEL_MEASURES = ("recall@10", "nDCG@10")
 
@@ -36,11 +42,16 @@ def evaluate(
     index_recall: bool = True,
     split: str = "",
     search: bool = False,
-) -> SearchReport | ModelReport:
+    self_test: bool = False,
+    disturbances: Sequence[str] = (),
+    html: str | Path | None = None,
+    keep: bool = True,
+) -> SearchReport | ModelReport | SelfReport:
     """Measure how good a solution's answers are, with 95% intervals.
 
-    By ``labels`` or ``qrels`` it measures searches; without either, the model of an encoder that brings an evaluation
-    of its own, as one that recommends does.
+    By ``labels`` or ``qrels`` it measures searches; with ``self_test`` whether items are found by themselves, disturbed
+    as users' queries are; without any, the model of an encoder that brings an evaluation of its own, as one that
+    recommends does.
 
     Args:
         labels: a metadata field; indexed items are searched with, and those of the same label are relevant.
@@ -53,22 +64,38 @@ def evaluate(
         index_recall: whether to measure what the index loses, too; that reads all stored vectors.
         split: how the encoder's own evaluation holds data back.
         search: whether that tries parameters first, on a validation part.
+        self_test: search with items that are disturbed as ``Encoder.list_disturbances`` says: a picture that is
+            cropped, a text with typing errors.
+        disturbances: the names of those to ask; by default all.
+        html: a file that gets the report as a page of its own, with plots and the worst queries.
+        keep: whether the report is kept with the solution, whose page shows the latest one; not so that of a self test.
 
     Raises:
-        VicinalError: it cannot be measured so, or one argument excludes another; the message says why.
-        DependencyError: ``ir-measures`` is not installed.
+        VicinalError: it cannot be measured so, one argument excludes another, or a file cannot be written; the message
+            says why.
+        DependencyError: ``ir-measures`` is not installed or, for a page, plotly.
     """
     _require_one_way(labels, qrels, queries, split, search=search)
+    _require_self_test(disturbances, self_test=self_test, others=labels or qrels or split or search or measures)
     require_seed(seed)
     if sample is not None and sample < 2:
         raise VicinalError(f"sample is {sample}", hint="an interval takes two queries or more")
     started = time.perf_counter()
     table = Path(per_query) if per_query is not None else None
-    report: SearchReport | ModelReport
-    if labels or qrels is not None:
+    page = Path(html) if html is not None else None
+    require_outputs(table, page)
+    version: Version | None = None
+    report: SearchReport | ModelReport | SelfReport
+    if self_test:
+        from vicinal.quality.known_items import SelfOptions, evaluate_known_items
+
+        self_options = SelfOptions(sample or DEFAULT_SELF_SAMPLE, seed, disturbances, table)
+        report = evaluate_known_items(solution, self_options)
+    elif labels or qrels is not None:
         from vicinal.quality.searches import SearchOptions, evaluate_judgments, evaluate_labels
 
         parsed = Measures.parse(measures or _SEARCH_MEASURES)
+        version = read_version(solution.metadata.state())
         if qrels is None:
             options = SearchOptions(parsed, sample or DEFAULT_SAMPLE, seed, table, index_recall)
             report = evaluate_labels(solution, labels, options)
@@ -85,8 +112,28 @@ def evaluate(
         parsed = Measures.parse(measures or _MODEL_MEASURES)
         model_options = ModelOptions(parsed, sample or DEFAULT_SAMPLE, seed, split, search, table)
         report = evaluate_models(solution.name, evaluation, model_options)
+    if note := solution.encoder.quality_note:
+        report.warnings.insert(0, note)
     report.seconds = time.perf_counter() - started
+    if keep and not isinstance(report, SelfReport):
+        keep_report(solution, report, version)
+    if page is not None:
+        write_page(page, build_report_page(solution, report))
     return report
+
+
+def require_outputs(table: Path | None, page: Path | None) -> None:
+    """See before the work that the per-query table and the page can be written.
+
+    Raises:
+        VicinalError: one of them cannot be written.
+        DependencyError: plotly is not installed, which a page needs.
+    """
+    if table is not None:
+        require_writable_table(table)
+    if page is not None:
+        require_writable(page)
+        require_plotly("evaluate")
 
 
 def _require_one_way(
@@ -102,11 +149,21 @@ def _require_one_way(
         )
 
 
+def _require_self_test(disturbances: Sequence[str], *, self_test: bool, others: object) -> None:
+    if disturbances and not self_test:
+        raise VicinalError("disturbances needs self_test, which asks them", "give both, or neither")
+    if self_test and others:
+        raise VicinalError(
+            "self_test excludes labels, qrels, measures, split and search: each item is relevant to itself",
+            "leave them out",
+        )
+
+
 def _no_relevance_error(solution: Solution) -> VicinalError:
     fields = ", ".join(list_fields(solution.metadata)[:20])
     return VicinalError(
         "which items are relevant to which?",
         hint="--labels FIELD takes items of equal metadata for similar"
         + (f" ({fields})" if fields else "")
-        + "; --qrels FILE reads judgments",
+        + "; --qrels FILE reads judgments; --self takes each item for its own",
     )

@@ -15,7 +15,16 @@ from vicinal.errors import NothingIndexedError, VicinalError
 from vicinal.stores.redis import MetadataStore
 from vicinal.toolkit.text import describe_kind
 
-__all__ = ["Label", "LabelCounts", "count_labels", "list_fields", "read_label", "require_queries", "sample_keys"]
+__all__ = [
+    "Label",
+    "LabelCounts",
+    "count_labels",
+    "list_fields",
+    "read_label",
+    "require_labels",
+    "require_queries",
+    "sample_keys",
+]
 
 Label: TypeAlias = str | int | float | bool
 _MIN_QUERIES = 2
@@ -72,7 +81,7 @@ def count_labels(metadata: MetadataStore, field: str) -> LabelCounts:
             unlabelled += 1
         else:
             counts[label] += 1
-    _require_labels(metadata.name, field, items, counts, names)
+    require_labels(metadata.name, field, items, counts, names)
     return LabelCounts(field, items, unlabelled, counts)
 
 
@@ -119,7 +128,16 @@ def _iter_metadata(metadata: MetadataStore) -> Iterator[tuple[str, Mapping[str, 
             yield record.key, record.metadata
 
 
-def _require_labels(solution: str, field: str, items: int, counts: Mapping[Label, int], names: set[str]) -> None:
+def require_labels(solution: str, field: str, items: int, counts: Mapping[Label, int], names: set[str]) -> None:
+    """
+    Args:
+        solution: its name.
+        names: the metadata that some item has.
+
+    Raises:
+        NothingIndexedError: there is no item.
+        VicinalError: the field does not tell items apart.
+    """
     if not items:
         raise NothingIndexedError(f"nothing is indexed in {solution!r} yet", hint="run `vicinal ingest` first")
     if field not in names:

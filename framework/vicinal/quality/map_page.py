@@ -11,7 +11,7 @@ from typing import Any
 
 from vicinal.quality.colors import GREY, PALETTE, RAMP
 from vicinal.quality.map_data import MapData
-from vicinal.toolkit.pages import dump_json, fill_template, read_plotly
+from vicinal.toolkit.pages import dump_json, fill_template, read_plotly, require_plotly
 
 __all__ = ["build_page"]
 
@@ -25,13 +25,14 @@ def build_page(item_map: MapData) -> str:
     Raises:
         DependencyError: plotly is not installed.
     """
+    require_plotly("map")
     parts = {
         "title": escape(f"{item_map.solution}: map"),
         "solution": escape(item_map.solution),
         "summary": escape(" ".join([item_map.summary, _describe_thumbnails(item_map)]).strip()),
         "data": dump_json(_to_data(item_map)),
         "script": _SCRIPT.read_text(encoding="utf-8"),
-        "plotly": read_plotly("map"),
+        "plotly": read_plotly(),
     }
     return fill_template(_TEMPLATE.read_text(encoding="utf-8"), parts)
 

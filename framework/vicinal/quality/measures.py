@@ -41,11 +41,17 @@ class Measures:
     names: tuple[str, ...]
     depth: int
 
+    @property
+    def primary(self) -> int:
+        """The number of the measure that decides: the first nDCG, else the first one."""
+        return next((number for number, name in enumerate(self.names) if name.startswith("nDCG")), 0)
+
     @classmethod
     def parse(cls, names: Sequence[str]) -> Measures:
         """
         Raises:
             VicinalError: one of them is not a measure.
+            DependencyError: ``ir-measures`` is not installed, which computes them.
         """
         depth = 1
         for name in names:
@@ -54,6 +60,7 @@ class Measures:
                 known = ", ".join(f"{family}@k" for family in _FAMILIES)
                 raise VicinalError(f"there is no measure {name!r}", hint=f"{known}, with k from 1 to {MAX_DEPTH:,}")
             depth = max(depth, int(match[2]))
+        _import_ir_measures()  # an error that is better known before the work
         return cls(tuple(dict.fromkeys(names)), depth)
 
     def compute(self, rankings: Sequence[Ranking]) -> np.ndarray:
@@ -61,9 +68,6 @@ class Measures:
 
         What is not found counts by its number alone, so no more of it is handed over than the measures look at, and
         what they divide by the number of relevant items is corrected for it: a label may have a million items.
-
-        Raises:
-            DependencyError: ``ir-measures`` is not installed.
         """
         import numpy as np
 

@@ -34,12 +34,6 @@ class ModelOptions:
     search: bool = False
     per_query: Path | None = None
 
-    @property
-    def primary(self) -> int:
-        """The number of the measure that decides: the first nDCG, else the first one."""
-        names = self.measures.names
-        return next((number for number, name in enumerate(names) if name.startswith("nDCG")), 0)
-
 
 @dataclass(slots=True)
 class _Measured:
@@ -60,7 +54,7 @@ def evaluate_models(solution: str, evaluation: Evaluation, options: ModelOptions
         raise VicinalError(f"there is no split {split!r}", f"known: {', '.join(evaluation.splits)}")
     model, *baselines = evaluation.models
     trials = list(_search_params(evaluation, split, options)) if options.search else []
-    primary = options.measures.names[options.primary]
+    primary = options.measures.names[options.measures.primary]
     best = _choose_best(trials, primary)
     held_out = _split(evaluation, split, options, validation=False)
     asked = min(len(held_out.queries), options.sample)
@@ -183,7 +177,7 @@ def _compare_with_best(
     """The encoder's model against the baseline whose primary measure is highest."""
     if not baselines:
         return None
-    number = options.primary
+    number = options.measures.primary
     name = max(baselines, key=lambda name: float(baselines[name].values[:, number].mean()))
     differences = own.values[:, number] - baselines[name].values[:, number]
     difference = estimate_means(differences[:, None], options.seed)[0]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from vicinal.errors import VicinalError
+from vicinal.toolkit.pages import open_replacing, require_writable
 
-__all__ = ["PerQueryTable"]
+__all__ = ["PerQueryTable", "require_writable_table"]
 
 
 class PerQueryTable:
@@ -23,8 +24,8 @@ class PerQueryTable:
         Raises:
             VicinalError: the file's name says neither parquet nor csv.
         """
-        if path is not None and path.suffix.lower() not in (".parquet", ".csv"):
-            raise VicinalError(f"{path}: a per-query table is .parquet or .csv", "name the file so")
+        if path is not None:
+            _require_suffix(path)
         self._path, self._columns, self._figures = path, columns, figures
         self._stack = ExitStack()
         self._writer: Any = None
@@ -36,12 +37,7 @@ class PerQueryTable:
         """
         if self._path is None:
             return self
-        try:
-            file = self._stack.enter_context(self._path.open("wb"))
-        except OSError as error:
-            raise VicinalError(
-                f"cannot write {self._path}: {error.strerror or error}", "name a file in a folder that exists"
-            ) from error
+        file = self._stack.enter_context(open_replacing(self._path))
         if self._path.suffix.lower() == ".parquet":
             self._writer = self._stack.enter_context(self._open_parquet(file))
         else:
@@ -50,8 +46,9 @@ class PerQueryTable:
             self._writer.writeheader()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(self, *exception: Any) -> None:
+        """Put the table in the place of an older one; after an exception that stays."""
+        self._stack.__exit__(*exception)
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write some rows; ``found`` is the list of the keys that were found."""
@@ -77,3 +74,18 @@ class PerQueryTable:
         texts = [(name, pa.string()) for name in self._columns]
         figures = [(name, pa.float64()) for name in self._figures]
         return pa.schema([*texts, ("relevant", pa.int64()), *figures, ("found", pa.list_(pa.string()))])
+
+
+def require_writable_table(path: Path) -> None:
+    """See before the work that a table can be written.
+
+    Raises:
+        VicinalError: it cannot, or the file's name says neither parquet nor csv.
+    """
+    _require_suffix(path)
+    require_writable(path)
+
+
+def _require_suffix(path: Path) -> None:
+    if path.suffix.lower() not in (".parquet", ".csv"):
+        raise VicinalError(f"{path}: a per-query table is .parquet or .csv", "name the file so")

@@ -21,7 +21,7 @@ from vicinal.solution.solution import Solution
 from vicinal.stores.records import Entry, Record
 from vicinal.types import Item, item_id
 
-__all__ = ["Sample", "read_sample", "require_seed", "to_item"]
+__all__ = ["Sample", "read_item_vectors", "read_sample", "require_seed", "sample_records", "to_item"]
 
 _PAGE = 500
 _MAX_BATCH_VALUES = 500_000
@@ -63,10 +63,34 @@ def read_sample(solution: Solution, limit: int, seed: int = 0) -> Sample:
         raise NothingIndexedError(
             f"it takes two items, and {solution.name!r} has {found} indexed", hint="index more with `vicinal ingest`"
         )
-    means = sums[complete] / counts[complete, None]
-    vectors = (means >= 0.5).astype(np.float32) if solution.encoder.space.kind == "binary" else means
+    vectors = _to_mean(solution, sums[complete], counts[complete, None])
     records = [committed[place][0] for place in complete]
     return Sample(records, vectors, total, any(committed[place][1].segments > 1 for place in complete))
+
+
+def sample_records(solution: Solution, limit: int, seed: int = 0) -> tuple[list[Record], int]:
+    """The records of some items without their vectors, the same ones as ``read_sample``, and how many are indexed.
+
+    Raises:
+        NothingIndexedError: nothing can be searched yet.
+    """
+    solution.open()
+    solution.fetch_rows([])  # says what is wrong where nothing can be searched
+    records = [record for record, _ in islice(_iter_committed(solution, seed), limit)]
+    return records, int(solution.metadata.state().get("items", 0))
+
+
+def read_item_vectors(solution: Solution, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    """What items are compared by, ``(dimension,)`` float32 each, as ``read_sample``; without those that are gone."""
+    ids = [item_id(key) for key in keys]
+    pairs = zip(solution.metadata.records(ids), solution.metadata.ledger_entries(ids), strict=True)
+    items = [(record, entry) for record, entry in pairs if record is not None and entry is not None]
+    sums, counts = _sum_vectors(solution, items)
+    return {
+        record.key: _to_mean(solution, sums[place], counts[place])
+        for place, (record, entry) in enumerate(items)
+        if entry.segments and counts[place] == entry.segments
+    }
 
 
 def require_seed(seed: int) -> None:
@@ -116,6 +140,12 @@ def _sum_vectors(solution: Solution, items: Sequence[tuple[Record, Entry]]) -> t
             sums[places[row["id"]]] += vector / (length or 1.0)
             counts[places[row["id"]]] += 1
     return sums, counts
+
+
+def _to_mean(solution: Solution, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The mean of vectors; of fingerprints the bits that at least half of them have."""
+    means: np.ndarray = sums / counts
+    return (means >= 0.5).astype(np.float32) if solution.encoder.space.kind == "binary" else means
 
 
 def _to_vectors(encoder: Encoder, rows: Sequence[Mapping[str, Any]]) -> Iterable[np.ndarray]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vicinal.quality.estimates import Estimate
 from vicinal.quality.index_recall import IndexRecall
+from vicinal.quality.search_details import SearchDetails
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class SearchReport:
     ``judged_by`` says what makes an item relevant: a field's name, or the file of judgments. ``labels`` is how many
     labels there are, ``skipped`` how many queries could not be answered. ``chance`` is P@k of items in random order.
     ``index`` is what the index loses, beside what the encoder does; None where it was not measured. ``per_query`` has
-    the values that ``metrics`` are the means of.
+    the values that ``metrics`` are the means of, ``details`` what stands behind them.
     """
 
     solution: str
@@ -49,6 +50,7 @@ class SearchReport:
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
     per_query: PerQuery | None = field(default=None, repr=False)
+    details: SearchDetails | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as the JSON object that ``evaluate --json`` prints."""

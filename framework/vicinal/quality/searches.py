@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, UnknownItemError, VicinalError
+from vicinal.quality.detail_collector import DetailCollector
 from vicinal.quality.estimates import estimate_means
 from vicinal.quality.index_recall import measure_index_recall
 from vicinal.quality.judgments import JudgedQuery, read_judgments
 from vicinal.quality.labels import LabelCounts, count_labels, read_label, require_queries, sample_keys
 from vicinal.quality.measures import Measures, Ranking
 from vicinal.quality.per_query import PerQueryTable
+from vicinal.quality.search_query import SearchQuery
 from vicinal.quality.search_report import PerQuery, SearchReport
 from vicinal.types import Hit, SearchRequest, item_id
 
@@ -23,7 +26,16 @@ if TYPE_CHECKING:
 
     from vicinal.solution.solution import Solution
 
-__all__ = ["SearchOptions", "evaluate_judgments", "evaluate_labels"]
+__all__ = [
+    "SearchOptions",
+    "build_judged_query",
+    "describe_unused",
+    "evaluate_judged",
+    "evaluate_judgments",
+    "evaluate_labels",
+    "leave_own_keys_out",
+    "to_rows",
+]
 
 _QUERIES_PER_CALL = 100
 _FEW_QUERIES = 30
@@ -40,15 +52,6 @@ class SearchOptions:
     index_recall: bool = True
 
 
-@dataclass(slots=True)
-class _Query:
-    """What is searched for, how it is named in the per-query table, and how its hits are judged."""
-
-    request: str
-    columns: Mapping[str, str]
-    judge: Callable[[Sequence[Hit]], Ranking]
-
-
 def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> SearchReport:
     """Search with indexed items, each without itself; what has the same label is relevant.
 
@@ -57,16 +60,19 @@ def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> S
     """
     labels = count_labels(solution.metadata, field)
     chosen = sample_keys(solution.metadata, labels, options.sample, options.seed)
+    keys: dict[Any, list[str]] = defaultdict(list)
+    for key, label in chosen:
+        keys[label].append(key)
 
-    def make_query(key: str, label: Any) -> _Query:
+    def make_query(key: str, label: Any) -> SearchQuery:
         def judge(hits: Sequence[Hit]) -> Ranking:
             return Ranking([int(read_label(hit.metadata, field) == label) for hit in hits], labels.counts[label] - 1)
 
-        return _Query("@" + key, {"query": key, "label": str(label)}, judge)
+        return SearchQuery("@" + key, {"query": key, "label": str(label)}, judge, lambda: keys[label])
 
     report = SearchReport(solution.name, field, {}, 0, labels.items, len(labels.counts))
-    report.warnings += _describe_unused(labels)
-    _ask(solution, [make_query(key, label) for key, label in chosen], ("query", "label"), options, report)
+    report.warnings += describe_unused(labels)
+    _ask(solution, [make_query(key, label) for key, label in chosen], ("query", "label"), options, report, field)
     others = sum(labels.counts[label] - 1 for _, label in chosen) / len(chosen)
     report.chance = others / (labels.items - 1)
     if options.index_recall:
@@ -80,19 +86,35 @@ def evaluate_judgments(solution: Solution, qrels: Path, queries: Path | None, op
     Raises:
         VicinalError: the judgments cannot be read, or speak of items that are not indexed.
     """
-    judged, warnings = _leave_own_keys_out(read_judgments(qrels, queries))
+    return evaluate_judged(solution, read_judgments(qrels, queries), _name_file(qrels), options)
+
+
+def _name_file(path: Path) -> str:
+    """The name of a file as text that JSON can hold."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
+def evaluate_judged(
+    solution: Solution, judged: Sequence[JudgedQuery], judged_by: str, options: SearchOptions
+) -> SearchReport:
+    """Search with these queries; ``judged_by`` is how the report calls them.
+
+    Raises:
+        VicinalError: the judgments speak of items that are not indexed.
+    """
+    judged, warnings = leave_own_keys_out(judged)
     if len(judged) > options.sample:
         judged = random.Random(options.seed).sample(judged, options.sample)
-    report = SearchReport(solution.name, str(qrels), {}, 0, int(solution.metadata.state().get("items", 0)))
+    report = SearchReport(solution.name, judged_by, {}, 0, int(solution.metadata.state().get("items", 0)))
     report.warnings += warnings
     indexed = _find_indexed(solution, judged, report)
-    _ask(solution, [_judged_query(query) for query in judged], ("id", "query"), options, report)
+    _ask(solution, [build_judged_query(query) for query in judged], ("id", "query"), options, report)
     if options.index_recall:
         report.index = measure_index_recall(solution, indexed, options.measures.depth, options.seed)
     return report
 
 
-def _leave_own_keys_out(judged: Sequence[JudgedQuery]) -> tuple[list[JudgedQuery], list[str]]:
+def leave_own_keys_out(judged: Sequence[JudgedQuery]) -> tuple[list[JudgedQuery], list[str]]:
     """The queries without their own items, which a search by ``@key`` never returns, and warnings that count them.
 
     Raises:
@@ -119,19 +141,29 @@ def _describe_own(own: int, alone: int) -> Iterator[str]:
         yield f"nothing else is relevant to {alone:,} of them, which were not asked"
 
 
-def _judged_query(query: JudgedQuery) -> _Query:
+def build_judged_query(query: JudgedQuery) -> SearchQuery:
+    """The query, whose hits are judged by their keys."""
+
     def judge(hits: Sequence[Hit]) -> Ranking:
         found = {hit.key for hit in hits}
         missed = sorted((gain for key, gain in query.relevant.items() if key not in found), reverse=True)
         return Ranking([query.relevant.get(hit.key, 0) for hit in hits], len(query.relevant), missed)
 
-    return _Query(query.query, {"id": query.id, "query": query.query}, judge)
+    def list_relevant() -> list[str]:
+        return sorted(query.relevant, key=lambda key: (-query.relevant[key], key))
+
+    return SearchQuery(query.query, {"id": query.id, "query": query.query}, judge, list_relevant)
 
 
 def _ask(
-    solution: Solution, queries: Sequence[_Query], columns: Sequence[str], options: SearchOptions, report: SearchReport
+    solution: Solution,
+    queries: Sequence[SearchQuery],
+    columns: Sequence[str],
+    options: SearchOptions,
+    report: SearchReport,
+    label_field: str = "",
 ) -> None:
-    """Search for all queries and fill in the report's figures.
+    """Search for all queries and fill in the report's figures; ``label_field`` is what labels are read from.
 
     Raises:
         VicinalError: fewer than two queries can be answered.
@@ -140,6 +172,7 @@ def _ask(
 
     measures, parts, refused = options.measures, [], list[str]()
     asked: list[Mapping[str, str]] = []
+    details = DetailCollector(measures, label_field)
     with PerQueryTable(options.per_query, columns, measures.names) as table:
         for start in range(0, len(queries), _QUERIES_PER_CALL):
             part = queries[start : start + _QUERIES_PER_CALL]
@@ -147,7 +180,8 @@ def _ask(
             rankings = [query.judge(hits) for query, hits in answered]
             parts.append(figures := measures.compute(rankings))
             asked += [query.columns for query, _ in answered]
-            table.write(list(_to_rows(answered, rankings, measures.names, figures)))
+            details.add(answered, rankings, figures)
+            table.write(list(to_rows(answered, rankings, measures.names, figures)))
     values = np.concatenate(parts) if parts else np.empty((0, len(measures.names)))
     report.queries, report.skipped = len(values), len(refused)
     if refused:
@@ -157,12 +191,13 @@ def _ask(
     if len(values) < _FEW_QUERIES:
         report.warnings.append(f"{len(values)} queries are few: the intervals are rough, and too narrow")
     report.metrics = dict(zip(measures.names, estimate_means(values, options.seed), strict=True))
+    report.details = details.build(values, (columns.get("label", "") for columns in asked), options.seed)
     report.per_query = PerQuery(asked, dict(zip(measures.names, values.T, strict=True)))
 
 
 def _search(
-    solution: Solution, queries: Sequence[_Query], limit: int, refused: list[str]
-) -> Iterator[tuple[_Query, Sequence[Hit]]]:
+    solution: Solution, queries: Sequence[SearchQuery], limit: int, refused: list[str]
+) -> Iterator[tuple[SearchQuery, Sequence[Hit]]]:
     """The hits of each query that can be answered; of the others, which they are and why, is added to ``refused``.
 
     Raises:
@@ -178,12 +213,17 @@ def _search(
             yield query, result.hits
 
 
-def _to_rows(
-    answered: Iterable[tuple[_Query, Sequence[Hit]]],
+def to_rows(
+    answered: Iterable[tuple[SearchQuery, Sequence[Hit]]],
     rankings: Iterable[Ranking],
     names: Sequence[str],
     values: np.ndarray,
 ) -> Iterator[dict[str, Any]]:
+    """The rows of the per-query table, one for each query.
+
+    Args:
+        values: shape (queries, measures), in the order of ``names``.
+    """
     for (query, hits), ranking, figures in zip(answered, rankings, values.tolist(), strict=True):
         yield {
             **query.columns,
@@ -193,7 +233,8 @@ def _to_rows(
         }
 
 
-def _describe_unused(labels: LabelCounts) -> Iterator[str]:
+def describe_unused(labels: LabelCounts) -> Iterator[str]:
+    """Warnings that count the items that are no queries."""
     if labels.alone == 1:
         yield "1 item shares its label with no other, and was not asked"
     elif labels.alone:

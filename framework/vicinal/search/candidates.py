@@ -90,9 +90,9 @@ class CandidateRetriever:
             pending, fetch = incomplete, min(MAX_LIMIT, fetch * 4)
         return [candidates[:limit] for candidates in nearest]
 
-    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+    def search_vectors(self, vectors: Sequence[Any], limit: int, filter: str = "") -> list[list[Candidate]]:
         """The nearest segments of vectors in stored form, as the index finds them."""
-        return self._vector_search(vectors, limit, "")
+        return self._vector_search(vectors, limit, filter)
 
     def _ranks_by_mean(self, query: EncodedQuery) -> bool:
         return self.match == "mean" and len(query.vectors) > 1 and not query.matches_any

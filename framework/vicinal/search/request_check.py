@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+import numpy as np
+import orjson
 
 from vicinal.errors import FilterError, VicinalError
 from vicinal.search.similarity import find_similarity_range
 from vicinal.toolkit.text import describe_kind
 from vicinal.types import Metric, SearchRequest
 
-__all__ = ["explain_min_similarity", "find_request_error", "require_limit", "require_query", "to_examples"]
+__all__ = [
+    "Query",
+    "explain_min_similarity",
+    "find_request_error",
+    "is_vector",
+    "require_limit",
+    "split_queries",
+    "to_examples",
+    "to_query",
+    "vector_to_text",
+]
+
+Query = str | Path | Sequence[float] | np.ndarray
+"""A text, a path or, where the encoder reads vectors, a list of numbers."""
 
 _MAX_LIMIT = 16_384
 
@@ -26,28 +42,57 @@ def require_limit(limit: object) -> None:
         raise VicinalError(f"limit is {limit!r}", hint=f"a limit is a whole number, 1 to {_MAX_LIMIT:,}")
 
 
-def require_query(argument: str, query: object) -> None:
-    """
+def is_vector(value: object) -> bool:
+    """Whether it is a vector, and no list of queries: numbers in a list, a tuple or an array of one dimension."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype.kind in "fiub"
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(number, Real) for number in value)
+
+
+def vector_to_text(vector: Sequence[float] | np.ndarray) -> str:
+    """A vector as an encoder's ``decode_query`` gets it; NaN and infinity become null, which no vector may have."""
+    return orjson.dumps(np.asarray(vector).tolist()).decode()
+
+
+def split_queries(query: object) -> tuple[list[Any], bool]:
+    """The queries that were given, and whether they are several: a list, or an array of vectors."""
+    if isinstance(query, np.ndarray) and query.ndim == 2:
+        return list(query), True
+    return (list(query), True) if isinstance(query, list) and not is_vector(query) else ([query], False)
+
+
+def to_query(argument: str, query: object, *, reads_vectors: bool) -> str | Path:
+    """A query as a request holds it.
+
     Raises:
-        VicinalError: it is neither a text nor a path; ``argument`` says whose, as ``like.0``.
+        VicinalError: it is neither a text nor a path, nor a vector that the encoder reads; ``argument`` says whose, as
+            ``like.0``.
     """
-    if not isinstance(query, str | Path):
-        raise VicinalError(f"{argument} is {describe_kind(query)}", hint="give a text, a Path, or a list of them")
+    if reads_vectors and is_vector(query):
+        return vector_to_text(query)  # type: ignore[arg-type]
+    if isinstance(query, str | Path):
+        return query
+    ways = "a text, a Path, a vector" if reads_vectors else "a text, a Path"
+    raise VicinalError(f"{argument} is {describe_kind(query)}", hint=f"give {ways}, or a list of them")
 
 
-def to_examples(argument: str, examples: str | Path | Iterable[str | Path] | None) -> tuple[str | Path, ...]:
+def to_examples(
+    argument: str, examples: Query | Iterable[Query] | None, *, reads_vectors: bool
+) -> tuple[str | Path, ...]:
     """The examples of a request, of which a single one may have been given as it is.
 
     Raises:
-        VicinalError: one of them is neither a text nor a path.
+        VicinalError: one of them is none of what ``to_query`` takes.
     """
     if examples is None:
         return ()
     is_single = isinstance(examples, str) or not isinstance(examples, Iterable)
-    listed: tuple[Any, ...] = (examples,) if is_single else tuple(cast("Iterable[Any]", examples))
-    for number, example in enumerate(listed):
-        require_query(f"{argument}.{number}", example)
-    return listed
+    listed: tuple[Any, ...] = (
+        (examples,) if is_single or (reads_vectors and is_vector(examples)) else tuple(examples)  # type: ignore[arg-type]
+    )
+    return tuple(
+        to_query(f"{argument}.{number}", example, reads_vectors=reads_vectors) for number, example in enumerate(listed)
+    )
 
 
 def find_request_error(request: SearchRequest, metric: Metric) -> VicinalError | None:

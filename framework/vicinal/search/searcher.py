@@ -121,9 +121,14 @@ class Searcher:
             )
         return [result if isinstance(result, Exception) else SearchResult(result, timings) for result in results]
 
-    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+    def search_vectors(self, vectors: Sequence[Any], limit: int, filter: str = "") -> list[list[Candidate]]:
         """The nearest segments of vectors in stored form, as the index finds them."""
-        return self._retriever.search_vectors(vectors, limit)
+        return self._retriever.search_vectors(vectors, limit, filter)
+
+    def encode_queries(self, queries: Sequence[str]) -> list[list[Any] | Exception]:
+        """The vectors of each query, or the error of one that cannot be read."""
+        encoded = self._query_encoder.encode_requests([SearchRequest(query) for query in queries], Timer())
+        return [query if isinstance(query, Exception) else query.vectors for query in encoded]
 
     def _search_group(
         self, requests: Sequence[SearchRequest], queries: Sequence[Any], timer: Timer

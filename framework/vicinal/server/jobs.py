@@ -47,6 +47,7 @@ class Job:
     error_type: str | None = None
     hint: str = ""
     warnings: list[str] = field(default_factory=list)
+    gate: dict[str, Any] | None = None
     started: str = field(default_factory=lambda: _utc_now())
     ended: str | None = None
     revision: int = 0
@@ -74,6 +75,7 @@ class Job:
             "hint": self.hint,
             "warnings": list(self.warnings),
             "skip_reasons": dict(self.skip_reasons),
+            "gate": self.gate,
         }
 
     def finish(self, state: State) -> None:
@@ -173,12 +175,24 @@ class Jobs:
 
     def _execute(self, kind: Kind, options: dict[str, Any]) -> IngestReport:
         if kind == "reindex":
-            return self._solution.reindex()
+            return self._execute_reindex(**options)
         is_shared = self._solution.encoder.encode_is_thread_safe
         encoder = None if is_shared else self._solution.new_encoder()
         if kind == "retry":
             return self._solution.retry(encoder=encoder)
         return self._solution.ingest(encoder=encoder, **options)
+
+    def _execute_reindex(self, action: str = "build", **options: Any) -> IngestReport:
+        solution = self._solution
+        if action == "build":
+            return solution.reindex(**options)
+        report = IngestReport(solution.name)
+        if action == "rollback":
+            report.warnings += solution.rollback()["warnings"]
+        else:
+            report.removed = int(solution.drop_old() if action == "drop_old" else solution.drop_new())
+        report.rows = int(solution.metadata.state().get("rows", 0))
+        return report
 
     @hookimpl
     def ingest_started(self, solution: str, total: int | None) -> None:
@@ -220,7 +234,7 @@ class Jobs:
 def _copy_report(job: Job, report: IngestReport) -> None:
     for name in _COUNTS:
         setattr(job, name, getattr(report, name))
-    job.warnings, job.skip_reasons = report.warnings, report.skip_reasons
+    job.warnings, job.skip_reasons, job.gate = report.warnings, report.skip_reasons, report.gate
 
 
 def _utc_now() -> str:

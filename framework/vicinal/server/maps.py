@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from vicinal.errors import NothingIndexedError
 from vicinal.quality.colors import color_by, find_fields
+from vicinal.quality.kept_report import Version, read_version
 from vicinal.quality.map import ItemMap, build_map
 from vicinal.quality.projection_process import ProjectionProcess
 from vicinal.server.jobs import Jobs
@@ -29,8 +29,8 @@ class Maps:
         self._pool = ThreadPoolExecutor(1, f"vicinal-map-{solution.name}")
         self._project = ProjectionProcess()
         self._lock = threading.Lock()
-        self._building: Future[tuple[Hashable, dict[str, Any]]] | None = None
-        self._version: Hashable = None
+        self._building: Future[tuple[Version, dict[str, Any]]] | None = None
+        self._version: Version | None = None
         self._latest: dict[str, Any] | None = None
 
     def get(self) -> dict[str, Any] | None:
@@ -45,11 +45,10 @@ class Maps:
         if (items := int(state.get("items", 0))) < 2:
             found = "one item" if items else "nothing"
             raise NothingIndexedError(f"{found} is indexed in {self._solution.name!r}", hint="a map takes two items")
-        version = (state.get("created"), state.get("owner"), state.get("revision"), items)
         with self._lock:
-            return self._get(version)
+            return self._get(read_version(state))
 
-    def _get(self, version: Hashable) -> dict[str, Any] | None:
+    def _get(self, version: Version) -> dict[str, Any] | None:
         if self._building is not None and self._building.done():
             building, self._building = self._building, None
             self._version, self._latest = building.result()
@@ -63,7 +62,7 @@ class Maps:
         self._project.close()
         self._pool.shutdown(cancel_futures=True)
 
-    def _build_map(self, version: Hashable) -> tuple[Hashable, dict[str, Any]]:
+    def _build_map(self, version: Version) -> tuple[Version, dict[str, Any]]:
         built = build_map(self._solution, limit=_MAX_POINTS, thumbnails=False, projector=self._project)
         return version, _to_json(built)
 

@@ -23,6 +23,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schemas.IngestRequest,
     schemas.AddRequest,
     schemas.MultiSearchRequest,
+    schemas.ReindexRequest,
     schemas.RenderRequest,
     schemas.SearchRequest,
     schemas.SessionRequest,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PlainValidator, TypeAdapter
 
 __all__ = [
     "AddRequest",
@@ -23,10 +23,13 @@ __all__ = [
     "ItemMap",
     "ItemPage",
     "Job",
+    "JudgedGate",
+    "LabelGate",
     "MultiSearchRequest",
     "MultiSearchResponse",
     "PendingMap",
     "Readiness",
+    "ReindexRequest",
     "RenderRequest",
     "SearchOptions",
     "SearchRequest",
@@ -41,10 +44,14 @@ BOUNDS = "x-bounds"
 """In a schema: the names of the settings that bound the value, as ``{"maximum": "max_limit"}``."""
 
 MAX_KEY_CHARS = 1024
+MAX_VECTOR_NUMBERS = 262_144
 MAX_SIMILARITY = 1e38
 """About the largest float32, as which Milvus returns inner products."""
 _MAX_SAFE_INTEGER = 2**53 - 1
 """The largest that every JSON parser reads exactly."""
+
+_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
+_CONDITION = rf"^(P|recall|mAP|MRR|nDCG)@([1-9][0-9]{{0,2}}|1000) ?>=? ?(live( ?[+-] ?{_NUMBER})?|{_NUMBER})$"
 
 # The bounds of keys, queries and filters are only in the schema: the routes refuse what is beyond with plainer errors.
 
@@ -57,6 +64,17 @@ def _to_int(value: Any) -> Any:
 Limit = Annotated[int, Field(ge=1, json_schema_extra={BOUNDS: {"maximum": "max_limit"}}), BeforeValidator(_to_int)]
 Key = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_KEY_CHARS})]
 QueryText = Annotated[str, Field(json_schema_extra={"minLength": 1, BOUNDS: {"maxLength": "max_query_chars"}})]
+_Vector = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MAX_VECTOR_NUMBERS)]
+_TEXT_ADAPTER, _VECTOR_ADAPTER = TypeAdapter(QueryText), TypeAdapter(_Vector)
+
+
+def _check_query(value: Any) -> Any:
+    """Check a query by its kind: an error of a union would speak of both."""
+    adapter: TypeAdapter[Any] = _VECTOR_ADAPTER if isinstance(value, list) else _TEXT_ADAPTER
+    return adapter.validate_python(value, strict=True)
+
+
+Query = Annotated[str | list[float], PlainValidator(_check_query, json_schema_input_type=QueryText | _Vector)]
 Filter = Annotated[
     str, Field(json_schema_extra={"format": "milvus-expression", BOUNDS: {"maxLength": "max_query_chars"}})
 ]
@@ -65,7 +83,7 @@ Filter = Annotated[
 Pattern = Annotated[str, Field(json_schema_extra={BOUNDS: {"maxLength": "max_query_chars"}})]
 
 
-Examples = Annotated[list[QueryText], Field(json_schema_extra={BOUNDS: {"maxItems": "max_queries"}})]
+Examples = Annotated[list[Query], Field(json_schema_extra={BOUNDS: {"maxItems": "max_queries"}})]
 Similarity = Annotated[FiniteFloat, Field(ge=-MAX_SIMILARITY, le=MAX_SIMILARITY)]
 Diversity = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
@@ -109,8 +127,9 @@ class SearchRequest(SearchOptions):
         }
     )
 
-    query: QueryText
-    """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @."""
+    query: Query
+    """What a typed modality of the solution reads, or ``@key`` of an indexed item; begin a text with ``\\@`` for @. A
+    solution of embeddings that exist already takes a vector, too."""
 
 
 class MultiSearchRequest(SearchOptions):
@@ -118,7 +137,7 @@ class MultiSearchRequest(SearchOptions):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"queries": ["CCO", "c1ccccc1O"], "limit": 3}]})
 
-    queries: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    queries: Annotated[list[Query], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
     """Each as ``query`` of a request with one."""
 
 
@@ -131,7 +150,7 @@ class ExampleSearchRequest(SearchOptions):
         }
     )
 
-    like: Annotated[list[QueryText], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
+    like: Annotated[list[Query], Field(json_schema_extra={"minItems": 1, BOUNDS: {"maxItems": "max_queries"}})]
     """One or more examples of what is searched for, each as ``query``."""
 
 
@@ -180,6 +199,65 @@ class IngestRequest(_Request):
     """Read only this many items of the source; excludes ``prune``, since such a run does not see every item."""
     force: bool = False
     """Index unchanged items again, too."""
+
+
+class JudgedQuery(_Request):
+    query: QueryText
+    """A text, or ``@key`` of an indexed item."""
+    relevant: Annotated[
+        dict[Key, Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_to_int)]], Field(min_length=1)
+    ]
+    """The relevance of items to the query, by their keys."""
+
+
+class _GateRequest(_Request):
+    conditions: Annotated[
+        list[Annotated[str, Field(pattern=_CONDITION, json_schema_extra={"examples": ["mAP@10>=live", "P@1>=0.9"]})]],
+        Field(min_length=1, max_length=20),
+    ]
+    """A measure, ``>=`` or ``>``, and a number, ``live``, or ``live`` and a number more or less; all have to hold."""
+    sample: Annotated[int, Field(ge=2, le=_MAX_SAFE_INTEGER), BeforeValidator(_to_int)] | None = None
+    """The most queries that are asked, drawn at random; by default 2,000, and all of ``judgments``."""
+    drop_failed: bool = False
+    """Remove the new items if they do not pass."""
+
+
+class LabelGate(_GateRequest):
+    """Indexed items are searched with, and those of the same label are relevant."""
+
+    labels: Annotated[str, Field(min_length=1, max_length=200)]
+    """A metadata field that similar items share."""
+
+
+class JudgedGate(_GateRequest):
+    """Queries are searched with of which it is known what is relevant to them."""
+
+    judgments: Annotated[list[JudgedQuery], Field(min_length=1, max_length=100_000)]
+
+
+class ReindexRequest(_Request):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"keep": True}, {"gate": {"conditions": ["mAP@10>=live"], "labels": "year"}}],
+            "not": {
+                "properties": {"action": {"enum": ["rollback", "drop_old", "drop_new"]}},
+                "required": ["action"],
+                "minProperties": 2,
+            },
+        }
+    )
+
+    action: Literal["build", "rollback", "drop_old", "drop_new"] = "build"
+    """``build``; or put back what was kept (``rollback``), remove that (``drop_old``), or remove what a reindex has
+    left that did not end or pass its gate (``drop_new``): these have no options."""
+    gate: LabelGate | JudgedGate | None = None
+    """Compare the new items with the old ones first, and replace them only if they pass."""
+    keep: bool = False
+    """Keep what is replaced for ``rollback``, until the next reindex."""
+    from_stored: bool = False
+    """Index what is stored of the items in place of what the source has now."""
+    checksum: str = ""
+    """Refuse unless the YAML file, as it is now, has this ``checksum``, as ``/api/solutions`` shows it."""
 
 
 class SessionRequest(_Request):
@@ -341,6 +419,149 @@ class PendingMap(_Response):
     state: Literal["computing"]
 
 
+class DuplicateItem(Item):
+    """An item of a group of near-equal ones."""
+
+    keep: bool
+    duplicate_of: str | None
+    """The key of the item that is kept in its place."""
+    similarity: float | None
+    """To that item; null for one to keep."""
+    bytes: int | None
+    length: float | None
+    """Seconds of an item whose segments have times, else characters of a text."""
+    modified: str | None
+    """When its file was last changed."""
+
+
+class DuplicateGroup(_Response):
+    count: int
+    items: list[DuplicateItem]
+    """The first 50 at most: those to keep, each followed by its duplicates; without any that was removed since."""
+
+
+class DuplicatePage(_Response):
+    """Groups of near-equal items, those with the most items first."""
+
+    solution: str
+    similarity: float
+    metric: Literal["COSINE", "L2", "JACCARD"]
+    method: Literal["exact", "index"]
+    """Whether all items were compared with each other, or pairs were found through the index."""
+    keep: Literal["largest", "longest", "oldest"]
+    field: str | None
+    items: int
+    rows: int
+    group_count: int
+    duplicates: int
+    """How many items need not be kept."""
+    duplicate_bytes: int
+    seconds: float
+    is_current: bool
+    """Whether the collection has not changed since; else a new report is being computed."""
+    groups: list[DuplicateGroup]
+    next: int | None
+    """The `offset` of the next page."""
+
+
+class PendingDuplicates(_Response):
+    """There is no report yet."""
+
+    solution: str
+    state: Literal["computing"]
+    done: float
+    """The share of the comparisons that is done."""
+
+
+class LabelFigure(_Response):
+    """The mean over the queries of one label, with its 95% interval."""
+
+    label: str
+    queries: int
+    value: float
+    low: float
+    high: float
+
+
+class ConfusedPair(_Response):
+    """How many of a label's queries find an item of another label first."""
+
+    label: str
+    found: str | None
+    """Null where the first hit has no label."""
+    count: int
+    queries: int
+
+
+class Confusions(_Response):
+    """The labels of queries, and those of their first hits."""
+
+    rows: list[str]
+    """Labels of queries; of more than 25 those that are confused most."""
+    columns: list[str | None]
+    counts: list[list[int]]
+    queries: list[int]
+    """How many each row's label has, those included whose hit is in no column."""
+    pairs: list[ConfusedPair]
+
+
+class JudgedHit(_Response):
+    key: str
+    similarity: float
+    label: str | None
+    is_right: bool
+    segment: Segment | None
+
+
+class WorstQuery(_Response):
+    query: str
+    """A text, the path of a file, or ``@key``."""
+    label: str | None
+    value: float
+    relevant: int
+    """How many items are relevant to it in all."""
+    hits: list[JudgedHit]
+    """The first five."""
+    missed: list[str]
+    """Keys of items that would have been right, three at most."""
+
+
+class EvaluationDetails(_Response):
+    measure: str
+    """What labels and queries are ordered by."""
+    distribution: list[int]
+    """How many queries have a value in each of so many equal parts of 0 to 1."""
+    labels: list[LabelFigure]
+    """The lowest first, 100 at most."""
+    confusions: Confusions | None
+    worst: list[WorstQuery]
+    """The worst first, 20 at most."""
+
+
+class Evaluation(_Response):
+    solution: str
+    kind: Literal["searches", "model"]
+    evaluated: str
+    is_current: bool
+    """Whether the collection has not changed since."""
+    summary: str
+    findings: list[str]
+    report: dict[str, Any]
+    """What `vicinal evaluate --json` prints."""
+    details: EvaluationDetails | None
+    items: dict[str, Item]
+    """The items of the worst queries by key, as far as they are still indexed."""
+
+
+class NoEvaluation(_Response):
+    """The solution has not been evaluated."""
+
+    solution: str
+    report: None
+    fields: list[str]
+    """Metadata that `vicinal evaluate --labels` may take."""
+
+
 class AddResponse(_Response):
     key: str
     status: Literal["new", "updated", "unchanged"]
@@ -381,6 +602,8 @@ class Job(_Response):
     warnings: list[str]
     skip_reasons: dict[str, int]
     """How many items are skipped for which reason."""
+    gate: dict[str, Any] | None
+    """What a reindex was compared by before it replaced what was searched; null where it was not."""
 
 
 class Failure(_Response):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vicinal.search.request_check import explain_min_similarity
+from vicinal.search.request_check import explain_min_similarity, vector_to_text
 from vicinal.search.typed_query import to_typed_query
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value, unsuitable_value
@@ -18,6 +18,7 @@ from vicinal.types import SearchRequest
 
 __all__ = ["FORM_FIELDS", "describe_ways", "parse_options", "to_encoder_query", "to_request"]
 
+_MAX_NUMBER_CHARS = 32
 _EXAMPLES = {
     "type": "string",
     "format": "examples",
@@ -103,22 +104,32 @@ def to_request(service: SolutionService, options: schemas.SearchOptions) -> Sear
     )
 
 
-def _to_encoder_examples(service: SolutionService, examples: Sequence[str], location: str) -> tuple[str, ...]:
+def _to_encoder_examples(service: SolutionService, examples: Sequence[schemas.Query], location: str) -> tuple[str, ...]:
     if len(examples) > service.settings.max_queries:
         raise invalid_value(location, f"must be at most {service.settings.max_queries}")
     return tuple(to_encoder_query(service, example, f"{location}.{number}") for number, example in enumerate(examples))
 
 
-def to_encoder_query(service: SolutionService, query: str, location: str) -> str:
+def to_encoder_query(service: SolutionService, query: schemas.Query, location: str) -> str:
     """Return a query in the form that is safe to pass to the encoder: a text or ``@key``, never a path.
 
+    A vector becomes a text, too; see ``Encoder.reads_vectors``.
+
     Raises:
-        ApiError: 422, it is empty or too long; 409, the solution cannot be searched by text.
+        ApiError: 422, it is empty or too long; 409, the solution cannot be searched by text, or by a vector.
     """
+    reads_vectors = service.solution.encoder.reads_vectors
+    if not isinstance(query, str):
+        if not reads_vectors:
+            raise unsuitable_value(location, f"{service.name!r} cannot be searched by a vector", describe_ways(service))
+        return to_typed_query(vector_to_text(query), service.modalities)
     if not query:
         raise invalid_value(location, "is empty")
-    if len(query) > service.settings.max_query_chars:
-        raise invalid_value(location, f"must have at most {service.settings.max_query_chars:,} characters")
+    max_chars = service.settings.max_query_chars
+    if reads_vectors:
+        max_chars += _MAX_NUMBER_CHARS * service.solution.encoder.space.dimension
+    if len(query) > max_chars:
+        raise invalid_value(location, f"must have at most {max_chars:,} characters")
     if query.startswith("@"):
         return query
     if service.typed_modality is None:

@@ -15,6 +15,7 @@ from vicinal.plugin.registry import Registration
 from vicinal.search.item_filters import list_item_filters
 from vicinal.server.api_errors import ApiError, logger
 from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
+from vicinal.server.duplicates import Duplicates
 from vicinal.server.jobs import Jobs
 from vicinal.server.maps import Maps
 from vicinal.server.metrics import Metrics
@@ -57,6 +58,7 @@ class SolutionService:
         self.name = solution.name
         self.jobs = Jobs(solution, lambda outcome, number: metrics.count_ingested(self.name, outcome, number))
         self.maps = Maps(solution, self.jobs)
+        self.duplicates = Duplicates(solution, self.jobs)
         self.uploads = Uploads(solution, settings.uploads)
         self.ready, self.reason = False, "the server is starting"
         self._metrics = metrics
@@ -83,6 +85,7 @@ class SolutionService:
         """Cancel the active job, finish the submitted requests, and disconnect."""
         await asyncio.to_thread(self.jobs.close)
         await asyncio.to_thread(self.maps.close)
+        await asyncio.to_thread(self.duplicates.close)
         self._search_pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._search_pool.shutdown)
         await asyncio.to_thread(self._worker_pool.shutdown)

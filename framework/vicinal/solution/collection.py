@@ -24,7 +24,7 @@ from vicinal.stores.milvus import StoredCollection, VectorStore
 from vicinal.stores.milvus_engine import Index, choose_index
 from vicinal.stores.redis import MetadataStore
 
-__all__ = ["CollectionManager"]
+__all__ = ["CollectionManager", "describe_contents"]
 
 _MIN_ROWS_TO_FLUSH = 10_000
 _WAYS_ON = (
@@ -43,13 +43,15 @@ class CollectionManager:
         vectors: VectorStore,
         metadata: MetadataStore,
         pause_searches: Callable[[], AbstractContextManager[None]] = nullcontext,
+        yaml: str = "",
     ) -> None:
-        """``pause_searches`` is held while the collection cannot be searched."""
+        """``pause_searches`` is held while the collection cannot be searched; ``yaml`` is the text of the config."""
         self._config = config
         self._encoder = encoder
         self._vectors = vectors
         self._metadata = metadata
         self._pause_searches = pause_searches
+        self._yaml = yaml
 
     def ensure(self) -> None:
         """Create the collection, or check that the existing one is what the config describes.
@@ -73,8 +75,9 @@ class CollectionManager:
             self._build_exact_index_first()
         elif self._metadata.is_live:
             self._vectors.set_alias(state["physical"])
-        if state.get("milvus") != (milvus := describe_home(self._config.stores.milvus)):
-            self._metadata.set_state(milvus=milvus)
+        kept = {"milvus": describe_home(self._config.stores.milvus), "yaml": self._yaml}
+        if changed := {name: value for name, value in kept.items() if state.get(name) != value}:
+            self._metadata.set_state(**changed)
 
     def _create_collection(self, state: dict[str, Any]) -> None:
         """Create the collection; the alias does not name one that a reindex builds."""
@@ -153,6 +156,7 @@ class CollectionManager:
             "items": 0,
             "rows": 0,
             "encoder": self._config.encoder.type,
+            "yaml": self._yaml,
             **self.describe_identity(),
         }
         self._metadata.set_state(**state)
@@ -160,12 +164,8 @@ class CollectionManager:
 
     def describe_identity(self) -> dict[str, Any]:
         """What the rows of a collection have in common; none of it can change while there are rows."""
-        return {
-            "signature": require_signature(self._encoder),
-            "fields": dict(self._config.fields),
-            "hybrid": self._config.hybrid,
-            "bits": "sparse" if self._vectors.uses_sparse_bits else "dense",
-        }
+        bits = "sparse" if self._vectors.uses_sparse_bits else "dense"
+        return {**describe_contents(self._config, self._encoder), "bits": bits}
 
     def _require_same_identity(self, state: dict[str, Any]) -> None:
         name = repr(self._config.name)
@@ -243,6 +243,15 @@ class CollectionManager:
         return (current.engine_type, current.metric) != (wanted.engine_type, wanted.metric) or any(
             current.params.get(name) != wanted.params.get(name) for name in user_params
         )
+
+
+def describe_contents(config: SolutionConfig, encoder: Encoder) -> dict[str, Any]:
+    """What a config and its encoder say that the rows of a collection have in common."""
+    return {
+        "signature": require_signature(encoder),
+        "fields": dict(config.fields),
+        "hybrid": config.hybrid,
+    }
 
 
 def _current_time() -> str:

@@ -32,6 +32,10 @@ class Components:
         self.folder = Path(folder or ".").resolve()
         self.manager = manager or create_manager()
         self.manager.configure(config.name, config.plugins)
+        self.path: Path | None = None
+        """The YAML file, where the solution was created from one."""
+        self.yaml = ""
+        """The text of that file, in which environment variables are not expanded."""
         self._address = ""
 
     @classmethod
@@ -42,7 +46,10 @@ class Components:
             ConfigError: the file is wrong; ``problems`` lists every mistake with its line.
         """
         manager = manager or create_manager()
-        return cls(load_config(path, manager), manager, Path(path).parent)
+        made = cls(load_config(path, manager), manager, Path(path).parent)
+        made.path = Path(path).resolve()
+        made.yaml = made.path.read_bytes().decode("utf-8-sig")
+        return made
 
     def __enter__(self) -> Self:
         return self
@@ -125,9 +132,11 @@ class Components:
     def vectors(self) -> VectorStore:
         """The vectors, in Milvus."""
         stores = self.config.stores
-        encoder, config = self.encoder, self.config
-        schema = Schema(require_space(encoder), encoder.segmented, config.field_specs, config.hybrid, encoder.labelled)
-        store = VectorStore(self.name, stores.milvus, schema, token=stores.token, timeout=stores.timeout)
+        store = VectorStore(self.name, stores.milvus, self._build_schema(), token=stores.token, timeout=stores.timeout)
         if self._address:
             store.publish_address(self._address)
         return store
+
+    def _build_schema(self) -> Schema:
+        encoder, config = self.encoder, self.config
+        return Schema(require_space(encoder), encoder.segmented, config.field_specs, config.hybrid, encoder.labelled)

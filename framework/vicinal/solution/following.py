@@ -1,62 +1,137 @@
-"""Follows the generation that is live: another process may have put a new one in the place of the old by a reindex."""
+"""Follows the generation that is live: another process may have put a new one in the place of the old by a reindex.
+
+Its encoder or its fields may be others, which the YAML said when it was built. So whoever follows takes the first of
+these configs that describes it: its own, that of the YAML file as it is now, that which the generation's state has.
+"""
 
 from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from vicinal.config import SolutionConfig
-from vicinal.errors import StoreUnreachableError
-from vicinal.plugin.encoder import Encoder
+from vicinal.config import SolutionConfig, load_config
+from vicinal.errors import StoreUnreachableError, VicinalError
 from vicinal.plugin.manager import Manager
+from vicinal.solution.collection import describe_contents
 from vicinal.solution.components import Components
 from vicinal.solution.learning import restore_state
-from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
 
 __all__ = ["FollowingComponents"]
 
 T = TypeVar("T")
 
+_SHARED = ("vectors", "encoder", "source", "reranker")
+_PARTS = (*_SHARED, "metadata", "_collection")
+
 
 class FollowingComponents(Components):
     """Encoder and both stores of one generation, which are exchanged together while nobody searches."""
+
+    _is_pinned = False
+    """Whether it stays with its generation, whichever is live."""
 
     def __init__(
         self, config: SolutionConfig, manager: Manager | None = None, folder: str | Path | None = None
     ) -> None:
         super().__init__(config, manager, folder)
         self._open_lock = threading.RLock()
+        self._encoder_lock = threading.Lock()
 
     @abstractmethod
     def _pause_searches(self) -> AbstractContextManager[None]:
         """Wait until nobody searches, keep others from it, and open the searcher anew afterwards."""
 
+    def close(self) -> None:
+        """Disconnect from both stores; they are connected again on next use."""
+        if not self._is_pinned:  # else the connections are those of the solution that it was made from
+            super().close()
+
     def follow(self) -> int:
         """Use the generation that is live, if a reindex has put another one in the place of this one; returns it."""
+        if self._is_pinned:
+            return self.metadata.generation
         with self._open_lock:
             live = self.metadata.read_live_generation()
             if live != self.metadata.generation:
-                self._adopt_generation(self.metadata.of_generation(live))
+                metadata = self.metadata.of_generation(live)
+                self._adopt(self._find_described(metadata) or self.pin(metadata))
             return live
 
-    def _adopt_generation(
-        self, metadata: MetadataStore, vectors: VectorStore | None = None, encoder: Encoder | None = None
-    ) -> None:
-        """Use another generation; its encoder is made, and what that learnt restored, before searches are paused."""
-        if encoder is None and self.encoder.learns:
-            encoder = self.create_encoder()
-            restore_state(encoder, metadata)
-        if vectors is None and "vectors" in self.__dict__:
-            vectors = self.vectors.of_collection(self.vectors.alias)
+    def pin(self, metadata: MetadataStore, config: SolutionConfig | None = None, yaml: str | None = None) -> Self:
+        """The solution at another generation, where it stays; by the same connections, and maybe another config."""
+        made = type(self)(config or self.config, self.manager, self.folder)
+        made.path, made.yaml = self.path, self.yaml if yaml is None else yaml
+        made._is_pinned = True
+        made.__dict__["metadata"] = metadata
+        if config is None:
+            made.__dict__.update(
+                {part: self.__dict__[part] for part in ("source", "reranker") if part in self.__dict__}
+            )
+            if not self.encoder.learns:
+                made.__dict__["encoder"], made._encoder_lock = self.encoder, self._encoder_lock
+        if "vectors" in self.__dict__:
+            made.__dict__["vectors"] = self.vectors.of_collection(self.vectors.alias, made._build_schema())
+        return made
+
+    def read_yaml(self) -> tuple[SolutionConfig, str]:
+        """The config of the solution's YAML file as it is now, and its text; its own config where there is no file.
+
+        Raises:
+            ConfigError: the file is wrong.
+            VicinalError: it names another solution or other stores.
+        """
+        if self.path is None:
+            return self.config, self.yaml
+        text = self.path.read_bytes().decode("utf-8-sig")
+        config = load_config(self.path, self.manager, text)
+        if (config.name, config.stores) != (self.name, self.config.stores):
+            raise VicinalError(
+                f"{self.path} now names another solution, or other stores, than when {self.name!r} was opened",
+                hint="undo that, or start this process again",
+            )
+        return config, text
+
+    def _find_described(self, metadata: MetadataStore) -> Self | None:
+        """The solution pinned at a generation by the first config that describes that, if there is one."""
+        state = metadata.state()
+        for config, yaml in self._iter_configs(str(state.get("yaml", ""))):
+            try:
+                pinned = self.pin(metadata, config, yaml)
+                restore_state(pinned.encoder, metadata)
+                contents = describe_contents(pinned.config, pinned.encoder)
+                if contents == {name: state.get(name) for name in contents}:
+                    return pinned
+            except StoreUnreachableError:
+                raise
+            except VicinalError:  # what this config names may not be installed here
+                continue
+        return None
+
+    def _iter_configs(self, kept: str) -> Iterator[tuple[SolutionConfig | None, str | None]]:
+        """The configs by which a generation may have been built, with their texts; None for the solution's own."""
+        yield None, None
+        with suppress(VicinalError, OSError, UnicodeDecodeError):  # the file may just be edited
+            yield self.read_yaml()
+        if kept:
+            with suppress(VicinalError):  # it may name what is not installed here
+                config = load_config(self.path or self.folder / f"{self.name}.yaml", self.manager, kept)
+                yield config.model_copy(update={"stores": self.config.stores}), kept
+
+    def _adopt(self, pinned: FollowingComponents) -> None:
+        """Use the generation and the config of a solution that is pinned there."""
+        _ = pinned.encoder  # which is made before searches are paused
+        metadata = pinned.metadata.of_generation(pinned.metadata.generation)
         with self._open_lock, self._pause_searches():
-            parts = {"metadata": metadata, "vectors": vectors, "encoder": encoder}
-            self.__dict__.update({name: part for name, part in parts.items() if part is not None})
-            self.__dict__.pop("_collection", None)
+            self.config, self.yaml = pinned.config, pinned.yaml
+            for part in _PARTS:
+                self.__dict__.pop(part, None)
+            parts = {part: pinned.__dict__[part] for part in _SHARED if part in pinned.__dict__}
+            self.__dict__.update(parts, metadata=metadata)
 
     def read(self, work: Callable[[], T]) -> T:
         """Do what only reads; again, if it fails while a reindex puts another generation in the place of this one."""

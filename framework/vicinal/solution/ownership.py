@@ -53,8 +53,11 @@ def require_collection(state: Mapping[str, Any], name: str, stores: StoresConfig
         f"Redis knows {items:,} items of {name!r}, which this Milvus does not have"
         + (f"; they were in Milvus at {home}" if home else ""),
         hint="set MILVUS_URI to the Milvus that has them, or give this solution another name; if they are lost, "
-        + ("`vicinal drop`" if is_lost else f"delete the keys vicinal:{name}:* in Redis")
-        + " and ingest again",
+        + (
+            "`vicinal reindex` indexes them anew, from the source or, with `--from stored`, from what Redis has of them"
+            if is_lost
+            else f"delete the keys vicinal:{name}:* in Redis and ingest again"
+        ),
     )
 
 

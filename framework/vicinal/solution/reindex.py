@@ -1,90 +1,65 @@
-"""Builds another generation of a solution beside the live one, and puts it in the place of that in one step.
+"""Builds another generation of a solution beside the live one, of which nobody reads until it is put in its place.
 
 A generation has a collection and keys of its own. Nobody reads the new one until the record in Redis names it, see
 ``stores.live_generation``. What a killed run left is continued by the next one, or built anew where it does not fit.
+
+While it is built, clients go on adding and removing items of the live one. A generation that is begun has a log
+(``stores.write_log``); who writes notes the item there first, under the writer's lock, which the reindex holds only at
+two moments: when it begins the generation, and so its log, and when it replaces the live one. Before that it catches up
+with the log, again and again, and under the lock with the rest of it; see ``catch_up``. So a write is either in what
+the source and the live generation had when the log began, or in the log, whoever is killed at whatever moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeVar
 
-from vicinal.errors import VicinalError
+from vicinal.errors import NothingIndexedError, VicinalError
 from vicinal.ingest.run import IngestRun
-from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.foreign_calls import count_items
 from vicinal.plugin.source import Source
 from vicinal.solution import removal
-from vicinal.solution.collection import CollectionManager
-from vicinal.solution.components import Components
+from vicinal.solution.generations import choose_physical, drop_unfinished, open_unfinished
 from vicinal.solution.learning import keep_state, learn_from_source
-from vicinal.stores.milvus import VectorStore
-from vicinal.stores.redis import MetadataStore
-from vicinal.types import Failure, Item, item_id, path_from_file_uri
+from vicinal.solution.stored_items import SourceWithAdded, StoredItems
+from vicinal.solution.writable import WritableSolution
 
-__all__ = [
-    "NewGeneration",
-    "SourceWithAdded",
-    "describe_unfinished",
-    "drop_replaced",
-    "drop_unfinished",
-    "finish_replacement",
-    "iter_new_failures",
-]
+__all__ = ["NewGeneration", "begin_pinned", "learn", "require_indexed"]
 
-_BATCH = 1_000
+S = TypeVar("S", bound=WritableSolution)
 
 
-class SourceWithAdded(Source):
-    """A source's items, and after them those that were added by hand and that it does not yield itself."""
+def require_indexed(live: WritableSolution) -> None:
+    """See that there is something to replace, and that this solution may.
 
-    def __init__(self, source: Source, metadata: MetadataStore) -> None:
-        self._source = source
-        self._metadata = metadata
-        self.added = set(metadata.list_manual())
-        """The ids of the added items; of those that the source does not yield, once it has been read."""
-
-    def count(self) -> int | None:
-        found = count_items(self._source)
-        return None if found is None else found + len(self.added)
-
-    def __iter__(self) -> Iterator[Item | Failure]:
-        for entry in self._source:
-            if self.added and isinstance(entry, Item | Failure):
-                self.added.discard(item_id(entry.key.encode(errors="backslashreplace").decode()))
-            yield entry
-        ids = sorted(self.added)
-        for start in range(0, len(ids), _BATCH):
-            for record in self._metadata.records(ids[start : start + _BATCH]):
-                if record is not None:
-                    content: Any = record.content if record.content is not None else path_from_file_uri(record.uri)
-                    yield Item(record.key, content or "", record.uri, record.metadata)
+    Raises:
+        NothingIndexedError: nothing is indexed.
+        StoreMismatchError: the collection belongs to another solution.
+    """
+    live._collection.require_droppable(state := live.metadata.state())
+    if not state:
+        raise NothingIndexedError(f"nothing is indexed in {live.name!r} yet", hint="run `vicinal ingest` first")
 
 
 @dataclass(slots=True)
 class NewGeneration:
-    """The generation that a reindex builds, while the writer's lock is held."""
+    """The generation that a reindex builds: ``solution`` is pinned at it."""
 
-    live: Components
-    encoder: Encoder
-    vectors: VectorStore
-    metadata: MetadataStore
-    collection: CollectionManager
+    solution: WritableSolution
+    live: WritableSolution
+    source: SourceWithAdded | StoredItems
     is_resumed: bool
     """Whether a run before has begun it."""
-    note: str = field(default="")
-    """What the encoder says of how it was fitted."""
 
     @classmethod
-    def open(cls, live: Components) -> NewGeneration:
-        """Fit the encoder, where it learns, and take up what a run before has left, or begin anew."""
-        metadata = _unfinished(live.metadata)
-        encoder = live.create_encoder()
-        learnt = learn_from_source(encoder, live.source)[0] if encoder.learns else b""
-        state = metadata.state()
-        collection = CollectionManager(live.config, encoder, live.vectors, metadata)
-        identity = collection.describe_identity()
+    def begin(cls, live: WritableSolution, learnt: bytes, new: WritableSolution, *, from_stored: bool) -> NewGeneration:
+        """Take up what a run before has left, or begin anew; the locks of a reindex and of a writer are held.
+
+        Args:
+            learnt: the state of the encoder of ``new``, where it learns.
+        """
+        state = new.metadata.state()
+        identity = new._collection.describe_identity()
         is_resumed = (
             bool(state)
             and {name: state.get(name) for name in identity} == identity
@@ -93,100 +68,55 @@ class NewGeneration:
         if not is_resumed:
             drop_unfinished(live.vectors, live.metadata)
             live_state = live.metadata.state()
-            physical = _choose_physical(live.vectors, live_state)
-            state = collection.create_state(physical, live_state.get("owner", ""))
-        if encoder.learns:
-            keep_state(encoder, learnt, metadata)
-        vectors = live.vectors.of_collection(state["physical"])
-        collection = CollectionManager(live.config, encoder, vectors, metadata)
-        collection.ensure()
-        return cls(live, encoder, vectors, metadata, collection, is_resumed, encoder.fit_note if encoder.learns else "")
+            new._collection.create_state(choose_physical(live.vectors, live_state), live_state.get("owner", ""))
+        if new.encoder.learns:
+            keep_state(new.encoder, learnt, new.metadata)
+        new._collection.ensure()
+        source = StoredItems(live.metadata) if from_stored else SourceWithAdded(new.source, live.metadata)
+        return cls(new, live, source, is_resumed)
 
-    def tidy(self, run: IngestRun, source: SourceWithAdded) -> None:
-        """Remove what a run before has indexed and the source no longer has, and mark what was added by hand.
+    def tidy(self, run: IngestRun) -> None:
+        """Remove what a run before has indexed and the source no longer has.
 
         Raises:
-            VicinalError: the source was not read whole, so that what is live may have more than this.
+            VicinalError: not all that is live could be read or, by what is stored of it, indexed anew.
         """
-        if run.hidden_behind or (run.report.seen == 0 and self.live.metadata.state().get("items")):
+        if isinstance(self.source, StoredItems):
+            self._require_all_stored(run)
+        elif run.hidden_behind or (run.report.seen == 0 and self.live.metadata.state().get("items")):
             reason = f"could not read {run.hidden_behind!r}" if run.hidden_behind else "yields no item at all"
             raise VicinalError(
                 f"nothing was replaced: the source {reason}, and what is indexed of it would be lost",
                 hint="`vicinal failures` says what is wrong with it; repair or exclude it, then reindex again"
                 if run.hidden_behind
-                else "`vicinal drop` removes everything",
+                else "`vicinal reindex --from stored` needs no source; `vicinal drop` removes everything",
             )
+        vectors, metadata = self.solution.vectors, self.solution.metadata
         if run.skipped_entries:
-            removal.remove(self.vectors, self.metadata, run.skipped_entries)
+            removal.remove(vectors, metadata, run.skipped_entries)
         if self.is_resumed:
-            removal.prune(self.vectors, self.metadata, run.seen)
-        self._mark_added(sorted(source.added))
+            removal.prune(vectors, metadata, run.seen)
 
-    def _mark_added(self, ids: list[int]) -> None:
-        """Mark what was added by hand; nobody else has it.
-
-        Raises:
-            VicinalError: one could not be indexed anew, and would be lost.
-        """
-        entries = self.metadata.ledger_entries(ids)
-        if lost := [id_ for id_, entry in zip(ids, entries, strict=True) if entry is None or not entry.is_committed]:
-            records = self.live.metadata.records(lost[:5])
-            keys = ", ".join(record.key for record in records if record is not None)
+    def _require_all_stored(self, run: IngestRun) -> None:
+        if failed := run.report.failed:
             raise VicinalError(
-                f"nothing was replaced: {len(lost):,} items that were added by hand cannot be indexed anew: {keys}",
-                hint="`vicinal failures` says why; `vicinal remove` them, or add them otherwise, then reindex again",
+                f"nothing was replaced: {failed:,} items cannot be indexed anew by what is stored of them",
+                hint="`vicinal failures` says why; `vicinal remove` them, or reindex from the source",
             )
-        self.metadata.mark_manual(ids)
-
-    def note_replaced(self) -> None:
-        """Note what has to be removed once this generation is live, for whoever finishes that."""
-        physical = self.live.metadata.state()["physical"]
-        self.metadata.set_state(replaces={"generation": self.live.metadata.generation, "physical": physical})
 
 
-def finish_replacement(vectors: VectorStore, metadata: MetadataStore) -> None:
-    """Remove the generation that the live one has replaced, unless that is done."""
-    state = metadata.state()
-    if state.get("replaces") is None:
-        return
-    vectors.set_alias(state["physical"])
-    drop_replaced(vectors, metadata)
+def learn(new: WritableSolution, live: WritableSolution, *, from_stored: bool) -> bytes:
+    """Have the encoder of a new generation learn, where it does, from what will be indexed; returns what it learnt."""
+    if not new.encoder.learns:
+        return b""
+    source: Source = StoredItems(live.metadata) if from_stored else new.source
+    return learn_from_source(new.encoder, source)[0]
 
 
-def drop_replaced(vectors: VectorStore, metadata: MetadataStore) -> None:
-    """Remove the generation that the live one has replaced, of which the alias is no more."""
-    if replaced := metadata.state().get("replaces"):
-        vectors.drop_physical_collection(replaced["physical"])
-        metadata.of_generation(replaced["generation"], is_live=False).drop()
-        metadata.set_state(replaces=None)
-
-
-def iter_new_failures(metadata: MetadataStore) -> Iterator[Failure]:
-    """The failures of a reindex that goes on, or that has not ended."""
-    return _unfinished(metadata).iter_failures()
-
-
-def describe_unfinished(metadata: MetadataStore) -> dict[str, Any] | None:
-    """How far a reindex is that goes on, or that has not ended; None where there is none."""
-    state = _unfinished(metadata).state()
-    return {name: state.get(name) for name in ("items", "rows", "signature", "created")} if state else None
-
-
-def drop_unfinished(vectors: VectorStore, metadata: MetadataStore) -> None:
-    """Remove what a reindex that has not ended has left."""
-    unfinished = _unfinished(metadata)
-    if state := unfinished.state():
-        vectors.drop_physical_collection(state["physical"])
-    unfinished.drop()
-
-
-def _unfinished(metadata: MetadataStore) -> MetadataStore:
-    return metadata.of_generation(metadata.generation + 1, is_live=False)
-
-
-def _choose_physical(vectors: VectorStore, state: dict[str, Any]) -> str:
-    """The name of a collection that does not exist yet."""
-    number = int(state["physical"].rpartition("_v")[2])
-    while vectors.find_collection(name := f"{vectors.alias}_v{(number := number + 1)}") is not None:
-        pass
-    return name
+def begin_pinned(live: S) -> S:
+    """The solution by what its YAML says now, pinned at the generation that a reindex builds."""
+    config, yaml = live.read_yaml()
+    new = live.pin(open_unfinished(live.metadata), config, yaml)
+    new.__dict__["encoder"] = new.create_encoder()
+    _ = new._collection
+    return new

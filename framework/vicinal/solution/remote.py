@@ -37,8 +37,11 @@ _HIT_FIELDS = ("key", "rank", "distance", "similarity", "uri", "metadata", "cont
 _COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "truncated", "rows")
 
 
-def open_solution(path: str | Path) -> Solution | RemoteSolution:
+def open_solution(path: str | Path, *, by_any_config: bool = False) -> Solution | RemoteSolution:
     """The solution of a YAML file; one that talks to a server, where that holds the solution's embedded Milvus.
+
+    Args:
+        by_any_config: whether the server may have opened it by another config: a reindex reads the YAML again.
 
     Raises:
         ConfigError: the file is wrong.
@@ -46,14 +49,14 @@ def open_solution(path: str | Path) -> Solution | RemoteSolution:
     """
     manager = create_manager()
     config = load_config(path, manager)
-    if (remote := find_remote(config)) is not None:
+    if (remote := find_remote(config, by_any_config=by_any_config)) is not None:
         return remote
     from vicinal.solution.solution import Solution
 
-    return Solution(config, manager, Path(path).parent)
+    return Solution.from_yaml(path, manager=manager)
 
 
-def find_remote(config: SolutionConfig) -> RemoteSolution | None:
+def find_remote(config: SolutionConfig, *, by_any_config: bool = False) -> RemoteSolution | None:
     """The solution at the server that holds its embedded Milvus; None where no server does.
 
     Raises:
@@ -62,22 +65,26 @@ def find_remote(config: SolutionConfig) -> RemoteSolution | None:
     if "://" in (milvus := config.stores.milvus) or (holder := LockHolder.find_server(Path(milvus))) is None:
         return None
     with suppress(ServerUnreachableError):  # then the solution's own attempt says who holds the file
-        return RemoteSolution(config, holder, os.environ.get("VICINAL_API_KEY", ""))
+        return RemoteSolution(config, holder, os.environ.get("VICINAL_API_KEY", ""), by_any_config=by_any_config)
     return None
 
 
 class RemoteSolution:
     """What commands ask of a ``Solution``, answered by the server that holds its embedded Milvus."""
 
-    def __init__(self, config: SolutionConfig, holder: LockHolder, api_key: str = "") -> None:
+    def __init__(
+        self, config: SolutionConfig, holder: LockHolder, api_key: str = "", *, by_any_config: bool = False
+    ) -> None:
         """
         Raises:
             ServerUnreachableError: the server does not respond.
             StoreBusyError: it does not serve this solution with this configuration, or wants an API key.
         """
         self.name = config.name
+        self._checksum = config_checksum(config)
         self._client = ApiClient(holder.url or "", api_key, _CONNECT_SECONDS)
-        self._query = self._find_solution(config, holder, has_key=bool(api_key))["query"]
+        served = self._find_solution(config, holder, has_key=bool(api_key), by_any_config=by_any_config)
+        self._query = served["query"]
         self._client.timeout = 10 * _CONNECT_SECONDS
 
     def __enter__(self) -> Self:
@@ -90,7 +97,9 @@ class RemoteSolution:
         """The hit's excerpt; how an encoder shows an item, only its own process can tell."""
         return Rendering("text", found.excerpt or "")
 
-    def _find_solution(self, config: SolutionConfig, holder: LockHolder, *, has_key: bool) -> Mapping[str, Any]:
+    def _find_solution(
+        self, config: SolutionConfig, holder: LockHolder, *, has_key: bool, by_any_config: bool
+    ) -> Mapping[str, Any]:
         """What the server says of this solution, if it serves it with this configuration."""
         try:
             served = self._client.request("GET", "/api/solutions")["solutions"]
@@ -102,9 +111,12 @@ class RemoteSolution:
         found: Mapping[str, Any] | None = next((one for one in served if one["name"] == self.name), None)
         if found is None:
             raise _busy_error(config, holder, f"does not serve {self.name!r}", "stop the server first")
-        if found.get("checksum") != config_checksum(config):
+        if found.get("checksum") != self._checksum and not by_any_config:
             reason = f"serves another configuration of {self.name!r}"
-            hint = "restart the server, if the YAML or an environment variable has changed"
+            hint = (
+                "`vicinal reindex` has it use the YAML as it is now, where the encoder or fields have changed; else"
+                " restart the server"
+            )
             raise _busy_error(config, holder, reason, hint)
         return found
 
@@ -256,9 +268,30 @@ class RemoteSolution:
         """
         return self._run("ingest", {"prune": prune, "limit": limit, "force": force}, on_progress)
 
-    def reindex(self, *, on_progress: Callable[[Mapping[str, Any]], object] = bool) -> IngestReport:
-        """As ``Solution.reindex``; ``on_progress`` gets the server's job again and again."""
-        return self._run("reindex", None, on_progress)
+    def reindex(
+        self, options: Mapping[str, Any] | None = None, *, on_progress: Callable[[Mapping[str, Any]], object] = bool
+    ) -> IngestReport:
+        """As ``Solution.reindex``, with the options of the API; ``on_progress`` gets the job again and again.
+
+        Raises:
+            StoreBusyError: the server reads another YAML.
+        """
+        return self._run("reindex", {"checksum": self._checksum, **(options or {})}, on_progress)
+
+    def rollback(self) -> dict[str, Any]:
+        """As ``Solution.rollback``."""
+        report = self._run("reindex", {"action": "rollback"}, bool)
+        status = self.status()
+        found = {name: status[name] for name in ("solution", "generation", "items", "previous")}
+        return {**found, "warnings": report.warnings}
+
+    def drop_old(self) -> bool:
+        """As ``Solution.drop_old``."""
+        return self._run("reindex", {"action": "drop_old"}, bool).removed > 0
+
+    def drop_new(self) -> bool:
+        """As ``Solution.drop_new``."""
+        return self._run("reindex", {"action": "drop_new"}, bool).removed > 0
 
     def retry(self) -> IngestReport:
         """As ``Solution.retry``."""
@@ -286,7 +319,7 @@ class RemoteSolution:
                 f"the server at {self._client.url} has cancelled the run; finished batches are kept",
                 hint="run the same command again to continue",
             )
-        details = {name: job[name] for name in ("warnings", "skip_reasons")}
+        details = {name: job[name] for name in ("warnings", "skip_reasons", "gate")}
         report = IngestReport(self.name, **{name: job[name] for name in _COUNTS}, **details)
         report.took(job["seconds"])
         return report

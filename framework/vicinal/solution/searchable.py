@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,12 +9,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, overload
 
+import numpy as np
+
 from vicinal.config import SolutionConfig
 from vicinal.errors import NothingIndexedError, StoreError, StoreUnreachableError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder_calls import suggest_queries
 from vicinal.plugin.manager import Manager
-from vicinal.search.request_check import require_limit, require_query, to_examples
+from vicinal.search.request_check import Query, require_limit, split_queries, to_examples, to_query
 from vicinal.search.searcher import Searcher
 from vicinal.search.timer import Timer
 from vicinal.solution.cached import InvalidatableCache
@@ -37,7 +38,6 @@ class SearchableSolution(FollowingComponents):
     ) -> None:
         """``folder`` is that of the solution's YAML file; by default the current one."""
         super().__init__(config, manager, folder)
-        self._encoder_lock = threading.Lock()
         self._searcher = InvalidatableCache(self._open_searcher, self._open_lock)
         self._active_run: IngestRun | None = None
 
@@ -64,46 +64,47 @@ class SearchableSolution(FollowingComponents):
     @overload
     def search(
         self,
-        query: str | Path | None = None,
+        query: Query | None = None,
         limit: int = 10,
         filter: str = "",
         *,
         item_filters: Mapping[str, str] | None = None,
-        like: str | Path | Iterable[str | Path] | None = None,
-        unlike: str | Path | Iterable[str | Path] | None = None,
+        like: Query | Iterable[Query] | None = None,
+        unlike: Query | Iterable[Query] | None = None,
         min_similarity: float | None = None,
         diversity: float = 0.0,
     ) -> SearchResult: ...
     @overload
     def search(
         self,
-        query: list[str | Path],
+        query: list[str] | list[Path] | list[str | Path] | list[list[float]] | list[np.ndarray],
         limit: int = 10,
         filter: str = "",
         *,
         item_filters: Mapping[str, str] | None = None,
-        like: str | Path | Iterable[str | Path] | None = None,
-        unlike: str | Path | Iterable[str | Path] | None = None,
+        like: Query | Iterable[Query] | None = None,
+        unlike: Query | Iterable[Query] | None = None,
         min_similarity: float | None = None,
         diversity: float = 0.0,
     ) -> list[SearchResult]: ...
     def search(
         self,
-        query: str | Path | list[str | Path] | None = None,
+        query: Query | Sequence[Query] | None = None,
         limit: int = 10,
         filter: str = "",
         *,
         item_filters: Mapping[str, str] | None = None,
-        like: str | Path | Iterable[str | Path] | None = None,
-        unlike: str | Path | Iterable[str | Path] | None = None,
+        like: Query | Iterable[Query] | None = None,
+        unlike: Query | Iterable[Query] | None = None,
         min_similarity: float | None = None,
         diversity: float = 0.0,
     ) -> SearchResult | list[SearchResult]:
         """Find the nearest items: one result for one query, a list of them for a list of queries.
 
         Args:
-            query: what the encoder reads (a text, the path of a file), or ``@key`` of an indexed item, which
-                finds others like it. Optional where ``like`` has an example; else it counts as one of the liked.
+            query: what the encoder reads (a text, the path of a file, numbers where it ``reads_vectors``), or ``@key``
+                of an indexed item, which finds others like it. Optional where ``like`` has an example; else it counts
+                as one of the liked. An array ``(n, dimension)`` is n queries.
             limit: how many items, 1 to 16,384.
             filter: a Milvus expression over the declared fields, as ``year > 2000 and label == "cat"``.
             item_filters: patterns by the name of the item filter that checks found items, as
@@ -123,12 +124,17 @@ class SearchableSolution(FollowingComponents):
             VicinalError: nothing is indexed yet, there is nothing to search for, or an argument is of another
                 kind or out of range.
         """
-        queries = query if isinstance(query, list) else [query]
+        queries, are_several = split_queries(query)
         require_limit(limit)
+        reads_vectors = self.encoder.reads_vectors
         for number, one in enumerate(queries):
             if one is not None:
-                require_query(f"query.{number}" if isinstance(query, list) else "query", one)
-        examples = to_examples("like", like), to_examples("unlike", unlike)
+                argument = f"query.{number}" if are_several else "query"
+                queries[number] = to_query(argument, one, reads_vectors=reads_vectors)
+        examples = (
+            to_examples("like", like, reads_vectors=reads_vectors),
+            to_examples("unlike", unlike, reads_vectors=reads_vectors),
+        )
         requests = [
             SearchRequest(one, int(limit), filter, None, item_filters or {}, *examples, min_similarity, diversity)
             for one in queries
@@ -136,7 +142,7 @@ class SearchableSolution(FollowingComponents):
         results = self.read(partial(self._search, requests))
         for result in results:
             result.to_html = partial(build_result_html, render=self.render)
-        return results if isinstance(query, list) else results[0]
+        return results if are_several else results[0]
 
     def _search(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
         with self._searcher.borrow() as searcher:
@@ -214,14 +220,26 @@ class SearchableSolution(FollowingComponents):
 
         return self.read(suggest)
 
-    def search_vectors(self, vectors: Sequence[Any], limit: int) -> list[list[Candidate]]:
+    def search_vectors(self, vectors: Sequence[Any], limit: int, filter: str = "") -> list[list[Candidate]]:
         """The nearest segments of vectors in the form in which the store holds them, as its index finds them.
 
         Raises:
             NothingIndexedError: nothing can be searched yet.
         """
         with self._searcher.borrow() as searcher:
-            return searcher.search_vectors(vectors, limit)
+            return searcher.search_vectors(vectors, limit, filter)
+
+    def encode_queries(self, queries: Sequence[str]) -> list[list[Any] | Exception]:
+        """The vectors that queries are searched with, in the form in which the store holds them.
+
+        Returns:
+            For each query its vectors, or the error of one that cannot be read.
+
+        Raises:
+            NothingIndexedError: nothing can be searched yet.
+        """
+        with self._searcher.borrow() as searcher:
+            return searcher.encode_queries(queries)
 
     def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The rows with these ids, as ``VectorStore.fetch_rows``; it loads the collection, and waits for an index.
@@ -249,7 +267,9 @@ class SearchableSolution(FollowingComponents):
 
     @cached_property
     def _collection(self) -> CollectionManager:
-        return CollectionManager(self.config, self.encoder, self.vectors, self.metadata, self._pause_searches)
+        return CollectionManager(
+            self.config, self.encoder, self.vectors, self.metadata, self._pause_searches, self.yaml
+        )
 
     def _pause_searches(self) -> AbstractContextManager[None]:
         return self._searcher.exclusive()

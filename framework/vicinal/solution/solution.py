@@ -11,23 +11,24 @@ from vicinal.errors import UnknownItemError
 from vicinal.search.typed_query import to_typed_query
 from vicinal.solution import removal
 from vicinal.solution.consistency import CheckReport, check
-from vicinal.solution.learning import adopt_state
-from vicinal.solution.reindex import (
+from vicinal.solution.generations import (
+    describe_previous,
     describe_unfinished,
     finish_replacement,
     iter_new_failures,
 )
-from vicinal.solution.writable import WritableSolution
+from vicinal.solution.learning import adopt_state
+from vicinal.solution.reindexable import ReindexableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.records import Record
-from vicinal.stores.writer_lock import WriterLock
+from vicinal.stores.writer_lock import ReindexLock, WriterLock
 from vicinal.types import Failure, IngestReport, Modality, SearchRequest, SearchResult, item_id
 
 __all__ = ["Solution"]
 
 
-class Solution(WritableSolution):
+class Solution(ReindexableSolution):
     """A solution that is filled and searched. Stores are connected, and models loaded, on first use.
 
     Use it as a context manager, or call ``close``: an embedded Milvus belongs to one process at a time. Threads may
@@ -106,6 +107,7 @@ class Solution(WritableSolution):
             "updated": state.get("updated"),
             "generation": self.metadata.generation,
             "reindex": describe_unfinished(self.metadata),
+            "previous": describe_previous(self.metadata),
             "stores": {
                 "milvus": {"location": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
                 "redis": {"location": redact_url(self.config.stores.redis), "version": self.metadata.version()},
@@ -134,8 +136,9 @@ class Solution(WritableSolution):
             UnknownItemError: one of them is not indexed; then none is removed.
         """
         keys = list(dict.fromkeys(keys))
-        with self._open_for_writing():
-            found = zip(keys, self.metadata.ledger_entries([item_id(key) for key in keys]), strict=True)
+        ids = [item_id(key) for key in keys]
+        with self._open_for_writing(brief=True), self._note_writes(ids):
+            found = zip(keys, self.metadata.ledger_entries(ids), strict=True)
             known = {key: entry for key, entry in found if entry is not None and entry.matches_key(key)}
             if unknown := [key for key in keys if key not in known]:
                 raise UnknownItemError(f"not indexed: {', '.join(unknown[:5])}", hint="keys are case-sensitive")
@@ -152,6 +155,7 @@ class Solution(WritableSolution):
                 has the vectors; nothing is removed.
         """
         with WriterLock(self.metadata):
+            ReindexLock.require_free(self.metadata)
             self.follow()
             return self._drop_everything()
 

@@ -7,25 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
-from vicinal.errors import NothingIndexedError, StoreMismatchError, VicinalError
+from vicinal.config.models import IngestConfig
+from vicinal.errors import StoreMismatchError, VicinalError
 from vicinal.ingest.run import IngestRun
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.foreign_calls import count_items
 from vicinal.plugin.source import Source
 from vicinal.solution import removal
+from vicinal.solution.generations import drop_others, finish_replacement, note_writes
 from vicinal.solution.learning import fit_encoder, restore_state
 from vicinal.solution.progress import show_progress
-from vicinal.solution.reindex import (
-    NewGeneration,
-    SourceWithAdded,
-    drop_replaced,
-    drop_unfinished,
-    finish_replacement,
-)
 from vicinal.solution.searchable import SearchableSolution
-from vicinal.stores.milvus import VectorStore
-from vicinal.stores.redis import MetadataStore
-from vicinal.stores.writer_lock import WriterLock
+from vicinal.stores.writer_lock import ReindexLock, WriterLock
 from vicinal.types import IngestReport, Item, item_id
 
 __all__ = ["WritableSolution"]
@@ -58,7 +51,7 @@ class WritableSolution(SearchableSolution):
             progress: show a progress bar, below the cell of a notebook or on the terminal's stderr.
 
         Raises:
-            StoreBusyError: another process writes to this solution.
+            StoreBusyError: another process writes to this solution, or reindexes it.
             StoreMismatchError: the collection was built by another encoder or with other fields.
             TooManyFailuresError: more items failed than the config allows; the others are kept.
             KeyboardInterrupt: Ctrl-C; finished batches are kept, and the next run continues from there.
@@ -67,21 +60,6 @@ class WritableSolution(SearchableSolution):
             raise VicinalError("prune and limit exclude each other", hint="a limited run does not see every item")
         with show_progress(self.manager) if progress else nullcontext():
             return self._run_ingest(prune=prune, limit=limit, force=force, encoder=encoder)
-
-    def reindex(self, *, progress: bool = False) -> IngestReport:
-        """Index the source anew beside what is searched, and put that in its place in one step.
-
-        An encoder that learns does so anew; another encoder, or other fields, may stand in the YAML. Items that ``add``
-        indexed are indexed anew, too. Searches are answered all the time, each from the old or from the new generation;
-        the old one is removed at the end. A run that does not end leaves it as it is, and the next one continues.
-
-        Raises:
-            NothingIndexedError: there is nothing to replace.
-            VicinalError: the source could not be read as a whole, or nothing can be learnt from it.
-            StoreBusyError, TooManyFailuresError, KeyboardInterrupt: as ``ingest`` does.
-        """
-        with show_progress(self.manager) if progress else nullcontext():
-            return self._run_reindex()
 
     def retry(self, *, encoder: Encoder | None = None) -> IngestReport:
         """Try again the items that failed, and only them."""
@@ -103,6 +81,7 @@ class WritableSolution(SearchableSolution):
         if not self.encoder.learns:
             raise VicinalError(f"encoder {self.config.encoder.type!r} does not learn", "ingest needs no fit then")
         with WriterLock(self.metadata):
+            ReindexLock.require_free(self.metadata)
             self.follow()
             if items := self.metadata.state().get("items"):
                 raise StoreMismatchError(
@@ -133,14 +112,15 @@ class WritableSolution(SearchableSolution):
     def add(self, item: Item, *, replace: bool = True) -> Literal["new", "updated", "unchanged"]:
         """Index one item that the source need not have; ``prune`` leaves it, ``remove`` removes it.
 
-        If the source has an item of its key, the next ingest replaces it.
+        If the source has an item of its key, the next ingest replaces it. While a reindex goes on, it is indexed by
+        that, too.
 
         Raises:
             ItemError: it cannot be indexed; what was indexed under its key stays.
             ItemExistsError: another item has its key, and ``replace`` is false.
-            StoreBusyError: a run is active.
+            StoreBusyError: a run is active that is no reindex.
         """
-        with self._open_for_writing() as lock:
+        with self._open_for_writing(brief=True) as lock, self._note_writes([item_id(item.key)]):
             change = self._new_run(lock=lock).add_item(item, replace=replace)
             self.metadata.mark_manual([item_id(item.key)])
             if self._collection.current_index() is None:
@@ -152,16 +132,15 @@ class WritableSolution(SearchableSolution):
         self,
         encoder: Encoder | None = None,
         source: Source | None = None,
-        vectors: VectorStore | None = None,
-        metadata: MetadataStore | None = None,
+        ingest: IngestConfig | None = None,
         **options: Any,
     ) -> IngestRun:
         return IngestRun(
             source or self.source,
             encoder or self.encoder,
-            vectors or self.vectors,
-            metadata or self.metadata,
-            self.config.ingest,
+            self.vectors,
+            self.metadata,
+            ingest or self.config.ingest,
             self.config.field_specs,
             self.metric,
             self.manager.observers,
@@ -197,37 +176,6 @@ class WritableSolution(SearchableSolution):
         report.took(time.perf_counter() - started)
         self.manager.observers.ingest_finished(solution=self.name, report=report)
         return report
-
-    def _run_reindex(self) -> IngestReport:
-        started = time.perf_counter()
-        with WriterLock(self.metadata) as lock:
-            self.follow()
-            self._collection.require_droppable(state := self.metadata.state())
-            if not state:
-                raise NothingIndexedError(f"nothing is indexed in {self.name!r} yet", hint="run `vicinal ingest` first")
-            finish_replacement(self.vectors, self.metadata)
-            new = NewGeneration.open(self)
-            source = SourceWithAdded(self.source, self.metadata)
-            run = self._new_run(new.encoder, source=source, vectors=new.vectors, metadata=new.metadata, lock=lock)
-            report = self._execute_run(run, source.count())
-            if run.interrupted:
-                raise KeyboardInterrupt
-            new.tidy(run, source)
-            report.rows = new.collection.make_searchable(report.seen)
-            self._add_warnings(report, new.note, int(new.metadata.state()["rows"]))
-            self._put_in_place(new, lock)
-        report.took(time.perf_counter() - started)
-        self.manager.observers.ingest_finished(solution=self.name, report=report)
-        return report
-
-    def _put_in_place(self, new: NewGeneration, lock: WriterLock) -> None:
-        """Have everybody search the new generation, and remove the old one."""
-        new.note_replaced()
-        with self._open_lock, self._pause_searches():
-            lock.check()
-            new.metadata.make_live()
-            self._adopt_generation(self.metadata.of_generation(new.metadata.generation), new.vectors, new.encoder)
-        finish_replacement(self.vectors, self.metadata)
 
     def _execute_run(self, run: IngestRun, total: int | None) -> IngestReport:
         self._active_run = run
@@ -273,9 +221,15 @@ class WritableSolution(SearchableSolution):
         run.report.removed += removal.prune(self.vectors, self.metadata, run.seen)
 
     @contextmanager
-    def _open_for_writing(self) -> Iterator[WriterLock]:
-        """Hold the writer's lock on a collection that exists and fits the config."""
-        with WriterLock(self.metadata) as lock:
+    def _open_for_writing(self, *, brief: bool = False) -> Iterator[WriterLock]:
+        """Hold the writer's lock on a collection that exists and fits the config.
+
+        Args:
+            brief: for a few items, which may be written beside a reindex; others wait for that.
+        """
+        with WriterLock(self.metadata, brief=brief) as lock:
+            if not brief:
+                ReindexLock.require_free(self.metadata)
             self.follow()
             self.refresh()
             finish_replacement(self.vectors, self.metadata)
@@ -289,6 +243,20 @@ class WritableSolution(SearchableSolution):
             finally:
                 self.refresh()
 
+    @contextmanager
+    def _note_writes(self, ids: list[int]) -> Iterator[None]:
+        """Have a generation that is not live catch up with what is written in this block.
+
+        Who is suspended there for long loses the lock, and what it writes may be read before: so it is noted again.
+
+        Raises:
+            GenerationReplacedError: a reindex has ended meanwhile, so that this was written in vain.
+        """
+        note_writes(self.metadata, ids)
+        yield
+        note_writes(self.metadata, ids)
+        self.metadata.require_live()
+
     def _drop_everything(self) -> int:
         with self._open_lock, self._pause_searches():
             state = self.metadata.state()
@@ -297,8 +265,7 @@ class WritableSolution(SearchableSolution):
             if state:
                 # Left over when a previous drop was interrupted after removing the alias.
                 self.vectors.drop_physical_collection(state["physical"])
-            drop_replaced(self.vectors, self.metadata)
-            drop_unfinished(self.vectors, self.metadata)
+            drop_others(self.vectors, self.metadata)
             self.metadata.drop()
             self.follow()
         return int(state.get("items", 0))

@@ -10,6 +10,7 @@ from vicinal.errors import StoreError
 from vicinal.stores.layout import Schema
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.milvus_lite_memory import FLUSH_BYTES
+from vicinal.stores.milvus_lite_training import MIN_ROWS_PER_CELL
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -19,8 +20,6 @@ __all__ = ["IndexBuilder"]
 _CALL_SECONDS = 60.0
 _STALLED_SECONDS = 1800.0
 """Without progress. A server counts a segment's rows, up to a gigabyte of them, only once it is indexed as a whole."""
-_MIN_ROWS_PER_CELL = 39
-"""FAISS' advice for training IVF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class IndexBuilder:
             return dict(index.params)
         stats = self.client.get_collection_stats(self.collection)
         segment = FLUSH_BYTES // (4 * self.schema.space.dimension)
-        cells = max(1, min(int(stats["row_count"]), segment) // _MIN_ROWS_PER_CELL)
+        cells = max(1, min(int(stats["row_count"]), segment) // MIN_ROWS_PER_CELL)
         return {**index.params, "nlist": min(int(index.params["nlist"]), cells)}
 
     def nlist_too_small(self, index: Index) -> bool:

@@ -98,6 +98,14 @@ class RowFormat:
             schema.add_function(Function("bm25", FunctionType.BM25, ["text"], ["text_sparse"]))
         return schema
 
+    def column_types(self, client: MilvusClient) -> dict[str, Any]:
+        """The Milvus types of the columns that a row has to give: all but those that Milvus computes."""
+        return {
+            field.name: field.dtype
+            for field in self.to_milvus_schema(client).fields
+            if not (self.schema.hybrid and field.name == "text_sparse")
+        }
+
     def _add_vector_columns(self, schema: Any) -> None:
         from pymilvus import DataType
 
@@ -131,6 +139,13 @@ class RowFormat:
         if self.schema.labelled:
             return ("segment_label", "segment_excerpt")
         return ("start", "end") if self.schema.segmented else ()
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that are written, but for the text of a full-text index."""
+        fields = [column_of(name) for name in self.schema.fields]
+        vectors = ["ones", "vector"] if self.uses_sparse_bits else ["vector"]
+        return ["id", "item", "segment", *self.segment_columns, *fields, *vectors]
 
     @property
     def filter_columns(self) -> dict[str, str]:

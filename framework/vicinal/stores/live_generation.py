@@ -3,7 +3,8 @@
 vicinal:{name}:live              the number of the generation that is searched; without the key it is the first one
 
 A reader of a generation compares that record in the same step in which it reads an item, or after it. A generation is
-deleted only after the record names another one, so that what was read of one that is still live is whole.
+deleted only after the record names another one, so that what was read of one that is still live is whole. A rollback
+writes the number of an earlier generation, which was kept.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class LiveGeneration:
         """
         if self.is_required and parse_record(record) != self.generation:
             raise GenerationReplacedError(
-                f"a reindex of {self.solution!r} has just replaced what was being read", hint="run this again"
+                f"a reindex of {self.solution!r} has just replaced what was in use", hint="run this again"
             )
 
 

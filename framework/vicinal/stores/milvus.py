@@ -32,6 +32,18 @@ class VectorStore(MilvusCollection):
 
     def upsert_rows(self, rows: Sequence[dict[str, Any]]) -> None:
         """Upsert rows by id, in messages well below Milvus' limit of 64 MiB."""
+        from vicinal.stores.upsert_request import build_upsert_request, send_upsert_request
+
+        if self.uses_sparse_bits:
+            self._upsert_sparse_rows(rows)
+            return
+        types = self._row_format.column_types(self._client)
+        for part in split_by_bytes(rows, self._row_format.row_bytes):
+            request = build_upsert_request(self.collection, types, part)
+            with self._wrap_errors():
+                send_upsert_request(self._client, request, _CALL_SECONDS)
+
+    def _upsert_sparse_rows(self, rows: Sequence[dict[str, Any]]) -> None:
         for part in split_by_bytes(rows, self._row_format.row_bytes):
             with self._wrap_errors():
                 self._client.upsert(self.collection, part, timeout=_CALL_SECONDS)
@@ -61,14 +73,25 @@ class VectorStore(MilvusCollection):
         if not self.embedded:
             self.count_rows()
 
-    def iter_rows(self, fields: Sequence[str], batch_size: int = 5_000) -> Iterator[list[dict[str, Any]]]:
-        """The given fields of every row, in batches, in no particular order."""
+    @property
+    def column_names(self) -> list[str]:
+        """The columns of a row that are written, but for the text of a full-text index."""
+        return self._row_format.column_names
+
+    def iter_rows(
+        self, fields: Sequence[str], batch_size: int = 5_000, filter: str = ""
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The given columns of every row that the filter lets through, in batches, in no particular order.
+
+        Raises:
+            FilterError: the filter is wrong.
+        """
         self.count_rows()  # a query iterator ignores the consistency level; this makes the server apply all writes
-        with self._wrap_errors():
+        with self._wrap_filter_errors(filter):
             iterator = self._client.query_iterator(
                 self.collection,
                 batch_size=batch_size,
-                filter="id >= 0",
+                filter=self._to_milvus_filter(filter) or "id >= 0",
                 output_fields=list(fields),
                 consistency_level="Strong",
             )

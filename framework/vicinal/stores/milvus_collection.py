@@ -54,8 +54,14 @@ class MilvusCollection(MilvusConnection):
         self.collection = self.alias
         """What is read and written: the alias, or the physical collection of one generation."""
         self.schema = schema
-        if schema.hybrid and not self.engine.has_full_text:
+        try:
+            self._require_full_text(schema)
+        except UnsupportedByEngineError:
             self.close()
+            raise
+
+    def _require_full_text(self, schema: Schema) -> None:
+        if schema.hybrid and not self.engine.has_full_text:
             raise UnsupportedByEngineError(
                 f"{self.engine} has no full-text index, which `hybrid: true` needs",
                 hint="use Milvus Lite or Milvus 2.5 and later, or `rerank: {type: keywords}`, which works everywhere",
@@ -79,10 +85,16 @@ class MilvusCollection(MilvusConnection):
         with self._wrap_errors():
             return bool(self._client.has_collection(self.collection))
 
-    def of_collection(self, name: str) -> Self:
-        """Another collection of the solution, or what its alias names, by the same connection."""
+    def of_collection(self, name: str, schema: Schema | None = None) -> Self:
+        """Another collection of the solution, or what its alias names, by the same connection.
+
+        Raises:
+            UnsupportedByEngineError: its schema is hybrid and the engine has no full-text index.
+        """
         other = copy(self)
         other.collection = name
+        other.schema = schema or self.schema
+        self._require_full_text(other.schema)
         return other
 
     def find_collection(self, *names: str) -> StoredCollection | None:
@@ -174,6 +186,12 @@ class MilvusCollection(MilvusConnection):
                 self._client.release_collection(self.collection)
             if str(self._client.get_load_state(self.collection)["state"]) != "Loaded":
                 self._client.load_collection(self.collection, timeout=600, _async=not wait)
+
+    def release_collection(self) -> None:
+        """Release the collection, if it exists, so that it takes no memory of Milvus until it is loaded again."""
+        with self._wrap_errors():
+            if self._client.has_collection(self.collection):
+                self._client.release_collection(self.collection)
 
     def is_loading(self) -> bool:
         """Whether a server is still loading the collection, so that a search would wait.

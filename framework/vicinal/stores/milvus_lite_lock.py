@@ -14,6 +14,7 @@ import orjson
 
 from vicinal.errors import StoreBusyError, StoreError
 from vicinal.stores.milvus_lite_memory import limit_memory
+from vicinal.stores.milvus_lite_training import adapt_training
 from vicinal.stores.process import describe_process
 
 __all__ = ["LockHolder", "MilvusLiteLock"]
@@ -79,6 +80,7 @@ class MilvusLiteLock:
                 hint="set MILVUS_URI to a path in a folder that is writable, or to a server",
             ) from error
         limit_memory()
+        adapt_training()
         if not self._acquire():
             holder = LockHolder.read(self._lock)
             self._lock.close()
@@ -121,5 +123,5 @@ def _build_busy_hint(holder: LockHolder) -> str:
         return "one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server"
     return (
         f"stop that server ({holder.url}) first, or set MILVUS_URI to a Milvus server; while it runs, search, status,"
-        " ingest, reindex, failures --retry and remove are answered through it, and its page shows the map"
+        " ingest, reindex, failures --retry and remove are answered through it, and its page shows map and duplicates"
     )

@@ -6,8 +6,11 @@
     vicinal:{name}:failures, failed  items that could not be indexed, see ``stores.failures``
     vicinal:{name}:fit               what an encoder that learns has learnt, see ``stores.fitted_state``
     vicinal:{name}:state             hash: physical collection, encoder, index, counts, how often items were changed
+    vicinal:{name}:evaluation        the latest report of ``evaluate``, as JSON
     vicinal:{name}:live              which generation is searched, see ``stores.live_generation``
+    vicinal:{name}:written           what clients write while a generation is not live, see ``stores.write_log``
     vicinal:{name}:writer            the process that writes now; expires unless renewed
+    vicinal:{name}:reindexer         the process that reindexes now; expires unless renewed
 
 A reindex builds another generation, whose keys are ``vicinal:{name}:g{generation}:…``.
 
@@ -29,6 +32,7 @@ from vicinal.stores.fitted_state import FittedState
 from vicinal.stores.live_generation import FIRST_GENERATION, LiveGeneration, parse_record
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis_connection import RedisConnection
+from vicinal.stores.write_log import WriteLog
 from vicinal.types import Failure
 
 __all__ = ["MetadataStore"]
@@ -78,6 +82,7 @@ class MetadataStore(RedisConnection):
         self.buckets = Buckets(self, self._prefix, live)
         self._failures = Failures(self, self._prefix)
         self.fitted_state = FittedState(self, self._prefix)
+        self.write_log = WriteLog(self, self._prefix)
 
     # --- generations
 
@@ -255,11 +260,21 @@ class MetadataStore(RedisConnection):
         """Set these values of the state, and leave the others."""
         self.call("hset", self._prefix + "state", mapping={key: orjson.dumps(value) for key, value in values.items()})
 
+    def keep_evaluation(self, report: bytes) -> None:
+        """Keep the latest report of ``evaluate``."""
+        self.call("set", self._prefix + "evaluation", report)
+
+    def read_evaluation(self) -> bytes | None:
+        """Return the latest report of ``evaluate``; None where there is none."""
+        report: bytes | None = self.call("get", self._prefix + "evaluation")
+        return report
+
     def drop(self) -> None:
         """Delete every key of the generation; with the live one the record of which is live, too."""
         with self.transaction() as pipe:
             self.buckets.queue_drop(pipe, "ledger", "meta")
-            pipe.unlink(self._prefix + "added", *self._failures.keys, *self.fitted_state.keys, self._prefix + "state")
+            others = (*self._failures.keys, *self.fitted_state.keys, *self.write_log.keys)
+            pipe.unlink(*(self._prefix + name for name in ("added", "evaluation", "state")), *others)
             if self._live.is_required:
                 pipe.unlink(self._live.key)
 

@@ -17,7 +17,16 @@ except ImportError as error:
     raise ImportError('vicinal.testing needs pytest: pip install "pytest>=8.4"') from error
 
 # Asserts in these modules are then explained as they are in a test file.
-_MODULES = ("checks", "encoder", "encoder_queries", "encoder_under_test", "encoder_vectors", "reranker", "source")
+_MODULES = (
+    "checks",
+    "encoder",
+    "encoder_disturbances",
+    "encoder_queries",
+    "encoder_under_test",
+    "encoder_vectors",
+    "reranker",
+    "source",
+)
 pytest.register_assert_rewrite(*(f"vicinal.testing.{name}" for name in _MODULES))
 
 from vicinal.testing.encoder import EncoderContract  # noqa: E402

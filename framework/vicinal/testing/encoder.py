@@ -7,6 +7,7 @@ from collections.abc import Callable
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.state import hash_state, pack_state, unpack_state
 from vicinal.testing.checks import assert_described, assert_frozen, assert_strict
+from vicinal.testing.encoder_disturbances import DisturbanceContract
 from vicinal.testing.encoder_queries import QueryContract
 from vicinal.testing.encoder_vectors import VectorContract
 from vicinal.types import Space
@@ -16,7 +17,7 @@ __all__ = ["EncoderContract"]
 FLOAT_METRICS = ("COSINE", "IP", "L2")
 
 
-class EncoderContract(VectorContract, QueryContract):
+class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
     """Every test that an encoder must pass. A subclass gives ``encoder_class``, ``good`` and ``bad``."""
 
     # Parameters

@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from vicinal.toolkit.pages import dump_json, fill_template, read_plotly
+from vicinal.toolkit.pages import dump_json, fill_template, read_plotly, require_plotly
 
 __all__ = ["Section", "format_table", "render_page"]
 
@@ -48,7 +48,9 @@ def render_page(title: str, sections: Sequence[Section], lead: str = "", extra: 
         DependencyError: there is a plot, and plotly is not installed.
     """
     figures = [_escape_figure(section.figure) for section in sections if section.figure is not None]
-    scripts = [read_plotly(extra), _read("report_page.js")] if figures else []
+    if figures:
+        require_plotly(extra)
+    scripts = [read_plotly(), _read("report_page.js")] if figures else []
     data = f'<script id="figures" type="application/json">{dump_json(figures)}</script>\n' if figures else ""
     numbers = iter(range(len(figures)))
     parts = {

@@ -184,7 +184,7 @@ class TestMaintenance:
         found = cli.json("status", molecules_yaml)
         assert list(found) == [
             "solution", "items", "rows", "truncated", "failures", "encoder", "index", "created", "updated",
-            "generation", "reindex", "stores",
+            "generation", "reindex", "previous", "stores",
         ]  # fmt: skip
         assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)
         assert found["encoder"]["type"] == "morgan"

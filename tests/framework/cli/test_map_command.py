@@ -66,6 +66,5 @@ def test_errors(cli, small_yaml, no_umap):
 
 def test_a_page_needs_plotly(cli, small_yaml, no_umap, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    cli("ingest", small_yaml)
     cli("map", small_yaml, code=4)
-    assert cli.err == 'error: a map\'s page needs the package plotly\nhint: pip install "vicinal[map]"\n'
+    assert cli.err == 'error: a page with plots needs the package plotly\nhint: pip install "vicinal[map]"\n'

@@ -16,7 +16,7 @@ import pytest
 
 from serve_process import make_plugin_environment, run_server_process
 from servers import wait_until
-from vicinal.solution.reindex import describe_unfinished
+from vicinal.solution.generations import describe_unfinished
 from vicinal.stores.redis import MetadataStore
 
 SCRIPT = Path(sys.executable).with_name("vicinal")
@@ -246,12 +246,14 @@ def test_what_the_api_does_not_offer_is_refused(terminal, things):
             ["drop", things, "--yes"],
             ["export", things, "a.parquet"],
             ["map", things],
+            ["duplicates", things],
             ["evaluate", things, "--qrels", "judged.csv"],
+            ["compare", things, things, "--qrels", "judged.csv"],
         ):
             error, hint = terminal.error(*command)
             assert f"is in use by process {server.process.pid} on" in error
             assert hint.startswith(f"hint: stop that server ({server.url}) first")
-            assert hint.endswith("its page shows the map")
+            assert hint.endswith("its page shows map and duplicates")
     assert terminal("check", things).stdout.endswith("consistent\n")
 
 
@@ -286,7 +288,7 @@ def test_a_server_of_something_else_is_not_asked(terminal, things, change, reaso
     with run_server_process(things) as server:
         error, hint = terminal.error("ingest", other)
         assert error.endswith(f"and its server at {server.url} {reason}")
-        assert hint.startswith(("hint: stop the server first", "hint: restart the server"))
+        assert hint.startswith(("hint: stop the server first", "hint: `vicinal reindex` has it use the YAML as it is"))
         assert terminal.json("status", things)["items"] == 50
 
 
@@ -332,6 +334,17 @@ def test_reindex_goes_through_the_server_while_it_answers(terminal, things):
         assert answers.count(old) + answers.count(new) == len(answers) > 10
         assert terminal.json("status", things)["generation"] == 2
     assert terminal("check", things).stdout.endswith("consistent\n")
+
+
+def test_a_server_takes_a_changed_yaml_by_a_reindex_and_goes_on(terminal, things):
+    terminal("ingest", things)
+    with run_server_process(things) as server:
+        things.write_text(YAML.replace("pause: 0", "salt: new"))
+        assert "serves another configuration" in terminal.error("search", things, "text 7")[0]
+        assert terminal.json("reindex", things)["new"] == 50
+        assert terminal.json("search", things, "text 7", "--limit", 1)["hits"][0]["key"] == "k7"
+        assert terminal.json("status", things)["encoder"]["signature"] == "hashed/16/new"
+        assert server.post("/api/things/search", json={"query": "text 7"}).json()["hits"][0]["key"] == "k7"
 
 
 def test_a_reindex_that_is_killed_leaves_the_old_and_the_next_one_continues(terminal, things):

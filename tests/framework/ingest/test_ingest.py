@@ -355,7 +355,7 @@ def test_another_milvus_with_the_same_redis_is_refused(lite):
     assert lite.solution().ingest().unchanged == 50
 
 
-def test_vectors_that_are_lost_with_their_file_can_be_dropped_and_indexed_again(lite):
+def test_vectors_that_are_lost_with_their_file_are_indexed_anew(lite):
     lite.write(ROWS)
     solution = lite.solution()
     solution.ingest()
@@ -364,7 +364,12 @@ def test_vectors_that_are_lost_with_their_file_can_be_dropped_and_indexed_again(
     other = lite.solution(extra="stores: {milvus: other.db}")
     with pytest.raises(StoreMismatchError) as error:
         other.ingest()
-    assert error.value.hint.endswith("if they are lost, `vicinal drop` and ingest again")
+    assert error.value.hint.endswith(
+        "if they are lost, `vicinal reindex` indexes them anew, from the source or, with `--from stored`, from what"
+        " Redis has of them"
+    )
+    assert other.reindex(from_stored=True, keep=True).new == 50
+    assert other.search("text 1", limit=1)[0].key == "k1"
     assert other.drop() == 50
     assert other.ingest().new == 50
 

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from vicinal.quality.estimates import Estimate, compute_sign_flip_p, estimate_coverage, estimate_means
+from vicinal.quality.estimates import (
+    Estimate,
+    adjust_by_holm,
+    compute_sign_flip_p,
+    estimate_coverage,
+    estimate_means,
+)
 
 
 def test_means_are_the_means_and_columns_have_intervals_of_their_own():
@@ -15,6 +21,24 @@ def test_means_are_the_means_and_columns_have_intervals_of_their_own():
         assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * deviation / 20, rel=0.08)
         assert estimate.low < estimate.value < estimate.high
     assert none == Estimate(0.25, 0.25, 0.25)
+
+
+def test_one_row_has_an_interval_of_one_point():
+    assert estimate_means(np.array([[0.3]])) == [Estimate(0.3, 0.3, 0.3)]
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_figure_that_is_no_number_is_refused(odd):
+    """A mean of NaN says nothing, and a test of NaN would say p = 0.0001."""
+    with pytest.raises(ValueError, match="a figure is NaN or infinite"):
+        estimate_means(np.array([[0.5], [odd]]))
+    with pytest.raises(ValueError, match="a figure is NaN or infinite"):
+        compute_sign_flip_p(np.array([0.5] * 20 + [odd]))
+
+
+def test_no_rows_have_no_mean():
+    with pytest.raises(ValueError, match="there is no value to take the mean of"):
+        estimate_means(np.empty((0, 2)))
 
 
 def test_intervals_are_the_same_for_one_seed():
@@ -65,6 +89,10 @@ class TestSignFlip:
     def test_equal_systems(self):
         assert compute_sign_flip_p(np.zeros(500)) == 1.0
 
+    def test_one_query_shows_nothing(self):
+        assert compute_sign_flip_p(np.array([0.9])) == 1.0
+        assert compute_sign_flip_p(np.empty(0)) == 1.0
+
     def test_a_few_differences_are_exact(self):
         """Five wins of five: of 32 patterns two are as far out; one of five lost: the two with the same sum, twelve."""
         assert compute_sign_flip_p(np.array([1, 1, 1, 1, 1, 0, 0])) == 2 / 32
@@ -91,3 +119,24 @@ class TestSignFlip:
     def test_the_sign_does_not_matter(self):
         differences = np.random.default_rng(5).standard_normal(100) + 0.2
         assert compute_sign_flip_p(differences) == compute_sign_flip_p(-differences)
+
+
+class TestHolm:
+    def test_the_smallest_counts_for_all_tests_and_each_next_one_for_one_less(self):
+        assert adjust_by_holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+
+    def test_none_is_above_one_or_below_one_before_it(self):
+        assert adjust_by_holm([0.5, 0.9, 0.011, 0.01]) == pytest.approx([1.0, 1.0, 0.04, 0.04])
+
+    def test_a_single_test_stays_as_it_is(self):
+        assert adjust_by_holm([0.03]) == [0.03]
+        assert adjust_by_holm([]) == []
+
+    def test_of_three_alike_systems_a_difference_is_found_in_at_most_one_of_twenty(self):
+        rng = np.random.default_rng(2)
+        found = 0
+        for seed in range(200):
+            a, b, c = rng.standard_normal((3, 30))
+            tests = [compute_sign_flip_p(one, seed) for one in (a - b, a - c, b - c)]
+            found += min(adjust_by_holm(tests)) < 0.05
+        assert found <= 15

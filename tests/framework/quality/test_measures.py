@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vicinal import VicinalError
+from vicinal.quality.estimates import estimate_means
 from vicinal.quality.measures import Measures, Ranking
 
 NAMES = ("P@1", "P@4", "recall@4", "mAP@4", "MRR@4", "nDCG@4")
@@ -66,3 +67,16 @@ def test_what_is_no_measure(name):
     with pytest.raises(VicinalError, match="there is no measure") as error:
         Measures.parse(["P@1", name])
     assert error.value.hint == "P@k, recall@k, mAP@k, MRR@k, nDCG@k, with k from 1 to 1,000"
+
+
+def test_intervals_of_measures_hold_the_truth_in_93_to_97_of_100_draws():
+    """Rankings whose hits are right with one chance each: the truth of P@10 and MRR@10 is known; 100 queries a draw."""
+    chance, draws, queries = 0.3, 100, 100
+    truth = [chance, sum((1 - chance) ** place * chance / (place + 1) for place in range(10))]
+    right = np.random.default_rng(1).random((draws * queries, 10)) < chance
+    values = Measures.parse(["P@10", "MRR@10"]).compute([Ranking(row, 10) for row in right.astype(int).tolist()])
+    held = np.zeros(2)
+    for draw in values.reshape(draws, queries, 2):
+        estimates = estimate_means(draw)
+        held += [one.low <= value <= one.high for one, value in zip(estimates, truth, strict=True)]
+    assert np.all((held / draws >= 0.93) & (held / draws <= 0.97)), held / draws

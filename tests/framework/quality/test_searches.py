@@ -235,6 +235,15 @@ class TestLabels:
             evaluate(solution, labels="group", per_query=lite.folder / name)
         assert error.value.hint == "name a file in a folder that exists"
 
+    def test_an_older_table_stays_where_the_evaluation_fails(self, solution, lite, monkeypatch):
+        path = lite.folder / "table.csv"
+        path.write_text("older")
+        monkeypatch.setitem(__import__("sys").modules, "ir_measures", None)
+        with pytest.raises(DependencyError):  # once the table is open
+            evaluate(solution, labels="group", per_query=path)
+        assert path.read_text() == "older"
+        assert list(lite.folder.glob("*.part")) == []
+
     def test_a_table_of_another_kind_is_refused(self, solution, lite):
         with pytest.raises(VicinalError, match=r"table\.xlsx: a per-query table is \.parquet or \.csv"):
             evaluate(solution, labels="group", per_query=lite.folder / "table.xlsx")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import httpx
 import pytest
@@ -122,3 +123,83 @@ def test_a_reindex_can_be_cancelled_and_is_the_only_writer(client, workshop, lea
     assert ask_all(client.http) == old
     assert client.get("/api/learning/stats").json()["generation"] == 1
     assert client.ingest("learning")["new"] == 4_030
+
+
+def test_items_that_are_sent_meanwhile_are_in_what_replaces_the_old(client, workshop):
+    """Added, replaced and deleted ones, while others search."""
+    with Clients(client.url) as clients:
+        clients.wait_for_more()
+        workshop.write(MORE)
+        job, numbers, sent = client.post("/api/learning/reindex").json(), count(), []
+        while client.get(f"/api/learning/ingest/{job['id']}").json()["state"] == "running":
+            key = f"mine{next(numbers)}"
+            response = client.post(
+                "/api/learning/items", json={"key": key, "content": "common mine", "metadata": {"year": 1}}
+            )
+            assert response.status_code == 201, response.text
+            sent.append(key)
+            if len(sent) % 3 == 0:
+                assert client.delete(f"/api/learning/items/{sent.pop(0)}").json() == {"removed": 1}
+        assert client.wait_for_job(job, "learning")["state"] == "done"
+        clients.wait_for_more()
+    assert len(sent) > 1
+    listed = client.get("/api/learning/items", params={"prefix": "mine", "limit": 100}).json()["items"]
+    assert sorted(item["key"] for item in listed) == sorted(sent)
+    assert client.get("/api/learning/stats").json()["items"] == 90 + len(sent)
+
+
+def test_a_gate_and_the_way_back(client, workshop):
+    old = ask_all(client.http)
+    workshop.write(MORE)
+    judgments = [{"query": "common word7 rest1", "relevant": {"k7": 1}}, {"query": "@k1", "relevant": {"k4": 1}}]
+    gate = {"conditions": ["P@1>=0", "mAP@10>=live-1"], "judgments": judgments}
+    job = client.wait_for_job(
+        client.post("/api/learning/reindex", json={"gate": gate, "keep": True}).json(), "learning"
+    )
+    assert (job["state"], job["gate"]["passed"], len(job["gate"]["checks"])) == ("done", True, 2), job
+    new = ask_all(client.http)
+    stats = client.get("/api/learning/stats").json()
+    assert (stats["generation"], stats["previous"]["generation"]) == (2, 1)
+    job = client.wait_for_job(client.post("/api/learning/reindex", json={"action": "rollback"}).json(), "learning")
+    assert (job["state"], job["rows"], job["warnings"]) == ("done", 60, [])
+    assert ask_all(client.http) == old != new
+    gate = {"conditions": ["P@1>=1"], "judgments": judgments, "drop_failed": True}
+    job = client.wait_for_job(client.post("/api/learning/reindex", json={"gate": gate}).json(), "learning")
+    assert (job["state"], job["error_type"]) == ("failed", "GateFailedError")
+    assert client.get("/api/learning/stats").json()["reindex"] is None
+    for action in ("drop_old", "drop_new"):
+        job = client.wait_for_job(client.post("/api/learning/reindex", json={"action": action}).json(), "learning")
+        assert (job["state"], job["removed"]) == ("done", int(action == "drop_old"))
+    job = client.wait_for_job(client.post("/api/learning/reindex", json={"action": "rollback"}).json(), "learning")
+    assert (job["state"], job["error"][:42]) == ("failed", "nothing is kept that 'learning' could be r")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"action": "rollback", "keep": True}, 422, "keep: does not go with the action rollback"),
+        ({"action": "undo"}, 422, "action: "),
+        ({"gate": {"conditions": ["mAP@10=live"], "labels": "year"}}, 422, "gate.LabelGate.conditions.0"),
+        ({"gate": {"conditions": ["mAP@10>=live"]}}, 422, "gate"),
+        ({"checksum": "another"}, 409, "the server reads another YAML of 'learning'"),
+    ],
+)
+def test_what_is_refused(client, body, status, message):
+    error = check_error(client.post("/api/learning/reindex", json=body), status)
+    assert message in "; ".join(error["errors"])
+
+
+def test_a_server_goes_on_after_a_reindex_by_a_changed_yaml(client, workshop, manager):
+    """Without a restart: whoever reindexes, its encoder and its fields are the new ones."""
+    workshop.yaml("learning", encoder="{type: hashed}", extra="fields: {year: int64}")
+    if workshop.embedded:
+        assert client.wait_for_job(client.post("/api/learning/reindex").json(), "learning")["state"] == "done"
+    else:
+        with Solution.from_yaml(workshop.folder / "learning.yaml", manager=manager) as other:
+            other.reindex()
+    hits = client.search("common word7 rest1", "learning", filter="year == 2007").json()["hits"]
+    assert [(hit["key"], round(hit["similarity"], 3)) for hit in hits] == [("k7", 1.0)]
+    (described,) = client.get("/api/solutions").json()["solutions"]
+    assert (described["encoder"]["type"], described["fields"]) == ("hashed", [{"name": "year", "type": "int64"}])
+    assert client.post("/api/learning/items", json={"key": "mine", "content": "x", "metadata": {"year": 1}}).is_success
+    assert client.ingest("learning")["unchanged"] == 60

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from generation_helpers import stored
 from vicinal import Item, Solution, VicinalError, hookimpl
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreMismatchError
-from vicinal.solution import reindex, writable
+from vicinal.solution import reindexable
 from vicinal.types import SearchRequest, item_id
 
 ROWS = [(f"k{number}", f"common word{number} rest{number % 3}", 2000 + number) for number in range(60)]
@@ -27,16 +28,6 @@ def learning(workshop):
 
 def answer(solution, query):
     return [(hit.key, hit.distance) for hit in solution.search(query, limit=20)]
-
-
-def stored(solution):
-    """The names of its collections in Milvus, and of its keys in Redis, without the buckets' numbers."""
-    keys = {
-        key.decode().removeprefix(f"vicinal:{solution.name}:")
-        for key in solution.metadata.call("keys", f"vicinal:{solution.name}:*")
-    }
-    collections = [name for name in solution.vectors._client.list_collections() if solution.vectors.alias in name]
-    return sorted(collections), {key.rsplit(":", 1)[0] if "ledger" in key or "meta" in key else key for key in keys}
 
 
 def test_what_is_new_counts_after_a_reindex_and_nothing_of_the_old_one_remains(learning, workshop):
@@ -154,6 +145,7 @@ def test_an_interrupted_one_leaves_the_old_and_the_next_one_continues(workshop):
     assert same.check().consistent
     assert same.ingest().unchanged == 200
     same.close()
+    workshop.yaml("things", encoder="{type: hashed, salt: new, pause: 0.01}", extra="ingest: {batch_size: 20}")
     workshop.write(rows[5:])
     report = solution.reindex()
     assert begun - 5 <= report.unchanged <= begun
@@ -183,7 +175,7 @@ def test_drop_removes_every_generation(learning, workshop, stage, monkeypatch):
             learning.reindex()
         learning.manager.unregister(watcher)
     else:
-        stop_before(monkeypatch, "finish_replacement" if stage == "replaced" else "NewGeneration.note_replaced")
+        stop_before(monkeypatch, "finish_replacement" if stage == "replaced" else "note_replaced")
         with pytest.raises(Stopped):
             learning.reindex()
         monkeypatch.undo()
@@ -200,15 +192,15 @@ class Stopped(Exception):  # noqa: N818
 def stop_before(monkeypatch, name):
     """End the process that reindexes before it calls something, as far as the stores can tell."""
 
-    def stop(*_):
+    def stop(*_, **__):
         raise Stopped
 
-    if "." in name:
-        monkeypatch.setattr(reindex.NewGeneration, name.rpartition(".")[2], stop)
+    if name == "note_replaced":
+        monkeypatch.setattr(reindexable, name, stop)
         return
-    calls, finish = [], writable.finish_replacement
+    calls, finish = [], reindexable.finish_replacement
     monkeypatch.setattr(
-        writable, name, lambda *given: calls.append(given) or (stop() if len(calls) > 1 else finish(*given))
+        reindexable, name, lambda *given: calls.append(given) or (stop() if len(calls) > 1 else finish(*given))
     )
 
 
@@ -290,18 +282,18 @@ def test_an_added_item_that_cannot_be_indexed_anew_is_not_lost(lite):
     assert lite.solution("things", encoder="{type: hashed}").search("x", limit=1)[0].key == "mine"
 
 
-def test_another_writer_is_refused_meanwhile(learning):
+def test_another_run_is_refused_meanwhile(learning):
     refused = []
 
     def write():
-        for use in (learning.ingest, learning.reindex, learning.drop, lambda: learning.add(Item("mine", "mine"))):
-            with pytest.raises(StoreBusyError, match="is being written by"):
+        for use in (learning.ingest, learning.reindex, learning.drop, learning.build_index, learning.rollback):
+            with pytest.raises(StoreBusyError, match="is being reindexed by"):
                 use()
             refused.append(use)
 
     learning.manager.register(OnBatch(write), "writes")
     learning.reindex()
-    assert len(refused) == 4
+    assert len(refused) == 5
 
 
 @pytest.mark.parametrize("workshop", ["server"], indirect=True)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 
-from tiny_encoders import Tiny, TinyBits, TinyLabels, TinyLearner, TinyNames, TinyVocabulary, TinyWords
+from tiny_encoders import Tiny, TinyBits, TinyLabels, TinyLearner, TinyNames, TinyTypos, TinyVocabulary, TinyWords
 from vicinal import Item
 from vicinal.testing import EncoderContract
 from wrong_encoders import ACROSS, WRONG, FailsElsewhere, OtherQuery
@@ -34,6 +34,10 @@ class TestTinyLabels(TestTiny):
 
 class TestTinyNames(TestTiny):
     encoder_class = TinyNames
+
+
+class TestTinyTypos(TestTiny):
+    encoder_class = TinyTypos
 
 
 class TestTinyLearner(TestTiny):

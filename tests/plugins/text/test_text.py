@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from text_helpers import BLANK, LONG, TEXTS, collect_docstrings, make_encoder, row_cosines
+from text_helpers import BLANK, LONG, TEXTS, TWO_SENTENCES, collect_docstrings, make_encoder, row_cosines
 from vicinal import Item, ItemError
 from vicinal.testing import EncoderContract
 from vicinal_text.backends import BertBackend, SentenceTransformersBackend
@@ -93,7 +93,7 @@ def static(minilm, tmp_path_factory):
 
 class TestSentence(EncoderContract):
     encoder_class = SentenceEncoder
-    good = TEXTS
+    good = (*TEXTS, TWO_SENTENCES)
     bad = (*BLANK.values(), None, 7, b"bytes", ["a"], "x" * (2**20 + 1), "ü" * (2**19 + 1))
     variants = ({"precision": "fp32"}, {"precision": "bf16"}, {"prompt": "passage: "})
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from text_helpers import BLANK, LONG, TEXTS, collect_docstrings, make_encoder
+from text_helpers import BLANK, LONG, TEXTS, TWO_SENTENCES, collect_docstrings, make_encoder
 from vicinal import Item
 from vicinal.errors import PluginError
 from vicinal.testing import EncoderContract
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 class TestWindowedTexts(EncoderContract):
     encoder_class = SentenceEncoder
     params = {"window": 32}  # noqa: RUF012
-    good = (*TEXTS, LONG[:600])
+    good = (*TEXTS, LONG[:600], TWO_SENTENCES)
     bad = (*BLANK.values(), None, 7, "x" * (2**20 + 1))
     variants = ({}, {"window": 64}, {"window": 32, "hop": 32})
 

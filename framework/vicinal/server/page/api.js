@@ -90,11 +90,14 @@ const itemPath = (name, key) => solutionPath(name, `/items/${encodeURIComponent(
 
 export const listSolutions = async () => (await fetchJson("api/solutions")).solutions;
 
+/** Returns the URLs of an item: {content_url, whole_url}. */
+export function resolveUrls(name, key) {
+  const path = itemPath(name, key);
+  return { content_url: resolve(`${path}/content`), whole_url: resolve(`${path}?whole=true`) };
+}
+
 // The path in `content_url` has the prefix of a proxy only if the server knows it, so it is resolved here.
-const withUrls = (name, entry) => {
-  const path = itemPath(name, entry.key);
-  return { ...entry, content_url: resolve(`${path}/content`), whole_url: resolve(`${path}?whole=true`) };
-};
+const withUrls = (name, entry) => ({ ...entry, ...resolveUrls(name, entry.key) });
 
 /** Searches by something typed, `@key`, or a file, by examples (lists of keys), or by both. */
 export async function search(name, { query, file, limit, filter, patterns, examples, diversity, least }, signal) {
@@ -138,6 +141,16 @@ export function addFile(name, file, key, metadata) {
 
 export const contentUrl = (name, key) => resolve(`${itemPath(name, key)}/content`);
 export const getMap = (name, signal) => fetchJson(solutionPath(name, "/map"), { signal });
+
+/** Gets a page of groups of near-equal items, or how far their computation is: {state, done}. */
+export async function getDuplicates(name, { similarity, keep, limit, offset = 0 }, signal) {
+  const params = new URLSearchParams({ similarity, keep, limit, offset });
+  const page = await fetchJson(solutionPath(name, `/duplicates?${params}`), { signal });
+  const groups = page.groups?.map((group) => ({ ...group, items: group.items.map((item) => withUrls(name, item)) }));
+  return { ...page, groups };
+}
+
+export const getEvaluation = (name, signal) => fetchJson(solutionPath(name, "/evaluation"), { signal });
 export const getStats = (name) => fetchJson(solutionPath(name, "/stats"));
 export const listFailures = (name, cursor = "") =>
   fetchJson(solutionPath(name, `/failures?${new URLSearchParams({ limit: 50, cursor })}`));

@@ -3,7 +3,9 @@
 import * as api from "./api.js";
 import { askForKey, errorMessage, statusMessage, toSentence } from "./dialogs.js";
 import { append, fill, h, icon } from "./dom.js";
+import { createDuplicatesView } from "./duplicates.js";
 import { formatCount, formatNumber } from "./format.js";
+import { createEvaluateView } from "./evaluate.js";
 import { createIndexView } from "./ingest.js";
 import { createItemsView } from "./items.js";
 import { createMapView } from "./map.js";
@@ -15,6 +17,8 @@ const VIEWS = {
   search: [createSearchView, "Search"],
   items: [createItemsView, "Items"],
   map: [createMapView, "Map"],
+  duplicates: [createDuplicatesView, "Duplicates"],
+  evaluate: [createEvaluateView, "Evaluate"],
   index: [createIndexView, "Index"],
 };
 const RETRY_MS = 3000;

@@ -52,6 +52,12 @@ export function formatTimestamp(text) {
   return date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** Formats the day of a timestamp in the browser's time zone and language. */
+export function formatDate(text) {
+  const date = new Date(text);
+  return Number.isNaN(date.valueOf()) ? "" : date.toLocaleDateString(undefined, { dateStyle: "medium" });
+}
+
 /** Splits a key that is a path into folder and name. */
 export function splitPath(key) {
   const end = key.lastIndexOf("/") + 1;

@@ -9,6 +9,7 @@ import { createExampleStrip, markExamples, toggleExample } from "./examples.js";
 import { formatCount, formatNumber } from "./format.js";
 import { installKeys } from "./keys.js";
 import { createOrderInput, renderCounts } from "./order.js";
+import { createRemovals } from "./removals.js";
 import { formatRoute, navigate } from "./route.js";
 
 const PAGE_SIZE = 24;
@@ -16,7 +17,6 @@ const DEBOUNCE_MS = 250;
 
 /** Creates the view in `root`; returns {update(route), close()}. */
 export function createItemsView(root, solution, { onChanged }) {
-  const pendingRemovals = new Set();
   let route = null;
   let requested = null;
   let request = null;
@@ -42,7 +42,6 @@ export function createItemsView(root, solution, { onChanged }) {
   });
   const order = createOrderInput(solution, (s) => change({ s }, { replace: true }));
   const counts = h("div.counted");
-  const actions = { searchSimilar, examples: { toggle, getRoute: () => route }, remove };
   const total = h("span.quiet");
   const panel = createAddPanel(solution, onAdded);
   const addButton = h(
@@ -52,6 +51,8 @@ export function createItemsView(root, solution, { onChanged }) {
     "Add",
   );
   const listing = h("section.results", { "aria-label": "Items" });
+  const removals = createRemovals(listing, solution, onChanged);
+  const actions = { searchSimilar, examples: { toggle, getRoute: () => route }, remove: removals.remove };
   panel.element.hidden = true;
   installKeys(listing, { searchSimilar, leave: () => prefixInput.focus() });
   fill(
@@ -145,33 +146,6 @@ export function createItemsView(root, solution, { onChanged }) {
     return statusMessage("stack", "Nothing is indexed yet", "Index the source, or add an item by hand.", link);
   }
 
-  /** Hides the card at once, and deletes the item once it is too late to undo. */
-  function remove(key) {
-    const card = [...listing.querySelectorAll(".card")].find((one) => one.dataset.key === key);
-    if (!card || card.hidden) return;
-    const next = card.nextElementSibling ?? card.previousElementSibling;
-    card.hidden = true;
-    next?.focus();
-    const undo = () => {
-      pendingRemovals.delete(removal);
-      card.hidden = false;
-      card.focus();
-    };
-    const done = async () => {
-      pendingRemovals.delete(removal);
-      try {
-        await api.deleteItem(solution.name, key);
-        card.remove();
-        onChanged();
-      } catch (error) {
-        card.hidden = false;
-        showToast(`${key} was not removed: ${error.message}`, { isBad: true });
-      }
-    };
-    const removal = showToast(`Removed ${key}`, { undo, done });
-    pendingRemovals.add(removal);
-  }
-
   return {
     update(next) {
       route = next;
@@ -186,7 +160,7 @@ export function createItemsView(root, solution, { onChanged }) {
     },
     close() {
       request?.abort();
-      for (const removal of [...pendingRemovals]) removal.finish();
+      removals.finish();
     },
   };
 }

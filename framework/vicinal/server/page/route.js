@@ -1,7 +1,7 @@
 // The route: the state of the page, kept in the fragment of the URL, so that a search can be shared and Back works.
-//   #/qa?q=how+do+I&k=5&w.topic=index&w.topic=metric    #/qa?like=17&unlike=3    #/qa/items?p=mil&s=-year    #/qa/index
+//   #/qa?q=how+do+I&k=5&w.topic=index&w.topic=metric    #/qa?like=17&unlike=3    #/qa/items?p=mil&s=-year    #/qa/duplicates?min=0.9&s=oldest
 
-export const VIEWS = ["search", "items", "map", "index"];
+export const VIEWS = ["search", "items", "map", "duplicates", "evaluate", "index"];
 export const DEFAULT_LIMIT = 10;
 export const MAX_LIMIT = 100;
 

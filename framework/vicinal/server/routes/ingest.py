@@ -17,6 +17,7 @@ from vicinal.server.jobs import Job
 from vicinal.server.openapi import describe_body
 from vicinal.server.parameters import PageLimit, refuse_unknown_parameters, require_page_limit
 from vicinal.server.paths import job_path
+from vicinal.server.reindex_options import to_reindex_options
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
@@ -64,10 +65,15 @@ async def start_retry(request: Request, name: str) -> Response:
     "/reindex",
     status_code=202,
     summary="Start a run that indexes the source anew beside what is searched, and then replaces that in one step",
+    description="Items can be added and deleted meanwhile; they are in what replaces the old ones.",
     responses={202: _JOB},
+    openapi_extra=describe_body(schemas.ReindexRequest, required=False),
 )
 async def start_reindex(request: Request, name: str) -> Response:
-    return _job_response(request, name, get_service(request, name).jobs.start("reindex"))
+    service = get_service(request, name)
+    body = await parse_json(request, schemas.ReindexRequest, allow_empty=True)
+    options = await service.run_blocking(to_reindex_options, service, body)
+    return _job_response(request, name, service.jobs.start("reindex", **options))
 
 
 def _job_response(request: Request, name: str, job: Job) -> Response:

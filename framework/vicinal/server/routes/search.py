@@ -30,7 +30,7 @@ router = APIRouter(prefix="/api/{name}", tags=["search"], dependencies=[Depends(
 
 @router.post(
     "/search",
-    summary="Search by a typed query, by indexed items, by examples or by a file",
+    summary="Search by a typed query, a vector, indexed items, examples or a file",
     responses={200: {"model": schemas.SearchResponse | schemas.MultiSearchResponse}},
     openapi_extra=describe_body(
         schemas.SearchRequest,
@@ -53,7 +53,14 @@ async def search(request: Request, name: str, whole: Whole = False) -> Response:
         return _multi_response(request, service, await _search_many(service, several), whole, several.queries)
     if "query" in data:
         body = validate_object(data, schemas.SearchRequest)
-        return _single_response(request, service, await _search_by_text(service, body), whole, "query", body.query)
+        return _single_response(
+            request,
+            service,
+            await _search_by_text(service, body),
+            whole,
+            "query",
+            body.query if isinstance(body.query, str) else None,
+        )
     if "like" not in data:
         raise invalid_value("body", "give query, queries or like")
     examples = to_request(service, validate_object(data, schemas.ExampleSearchRequest))
@@ -120,10 +127,10 @@ def _multi_response(
     service: SolutionService,
     results: Sequence[SearchResult | Exception],
     whole: bool,
-    queries: Sequence[str],
+    queries: Sequence[schemas.Query],
 ) -> Response:
     failed = [
-        _error_for(result, f"queries.{number}", queries[number])
+        _error_for(result, f"queries.{number}", query if isinstance(query := queries[number], str) else "")
         for number, result in enumerate(results)
         if isinstance(result, Exception)
     ]

@@ -1,0 +1,42 @@
+"""Which items clients write while a generation is not live: the log from which it catches up before it becomes live.
+
+vicinal:{name}:g{generation}:written   list: ids of items that were added to the live generation, or removed from it
+
+A writer notes an item before it writes it, both while it holds the writer's lock. The log is read from its beginning
+and never shortened, so that who is killed while it catches up begins again and loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vicinal.stores.redis_connection import RedisConnection
+
+__all__ = ["WriteLog"]
+
+_PART = 1_000
+
+
+class WriteLog:
+    """The log of one generation, under its prefix, ``vicinal:{name}:g{generation}:``."""
+
+    def __init__(self, connection: RedisConnection, prefix: str) -> None:
+        self._connection = connection
+        self._key = prefix + "written"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys in Redis."""
+        return (self._key,)
+
+    def note(self, ids: Sequence[int]) -> None:
+        """Note that these items are written next."""
+        self._connection.call("rpush", self._key, *ids)
+
+    def read(self, start: int) -> list[int]:
+        """About 1,000 ids from this place of the log on."""
+        return [int(id_) for id_ in self._connection.call("lrange", self._key, start, start + _PART - 1)]
+
+    def clear(self) -> None:
+        """Forget all of it, once the generation has become live."""
+        self._connection.call("unlink", self._key)
