@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from queue import Empty
+from typing import TYPE_CHECKING, Any
 
 from vicinal.bench.search_request import Search
 from vicinal.errors import StoreError
@@ -40,7 +42,7 @@ def measure_throughput(search: Search, queries: np.ndarray, clients: int, second
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["vicinal.bench.client_process"])
-    barrier, results = context.Barrier(clients), context.SimpleQueue()
+    barrier, results = context.Barrier(clients), context.Queue()
     processes = [
         context.Process(target=run_client, args=(search, queries, number, seconds, barrier, results), daemon=True)
         for number in range(clients)
@@ -48,7 +50,7 @@ def measure_throughput(search: Search, queries: np.ndarray, clients: int, second
     try:
         for process in processes:
             process.start()
-        found = [results.get() for _ in processes]
+        found = list(_collect(results, processes))
     finally:
         for process in processes:
             process.join(_START_SECONDS)
@@ -57,3 +59,20 @@ def measure_throughput(search: Search, queries: np.ndarray, clients: int, second
         raise StoreError(f"a client's search failed: {failures[0]}")
     rates = [len(latencies) * search.batch / elapsed for elapsed, latencies in found]
     return Throughput(float(sum(rates)), np.concatenate([latencies for _, latencies in found]))
+
+
+def _collect(results: Any, processes: Sequence[Any]) -> Iterator[Any]:
+    """A result of each process.
+
+    Raises:
+        StoreError: all have ended, and one of them without a result: it was killed.
+    """
+    for _ in processes:
+        while True:
+            ended = not any(process.is_alive() for process in processes)
+            try:
+                yield results.get(timeout=1)
+                break
+            except Empty:
+                if ended:
+                    raise StoreError("a client's process was killed", hint="there may be too little memory") from None

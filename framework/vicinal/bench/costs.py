@@ -21,6 +21,9 @@ Record = Mapping[str, Any]
 
 _ASSUMED_MEMORY = Line(400e6, 1.3, 0.15)
 _ASSUMED_PEAK = Line(400e6, 1.3, 0.2)
+_EXPECTED_FACTOR = (1.3, 0.3)
+"""Of an engine's memory to the size of its indexes, and how far from it that may be: at 100,000 rows the noise of a
+server's memory is as large as the index, so that measurements alone would say little."""
 _SEGMENT_BYTES = 1 << 30
 """Vectors of a segment at most, by Milvus' default."""
 _ASSUMED_DISK = Line(0.0, 1.5, 0.2)
@@ -109,7 +112,7 @@ def _fit_sizes(builds: Sequence[Record], key: str, dimension: int, size: Any, as
     if len(known) < 2:
         return assumed
     points = [size(record["index"], record["params"], dimension, record["rows"]) for record in known]
-    return fit_lines([(points, [record[key] for record in known])])[0]
+    return fit_lines([(points, [record[key] for record in known])], expected=_EXPECTED_FACTOR)[0]
 
 
 def _fit_disk(builds: Sequence[Record], written: Mapping[int, Record], dimension: int) -> Line:

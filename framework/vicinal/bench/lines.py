@@ -14,6 +14,8 @@ __all__ = ["Forecast", "Line", "fit_lines"]
 
 _MIN_ERROR = 0.03
 """Relative; a fit that happens to be perfect says little."""
+_EXPECTED_ERROR = 0.05
+"""Relative, of a measurement, where what is expected of a slope is weighed against measurements."""
 _EXPONENT_ERROR = 0.05
 """Costs are taken to grow as the model says; the exponent of that growth may be off by so much."""
 _NORMAL_95 = 1.96
@@ -58,14 +60,23 @@ class Line:
         return Forecast(value, value * math.exp(-margin), value * math.exp(margin))
 
 
-def fit_lines(groups: Sequence[tuple[Sequence[float], Sequence[float]]], *, with_base: bool = True) -> list[Line]:
+def fit_lines(
+    groups: Sequence[tuple[Sequence[float], Sequence[float]]],
+    *,
+    with_base: bool = True,
+    expected: tuple[float, float] | None = None,
+) -> list[Line]:
     """A line through each group of (x, y), by least squares of relative errors; none of them begins below zero.
 
     The groups share one error: with three sizes a group alone tells little of it.
+
+    Args:
+        with_base: whether a line may begin above zero.
+        expected: what is known of the slope before, and its standard deviation, which counts where the points say less.
     """
     import numpy as np
 
-    fits = [_fit(np.asarray(x, float), np.asarray(y, float), with_base) for x, y in groups]
+    fits = [_fit(np.asarray(x, float), np.asarray(y, float), with_base, expected) for x, y in groups]
     freedom = sum(len(residuals) - used for _, residuals, _, used in fits)
     squares = sum(float((residuals**2).sum()) for _, residuals, _, _ in fits)
     error = max(_MIN_ERROR, math.sqrt(squares / freedom)) if freedom > 0 else 0.25
@@ -75,13 +86,18 @@ def fit_lines(groups: Sequence[tuple[Sequence[float], Sequence[float]]], *, with
     ]
 
 
-def _fit(x: np.ndarray, y: np.ndarray, with_base: bool) -> tuple[tuple[float, float], np.ndarray, Any, int]:
+def _fit(
+    x: np.ndarray, y: np.ndarray, with_base: bool, expected: tuple[float, float] | None
+) -> tuple[tuple[float, float], np.ndarray, Any, int]:
     """Base and slope, relative residuals, the covariance for an error of 1, and how many numbers were fitted."""
     import numpy as np
 
     if with_base and len(set(x.tolist())) > 1:
-        design = np.stack([np.ones_like(x), x], axis=1) / y[:, None]
-        (base, slope), *_ = np.linalg.lstsq(design, np.ones_like(y), rcond=None)
+        design, target = np.stack([np.ones_like(x), x], axis=1) / y[:, None], np.ones_like(y)
+        if expected is not None:
+            weight = _EXPECTED_ERROR / expected[1]
+            design, target = np.vstack([design, [0.0, weight]]), np.append(target, weight * expected[0])
+        (base, slope), *_ = np.linalg.lstsq(design, target, rcond=None)
         if base >= 0 and slope >= 0:
             inverse = np.linalg.pinv(design.T @ design)
             return (float(base), float(slope)), (base + slope * x) / y - 1, _to_pairs(inverse), 2

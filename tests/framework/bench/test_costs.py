@@ -60,7 +60,7 @@ def test_a_million_rows_are_predicted_from_smaller_sizes():
     model = fit_costs(128, [make_records(rows) for rows in SIZES], ["hnsw"])
     (_, expected), cost = make_records(1_000_000), model.predict_index("hnsw", "HNSW", {"M": 16}, 1_000_000)
     for forecast, key in ((cost.build, "build_duration"), (cost.memory, "memory"), (cost.memory_peak, "memory_peak")):
-        assert forecast.value == pytest.approx(expected[key], rel=0.001)
+        assert forecast.value == pytest.approx(expected[key], rel=0.1)
         assert forecast.low < expected[key] < forecast.high
     assert model.predict_insert(1_000_000).value == pytest.approx(50)
 
@@ -79,6 +79,13 @@ def test_an_interval_widens_with_the_distance():
     line = fit_lines([([1.0, 2.0, 4.0], [2.0, 3.9, 8.1])])[0]
     near, far = line.predict(8.0), line.predict(800.0)
     assert near.high / near.value < far.high / far.value
+
+
+def test_what_is_expected_of_a_slope_counts_where_the_points_are_noise():
+    noise = ([1.0, 2.0, 3.0], [100.0, 110.0, 95.0])
+    assert fit_lines([noise], expected=(1.3, 0.3))[0].slope == pytest.approx(1.3, abs=0.1)
+    clear = ([100.0, 200.0, 400.0], [300.0, 500.0, 900.0])
+    assert fit_lines([clear], expected=(1.3, 0.3))[0].slope == pytest.approx(2.0, abs=0.2)
 
 
 def test_no_line_begins_below_zero():
