@@ -109,6 +109,7 @@ def test_the_python_reference_has_what_public_functions_return():
         "Sequence",
         "Mapping",
         "Self",
+        "SolutionConfig",
         "FastAPI",
         "Callable",
         "Path",

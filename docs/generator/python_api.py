@@ -89,6 +89,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "DuplicateReport",
         "DuplicateGroup",
         "DuplicateItem",
+        "build_gate",
         "build_map",
         "ItemMap",
     ),

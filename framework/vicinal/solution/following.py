@@ -59,10 +59,10 @@ class FollowingComponents(Components):
             live = self.metadata.read_live_generation()
             if live != self.metadata.generation:
                 metadata = self.metadata.of_generation(live)
-                self._adopt(self._find_described(metadata) or self.pin(metadata))
+                self._adopt(self._find_described(metadata) or self._pin(metadata))
             return live
 
-    def pin(self, metadata: MetadataStore, config: SolutionConfig | None = None, yaml: str | None = None) -> Self:
+    def _pin(self, metadata: MetadataStore, config: SolutionConfig | None = None, yaml: str | None = None) -> Self:
         """The solution at another generation, where it stays; by the same connections, and maybe another config."""
         made = type(self)(config or self.config, self.manager, self.folder)
         made.path, made.yaml = self.path, self.yaml if yaml is None else yaml
@@ -100,7 +100,7 @@ class FollowingComponents(Components):
         state = metadata.state()
         for config, yaml in self._iter_configs(str(state.get("yaml", ""))):
             try:
-                pinned = self.pin(metadata, config, yaml)
+                pinned = self._pin(metadata, config, yaml)
                 restore_state(pinned.encoder, metadata)
                 contents = describe_contents(pinned.config, pinned.encoder)
                 if contents == {name: state.get(name) for name in contents}:
