@@ -22,6 +22,7 @@ from vicinal.quality import (
     comparison_speed,
     duplicate_report,
     estimates,
+    gate,
     index_recall,
     model_report,
     search_details,
@@ -31,6 +32,7 @@ from vicinal.quality import (
 )
 from vicinal.quality.tuning import latency
 from vicinal.solution import consistency
+from vicinal.solution import gate as solution_gate
 from vicinal.stores import layout, milvus_engine, records
 
 __all__ = ["GROUPS", "python_page"]
@@ -90,6 +92,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "DuplicateGroup",
         "DuplicateItem",
         "build_gate",
+        "QualityGate",
+        "GateResult",
         "build_map",
         "ItemMap",
     ),
@@ -130,6 +134,8 @@ HOMES: tuple[ModuleType, ...] = (
     model_report,
     self_report,
     estimates,
+    gate,
+    solution_gate,
     duplicate_report,
     index_recall,
     tuning,
