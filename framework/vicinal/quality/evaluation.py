@@ -15,6 +15,7 @@ from vicinal.quality.measures import Measures
 from vicinal.quality.model_report import ModelReport
 from vicinal.quality.per_query import require_writable_table
 from vicinal.quality.report_sections import build_report_page
+from vicinal.quality.report_texts import Report, describe_report, list_findings
 from vicinal.quality.sample import require_seed
 from vicinal.quality.search_report import SearchReport
 from vicinal.quality.self_report import SelfReport
@@ -110,11 +111,21 @@ def evaluate(
     if note := solution.encoder.quality_note:
         report.warnings.insert(0, note)
     report.seconds = time.perf_counter() - started
-    if keep and not isinstance(report, SelfReport):
-        keep_report(solution, report, version)
+    if keep:
+        _keep(solution, report, version)
     if page is not None:
         write_page(page, build_report_page(solution, report))
     return report
+
+
+def _keep(solution: Solution, report: Report, version: Version | None) -> None:
+    """Keep a report for the solution's page; it gets a warning where that fails."""
+    content = {"summary": describe_report(report), "findings": list_findings(report), "report": report.to_dict()}
+    if isinstance(report, SelfReport):
+        report.warnings += keep_report(solution, "self_test", content, version)
+        return
+    details = report.details.to_dict() if isinstance(report, SearchReport) and report.details else None
+    report.warnings += keep_report(solution, "evaluation", {**content, "details": details}, version)
 
 
 def _build_evaluation(solution: Solution) -> Evaluation:

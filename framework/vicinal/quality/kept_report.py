@@ -1,25 +1,21 @@
-"""The latest report of a solution, kept in Redis for its page: JSON of a few hundred kB at most."""
+"""The latest reports of a solution, kept in Redis for its page: JSON of a few hundred kB at most."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import orjson
 
 from vicinal.errors import StoreError
-from vicinal.quality.model_report import ModelReport
-from vicinal.quality.report_texts import Report, describe_report, list_findings
-from vicinal.quality.search_report import SearchReport
-from vicinal.quality.self_report import SelfReport
 from vicinal.solution.solution import Solution
 
-__all__ = ["Version", "keep_report", "read_kept_report", "read_version"]
+__all__ = ["ReportKind", "Version", "keep_report", "read_kept_reports", "read_version"]
 
-_KINDS = {SearchReport: "searches", ModelReport: "model", SelfReport: "self"}
+ReportKind: TypeAlias = Literal["evaluation", "self_test", "tuning"]
 
-Version = list[Any]
+Version: TypeAlias = list[Any]
 """What changes when the items of a collection do."""
 
 
@@ -28,45 +24,38 @@ def read_version(state: Mapping[str, Any]) -> Version:
     return [state.get("created"), state.get("owner"), state.get("revision"), int(state.get("items", 0))]
 
 
-def keep_report(solution: Solution, report: Report, version: Version | None = None) -> None:
-    """Keep a report in the place of the one before; a warning is added to it where Redis refuses that.
+def keep_report(
+    solution: Solution, kind: ReportKind, content: Mapping[str, Any], version: Version | None = None
+) -> list[str]:
+    """Keep a report in the place of the one of its kind before.
 
     Nothing is kept of a solution that has not been ingested.
 
     Args:
-        version: the collection's before it was evaluated; by default it is read now.
+        content: what ``read_kept_reports`` returns of it, without the time and whether it is current.
+        version: the collection's before it was measured; by default it is read now.
+
+    Returns:
+        A warning where Redis refuses that.
     """
     try:
         version = version or read_version(solution.metadata.state())
         if version[0] is not None:
-            solution.metadata.keep_evaluation(_dump(report, version))
+            measured = datetime.now(UTC).isoformat(timespec="seconds")
+            kept = {"measured": measured, "version": version, **content}
+            solution.metadata.keep_report(kind, orjson.dumps(kept, default=str))
     except StoreError as error:
-        report.warnings.append(f"the report is not kept for the solution's page: {error}")
+        return [f"the report is not kept for the solution's page: {error}"]
+    return []
 
 
-def read_kept_report(solution: Solution) -> dict[str, Any] | None:
-    """The latest report as JSON; None where there is none.
+def read_kept_reports(solution: Solution) -> dict[str, dict[str, Any]]:
+    """The latest reports as JSON by their kinds: ``evaluation``, ``self_test``, ``tuning``.
 
-    ``kind`` is ``searches``, ``model`` or ``self``, ``evaluated`` the time, ``is_current`` whether the collection has
-    not changed since, ``summary`` and ``findings`` are sentences, ``report`` is what ``evaluate --json`` prints, and
-    ``details`` what ``SearchDetails.to_dict`` returns, or null.
+    Of each, ``measured`` is the time, ``is_current`` whether the collection has not changed since, ``summary`` and
+    ``findings`` are sentences, and ``report`` is what the command prints with ``--json``. An evaluation has
+    ``details``, too: what ``SearchDetails.to_dict`` returns, or null for that of a model.
     """
-    if (data := solution.metadata.read_evaluation()) is None:
-        return None
-    kept = orjson.loads(data)
-    is_current = kept.pop("version") == read_version(solution.metadata.state())
-    return {"solution": solution.name, **kept, "is_current": is_current}
-
-
-def _dump(report: Report, version: Version) -> bytes:
-    details = report.details if isinstance(report, SearchReport) else None
-    kept = {
-        "kind": _KINDS[type(report)],
-        "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": version,
-        "summary": describe_report(report),
-        "findings": list_findings(report),
-        "report": report.to_dict(),
-        "details": details.to_dict() if details else None,
-    }
-    return orjson.dumps(kept, default=str)
+    found = {kind: orjson.loads(data) for kind, data in solution.metadata.read_reports().items()}
+    version = read_version(solution.metadata.state()) if found else None
+    return {kind: {**kept, "is_current": kept.pop("version") == version} for kind, kept in found.items()}

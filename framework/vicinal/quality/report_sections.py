@@ -9,7 +9,7 @@ from vicinal.quality.estimates import Estimate
 from vicinal.quality.figures import NO_LABEL, plot_confusions, plot_distribution, plot_estimates
 from vicinal.quality.item_cards import MAX_PAIRS, build_near_duplicates, build_worst_queries
 from vicinal.quality.model_report import ModelReport
-from vicinal.quality.report_texts import Report, describe_report, list_findings
+from vicinal.quality.report_texts import describe_report, list_findings
 from vicinal.quality.search_details import Confusions, LabelFigure, SearchDetails, shorten_label
 from vicinal.quality.search_report import SearchReport
 from vicinal.quality.self_report import SelfReport
@@ -21,7 +21,7 @@ __all__ = ["build_report_page"]
 _MAX_PLOTTED_LABELS = 30
 
 
-def build_report_page(solution: Solution, report: Report) -> str:
+def build_report_page(solution: Solution, report: SearchReport | ModelReport | SelfReport) -> str:
     """The report as a page of its own, of 5 MB, and 16 MB of media at most.
 
     Raises:

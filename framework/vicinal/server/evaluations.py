@@ -1,13 +1,13 @@
-"""The latest evaluation of a solution as the API's JSON, with the items that it speaks of."""
+"""The latest reports of a solution as the API's JSON, with the items that it speaks of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import Request
 
-from vicinal.quality.kept_report import read_kept_report
+from vicinal.quality.kept_report import read_kept_reports
 from vicinal.quality.labels import list_fields
 from vicinal.server.item_pages import item_to_json
 from vicinal.server.service import SolutionService
@@ -19,23 +19,25 @@ _MAX_FIELDS = 20
 
 
 def read_evaluation(request: Request, service: SolutionService) -> dict[str, Any]:
-    """Return the latest report with its items by key; without one, what a first one may take labels from."""
-    kept = read_kept_report(service.solution)
-    if kept is None:
-        fields = list_fields(service.solution.metadata)[:_MAX_FIELDS]
-        return {"solution": service.name, "report": None, "fields": fields}
-    return {**kept, "items": _read_items(request, service, _list_keys(kept))}
+    """Return the latest reports, their items by key, and the fields that an evaluation may take labels from."""
+    kept = read_kept_reports(service.solution)
+    return {
+        "solution": service.name,
+        **{kind: kept.get(kind) for kind in ("evaluation", "self_test", "tuning")},
+        "items": _read_items(request, service, list(dict.fromkeys(_iter_keys(kept)))),
+        "fields": list_fields(service.solution.metadata)[:_MAX_FIELDS],
+    }
 
 
-def _list_keys(kept: dict[str, Any]) -> list[str]:
+def _iter_keys(kept: dict[str, dict[str, Any]]) -> Iterator[str]:
     """The keys of the worst queries, of their hits and of near-duplicates."""
-    keys = []
-    for query in (kept["details"] or {}).get("worst", []):
-        asked = [query["query"][1:]] if query["query"].startswith("@") else []
-        keys += [*asked, *(hit["key"] for hit in query["hits"]), *query["missed"]]
-    for pair in kept["report"].get("near_duplicates", {}).get("examples", []):
-        keys += [pair["key"], pair["found"]]
-    return list(dict.fromkeys(keys))
+    for query in (kept.get("evaluation", {}).get("details") or {}).get("worst", []):
+        if query["query"].startswith("@"):
+            yield query["query"][1:]
+        yield from (hit["key"] for hit in query["hits"])
+        yield from query["missed"]
+    for pair in kept["self_test"]["report"]["near_duplicates"]["examples"] if "self_test" in kept else []:
+        yield from (pair["key"], pair["found"])
 
 
 def _read_items(request: Request, service: SolutionService, keys: Sequence[str]) -> dict[str, Any]:

@@ -538,26 +538,31 @@ class EvaluationDetails(_Response):
     """The worst first, 20 at most."""
 
 
-class Evaluation(_Response):
-    solution: str
-    kind: Literal["searches", "model", "self"]
-    evaluated: str
+class KeptReport(_Response):
+    measured: str
     is_current: bool
     """Whether the collection has not changed since."""
     summary: str
     findings: list[str]
     report: dict[str, Any]
-    """What `vicinal evaluate --json` prints."""
+    """What the command prints with `--json`."""
+
+
+class Evaluation(KeptReport):
     details: EvaluationDetails | None
+    """Null for the evaluation of a model."""
+
+
+class LatestReports(_Response):
+    solution: str
+    evaluation: Evaluation | None
+    """Of `vicinal evaluate`."""
+    self_test: KeptReport | None
+    """Of `vicinal evaluate --self`."""
+    tuning: KeptReport | None
+    """Of `vicinal tune`."""
     items: dict[str, Item]
     """The items of the worst queries and of near-duplicates by key, as far as they are still indexed."""
-
-
-class NoEvaluation(_Response):
-    """The solution has not been evaluated."""
-
-    solution: str
-    report: None
     fields: list[str]
     """Metadata that `vicinal evaluate --labels` may take."""
 

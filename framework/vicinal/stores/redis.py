@@ -6,7 +6,7 @@
     vicinal:{name}:failures, failed  items that could not be indexed, see ``stores.failures``
     vicinal:{name}:fit               what an encoder that learns has learnt, see ``stores.fitted_state``
     vicinal:{name}:state             hash: physical collection, encoder, index, counts, how often items were changed
-    vicinal:{name}:evaluation        the latest report of ``evaluate``, as JSON
+    vicinal:{name}:reports           hash: the latest report of each kind, as JSON: evaluation, self_test, tuning
     vicinal:{name}:live              which generation is searched, see ``stores.live_generation``
     vicinal:{name}:written           what clients write while a generation is not live, see ``stores.write_log``
     vicinal:{name}:writer            the process that writes now; expires unless renewed
@@ -260,21 +260,21 @@ class MetadataStore(RedisConnection):
         """Set these values of the state, and leave the others."""
         self.call("hset", self._prefix + "state", mapping={key: orjson.dumps(value) for key, value in values.items()})
 
-    def keep_evaluation(self, report: bytes) -> None:
-        """Keep the latest report of ``evaluate``."""
-        self.call("set", self._prefix + "evaluation", report)
+    def keep_report(self, kind: str, report: bytes) -> None:
+        """Keep the latest report of this kind."""
+        self.call("hset", self._prefix + "reports", kind, report)
 
-    def read_evaluation(self) -> bytes | None:
-        """Return the latest report of ``evaluate``; None where there is none."""
-        report: bytes | None = self.call("get", self._prefix + "evaluation")
-        return report
+    def read_reports(self) -> dict[str, bytes]:
+        """Return the latest reports by their kinds."""
+        reports: dict[bytes, bytes] = self.call("hgetall", self._prefix + "reports")
+        return {kind.decode(): report for kind, report in reports.items()}
 
     def drop(self) -> None:
         """Delete every key of the generation; with the live one the record of which is live, too."""
         with self.transaction() as pipe:
             self.buckets.queue_drop(pipe, "ledger", "meta")
             others = (*self._failures.keys, *self.fitted_state.keys, *self.write_log.keys)
-            pipe.unlink(*(self._prefix + name for name in ("added", "evaluation", "state")), *others)
+            pipe.unlink(*(self._prefix + name for name in ("added", "reports", "state")), *others)
             if self._live.is_required:
                 pipe.unlink(self._live.key)
 

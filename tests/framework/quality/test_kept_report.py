@@ -3,9 +3,9 @@
 import pytest
 
 from search_helpers import ROWS
-from vicinal import evaluate
+from vicinal import evaluate, tune
 from vicinal.errors import StoreError
-from vicinal.quality.kept_report import read_kept_report
+from vicinal.quality.kept_report import read_kept_reports
 from vicinal.types import Item
 
 
@@ -18,38 +18,48 @@ def solution(lite):
 
 
 def test_the_latest_report_is_kept(solution):
-    assert read_kept_report(solution) is None
+    assert read_kept_reports(solution) == {}
     evaluate(solution, labels="year", measures=["P@1"])
     report = evaluate(solution, labels="year", sample=30, index_recall=False)
-    kept = read_kept_report(solution)
-    assert (kept["solution"], kept["kind"], kept["is_current"]) == ("things", "searches", True)
+    (kept,) = read_kept_reports(solution).values()
+    assert kept["is_current"] is True
     assert kept["report"] == report.to_dict()
     assert kept["details"] == report.details.to_dict()
-    assert kept["evaluated"].endswith("+00:00")
+    assert kept["measured"].endswith("+00:00")
+
+
+def test_a_tuning_is_kept_beside_it(solution):
+    evaluate(solution, labels="year", index_recall=False)
+    report = tune(solution, 0.9, types=["FLAT"], defaults_only=True)
+    kept = read_kept_reports(solution)
+    assert list(kept) == ["evaluation", "tuning"]
+    assert kept["tuning"]["report"] == report.to_dict()
+    assert kept["tuning"]["is_current"] is True
+    assert kept["tuning"]["findings"] == [f"FLAT was chosen: {report.reason}."]
 
 
 def test_a_report_is_not_kept_where_that_is_not_wanted(solution):
     evaluate(solution, labels="year", index_recall=False, keep=False)
-    assert read_kept_report(solution) is None
+    assert read_kept_reports(solution) == {}
 
 
 def test_a_report_is_outdated_once_an_item_changes(solution):
     evaluate(solution, labels="year", index_recall=False)
-    assert read_kept_report(solution)["is_current"] is True
+    assert read_kept_reports(solution)["evaluation"]["is_current"] is True
     solution.add(Item("k0", "other words", metadata={"year": 2000}))
-    assert read_kept_report(solution)["is_current"] is False
+    assert read_kept_reports(solution)["evaluation"]["is_current"] is False
 
 
 def test_a_dropped_solution_has_no_report(solution):
     evaluate(solution, labels="year", index_recall=False)
     solution.drop()
-    assert read_kept_report(solution) is None
+    assert read_kept_reports(solution) == {}
 
 
 def test_a_reindexed_solution_has_no_report_until_it_is_evaluated(solution):
     evaluate(solution, labels="year", index_recall=False)
     solution.reindex()
-    assert read_kept_report(solution) is None
+    assert read_kept_reports(solution) == {}
 
 
 def test_a_redis_that_refuses_it_is_a_warning(solution, monkeypatch):
@@ -58,12 +68,12 @@ def test_a_redis_that_refuses_it_is_a_warning(solution, monkeypatch):
     call = type(connection).call
 
     def refuse_writes(self, command, *arguments, **options):
-        if command == "set":
-            raise StoreError("Redis: this user has no permissions to run the 'set' command")
+        if command == "hset":
+            raise StoreError("Redis: this user has no permissions to run the 'hset' command")
         return call(self, command, *arguments, **options)
 
     monkeypatch.setattr(type(connection), "call", refuse_writes)
     report = evaluate(solution, labels="year", index_recall=False)
     assert report.warnings == [
-        "the report is not kept for the solution's page: Redis: this user has no permissions to run the 'set' command"
+        "the report is not kept for the solution's page: Redis: this user has no permissions to run the 'hset' command"
     ]

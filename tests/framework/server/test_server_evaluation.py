@@ -22,31 +22,33 @@ def few(lite):
 def test_there_is_none_at_first(few):
     response = few.get("/api/things/evaluation")
     assert response.status_code == 200
-    assert response.json() == {"solution": "things", "report": None, "fields": ["year"]}
+    nothing = dict.fromkeys(("evaluation", "self_test", "tuning"))
+    assert response.json() == {"solution": "things", **nothing, "items": {}, "fields": ["year"]}
 
 
 def test_the_latest_report_and_its_items(few):
     report = evaluate(few.solution, labels="year")
-    found = few.get("/api/things/evaluation").json()
-    assert (found["solution"], found["kind"], found["is_current"]) == ("things", "searches", True)
+    answer = few.get("/api/things/evaluation").json()
+    found, items = answer["evaluation"], answer["items"]
+    assert (answer["solution"], answer["self_test"], found["is_current"]) == ("things", None, True)
     assert found["report"] == report.to_dict()
     assert found["details"] == report.details.to_dict()
     assert found["summary"] == "60 of 60 items as queries, 10 labels in year."
     assert found["findings"][0].startswith("Of the 10 nearest stored vectors, the index FLAT returns 100.0%")
     worst = found["details"]["worst"][0]
     keys = {worst["query"][1:], *(hit["key"] for hit in worst["hits"]), *worst["missed"]}
-    assert keys <= set(found["items"])
+    assert keys <= set(items)
     key = worst["hits"][0]["key"]
-    assert found["items"][key] == few.get(f"/api/things/items/{key}").json()
+    assert items[key] == few.get(f"/api/things/items/{key}").json()
 
 
 def test_a_changed_collection_and_a_removed_item(few):
     evaluate(few.solution, labels="year", index_recall=False)
     before = few.get("/api/things/evaluation").json()
-    gone = before["details"]["worst"][0]["hits"][0]["key"]
+    gone = before["evaluation"]["details"]["worst"][0]["hits"][0]["key"]
     few.delete(f"/api/things/items/{gone}")
     after = few.get("/api/things/evaluation").json()
-    assert after["is_current"] is False
+    assert after["evaluation"]["is_current"] is False
     assert set(before["items"]) - set(after["items"]) == {gone}
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vicinal.errors import NothingIndexedError, VicinalError
+from vicinal.quality.kept_report import keep_report, read_version
 from vicinal.quality.sample import require_seed
 from vicinal.quality.tuning.candidate import CandidateMeter
 from vicinal.quality.tuning.queries import QuerySet, choose_queries
@@ -56,7 +57,8 @@ def tune(
     """Find the index that is quickest among those whose recall is at least this, with 95% certainty.
 
     The stored vectors are copied into a collection of its own, which is dropped at the end; indexes are built there.
-    What is searched stays as it is: write the choice with ``TuneReport.write_yaml``, then build it.
+    What is searched stays as it is: write the choice with ``TuneReport.write_yaml``, then build it. The report is kept
+    for the solution's page.
 
     Args:
         recall: the share of the nearest neighbours that a search has to find, above 0 and below 1.
@@ -83,6 +85,7 @@ def tune(
     solution.open()
     solution.fetch_rows([])  # says what is wrong where nothing can be searched
     require_types(solution, types)
+    version = read_version(solution.metadata.state())
     ids = list_ids(solution)
     if len(ids) < _MIN_ROWS:
         raise NothingIndexedError(
@@ -116,6 +119,12 @@ def tune(
         seconds=time.perf_counter() - started,
     )
     report.warnings += _list_warnings(asked, points)
+    content = {
+        "summary": f"{report.rows:,} rows on {report.engine}, {report.metric}.",
+        "findings": [f"{chosen.describe()} was chosen: {report.reason}."],
+        "report": report.to_dict(),
+    }
+    report.warnings += keep_report(solution, "tuning", content, version)
     return report
 
 

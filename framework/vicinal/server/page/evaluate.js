@@ -1,10 +1,12 @@
-// The evaluate view: the latest evaluation's figures with their intervals, confused labels, and the worst queries.
+// The evaluate view: the latest evaluation's figures with their intervals, confused labels and worst queries, what tuning
+// tried, and whether items are found by themselves.
 
 import * as api from "./api.js";
 import { createCards } from "./cards.js";
 import { errorMessage, statusMessage } from "./dialogs.js";
 import { fill, h, icon } from "./dom.js";
 import { formatCount, formatNumber, formatTimestamp, shorten } from "./format.js";
+import { createFrontier } from "./frontier.js";
 import { navigate } from "./route.js";
 
 const MAX_LABELS = 12;
@@ -29,20 +31,29 @@ export function createEvaluateView(root, solution) {
     }
   }
 
-  function show(evaluation) {
-    if (evaluation.report === null) return fill(root, createHelp(evaluation.fields));
-    const { report, details, is_current, evaluated, summary, findings } = evaluation;
-    const { kind, items } = evaluation;
-    const figures = FIGURES[kind](report, details);
+  function show({ evaluation, self_test, tuning, items, fields }) {
+    if (!evaluation && !self_test && !tuning) return fill(root, createHelp(fields));
+    const isModel = Boolean(evaluation?.report.model);
+    const { report, details } = evaluation ?? {};
     return fill(
       root,
-      !is_current && createOutdated(),
-      h("div.heading", h("h2", summary), h("span.quiet", `Evaluated ${formatTimestamp(evaluated)}`)),
-      report.warnings.map((warning) => h("p.note", warning)),
-      h("div.evaluation", figures),
-      findings.map((finding) => h("p.finding", finding)),
-      details && createDetails(solution, details, items),
-      report.near_duplicates?.examples.length > 0 && createNearDuplicates(solution, report.near_duplicates, items),
+      evaluation && [
+        createHead("How good are the answers?", "vicinal evaluate", evaluation),
+        h("div.evaluation", isModel ? createModels(report) : createFigures(report, details)),
+        createFindings(evaluation),
+        details && createDetails(solution, details, items),
+      ],
+      tuning && [
+        createHead("Which index?", "vicinal tune", tuning),
+        createFindings(tuning),
+        createFrontier(tuning.report),
+      ],
+      self_test && [
+        createHead("Are items found by themselves?", "vicinal evaluate --self", self_test),
+        h("div.evaluation", createDisturbances(self_test.report)),
+        self_test.report.near_duplicates.examples.length > 0 &&
+          createNearDuplicates(solution, self_test.report.near_duplicates, items),
+      ],
     );
   }
 
@@ -77,13 +88,20 @@ function createHelp(fields) {
   return message;
 }
 
-function createOutdated() {
-  return h(
-    "p.note.outdated",
-    icon("warn"),
-    h("span", h("b", "Outdated: "), "the collection has changed since. Run ", h("code", "vicinal evaluate"), " again."),
-  );
+function createHead(title, command, { is_current, measured, summary, report }) {
+  return [
+    h("div.heading", h("h2", title), h("span.quiet", `${summary} ${formatTimestamp(measured)}`)),
+    !is_current &&
+      h(
+        "p.note.outdated",
+        icon("warn"),
+        h("span", h("b", "Outdated: "), "the collection has changed since. Run ", h("code", command), " again."),
+      ),
+    report.warnings.map((warning) => h("p.note", warning)),
+  ];
 }
+
+const createFindings = ({ findings }) => findings.map((finding) => h("p.finding", finding));
 
 const createCommand = (field) => `vicinal evaluate FILE.yaml --labels ${field}`;
 
@@ -118,8 +136,6 @@ function createDisturbances({ disturbances }) {
     return h("section.panel", h("h2", measure), createBars(rows));
   });
 }
-
-const FIGURES = { searches: createFigures, model: createModels, self: createDisturbances };
 
 /** Creates a table of figures: a bar for each, with its interval. `end` is where the widest bar may end. */
 function createBars(rows, end = 1) {

@@ -1,4 +1,4 @@
-"""The route of a solution's latest evaluation."""
+"""The route of a solution's latest reports."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ router = APIRouter(prefix="/api/{name}", tags=["search"], dependencies=[Depends(
 
 @router.get(
     "/evaluation",
-    summary="Get the latest evaluation: how good the answers are, and the worst queries",
-    responses={200: {"model": schemas.Evaluation | schemas.NoEvaluation}},
+    summary="Get the latest evaluation, self test and tuning: how good the answers are, and the worst queries",
+    responses={200: {"model": schemas.LatestReports}},
 )
 async def get_evaluation(request: Request, name: str) -> Response:
-    """What `vicinal evaluate` found last. `report` is null where it has not been run."""
+    """What `vicinal evaluate`, `evaluate --self` and `vicinal tune` found last; each is null where it has not run."""
     service = get_service(request, name)
     return json_response(await service.run_blocking(read_evaluation, request, service))

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser_server import SampleServer, copy_samples
-from vicinal import Solution, evaluate
+from vicinal import Solution, evaluate, tune
 
 HOSTILE = "<img src=x onerror=document.title='ran'>"
 DRUGS = """
@@ -38,6 +38,8 @@ def evaluated(tmp_path_factory):
         with Solution.from_yaml(folder / f"{name}.yaml") as solution:
             solution.ingest()
             reports[name] = evaluate(solution, labels="use")
+            if name == "drugs":
+                reports["tuning"] = tune(solution, 0.9, defaults_only=True)
     server = SampleServer(folder, "drugs", "hostile", "qa")
     server.reports = reports
     yield server
@@ -55,9 +57,9 @@ def open_view(open_tab, evaluated):
 def test_figures_stand_with_their_intervals(open_view, evaluated):
     page = open_view("drugs")
     page.get_by_role("link", name="Evaluate", exact=True).click()
-    expect(
-        page.get_by_role("heading", name=re.compile(r"\d+ of 40 items as queries, \d+ labels in use\."))
-    ).to_be_visible()
+    expect(page.locator(".heading").first).to_contain_text(
+        re.compile(r"\d+ of 40 items as queries, \d+ labels in use\.")
+    )
     metrics = evaluated.reports["drugs"].metrics
     rows = page.locator(".bars").first.locator("tbody tr")
     expect(rows).to_have_count(len(metrics) + 1)
@@ -116,6 +118,19 @@ def test_an_evaluation_is_outdated_once_the_collection_changes(open_view, evalua
     evaluated.client.post("/api/hostile/items", json={"key": "new", "content": "CCO"}).raise_for_status()
     page.reload()
     expect(page.locator(".outdated")).to_contain_text("Outdated: the collection has changed since.")
+
+
+def test_the_frontier_of_a_tuning(open_view, evaluated):
+    """Of forty fingerprints all are compared, whatever the index."""
+    page = open_view()
+    tuned = evaluated.reports["tuning"]
+    frontier = page.locator(".frontier")
+    expect(frontier.locator("circle:not(.ring)")).to_have_count(len(tuned.frontier))
+    expect(frontier.locator("circle.ring")).to_have_count(1)
+    row = frontier.locator(".tried tbody tr").first
+    expect(row).to_contain_text(tuned.chosen.describe())
+    expect(row).to_contain_text("chosen")
+    expect(row).to_contain_text(f"{tuned.chosen.recall.low:.3f} to {tuned.chosen.recall.high:.3f}")
 
 
 def test_without_an_evaluation_the_view_says_how_to_run_one(open_view):
