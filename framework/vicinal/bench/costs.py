@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vicinal.bench.index_size import compute_disk_bytes, compute_index_bytes, compute_raw_bytes, compute_work
 from vicinal.bench.lines import Forecast, Line, fit_lines
+from vicinal.config.index_size import compute_disk_bytes, compute_index_bytes, compute_raw_bytes, compute_work
 
 __all__ = ["CostModel", "IndexCost", "fit_costs"]
 

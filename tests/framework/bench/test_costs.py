@@ -9,8 +9,8 @@ import pytest
 
 from vicinal.bench.costs import CostModel, fit_costs
 from vicinal.bench.estimate import Estimate, require_fit
-from vicinal.bench.index_size import compute_disk_bytes, compute_index_bytes, compute_work
 from vicinal.bench.lines import Forecast, fit_lines
+from vicinal.config.index_size import compute_disk_bytes, compute_index_bytes, compute_work
 from vicinal.errors import VicinalError
 
 SIZES = (100_000, 200_000, 400_000)

@@ -1,4 +1,4 @@
-"""The sentence that a comparison ends with, and the sizes that it tells of."""
+"""The sentence that a comparison ends with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from vicinal.quality.comparison_report import ComparedSolution, Comparison, PairedTest
-from vicinal.quality.comparison_size import VectorSize, estimate_index_bytes
+from vicinal.quality.comparison_size import VectorSize
 from vicinal.quality.comparison_speed import Speed
 from vicinal.quality.comparison_verdict import describe_comparison
 from vicinal.quality.estimates import Estimate, adjust_by_holm
@@ -93,26 +93,3 @@ def test_one_of_three_that_are_all_alike_by_holm_is_not_called_better():
     """A p of 0.03 alone would be called a difference; of three tests it is not."""
     assert describe((0.60, 0.62), [0.03]).startswith("B is better")
     assert describe((0.60, 0.62, 0.61), [0.03, 0.5, 0.5]).startswith("no difference")
-
-
-@pytest.mark.parametrize(
-    ("index", "params", "expected"),
-    [
-        ("FLAT", {}, 512),
-        ("IVF_FLAT", {"nlist": 64}, 512),
-        ("IVF_SQ8", {}, 128),
-        ("IVF_PQ", {"m": 32}, 32),
-        ("IVF_RABITQ", {"refine": True, "refine_type": "SQ8"}, 16 + 128),
-        ("SCANN", {}, 32 + 512),
-        ("SCANN", {"with_raw_data": False}, 32),
-        ("HNSW", {"M": 16}, 512 + 2 * 16 * 4),
-        ("AUTOINDEX", {}, 512 + 2 * 16 * 4),
-        ("HNSW_SQ", {"M": 32, "sq_type": "FP16"}, 256 + 2 * 32 * 4),
-        ("HNSW_SQ", {}, 128 + 2 * 16 * 4),
-        ("HNSW_PQ", {"m": 32, "nbits": 4}, 16 + 2 * 16 * 4),
-        ("HNSW_PRQ", {"m": 32, "nrq": 3}, 96 + 2 * 16 * 4),
-        ("DISKANN", {"max_degree": 56}, 512 + 56 * 4),
-    ],
-)
-def test_bytes_of_128_floats_in_an_index(index, params, expected):
-    assert estimate_index_bytes(index, params, 128, 512) == expected

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vicinal.config.index_size import compute_index_bytes
 from vicinal.config.indexes import INDEXES
 from vicinal.quality.tuning.latency import Latency, measure_latency, measure_throughput
-from vicinal.quality.tuning.memory import estimate_bytes
 from vicinal.quality.tuning.recall_meter import Measured, RecallMeter
 from vicinal.quality.tuning.report import FrontierPoint, PointStatus
 from vicinal.quality.tuning.shadow import ShadowCollection
@@ -159,7 +159,7 @@ class CandidateMeter:
             latencies={
                 filter: self._measure_latency(filter, rounds) for filter in self.truths if rounds > 1 or not filter
             },
-            memory_bytes=estimate_bytes(index, self.space, self.shadow.rows),
+            memory_bytes=compute_index_bytes(index.type, index.params, self.space.dimension, self.shadow.rows),
             build_seconds=seconds,
             queries=measured.queries,
             status=status,
