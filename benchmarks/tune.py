@@ -30,7 +30,7 @@ from vicinal.quality.tuning.truth import Truth, read_truth
 from vicinal.quality.tuning.variants import exact_index, list_neighbors, list_variants
 from vicinal.stores.milvus_engine import Index
 
-FASHION = Path("/usr/share/dataset-fashion-mnist")
+FASHION = Path("/usr/share/datasets/fashion-mnist")
 UNSEEN = 2_000
 LIMIT = 10
 STEP = 1.25
@@ -85,11 +85,11 @@ def make_clusters(rows: int, dimension: int, seed: int) -> tuple[np.ndarray, np.
     return made[:rows], made[rows:]
 
 
-def read_fashion() -> tuple[np.ndarray, np.ndarray]:
+def read_fashion(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """60,000 pictures of clothes of 28 x 28 pixels, and 2,000 of the 10,000 to ask with."""
 
     def read(name: str) -> np.ndarray:
-        with gzip.open(FASHION / f"{name}-images-idx3-ubyte.gz") as file:
+        with gzip.open(folder / f"{name}-images-idx3-ubyte.gz") as file:
             return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784).astype(np.float32)
 
     return read("train"), read("t10k")[:UNSEEN]
@@ -190,12 +190,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="how often to tune")
     parser.add_argument("--rounds", type=int, default=3, help="of timing the choices and the best of the sweep in turn")
     parser.add_argument("--milvus", metavar="URI", help="a server; by default Milvus Lite")
-    parser.add_argument("--fashion-mnist", action="store_true", help=f"the pictures in {FASHION}")
+    parser.add_argument(
+        "--fashion-mnist", nargs="?", type=Path, const=FASHION, metavar="DIR", help=f"the pictures in DIR, or {FASHION}"
+    )
     parser.add_argument("--no-sweep", action="store_true", help="only tune, and ask each choice")
     parser.add_argument("--defaults-only", action="store_true", help="tune with default build parameters alone")
     arguments = parser.parse_args()
     if arguments.fashion_mnist:
-        vectors, unseen = read_fashion()
+        vectors, unseen = read_fashion(arguments.fashion_mnist)
     else:
         vectors, unseen = make_clusters(arguments.rows, arguments.dimension, 7)
     results = Results(arguments.json)

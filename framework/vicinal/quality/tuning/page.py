@@ -24,21 +24,24 @@ def build_page(report: TuneReport) -> str:
     """
     chosen = f"<p><strong>{escape(report.chosen.describe())}</strong>: {escape(report.reason)}.</p>"
     warnings = "".join(f"<p>{escape(warning)}</p>" for warning in report.warnings)
+    columns = list_columns(report)
+    standing = [point for point in report.frontier if point.status != "tried"]
     sections = [
         Section("Chosen", chosen + warnings),
         Section("Recall and latency", _LEGEND, _build_figure(report)),
-        Section("What was tried", format_table(list_columns(report), list_rows(report, report.frontier))),
+        Section("Each index", format_table(columns, list_rows(report, standing))),
+        Section("Each step", format_table(columns, list_rows(report, report.frontier))),
     ]
     return render_page(f"{report.solution}: tuned to a recall of {report.target:g}", sections, _describe(report))
 
 
 def list_columns(report: TuneReport) -> list[str]:
     clients = [f"{report.clients} clients"] if report.clients else []
-    return ["index", f"recall@{report.limit}", "95% interval", "p50", "p95", *clients, "memory", "build", ""]
+    return ["index", f"recall@{report.limit}", "95% interval", "p50", "p95", *clients, "memory", "build", "status"]
 
 
 def list_rows(report: TuneReport, points: Sequence[FrontierPoint]) -> list[list[str]]:
-    """A row for each point, those that stand for their index in words."""
+    """A row for each point."""
     return [_to_row(report, point) for point in points]
 
 

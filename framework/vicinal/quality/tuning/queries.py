@@ -16,7 +16,7 @@ from vicinal.errors import VicinalError
 from vicinal.plugin.example_calls import to_query_vectors
 from vicinal.solution.solution import Solution
 
-__all__ = ["MAX_QUERIES", "QueryKind", "QuerySet", "choose_queries", "describe_queries", "to_matrix"]
+__all__ = ["MAX_QUERIES", "QueryKind", "QuerySet", "ask_rows", "choose_queries", "describe_queries", "to_matrix"]
 
 QueryKind = Literal["log", "held-out", "stored"]
 
@@ -65,11 +65,15 @@ def choose_queries(
     count = min(MAX_QUERIES, len(ids) // _HELD_OUT_SHARE)
     is_held_out = may_hold_out and count >= _MIN_QUERIES
     chosen = random.Random(seed).sample(range(len(ids)), count if is_held_out else min(MAX_QUERIES, len(ids)))
-    own_ids, stored = _fetch_vectors(solution, ids[chosen].tolist())
+    return ask_rows(solution, ids[chosen].tolist(), "held-out" if is_held_out else "stored")
+
+
+def ask_rows(solution: Solution, ids: Sequence[int], kind: QueryKind) -> QuerySet:
+    """The queries that find what is near these rows; without those that are gone."""
+    own_ids, stored = _fetch_vectors(solution, ids)
     vectors = stored
-    if solution.encoder.space.kind == "float":
+    if stored and solution.encoder.space.kind == "float":
         vectors = list(to_query_vectors(solution.encoder, np.array(stored, np.float32)))
-    kind: QueryKind = "held-out" if is_held_out else "stored"
     return QuerySet(kind, vectors, to_matrix(solution, vectors), np.array(own_ids, np.int64))
 
 
