@@ -30,7 +30,7 @@ from vicinal.quality import (
     tuning,
 )
 from vicinal.quality.tuning import latency
-from vicinal.solution import consistency
+from vicinal.solution import consistency, gate
 from vicinal.stores import layout, milvus_engine, records
 
 __all__ = ["GROUPS", "python_page"]
@@ -85,6 +85,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "PairedTest",
         "VectorSize",
         "Speed",
+        "build_gate",
+        "Gate",
+        "GateResult",
         "find_duplicates",
         "DuplicateReport",
         "DuplicateGroup",
@@ -124,6 +127,7 @@ HOMES: tuple[ModuleType, ...] = (
     types,
     errors,
     consistency,
+    gate,
     search_report,
     search_details,
     model_report,

@@ -115,7 +115,7 @@ def test_drop_removes_what_is_kept_too(things):
 
 @pytest.mark.parametrize("workshop", ["server"], indirect=True)
 def test_who_is_open_elsewhere_follows_a_changed_yaml_and_its_rollback(things, workshop, manager):
-    """While the YAML is being edited it takes the encoder and the fields that the state has kept, as after a rollback."""
+    """While the YAML is edited it takes the encoder and the fields that the state has kept, as after a rollback."""
     before = answers(things)
     workshop.yaml(encoder=NEW, extra="fields: {year: int64}")
     with Solution.from_yaml(workshop.folder / "things.yaml", manager=manager) as other:
