@@ -154,7 +154,7 @@ def build_gate(
     judged: Sequence[JudgedQuery] = (),
     sample: int | None = None,
     seed: int = 0,
-) -> QualityGate:
+) -> Gate:
     """A gate for ``Solution.reindex``: the new items have to be found as well as those that they replace.
 
     Args:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from vicinal.quality.gate import QualityGate, build_gate
+from vicinal.quality.gate import build_gate
 from vicinal.quality.judgments import JudgedQuery
 from vicinal.server import schemas
 from vicinal.server.api_errors import ApiError, invalid_value
 from vicinal.server.search_options import to_encoder_query
 from vicinal.server.service import SolutionService
-from vicinal.solution.checksum import config_checksum
+from vicinal.solution.gate import Gate
 
 __all__ = ["to_reindex_options"]
 
@@ -35,7 +35,7 @@ def to_reindex_options(service: SolutionService, body: schemas.ReindexRequest) -
     }
 
 
-def _build_gate(service: SolutionService, gate: schemas.LabelGate | schemas.JudgedGate) -> QualityGate:
+def _build_gate(service: SolutionService, gate: schemas.LabelGate | schemas.JudgedGate) -> Gate:
     if isinstance(gate, schemas.LabelGate):
         return build_gate(gate.conditions, labels=gate.labels, sample=gate.sample)
     judged = []
@@ -46,8 +46,7 @@ def _build_gate(service: SolutionService, gate: schemas.LabelGate | schemas.Judg
 
 
 def _require_checksum(service: SolutionService, checksum: str) -> None:
-    config, _ = service.solution.read_yaml()
-    if config_checksum(config) != checksum:
+    if service.solution.read_checksum() != checksum:
         raise ApiError(
             409,
             f"the server reads another YAML of {service.name!r}",

@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 from vicinal.config import SolutionConfig, load_config
 from vicinal.errors import StoreUnreachableError, VicinalError
 from vicinal.plugin.manager import Manager
+from vicinal.solution.checksum import config_checksum
 from vicinal.solution.collection import describe_contents
 from vicinal.solution.components import Components
 from vicinal.solution.learning import restore_state
@@ -62,6 +63,15 @@ class FollowingComponents(Components):
                 self._adopt(self._find_described(metadata) or self._pin(metadata))
             return live
 
+    def read_checksum(self) -> str:
+        """What the YAML file, as it is now, is recognized by; without a file, what the config is.
+
+        Raises:
+            ConfigError: the file is wrong.
+            VicinalError: it names another solution or other stores.
+        """
+        return config_checksum(self._read_yaml()[0])
+
     def _pin(self, metadata: MetadataStore, config: SolutionConfig | None = None, yaml: str | None = None) -> Self:
         """The solution at another generation, where it stays; by the same connections, and maybe another config."""
         made = type(self)(config or self.config, self.manager, self.folder)
@@ -78,7 +88,7 @@ class FollowingComponents(Components):
             made.__dict__["vectors"] = self.vectors.of_collection(self.vectors.alias, made._build_schema())
         return made
 
-    def read_yaml(self) -> tuple[SolutionConfig, str]:
+    def _read_yaml(self) -> tuple[SolutionConfig, str]:
         """The config of the solution's YAML file as it is now, and its text; its own config where there is no file.
 
         Raises:
@@ -115,7 +125,7 @@ class FollowingComponents(Components):
         """The configs by which a generation may have been built, with their texts; None for the solution's own."""
         yield None, None
         with suppress(VicinalError):  # the file may just be edited
-            yield self.read_yaml()
+            yield self._read_yaml()
         if kept:
             with suppress(VicinalError):  # it may name what is not installed here
                 config = load_config(self.path or self.folder / f"{self.name}.yaml", self.manager, kept)

@@ -232,7 +232,7 @@ class ReindexableSolution(WritableSolution):
 
     def _is_described_by_yaml(self) -> bool:
         try:
-            config, _ = self.read_yaml()
+            config, _ = self._read_yaml()
         except VicinalError:
             return False
         return (config.encoder, config.fields, config.hybrid) == (

@@ -6,6 +6,7 @@ A solution's physical collection is ``vicinal_{name}_v{number}``, and its state 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from vicinal.stores.milvus_engine import Index
 __all__ = ["MilvusCollection", "StoredCollection"]
 
 _CALL_SECONDS = 60.0
+_LITE_LOAD_ATTEMPTS, _LITE_LOAD_SECONDS = 5, 0.2
 _OWNER, _HOME = "vicinal.owner", "vicinal.home"
 
 
@@ -185,7 +187,22 @@ class MilvusCollection(MilvusConnection):
             if reload and self.embedded:
                 self._client.release_collection(self.collection)
             if str(self._client.get_load_state(self.collection)["state"]) != "Loaded":
+                self._load(wait=wait)
+
+    def _load(self, *, wait: bool) -> None:
+        """Load the collection; an embedded one again, if that fails.
+
+        In Milvus Lite 3.2 a thread of its own writes an index after a flush, without a lock; who loads at that instant
+        reads half a file ("No data left in file").
+        """
+        for attempt in range(_LITE_LOAD_ATTEMPTS):
+            try:
                 self._client.load_collection(self.collection, timeout=600, _async=not wait)
+                return
+            except Exception:
+                if not self.embedded or attempt == _LITE_LOAD_ATTEMPTS - 1:
+                    raise
+                time.sleep(_LITE_LOAD_SECONDS)
 
     def release_collection(self) -> None:
         """Release the collection, if it exists, so that it takes no memory of Milvus until it is loaded again."""

@@ -115,11 +115,12 @@ def test_drop_removes_what_is_kept_too(things):
 
 @pytest.mark.parametrize("workshop", ["server"], indirect=True)
 def test_who_is_open_elsewhere_follows_a_changed_yaml_and_its_rollback(things, workshop, manager):
-    """It takes the encoder and the fields of the YAML, and after the rollback those that the state has kept."""
+    """While the YAML is edited it takes the encoder and the fields that the state has kept, as after a rollback."""
     before = answers(things)
     workshop.yaml(encoder=NEW, extra="fields: {year: int64}")
     with Solution.from_yaml(workshop.folder / "things.yaml", manager=manager) as other:
         other.reindex(keep=True)
+        (workshop.folder / "things.yaml").write_text("name: [things")
         assert answers(things) == answers(other) != before
         assert things.search("text 3", limit=1, filter="year == 2000")[0].key == "k3"
         other.rollback()

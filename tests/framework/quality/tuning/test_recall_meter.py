@@ -1,16 +1,14 @@
-"""How many queries it takes, what counts as found, and what an index takes in memory."""
+"""How many queries it takes, and what counts as found."""
 
 import numpy as np
 import pytest
 
-from vicinal.quality.tuning.memory import estimate_bytes
 from vicinal.quality.tuning.queries import QuerySet
 from vicinal.quality.tuning.recall_meter import RecallMeter
 from vicinal.quality.tuning.truth import Truth
 from vicinal.stores.layout import Candidate
-from vicinal.stores.milvus_engine import Index
 from vicinal.toolkit.nearest import NearestNeighbors
-from vicinal.types import Space, item_id
+from vicinal.types import item_id
 
 LIMIT = 5
 
@@ -79,27 +77,3 @@ def test_one_miss_among_many_queries_is_a_loss(truth):
 
     assert not meter.finds_a_loss(find_with_loss(truth, 0.0))
     assert meter.finds_a_loss(find_with_loss(truth, 1 / 3_000))
-
-
-@pytest.mark.parametrize(
-    ("type_", "params", "expected"),
-    [
-        ("FLAT", {}, 1_000 * 512),
-        ("IVF_FLAT", {"nlist": 10}, 1_000 * (512 + 8) + 10 * 512),
-        ("IVF_SQ8", {"nlist": 10}, 1_000 * (128 + 8) + 10 * 512),
-        ("IVF_PQ", {"nlist": 10, "m": 32}, 1_000 * (32 + 8) + 10 * 512),
-        ("HNSW", {"M": 16}, 1_000 * (512 + 128 + 8)),
-        ("HNSW_SQ", {"M": 16}, 1_000 * (128 + 128 + 8)),
-        ("HNSW_SQ", {"M": 16, "refine": True, "refine_type": "FP16"}, 1_000 * (128 + 256 + 128 + 8)),
-        ("SCANN", {"nlist": 10}, 1_000 * (32 + 512 + 8) + 10 * 512),
-        ("DISKANN", {}, 115_200),
-    ],
-)
-def test_memory_is_that_of_codes_ids_and_edges(type_, params, expected):
-    assert estimate_bytes(Index(type_, "L2", type_, "L2", params), Space(128), 1_000) == expected
-
-
-def test_bits_take_an_eighth_of_a_byte():
-    space = Space(256, "binary", "JACCARD")
-
-    assert estimate_bytes(Index("BIN_FLAT", "JACCARD", "BIN_FLAT", "JACCARD"), space, 1_000) == 32_000
