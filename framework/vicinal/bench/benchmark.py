@@ -13,7 +13,7 @@ from vicinal.bench.page import build_page
 from vicinal.bench.records import Records
 from vicinal.bench.report import Report, build_report
 from vicinal.bench.run import BenchRun
-from vicinal.toolkit.pages import write_page
+from vicinal.toolkit.pages import require_plotly, write_page
 
 __all__ = ["estimate_benchmark", "run_benchmark"]
 
@@ -28,9 +28,11 @@ def run_benchmark(
     Raises:
         ConfigError: the file cannot be read or has mistakes, or the engine cannot build any of the indexes.
         StoreUnreachableError: the engine does not respond.
+        DependencyError: psutil or plotly is not installed.
         VicinalError: the folder cannot be written, or this machine has too little memory or disk.
     """
     config, folder = _open(path, out)
+    require_plotly("bench")  # the page needs it, and an hour of work comes before the page
     records = Records(folder / "records.jsonl")
     with BenchRun(config, folder, records, say) as run:
         estimate = estimate_costs(run)

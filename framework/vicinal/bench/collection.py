@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vicinal.bench.bulk import import_files
 from vicinal.bench.vectors import to_buckets
+from vicinal.errors import UnsupportedByEngineError
 from vicinal.stores.index_builder import IndexBuilder
 from vicinal.stores.layout import Schema
 from vicinal.stores.milvus_connection import MilvusConnection
@@ -79,6 +82,17 @@ class BenchCollection(MilvusConnection):
                 self._client.insert(self.name, rows)
             seconds += time.perf_counter() - started
         return seconds
+
+    def import_files(self, paths: list[Path]) -> float:
+        """Let the server import files of columns; returns the seconds that it took."""
+        if self.embedded:
+            raise UnsupportedByEngineError(
+                f"{self.engine} has no bulk import", hint="remove `bulk_folder`, or set MILVUS_URI to a server"
+            )
+        started = time.perf_counter()
+        with self._wrap_errors():
+            import_files(self._client, self.name, paths)
+        return time.perf_counter() - started
 
     def flush(self) -> None:
         """Seal the written rows, so that an index can be built over them."""

@@ -168,6 +168,11 @@ class BenchConfig(Params):
     """Shares of the rows that filters leave."""
     seconds: Annotated[float, Field(gt=0, le=3_600)] = 5.0
     """The longest time of one measurement of latency, or of throughput."""
+    bulk_folder: LocalPath | None = None
+    """A folder that a server sees by the same path: vectors are written to files in it, which the server imports, and
+    which are then deleted. Without it they are sent in requests."""
+    bulk_rows: Annotated[int, Field(ge=1_000, le=100_000_000)] = 1_000_000
+    """Rows of one import."""
     insert_rows: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Rows of a request."""
     sizes: tuple[Annotated[int, Field(ge=1_000)], ...] = ()

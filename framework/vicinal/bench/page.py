@@ -82,11 +82,7 @@ def _plot_frontier(report: Report) -> Mapping[str, Any]:
         }
         for name, cases in lines.items()
     ]
-    axes = {
-        "xaxis": {"title": {"text": f"recall@{report.limit}"}},
-        "yaxis": {"title": {"text": "p50 ms"}, "type": "log"},
-    }
-    return {"data": data, "layout": axes}
+    return {"data": data, "layout": _layout(f"recall@{report.limit}", "linear", "p50 ms", "log")}
 
 
 def _plot_throughput(cases: Sequence[Case]) -> Mapping[str, Any] | None:
@@ -100,8 +96,12 @@ def _plot_throughput(cases: Sequence[Case]) -> Mapping[str, Any] | None:
         }
         for case in cases
     ]
-    axes = {"xaxis": {"title": {"text": "clients"}, "type": "log"}, "yaxis": {"title": {"text": "queries/s"}}}
-    return {"data": data, "layout": axes} if data else None
+    return {"data": data, "layout": _layout("clients", "category", "queries/s", "linear")} if data else None
+
+
+def _layout(x: str, x_type: str, y: str, y_type: str) -> Mapping[str, Any]:
+    axes = {"xaxis": {"title": {"text": x}, "type": x_type}, "yaxis": {"title": {"text": y}, "type": y_type}}
+    return {**axes, "height": 420, "margin": {"l": 70, "r": 20, "t": 20, "b": 60}}
 
 
 def _clients_table(cases: Sequence[Case]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vicinal.bench.bulk import write_files
 from vicinal.bench.collection import BenchCollection
 from vicinal.bench.config import BenchConfig
 from vicinal.bench.matrix import Case, Matrix, choose_cases
@@ -107,11 +108,9 @@ class BenchRun:
         if matrix.get(matrix.insert_key) is not None and collection.count_rows() == self.rows:
             return
         collection.recreate()
-        disk, seconds, report = self.engine.read_disk(), 0.0, _say_quarters(self._say)
+        disk = self.engine.read_disk()
         with self.engine.watch_memory() as peak:
-            for first, vectors in self.vectors.iter_blocks(self.rows):
-                seconds += collection.insert(first, vectors, self.config.insert_rows)
-                report("rows written", first + len(vectors), self.rows)
+            seconds = self._import_rows() if self.config.bulk_folder else self._insert_rows()
             seconds += _time(collection.flush)
             compacted = _time(collection.compact)
         record = {
@@ -128,6 +127,25 @@ class BenchRun:
         }
         matrix.records.add(matrix.insert_key, record)
         self._say(f"{self.rows:,} rows written: {record['insert_rate']:,.0f} rows/s")
+
+    def _insert_rows(self) -> float:
+        """Send the rows; returns the seconds of the requests alone."""
+        seconds, report = 0.0, _say_quarters(self._say)
+        for first, vectors in self.vectors.iter_blocks(self.rows):
+            seconds += self.collection.insert(first, vectors, self.config.insert_rows)
+            report("rows written", first + len(vectors), self.rows)
+        return seconds
+
+    def _import_rows(self) -> float:
+        """Write files and let the server import them; returns the seconds of the imports alone."""
+        seconds, report, config = 0.0, _say_quarters(self._say), self.config
+        folder = (config.bulk_folder or self._folder) / self.collection.name
+        blocks = self.vectors.iter_blocks(self.rows)
+        for done, paths in write_files(blocks, folder, self.vectors.dimension, config.bulk_rows, self.rows):
+            seconds += self.collection.import_files(paths)
+            report("rows imported", done, self.rows)
+        folder.rmdir()
+        return seconds
 
     def _build_unless_done(self, case: Case) -> None:
         """Build an index, also again where its record is there and it is not: for the searches that are not done."""

@@ -97,3 +97,16 @@ def test_a_line_that_was_cut_off_is_as_if_it_were_not_there(tmp_path):
     records.add("c", {"kind": "build"})
     assert Records(path).get("b") is None
     assert Records(path).get("c") == {"key": "c", "kind": "build"}
+
+
+def test_files_are_imported_by_a_server(write, tmp_path, monkeypatch, milvus_server):
+    monkeypatch.setenv("MILVUS_URI", milvus_server)
+    text = write().read_text().replace("queries: 50", "queries: 50\nbulk_folder: bulk\nbulk_rows: 1500")
+    report, _ = run_benchmark(write(text.replace("name: tiny", "name: bulk")))
+    assert [case["recall"] for case in report.cases if case["search"] != {"nprobe": 1}] == [1.0, 1.0]
+    assert list((tmp_path / "bulk").iterdir()) == []
+
+
+def test_milvus_lite_has_no_bulk_import(write):
+    with pytest.raises(UnsupportedByEngineError, match="has no bulk import"):
+        run_benchmark(write(write().read_text() + "bulk_folder: bulk\n"))

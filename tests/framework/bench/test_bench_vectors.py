@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from vicinal.bench.bulk import write_files
 from vicinal.bench.config import BenchConfig, FilesData, GeneratedData, Hdf5Data
 from vicinal.bench.truth import Truth, find_truth, measure_agreement
 from vicinal.bench.vectors import BUCKETS, open_vector_set, to_buckets
@@ -108,3 +109,16 @@ def test_a_truth_is_written_as_a_whole(tmp_path):
     truth.save(tmp_path / "truth.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["truth.npz"]
     assert Truth.load(tmp_path / "truth.npz").ids[1.0].tolist() == [[3]]
+
+
+def test_files_for_an_import_hold_all_rows_wherever_blocks_end(generated, tmp_path):
+    blocks = open_vector_set(DATA).iter_blocks(23_000)
+    found = []
+    for done, paths in write_files(blocks, tmp_path / "bulk", 24, 7_500, 23_000):
+        found.append((done, *(np.load(path) for path in paths)))
+    assert [part[0] for part in found] == [7_500, 15_000, 22_500, 23_000]
+    ids, buckets, vectors = (np.concatenate([part[number] for part in found]) for number in (1, 2, 3))
+    assert np.array_equal(ids, np.arange(23_000))
+    assert np.array_equal(buckets, to_buckets(0, 23_000))
+    assert np.array_equal(vectors, generated[:23_000])
+    assert list((tmp_path / "bulk").iterdir()) == []
