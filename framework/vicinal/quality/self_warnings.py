@@ -29,9 +29,9 @@ def list_warnings(report: SelfReport, disturbances: Mapping[str, Disturbance], u
             yield _describe_miss(result, disturbances[name].hint)
     if count := len({pair.key for pair in report.near_duplicates}):
         first, is_one = report.near_duplicates[0], count == 1
-        noun, them = ("item has a near-duplicate", "it") if is_one else ("items have near-duplicates", "them")
+        have = "item has a near-duplicate that is" if is_one else "items have near-duplicates that are"
         yield (
-            f"{count:,} {noun} that is found in place of {them}, {first.found!r} for {first.key!r}:"
+            f"{count:,} {have} found in {'its' if is_one else 'their'} place, {first.found!r} for {first.key!r}:"
             " see `vicinal duplicates FILE`"
         )
     if report.items < _FEW_ITEMS:
@@ -42,5 +42,5 @@ def list_warnings(report: SelfReport, disturbances: Mapping[str, Disturbance], u
 
 def _describe_miss(result: DisturbanceResult, hint: str) -> str:
     """As ``mirrored pictures are found in 40%: index a mirrored copy of each, too``; 99.6% are not 100%."""
-    share = min(round(100 * result.found), 99)
+    share = min(int(100 * result.found + 0.5), 99)
     return f"{result.label} are found in {share}%" + (f": {hint}" if hint else "")

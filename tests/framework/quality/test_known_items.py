@@ -99,7 +99,7 @@ def test_what_is_found_too_seldom_is_a_warning_that_says_what_to_do(lite):
     report = self_test(ingest(lite), "shouted")
     share = report.disturbances["shouted"].found
     assert share < 0.5
-    assert f"shouted texts are found in {round(100 * share)}%: speak low" in report.warnings
+    assert f"shouted texts are found in {int(100 * share + 0.5)}%: speak low" in report.warnings
 
 
 def test_an_item_that_a_disturbance_does_not_change_is_not_asked(lite):
@@ -130,6 +130,7 @@ def test_twins_explain_what_is_found_in_an_item_s_place(lite, encoder):
     first = report.near_duplicates[0].key
     near = [warning for warning in report.warnings if "vicinal duplicates FILE" in warning]
     assert len(near) == 1
+    assert near[0].startswith("1 item has a near-duplicate that is found in its place, ")
     assert f"{keys[first]!r} for {first!r}: see `vicinal duplicates FILE`" in near[0]
 
 
