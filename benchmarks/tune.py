@@ -61,7 +61,7 @@ class Rows(Encoder):
 
 @hookimpl
 def register_encoders(encoders: Any) -> None:
-    encoders.add("rows", f"{__name__}:Rows", summary="of the benchmarks: rows of an array")
+    encoders.add("array", f"{__name__}:Rows", summary="of the benchmarks: rows of an array")
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def main() -> None:
         write_lines(folder / "rows.txt", [str(number) for number in range(len(vectors))])
         source = f"{{type: lines, path: {folder / 'rows.txt'}}}"
         with open_solution(
-            folder, source, "{type: rows}", milvus=arguments.milvus, plugin=sys.modules[__name__]
+            folder, source, "{type: array}", milvus=arguments.milvus, plugin=sys.modules[__name__]
         ) as solution:
             log(f"stored in {measure_seconds(solution.ingest):.0f} s")
             run(solution, unseen, arguments, results)
