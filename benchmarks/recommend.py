@@ -26,8 +26,8 @@ import numpy as np
 import common
 from common import Results, temporary_folder
 from vicinal import Solution
+from vicinal.quality.evaluation.models import ModelOptions, evaluate_models
 from vicinal.quality.measures import Measures
-from vicinal.quality.models import ModelOptions, evaluate_models
 from vicinal.solution.learning import SourceItems
 from vicinal_recommend.evaluation.baselines import BASELINES
 from vicinal_recommend.evaluation.evaluation import RecommenderEvaluation

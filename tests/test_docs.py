@@ -19,12 +19,12 @@ from vicinal.bench.config import load_bench_config
 from vicinal.cli.app import app
 from vicinal.config import check_config
 from vicinal.plugin import hookspecs
-from vicinal.quality.comparison_report import ComparedSolution, Comparison, PairedTest
-from vicinal.quality.comparison_size import VectorSize
-from vicinal.quality.comparison_speed import Speed
+from vicinal.quality.comparison.report import ComparedSolution, Comparison, PairedTest
+from vicinal.quality.comparison.size import VectorSize
+from vicinal.quality.comparison.speed import Speed
+from vicinal.quality.evaluation.model_report import BaselineComparison, ModelReport, Trial
+from vicinal.quality.evaluation.search_report import SearchReport
 from vicinal.quality.index_recall import IndexRecall
-from vicinal.quality.model_report import BaselineComparison, ModelReport, Trial
-from vicinal.quality.search_report import SearchReport
 from vicinal.server import Settings, create_app
 
 ROOT = Path(__file__).parent.parent

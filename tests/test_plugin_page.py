@@ -14,8 +14,8 @@ from inprocess_server import run_server
 from servers import ROOT
 from type_checks import STRICT_MYPY
 from vicinal import Solution, create_manager, evaluate
+from vicinal.quality.evaluation.models import ModelOptions, evaluate_models
 from vicinal.quality.measures import Measures
-from vicinal.quality.models import ModelOptions, evaluate_models
 
 PAGE = ROOT / "docs" / "writing-a-plugin.md"
 BLOCK = re.compile(r"^```python\n# (?P<path>\S+)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)

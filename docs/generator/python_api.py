@@ -16,20 +16,13 @@ from generator.markdown import fence, from_docstring
 from vicinal import errors, server, testing, types
 from vicinal.config import models
 from vicinal.plugin import manager
-from vicinal.quality import (
-    comparison_report,
-    comparison_size,
-    comparison_speed,
-    duplicate_report,
-    estimates,
-    gate,
-    index_recall,
-    model_report,
-    search_details,
-    search_report,
-    self_report,
-    tuning,
-)
+from vicinal.quality import estimates, gate, index_recall, tuning
+from vicinal.quality.comparison import report as comparison_report
+from vicinal.quality.comparison import size as comparison_size
+from vicinal.quality.comparison import speed as comparison_speed
+from vicinal.quality.duplicates import report as duplicate_report
+from vicinal.quality.evaluation import model_report, search_details, search_report
+from vicinal.quality.self_test import report as self_report
 from vicinal.quality.tuning import latency
 from vicinal.solution import consistency
 from vicinal.solution import gate as solution_gate

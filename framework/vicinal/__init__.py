@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from vicinal.plugin.state import State
     from vicinal.plugin.suggestion import Suggestion
     from vicinal.quality import build_gate, compare, evaluate
-    from vicinal.quality.duplicate_report import DuplicateReport
-    from vicinal.quality.duplicates import find_duplicates
-    from vicinal.quality.map import ItemMap, build_map
+    from vicinal.quality.duplicates.duplicates import find_duplicates
+    from vicinal.quality.duplicates.report import DuplicateReport
+    from vicinal.quality.map.item_map import ItemMap, build_map
     from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
@@ -62,7 +62,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AUDIO": "types",
     "DependencyError": "errors",
-    "DuplicateReport": "quality.duplicate_report",
+    "DuplicateReport": "quality.duplicates.report",
     "Disturbance": "plugin.evaluation",
     "Encoder": "plugin.encoder",
     "EncoderBlock": "plugin.block",
@@ -77,7 +77,7 @@ _HOMES = {
     "ItemError": "errors",
     "ItemSkipped": "errors",
     "ItemFilter": "plugin.item_filter",
-    "ItemMap": "quality.map",
+    "ItemMap": "quality.map.item_map",
     "LocalPath": "plugin.params",
     "Modality": "types",
     "Params": "plugin.params",
@@ -99,12 +99,12 @@ _HOMES = {
     "VIDEO": "types",
     "VicinalError": "errors",
     "build_gate": "quality.gate",
-    "build_map": "quality.map",
+    "build_map": "quality.map.item_map",
     "compare": "quality",
     "check_recall": "quality.tuning",
     "create_manager": "plugin.manager",
     "evaluate": "quality",
-    "find_duplicates": "quality.duplicates",
+    "find_duplicates": "quality.duplicates.duplicates",
     "hookimpl": "plugin.hookspecs",
     "tune": "quality.tuning",
     "write_samples": "solution.samples",

@@ -13,7 +13,7 @@ from vicinal.cli.evaluate import format_bound
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
-    from vicinal.quality.comparison_report import ComparedSolution, Comparison
+    from vicinal.quality.comparison.report import ComparedSolution, Comparison
     from vicinal.solution.solution import Solution
 
 _IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -191,7 +191,7 @@ def _format_number(value: float | None) -> str:
 
 
 def _print_pairs(comparison: Comparison) -> None:
-    from vicinal.quality.comparison_verdict import format_p
+    from vicinal.quality.comparison.verdict import format_p
 
     rows = []
     for pair in comparison.pairs:

@@ -14,8 +14,8 @@ from vicinal.cli.ingest import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
-    from vicinal.quality.duplicate_choice import Keep
-    from vicinal.quality.duplicate_report import DuplicateItem, DuplicateReport
+    from vicinal.quality.duplicates.choice import Keep
+    from vicinal.quality.duplicates.report import DuplicateItem, DuplicateReport
 
 _MAX_GROUPS = 20
 _MAX_KEYS = 3
@@ -65,9 +65,9 @@ def duplicates(
         raise click.UsageError("--keys and --json exclude each other.")
     if out is not None and out.suffix.lower() != ".csv":
         raise click.UsageError("--out: name a .csv file.")
-    from vicinal.quality.duplicates import find_duplicates
-    from vicinal.quality.output_file import require_writable
+    from vicinal.quality.duplicates.duplicates import find_duplicates
     from vicinal.solution.solution import Solution
+    from vicinal.toolkit.pages import require_writable
 
     if out is not None:
         require_writable(out)

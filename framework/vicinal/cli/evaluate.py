@@ -13,9 +13,9 @@ from vicinal.cli.output import build_table, json_option, make_console, print_jso
 
 if TYPE_CHECKING:
     from vicinal.quality.estimates import Estimate
-    from vicinal.quality.model_report import ModelReport
-    from vicinal.quality.search_report import SearchReport
-    from vicinal.quality.self_report import DisturbanceResult, SelfReport
+    from vicinal.quality.evaluation.model_report import ModelReport
+    from vicinal.quality.evaluation.search_report import SearchReport
+    from vicinal.quality.self_test.report import DisturbanceResult, SelfReport
 
 _IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 

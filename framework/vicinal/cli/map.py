@@ -12,7 +12,7 @@ from vicinal.cli.ingest import FILE
 from vicinal.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
-    from vicinal.quality.projection import Method
+    from vicinal.quality.map.projection import Method
 
 
 @click.command("map")
@@ -49,8 +49,8 @@ def map_(file: Path, out: Path, color: str | None, limit: int, seed: int, method
     cannot keep all neighbours: the page says which share of the nearest ones they keep. UMAP keeps several times as
     many as PCA, and takes 15 s of one core for 10,000 items.
     """
-    from vicinal.quality.map import build_map
-    from vicinal.quality.projection import is_umap_installed
+    from vicinal.quality.map.item_map import build_map
+    from vicinal.quality.map.projection import is_umap_installed
     from vicinal.solution.solution import Solution
     from vicinal.toolkit.pages import require_plotly, require_writable
 

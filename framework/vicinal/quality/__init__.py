@@ -6,12 +6,12 @@ name, the map the extra ``map``.
 
 from __future__ import annotations
 
-from vicinal.quality.comparison import compare
-from vicinal.quality.comparison_report import Comparison
-from vicinal.quality.evaluation import evaluate
+from vicinal.quality.comparison.comparison import compare
+from vicinal.quality.comparison.report import Comparison
+from vicinal.quality.evaluation.evaluation import evaluate
+from vicinal.quality.evaluation.model_report import ModelReport
+from vicinal.quality.evaluation.search_report import SearchReport
 from vicinal.quality.gate import build_gate
-from vicinal.quality.model_report import ModelReport
-from vicinal.quality.search_report import SearchReport
-from vicinal.quality.self_report import SelfReport
+from vicinal.quality.self_test.report import SelfReport
 
 __all__ = ["Comparison", "ModelReport", "SearchReport", "SelfReport", "build_gate", "compare", "evaluate"]

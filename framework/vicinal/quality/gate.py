@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import VicinalError
 from vicinal.quality.estimates import compute_sign_flip_p
+from vicinal.quality.evaluation.search_report import PerQuery
+from vicinal.quality.evaluation.searches import SearchOptions, evaluate_judged, evaluate_labels
 from vicinal.quality.judgments import JudgedQuery, read_judgments
 from vicinal.quality.labels import count_labels, require_queries
 from vicinal.quality.measures import Measures
 from vicinal.quality.sample import require_seed
-from vicinal.quality.search_report import PerQuery
-from vicinal.quality.searches import SearchOptions, evaluate_judged, evaluate_labels
 from vicinal.solution.gate import Gate, GateResult
 
 if TYPE_CHECKING:

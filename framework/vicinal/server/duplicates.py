@@ -8,9 +8,9 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from vicinal.errors import NothingIndexedError
-from vicinal.quality.duplicate_choice import Keep
-from vicinal.quality.duplicate_report import DuplicateReport
-from vicinal.quality.duplicates import find_duplicates
+from vicinal.quality.duplicates.choice import Keep
+from vicinal.quality.duplicates.duplicates import find_duplicates
+from vicinal.quality.duplicates.report import DuplicateReport
 from vicinal.server.jobs import Jobs
 from vicinal.solution.solution import Solution
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
-from vicinal.quality.kept_report import read_kept_reports
+from vicinal.quality.kept_reports import read_kept_reports
 from vicinal.quality.labels import list_fields
 from vicinal.server.item_pages import item_to_json
 from vicinal.server.service import SolutionService

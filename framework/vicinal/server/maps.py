@@ -8,9 +8,9 @@ from typing import Any
 
 from vicinal.errors import NothingIndexedError
 from vicinal.quality.colors import color_by, find_fields
-from vicinal.quality.kept_report import Version, read_version
-from vicinal.quality.map import ItemMap, build_map
-from vicinal.quality.projection_process import ProjectionProcess
+from vicinal.quality.kept_reports import Version, read_version
+from vicinal.quality.map.item_map import ItemMap, build_map
+from vicinal.quality.map.projection_process import ProjectionProcess
 from vicinal.server.jobs import Jobs
 from vicinal.solution.solution import Solution
 

@@ -10,8 +10,8 @@ import pytest
 
 from inprocess_server import FIELDS, ROWS, check_error, run_server
 from vicinal import build_map
-from vicinal.quality.projection import project
-from vicinal.quality.projection_process import ProjectionProcess
+from vicinal.quality.map.projection import project
+from vicinal.quality.map.projection_process import ProjectionProcess
 
 
 def wait_for_map(client, name="things"):

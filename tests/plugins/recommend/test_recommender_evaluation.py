@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from vicinal.quality.evaluation.models import ModelOptions, evaluate_models
 from vicinal.quality.measures import Measures
-from vicinal.quality.models import ModelOptions, evaluate_models
 from vicinal_recommend.evaluation.baselines import fit_ease, fit_popularity
 from vicinal_recommend.evaluation.evaluation import RecommenderEvaluation
 from vicinal_recommend.evaluation.splits import Log

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vicinal.errors import NothingIndexedError, VicinalError
-from vicinal.quality.kept_report import keep_report, read_version
+from vicinal.quality.kept_reports import keep_report, read_version
 from vicinal.quality.sample import require_seed
 from vicinal.quality.tuning.candidate import CandidateMeter
 from vicinal.quality.tuning.queries import QuerySet, choose_queries

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from vicinal.errors import VicinalError
-from vicinal.quality.duplicate_choice import Keep
-from vicinal.quality.duplicate_report import DuplicateGroup, DuplicateReport
+from vicinal.quality.duplicates.choice import Keep
+from vicinal.quality.duplicates.report import DuplicateGroup, DuplicateReport
 from vicinal.server import schemas
 from vicinal.server.api_errors import unsuitable_value
 from vicinal.server.duplicates import DuplicateQuestion
