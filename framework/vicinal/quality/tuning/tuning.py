@@ -215,10 +215,12 @@ def _identify_build(type_: str, params: object) -> str:
 
 
 def _choose(points: Sequence[FrontierPoint]) -> FrontierPoint:
-    """The quickest that reaches the target; of those that are nearly as quick, the smallest."""
+    """The exact one if it is quickest; else the smallest of those that are nearly as quick as the quickest."""
     acceptable = [point for point in points if point.is_acceptable]
-    quickest = min(point.latency.p50 for point in acceptable)
-    near = [point for point in acceptable if point.latency.p50 <= _ALIKE * quickest]
+    quickest = min(acceptable, key=lambda point: point.latency.p50)
+    if quickest.status == "exact":
+        return quickest
+    near = [point for point in acceptable if point.latency.p50 <= _ALIKE * quickest.latency.p50]
     return min(near, key=lambda point: (point.memory_bytes, point.latency.p50))
 
 
