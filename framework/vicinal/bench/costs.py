@@ -3,7 +3,7 @@
 A build takes ``a + b * work``, where the work of cells is rows x cells, of a graph rows x log rows. The engine's memory
 is ``base + factor * size`` with one base and factor for all indexes, since each of them alone is small beside the noise
 of a server's memory at the sizes that are quick to measure; so is the disk. Without measurements memory and disk are
-taken from factors that were measured with Milvus 2.3.5, and times are unknown.
+taken from factors that are assumed, and times are unknown.
 """
 
 from __future__ import annotations

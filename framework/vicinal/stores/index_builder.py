@@ -57,7 +57,7 @@ class IndexBuilder:
                 "text_sparse", index_name="text_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25"
             )
         # An embedded engine builds when it loads. For a server the client would wait, blind to failure and stalling.
-        self.client.create_index(self.collection, params, timeout=_CALL_SECONDS, sync=False)
+        self.client.create_index(self.collection, params, timeout=None if self.embedded else _CALL_SECONDS, sync=False)
         self._wait_until_built()
 
     def _build_params(self, index: Index) -> dict[str, Any]:
