@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from math import inf
 
 from vicinal.errors import StoreBusyError, VicinalError
 from vicinal.solution import removal
 from vicinal.solution.stored_items import ItemList, read_stored
 from vicinal.solution.writable import WritableSolution
 from vicinal.stores.redis import MetadataStore
+from vicinal.stores.write_log import PART
 from vicinal.stores.writer_lock import WriterLock
 from vicinal.types import Failure, Item
 
@@ -79,14 +81,22 @@ class CatchUp:
             writer.__exit__()
 
     def run(self, *, locked: bool = False) -> None:
-        """Write what was added to the log since the last call; ``locked``, while the writer's lock is held."""
+        """Write what was added to the log since the last call; ``locked``, while the writer's lock is held.
+
+        Unless it is, who writes as fast as this catches up is not waited for: it ends once the rest no longer shrinks.
+        """
         lock: Callable[[], AbstractContextManager[object]] = nullcontext if locked else self.lock_writers
+        rest: float = inf
         while True:
             with lock():
-                written = self._read()
+                start, written = self._place, self._read()
             if written is None:
                 return
             self._write(written)
+            size = self._place - start
+            if not locked and rest <= size < PART:
+                return
+            rest = size
 
     def require_added(self, before: Collection[int]) -> None:
         """See that all items are indexed that were added by hand, and mark them; the writer's lock is held.

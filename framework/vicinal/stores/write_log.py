@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from vicinal.stores.redis_connection import RedisConnection
 
-__all__ = ["WriteLog"]
+__all__ = ["PART", "WriteLog"]
 
-_PART = 1_000
+PART = 1_000
+"""How many ids are read at once."""
 
 
 class WriteLog:
@@ -34,8 +35,8 @@ class WriteLog:
         self._connection.call("rpush", self._key, *ids)
 
     def read(self, start: int) -> list[int]:
-        """About 1,000 ids from this place of the log on."""
-        return [int(id_) for id_ in self._connection.call("lrange", self._key, start, start + _PART - 1)]
+        """Up to ``PART`` ids from this place of the log on."""
+        return [int(id_) for id_ in self._connection.call("lrange", self._key, start, start + PART - 1)]
 
     def clear(self) -> None:
         """Forget all of it, once the generation has become live."""

@@ -28,7 +28,7 @@ OLD = "{type: hashed, batch_size: 10}"
 NEW = "{type: hashed, salt: new, batch_size: 10, pause: 0.7}"
 FIELDS = "fields: {year: int64}"
 SEARCHERS, KILLS = 8, 5
-ALL_ENDED = 120
+ALL_ENDED = 300
 
 
 class Clients:
