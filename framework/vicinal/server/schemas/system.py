@@ -1,0 +1,120 @@
+"""Solutions, their state, and errors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from vicinal.server.schemas.fields import DisplayKind, RequestBody, ResponseBody
+
+__all__ = [
+    "EncoderInfo",
+    "Error",
+    "FieldInfo",
+    "ItemFilterInfo",
+    "ModalityInfo",
+    "QueryInfo",
+    "Readiness",
+    "SessionRequest",
+    "SolutionInfo",
+    "SolutionList",
+    "SolutionReadiness",
+    "Stats",
+]
+
+
+class SessionRequest(RequestBody):
+    key: str
+
+
+class Error(ResponseBody):
+    """The body of every response that is not a success."""
+
+    ok: Literal[False]
+    error: str
+    errors: list[str]
+    hint: str
+    status: int
+    type: str | None = None
+    """The class of vicinal's error, as ``FilterError``, where it is one."""
+
+
+class SolutionReadiness(ResponseBody):
+    ready: bool
+    reason: str
+
+
+class Readiness(ResponseBody):
+    ready: bool
+    solutions: dict[str, SolutionReadiness]
+
+
+class EncoderInfo(ResponseBody):
+    type: str
+    summary: str
+
+
+class ModalityInfo(ResponseBody):
+    name: str
+    input: Literal["text", "file"]
+    label: str
+    placeholder: str
+    example: str
+    renders: DisplayKind
+
+
+class ItemFilterInfo(ResponseBody):
+    name: str
+    summary: str
+    """What it leaves, as "molecules that contain a SMARTS"."""
+
+
+class QueryInfo(ResponseBody):
+    modalities: list[ModalityInfo]
+    renders: DisplayKind
+    text: bool
+    file: bool
+    accept: list[str]
+    placeholder: str
+    suggests: bool
+    """Whether `/suggestions` has queries to choose from."""
+    item_filters: list[ItemFilterInfo]
+
+
+class FieldInfo(ResponseBody):
+    name: str
+    type: str
+
+
+class SolutionInfo(ResponseBody):
+    name: str
+    title: str
+    checksum: str
+    """Of the configuration that the solution is served with."""
+    encoder: EncoderInfo
+    items: int
+    rows: int
+    failures: int
+    query: QueryInfo
+    fields: list[FieldInfo]
+    segmented: bool
+    max_sorted_items: int
+    """Up to how many items `/items` sorts by a field, and counts its values."""
+    ready: bool
+    reason: str
+    run: str | None
+    """The id of the active job, or else of the last one."""
+
+
+class SolutionList(ResponseBody):
+    solutions: list[SolutionInfo]
+
+
+class Stats(ResponseBody):
+    model_config = ConfigDict(extra="allow")
+
+    solution: str
+    items: int
+    rows: int
+    failures: int
