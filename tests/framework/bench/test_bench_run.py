@@ -122,5 +122,5 @@ def test_the_estimate_is_from_the_smaller_sizes_and_comes_before_the_run(write, 
     assert (estimate["rows"], estimate["sizes"]) == (2000, [1000, 1500])
     assert [cost["index"] for cost in estimate["indexes"]] == ["FLAT", "IVF_FLAT"]
     for cost in estimate["indexes"]:
-        assert 0 < cost["build"]["low"] < cost["build"]["value"] < cost["build"]["high"]
+        assert 0 <= cost["build"]["low"] <= cost["build"]["value"] <= cost["build"]["high"]
     assert estimate["insert"]["value"] > 0

@@ -117,7 +117,7 @@ def test_3_a_bad_config(vicinal, cli):
         "a.yaml:1:1: nam: unknown key, did you mean 'name'?",
         "a.yaml:1:1: name: is missing",
         "a.yaml:2:10: source.type: unknown source 'line' (did you mean 'lines'?); known: folder, lines, molecules, "
-        "movielens, table; `vicinal plugins` lists what is installed",
+        "movielens, table, vectors; `vicinal plugins` lists what is installed",
     ]
     assert cli("validate", "a.yaml", code=3).splitlines() == problems
     assert vicinal("ingest", "a.yaml", code=3).stderr.splitlines() == [

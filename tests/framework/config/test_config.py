@@ -63,7 +63,7 @@ ingest:
     assert problems(text) == [
         "a.yaml:1:1: name: must be a letter and up to 62 letters and digits, with a single - or _ between them",
         "a.yaml:3:3: source.type: unknown source 'line' (did you mean 'lines'?); known: folder, lines, molecules,"
-        " movielens, table; `vicinal plugins` lists what is installed",
+        " movielens, table, vectors; `vicinal plugins` lists what is installed",
         "a.yaml:7:3: encoder.dimensions: unknown key, did you mean 'dimension'?",
         "a.yaml:8:21: index.metric: input should be 'COSINE', 'IP', 'L2' or 'JACCARD', not 'COSIN'",
         "a.yaml:10:3: ingest.workers: input should be 'auto' or a valid integer, not 'many'",
@@ -149,19 +149,22 @@ def test_error_for_the_former_key_of_the_batch_size_names_the_present_one(proble
         ("items.txt", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: …}"),
         ("lines", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: lines}"),
         ("[lines]", "a.yaml:2:1: source: must be a block with `type` and parameters: {type: …}"),
-        ("{path: items.txt}", "a.yaml:2:1: source: needs a `type`, one of: folder, lines, molecules, movielens, table"),
+        (
+            "{path: items.txt}",
+            "a.yaml:2:1: source: needs a `type`, one of: folder, lines, molecules, movielens, table, vectors",
+        ),
         (
             "{type: , path: x}",
-            "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, molecules, movielens, table",
+            "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, molecules, movielens, table, vectors",
         ),
         (
             "{type: 3, path: x}",
-            "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, molecules, movielens, table",
+            "a.yaml:2:10: source.type: needs a `type`, one of: folder, lines, molecules, movielens, table, vectors",
         ),
         (
             "{type: zzz, path: x}",
-            "a.yaml:2:10: source.type: unknown source 'zzz'; known: folder, lines, molecules, movielens, table; "
-            "`vicinal plugins` lists what is installed",
+            "a.yaml:2:10: source.type: unknown source 'zzz'; known: folder, lines, molecules, movielens, table,"
+            " vectors; `vicinal plugins` lists what is installed",
         ),
         ("{type: lines}", "a.yaml:2:1: source.path: is missing"),
         ("{type: lines, path: x, pth: y}", "a.yaml:2:32: source.pth: unknown key, did you mean 'path'?"),

@@ -30,7 +30,7 @@ JOB = {
         "truncated",
         "rows",
     ),
-    *("total", "items_per_second", "eta_seconds", "seconds", "started", "ended", "error", "error_type", "hint"),
+    *("total", "items_per_second", "eta_seconds", "seconds", "started", "ended", "error", "error_type", "hint", "gate"),
     *("warnings", "skip_reasons"),
 }
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from inprocess_server import check_error, run_server
 from serve_process import run_server_process
+from servers import wait_until
 from vicinal import hookimpl
 from vicinal.errors import ConfigError, DependencyError
 from vicinal.plugin.reranker import Reranker
@@ -171,6 +172,7 @@ def test_head_is_get_without_the_body(file_client):
         *("/", "/page/app.js", "/page/nothing.js", "/docs", "/openapi.json", "/api/nothing/stats"),
     ]
     found = set()
+    wait_until(lambda: file_client.get("/api/things/duplicates").status_code == 200)
     for path in paths:
         whole, head = file_client.get(path), file_client.head(path)
         assert (head.status_code, head.content) == (whole.status_code, b""), path
@@ -283,9 +285,11 @@ def test_openapi_states_the_limits_of_the_settings(lite):
     models = document["components"]["schemas"]
     one, several = models["SearchRequest"]["properties"], models["MultiSearchRequest"]["properties"]
     assert (one["limit"]["minimum"], one["limit"]["maximum"]) == (1, 20)
-    assert (one["query"]["minLength"], one["query"]["maxLength"], one["filter"]["maxLength"]) == (1, 500, 500)
+    text, vector = one["query"]["anyOf"]
+    assert (text["minLength"], text["maxLength"], one["filter"]["maxLength"]) == (1, 500, 500)
+    assert (vector["type"], vector["minItems"]) == ("array", 1)
     assert (several["queries"]["minItems"], several["queries"]["maxItems"]) == (1, 3)
-    assert several["queries"]["items"] == {"type": "string", "minLength": 1, "maxLength": 500}
+    assert several["queries"]["items"]["anyOf"] == [text, vector]
     form = document["paths"]["/api/{name}/search"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert (form["properties"]["limit"]["maximum"], form["properties"]["filter"]["maxLength"]) == (20, 500)
     for path in ("/api/{name}/items", "/api/{name}/failures"):

@@ -7,7 +7,7 @@ import { announce, debounce, fill, h, icon } from "./dom.js";
 import { formatBytes, formatClock, formatCount, formatDate, formatNumber, formatTimestamp } from "./format.js";
 import { installKeys } from "./keys.js";
 import { navigate } from "./route.js";
-import { createRemovals } from "./removals.js";
+import { createRemovals, settleDeletions } from "./removals.js";
 import { createEmptyMessage } from "./sample.js";
 
 const POLL_MS = 1000;
@@ -68,6 +68,7 @@ export function createDuplicatesView(root, solution, { onChanged }) {
     clearTimeout(timer);
     request = new AbortController();
     try {
+      await settleDeletions();
       const page = await api.getDuplicates(solution.name, getQuestion(), request.signal);
       if (page.groups) show(page);
       else fill(listing, waitingMessage(page.done));

@@ -9,7 +9,7 @@ import { createExampleStrip, markExamples, toggleExample } from "./examples.js";
 import { formatCount, formatNumber } from "./format.js";
 import { installKeys } from "./keys.js";
 import { createOrderInput, renderCounts } from "./order.js";
-import { createRemovals } from "./removals.js";
+import { createRemovals, settleDeletions } from "./removals.js";
 import { formatRoute, navigate } from "./route.js";
 
 const PAGE_SIZE = 24;
@@ -85,8 +85,10 @@ export function createItemsView(root, solution, { onChanged }) {
     request = new AbortController();
     fill(listing, createSkeletons(solution.query.renders, 8));
     fill(counts);
+    const { signal } = request;
     try {
-      await loadPage("", null, request.signal);
+      await settleDeletions();
+      await loadPage("", null, signal);
     } catch (error) {
       if (error.name !== "AbortError") fill(listing, errorMessage(error, load));
     }

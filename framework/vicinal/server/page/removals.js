@@ -3,6 +3,11 @@
 import * as api from "./api.js";
 import { showToast } from "./dialogs.js";
 
+const deletions = new Set();
+
+/** Waits for deletions that are on their way, so that what is then listed is without them. */
+export const settleDeletions = () => Promise.allSettled([...deletions]);
+
 /** Creates the removals of a view; `root` holds the cards. Returns {remove(key), finish()}. */
 export function createRemovals(root, solution, onRemoved) {
   const pending = new Set();
@@ -20,13 +25,17 @@ export function createRemovals(root, solution, onRemoved) {
     };
     const done = async () => {
       pending.delete(removal);
+      const deletion = api.deleteItem(solution.name, key);
+      deletions.add(deletion);
       try {
-        await api.deleteItem(solution.name, key);
+        await deletion;
         card.remove();
         onRemoved();
       } catch (error) {
         card.hidden = false;
         showToast(`${key} was not removed: ${error.message}`, { isBad: true });
+      } finally {
+        deletions.delete(deletion);
       }
     };
     const removal = showToast(`Removed ${key}`, { undo, done });

@@ -220,7 +220,7 @@ class TestLabels:
         assert str(error.value) == "which items are relevant to which?"
         assert error.value.hint == (
             "--labels FIELD takes items of equal metadata for similar (empty, group, lone, same);"
-            " --qrels FILE reads judgments"
+            " --qrels FILE reads judgments; --self takes each item for its own"
         )
 
     def test_the_package_for_measures_may_be_missing(self, solution, monkeypatch):
