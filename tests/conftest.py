@@ -23,6 +23,23 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 collect_ignore = ["examples"]  # test_example_plugin.py installs the example, and runs its tests
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave tests that are ``long_on_server`` to `make test-long` where they run on the Milvus server, beside Lite."""
+    on_lite = {_name_test(item) for item in items if _is_on(item, "lite")}
+    for item in items:
+        if item.get_closest_marker("long_on_server") and _is_on(item, "server") and _name_test(item) in on_lite:
+            item.add_marker(pytest.mark.long)
+
+
+def _name_test(item):
+    return item.path, item.cls, item.originalname
+
+
+def _is_on(item, engine):
+    return hasattr(item, "callspec") and engine in map(str, item.callspec.params.values())
+
+
 @pytest.fixture(scope="session")
 def own_milvus(tmp_path_factory):
     """A real Milvus server, started for this run on free ports and ended after it.

@@ -11,6 +11,8 @@ from vicinal.bench.records import Records
 from vicinal.cli.app import main
 from vicinal.errors import UnsupportedByEngineError, VicinalError
 
+pytestmark = pytest.mark.long_on_server
+
 
 @pytest.fixture
 def engine(where, monkeypatch, write):

@@ -165,6 +165,7 @@ def test_nothing_is_indexed_yet(terminal, things):
         ]
 
 
+@pytest.mark.long
 def test_files_are_uploaded(terminal, tmp_path):
     folder = tmp_path / "files"
     folder.mkdir()

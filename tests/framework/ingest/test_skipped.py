@@ -10,6 +10,8 @@ from encoders import Hashed
 from vicinal import ItemError, ItemSkipped, hookimpl
 from vicinal.types import Item
 
+pytestmark = pytest.mark.long_on_server
+
 WANTED, COLD, BROKEN = ("a", "wanted", 1), ("b", "cold tea", 2), ("c", "broken", 3)
 
 

@@ -8,6 +8,8 @@ from vicinal import VicinalError, build_gate
 from vicinal.errors import GateFailedError, StoreMismatchError
 from vicinal.quality.gate import GateCondition
 
+pytestmark = pytest.mark.long_on_server
+
 ANIMALS = {"cat": "purrs meows whiskers", "dog": "barks wags fetches", "cow": "moos grazes chews"}
 ROWS = [
     (f"{animal}{number}", f"{animal} {words} {words.split()[number % 3]}", animal)

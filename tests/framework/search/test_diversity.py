@@ -11,6 +11,8 @@ from vicinal import VicinalError, hookimpl
 from vicinal.plugin.reranker import Reranker
 from vicinal.search.similarity import reaches_similarity
 
+pytestmark = pytest.mark.long_on_server
+
 TEXTS = [text for _, text, _ in ROWS]
 
 

@@ -11,6 +11,8 @@ from vicinal import ItemError, VicinalError
 from vicinal.errors import PluginError, UnknownItemError
 from vicinal.types import SearchRequest
 
+pytestmark = pytest.mark.long_on_server
+
 TEXTS = [text for _, text, _ in ROWS]
 
 

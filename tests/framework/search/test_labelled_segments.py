@@ -6,6 +6,8 @@ import pytest
 
 from vicinal import Rendering
 
+pytestmark = pytest.mark.long_on_server
+
 TEXT = "gattaca " * 300
 
 

@@ -8,6 +8,8 @@ import pytest
 from search_helpers import ROWS, encode_texts, keys
 from vicinal.errors import FilterError, UnsupportedByEngineError
 
+pytestmark = pytest.mark.long_on_server
+
 # --- metrics
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from inprocess_server import check_error, run_server
 
+pytestmark = pytest.mark.long_on_server
+
 WORDS = ["delta", "alpha", "echo", "bravo", "charlie"]
 KEYS = [f"k{number}" for number in range(60)]
 LINES = [f"{key},text,{2000 + number % 7},{WORDS[number % 5]}" for number, key in enumerate(KEYS)]

@@ -9,6 +9,8 @@ import pytest
 import file_encoders
 from inprocess_server import check_error, run_server
 
+pytestmark = pytest.mark.long_on_server
+
 HIT = {
     *("key", "rank", "distance", "similarity", "uri", "metadata", "content", "segment"),
     *("score", "note", "title", "kind", "content_label", "content_url"),

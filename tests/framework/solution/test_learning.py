@@ -11,6 +11,8 @@ from vicinal import Solution, VicinalError
 from vicinal.errors import NothingIndexedError, StoreMismatchError
 from vicinal.plugin.state import hash_state, pack_state, unpack_state
 
+pytestmark = pytest.mark.long_on_server
+
 ROWS = [(f"k{number}", f"common word{number} rest{number % 3}", number) for number in range(30)]
 
 

@@ -13,6 +13,8 @@ from vicinal.errors import NothingIndexedError, StoreBusyError, StoreMismatchErr
 from vicinal.solution import reindexable
 from vicinal.types import SearchRequest, item_id
 
+pytestmark = pytest.mark.long_on_server
+
 ROWS = [(f"k{number}", f"common word{number} rest{number % 3}", 2000 + number) for number in range(60)]
 MORE = [*ROWS, *((f"n{number}", f"common word{number} other{number}", 1990) for number in range(30))]
 QUERIES = ["word7 rest1", "common", "@k7", "other3 word3"]

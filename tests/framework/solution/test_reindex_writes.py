@@ -11,6 +11,8 @@ from vicinal import Item, ItemError, Solution, VicinalError, hookimpl
 from vicinal.solution import reindexable
 from vicinal.types import item_id
 
+pytestmark = pytest.mark.long_on_server
+
 ROWS = [(f"k{number}", f"text {number}", 2000) for number in range(60)]
 
 

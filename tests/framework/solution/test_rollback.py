@@ -9,6 +9,8 @@ from ingest_helpers import assert_consistent
 from vicinal import Item, Solution, VicinalError
 from vicinal.solution import reindexable
 
+pytestmark = pytest.mark.long_on_server
+
 ROWS = [(f"k{number}", f"text {number}", 2000) for number in range(40)]
 NEW = "{type: hashed, salt: new, dimension: 8}"
 

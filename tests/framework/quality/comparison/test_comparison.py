@@ -12,6 +12,8 @@ from vicinal.errors import DependencyError, NothingIndexedError, StoreMismatchEr
 from vicinal.quality.comparison.comparison import name_solutions
 from vicinal.quality.estimates import compute_sign_flip_p
 
+pytestmark = pytest.mark.long_on_server
+
 WORDS = ("apple", "lemon", "cherry", "walnut", "grape", "quince")
 LABELLED = [(f"k{number}", f"{WORDS[number % 6]} {number}", number % 6) for number in range(60)]
 TABLE = "{{type: table, path: {}, key: key, content: text}}"

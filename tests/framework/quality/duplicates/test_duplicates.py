@@ -15,6 +15,8 @@ from vicinal.quality.duplicates import near_items, stored_vectors
 from vicinal.quality.duplicates.disjoint_sets import DisjointSets
 from vicinal.types import item_id
 
+pytestmark = pytest.mark.long_on_server
+
 
 def index(workshop, vectors, kind="numbers", metric="COSINE", extra="", values=None):
     """Index items k0, k1, … with these vectors; a list of vectors is an item of several segments."""

@@ -11,6 +11,8 @@ from search_helpers import ROWS, encode_texts
 from vicinal import VicinalError, evaluate
 from vicinal.errors import DependencyError, NothingIndexedError
 
+pytestmark = pytest.mark.long_on_server
+
 NAMES = ["P@1", "P@10", "recall@10", "mAP@10", "MRR@10", "nDCG@10"]
 
 

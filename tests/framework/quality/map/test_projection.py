@@ -53,6 +53,7 @@ def test_the_share_of_neighbours_kept_is_that_of_all_pairs(metric):
     assert 0.1 < placed.neighbors_kept < 0.9
 
 
+@pytest.mark.long
 def test_umap_keeps_more_neighbours_than_pca_and_says_the_true_share():
     vectors = clustered(240, clusters=24)
     by_pca, by_umap = (project(vectors, "COSINE", method=method) for method in ("pca", "umap"))

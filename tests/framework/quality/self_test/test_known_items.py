@@ -13,6 +13,8 @@ from vicinal import VicinalError, evaluate
 from vicinal.errors import NothingIndexedError, PluginError
 from vicinal.plugin.disturbance_calls import make_generator
 
+pytestmark = pytest.mark.long_on_server
+
 WORDS = ["red", "green", "blue", "one", "two", "three", "north", "south", "east", "west", "sun", "moon"]
 TEXTS = [" ".join(words) for words in combinations(WORDS, 3)][::2]
 KEYS = [f"k{number}" for number in range(len(TEXTS))]

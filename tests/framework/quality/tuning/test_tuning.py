@@ -84,6 +84,7 @@ def test_only_one_tunes_at_a_time_while_others_write_and_nothing_of_it_stays(sol
     assert solution.vectors._client.list_collections() == ["vicinal_things_v1"]
 
 
+@pytest.mark.long
 def test_the_recall_holds_under_each_filter(solution, yaml_path, plugins):
     filter = "year == 2003"
     report = tune(solution, 0.9, limit=5, types=["IVF_FLAT"], filters=[filter], defaults_only=True)
@@ -99,6 +100,7 @@ def test_the_recall_holds_under_each_filter(solution, yaml_path, plugins):
     assert set(checked.recalls) == {"", filter}
 
 
+@pytest.mark.long
 def test_queries_of_a_log_are_asked(solution, tmp_path):
     (tmp_path / "log.txt").write_text("".join(f"a question {number}\n\n" for number in range(600)))
 
