@@ -1,7 +1,8 @@
-"""What tests of the core share: texts that are checked as configs, vector stores, a module in a heavy one's place."""
+"""What tests of the core share: texts checked as configs, vector stores, a module in a heavy one's place, a browser."""
 
 from __future__ import annotations
 
+import os
 import sys
 import zlib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import encoders
+from browser_server import find_browser
 from milvus_helpers import FLOATS
 from vicinal import create_manager
 from vicinal.config import check_config
@@ -90,3 +92,18 @@ def light_onnxruntime(tmp_path_factory, monkeypatch):
     monkeypatch.syspath_prepend(folder)
     yield
     sys.modules.pop("onnxruntime", None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser for one module: while it is open, asyncio cannot be used in this thread."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if (path := find_browser()) is None:
+        reason = "no browser: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 
 import pytest
 
-from browser_server import NAMES, SAMPLES, SampleServer, copy_samples, find_browser
+from browser_server import NAMES, SAMPLES, SampleServer, copy_samples
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -60,20 +59,6 @@ def locked_server(tmp_path_factory):
         yield server
     finally:
         server.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser for one module: while it is open, asyncio cannot be used in this thread."""
-    if (path := find_browser()) is None:
-        reason = "no browser: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class BrowserTab:
