@@ -6,11 +6,12 @@ A solution's physical collection is ``vicinal_{name}_v{number}``, and its state 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
+
+from tenacity import Retrying, stop_after_attempt, wait_fixed
 
 from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
 from vicinal.stores.index_builder import IndexBuilder
@@ -195,14 +196,9 @@ class MilvusCollection(MilvusConnection):
         In Milvus Lite 3.2 a thread of its own writes an index after a flush, without a lock; who loads at that instant
         reads half a file ("No data left in file").
         """
-        for attempt in range(_LITE_LOAD_ATTEMPTS):
-            try:
-                self._client.load_collection(self.collection, timeout=600, _async=not wait)
-                return
-            except Exception:
-                if not self.embedded or attempt == _LITE_LOAD_ATTEMPTS - 1:
-                    raise
-                time.sleep(_LITE_LOAD_SECONDS)
+        attempts = stop_after_attempt(_LITE_LOAD_ATTEMPTS if self.embedded else 1)
+        retrying = Retrying(stop=attempts, wait=wait_fixed(_LITE_LOAD_SECONDS), reraise=True)
+        retrying(self._client.load_collection, self.collection, timeout=600, _async=not wait)
 
     def release_collection(self) -> None:
         """Release the collection, if it exists, so that it takes no memory of Milvus until it is loaded again."""
