@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from vicinal.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
     from vicinal.config.models import StoresConfig
+    from vicinal.solution.progress import TerminalProgress
     from vicinal.solution.promotion.proof import Proof
     from vicinal.solution.promotion.report import PromotionReport
     from vicinal.solution.remote import RemoteSolution
@@ -109,13 +110,14 @@ def _run(
         return solution.promote(stores.milvus, stores.redis, **options, on_progress=on_progress)
 
 
-def _to_job_progress(progress: Any) -> Callable[[int, int, int], None]:
+def _to_job_progress(progress: TerminalProgress) -> Callable[[Mapping[str, int]], None]:
     """Show a promotion of this process as the job of a server is shown."""
     started = time.monotonic()
 
-    def show(copied: int, unchanged: int, total: int) -> None:
-        speed = (copied + unchanged) / max(time.monotonic() - started, 1e-9)
-        counts = {"total": total, "seen": copied + unchanged, "unchanged": unchanged, "failed": 0}
+    def show(done: Mapping[str, int]) -> None:
+        seen = done["copied"] + done["unchanged"]
+        speed = seen / max(time.monotonic() - started, 1e-9)
+        counts = {"total": done["total"], "seen": seen, "unchanged": done["unchanged"], "failed": 0}
         progress.show_job({"kind": "promote", "items_per_second": speed, **counts})
 
     return show

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -188,8 +188,9 @@ class Jobs:
         return self._solution.ingest(encoder=encoder, **options)
 
     def _execute_promotion(self, job: Job, **options: Any) -> None:
-        def show(copied: int, unchanged: int, total: int) -> None:
-            job.new, job.unchanged, job.seen, job.total = copied, unchanged, copied + unchanged, total
+        def show(done: Mapping[str, int]) -> None:
+            job.new, job.unchanged, job.total = done["copied"], done["unchanged"], done["total"]
+            job.seen = job.new + job.unchanged
             job.revision += 1
             if job.state == "cancelling":  # it was cancelled before there was a run to interrupt
                 self._solution.interrupt()

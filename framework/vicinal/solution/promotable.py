@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from vicinal.config.models import StoresConfig
@@ -32,7 +32,7 @@ class PromotableSolution(ReindexableSolution):
         token: str | None = None,
         queries: int = _QUERIES,
         hand_over: bool = False,
-        on_progress: Callable[[int, int, int], object] = lambda *_: None,
+        on_progress: Callable[[Mapping[str, int]], object] = bool,
     ) -> PromotionReport:
         """Copy all that is indexed to another Milvus and another Redis, without encoding again, and prove the copy.
 
@@ -48,8 +48,8 @@ class PromotableSolution(ReindexableSolution):
             token: Milvus' user:password or API key there; by default the same as here.
             queries: how many stored vectors are searched for in both.
             hand_over: whether the target takes the writes from then on, and this one is only searched.
-            on_progress: receives, again and again, how many items were copied, how many were there already, and how
-                many there are in all.
+            on_progress: receives, again and again, how many items were ``copied``, how many were there already
+                (``unchanged``), and how many there are in all (``total``).
 
         Raises:
             NothingIndexedError: there is nothing to copy.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import redis
 
 from serve_process import make_plugin_environment, run_server_process
+from servers import wait_until
 
 YAML = """\
 # what we search
@@ -102,3 +107,49 @@ def test_a_served_solution_is_promoted_by_its_server(cli, things):
         job = server.get("/api/things/ingest").json()
         assert (job["kind"], job["state"], job["promotion"]["copied"]) == ("promote", "done", 1)
     assert cli.json("status", things)["items"] == 51
+
+
+class KilledPromotion:
+    """Runs `vicinal promote` in processes of its own, and kills them once the target has so many items."""
+
+    def __init__(self, yaml, *arguments, name, redis_url):
+        self._command = [Path(sys.executable).with_name("vicinal"), "promote", yaml, *arguments]
+        self._environment = {**os.environ, "PYTHONPATH": make_plugin_environment(yaml.parent, {})["PYTHONPATH"]}
+        self._state = f"vicinal:{name}:state"
+        self._redis = redis.Redis.from_url(redis_url)
+
+    def count(self):
+        return int(self._redis.hget(self._state, "items") or 0)
+
+    def run_until(self, items):
+        """Returns how many items the target has when it is killed."""
+        with subprocess.Popen(self._command, env=self._environment, stdout=subprocess.PIPE) as process:
+            wait_until(lambda: self.count() >= items or process.poll() is not None, 120)
+            process.kill()
+        assert process.returncode == -9
+        return self.count()
+
+
+@pytest.mark.long
+def test_next_promotion_continues_after_kill_9(cli, things, milvus_server, redis_url):
+    name = "promoted-after-kill"
+    things.write_text(YAML.replace("things", name))
+    write_items(12_000)
+    cli("ingest", things)
+    target = ("--to", milvus_server, "--redis", redis_url)
+    killed = KilledPromotion(things, *target, name=name, redis_url=redis_url)
+    for items in (1, 3_000, 6_000):
+        assert items <= killed.run_until(items) < 12_000
+    left = 12_000 - killed.count()
+    report = cli.json("promote", things, *target, "--write")
+    assert report["resumed"]
+    assert (report["copied"], report["unchanged"]) == (left, 12_000 - left)
+    for name_ in ("items", "rows", "vectors", "metadata", "failures"):
+        assert report["proof"][name_]["source"] == report["proof"][name_]["target"]
+    assert report["proof"]["items"]["target"] == 12_000
+    assert report["proof"]["same_top_10"] == 100
+    try:
+        assert cli.json("check", things)["consistent"]
+        assert cli.json("ingest", things)["unchanged"] == 12_000
+    finally:
+        cli("drop", things, "--yes")

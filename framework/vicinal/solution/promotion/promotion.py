@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -43,8 +43,8 @@ class Promotion:
     queries: int
     hand_over: bool
     """Whether the target takes the writes from the end on."""
-    on_progress: Callable[[int, int, int], object]
-    """Receives how many items were copied, how many were there already, and how many there are in all."""
+    on_progress: Callable[[Mapping[str, int]], object]
+    """Receives how many items were ``copied``, how many were ``unchanged``, and how many there are in ``total``."""
     stop: threading.Event
     _place: int = 1
     _copied: int = 0
@@ -61,8 +61,7 @@ class Promotion:
                 is_resumed = self._begin()
                 copier = Copier(self.live, self.target, target_lock, self.stop, self._show_progress)
                 copier.copy_all()
-                if is_resumed:
-                    copier.remove_gone()
+                copier.remove_gone()
                 self._catch_up(copier)
                 took = time.perf_counter() - started
                 self._finish_copy(copier)
@@ -125,7 +124,7 @@ class Promotion:
         target._collection._choose_index(0)
         collection = target._collection.find_collection(state)
         identity = target._collection.describe_identity()
-        if is_resumed and not (has_same_state and identity == {name: state.get(name) for name in identity}):
+        if state and not (has_same_state and identity == {name: state.get(name) for name in identity}):
             target._drop_everything()
             state, collection, is_resumed = {}, None, False
         if collection is not None and not state:
@@ -211,4 +210,4 @@ class Promotion:
     def _show_progress(self, copied: int, unchanged: int) -> None:
         self._copied += copied
         self._unchanged += unchanged
-        self.on_progress(self._copied, self._unchanged, self._total)
+        self.on_progress({"copied": self._copied, "unchanged": self._unchanged, "total": self._total})
