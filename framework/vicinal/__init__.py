@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from vicinal.quality.duplicates.report import DuplicateReport
     from vicinal.quality.map.item_map import ItemMap, build_map
     from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
+    from vicinal.solution.promotion.report import PromotionReport
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
@@ -82,6 +83,7 @@ _HOMES = {
     "Modality": "types",
     "Params": "plugin.params",
     "PluginError": "errors",
+    "PromotionReport": "solution.promotion.report",
     "RecallCheck": "quality.tuning",
     "Registrar": "plugin.registry",
     "Rendering": "types",
@@ -135,6 +137,7 @@ __all__ = [
     "Modality",
     "Params",
     "PluginError",
+    "PromotionReport",
     "RecallCheck",
     "Registrar",
     "Rendering",

@@ -34,6 +34,7 @@ BUILT_IN_COMMANDS = {
     "bench": ("bench:bench", "Measure indexes on generated or given vectors, up to 100 million."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
     "mcp": ("mcp:mcp", "Serve solutions to assistants as tools of the Model Context Protocol."),
+    "promote": ("promote:promote", "Copy everything to other stores, without encoding, and prove it."),
     "status": ("manage:status", "Show a solution's items, index and stores."),
     "check": ("manage:check", "Check whether Milvus, metadata and ledger agree."),
     "remove": ("manage:remove", "Remove items by key."),
