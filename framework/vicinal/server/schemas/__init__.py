@@ -11,6 +11,7 @@ from vicinal.server.schemas.fields import BOUNDS, MAX_KEY_CHARS, MAX_SIMILARITY,
 from vicinal.server.schemas.items import AddRequest, AddResponse, DeleteRequest, DeleteResponse, Item, ItemPage
 from vicinal.server.schemas.jobs import FailurePage, IngestRequest, Job, JudgedGate, LabelGate, ReindexRequest
 from vicinal.server.schemas.map import ItemMap, PendingMap
+from vicinal.server.schemas.rows import Row, RowPage, RowRequest
 from vicinal.server.schemas.search import (
     ExampleSearchRequest,
     MultiSearchRequest,
@@ -51,6 +52,9 @@ __all__ = [
     "Readiness",
     "ReindexRequest",
     "RenderRequest",
+    "Row",
+    "RowPage",
+    "RowRequest",
     "SearchOptions",
     "SearchRequest",
     "SearchResponse",
