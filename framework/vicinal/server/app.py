@@ -15,6 +15,7 @@ from vicinal.server.api_errors import add_exception_handlers
 from vicinal.server.middleware import HeadMiddleware, RootPathMiddleware, SecurityMiddleware
 from vicinal.server.openapi import build_document
 from vicinal.server.routes import duplicates, evaluation, ingest, items, map, promotion, search, suggestions, system
+from vicinal.server.routes import duplicates, evaluation, ingest, items, map, rows, search, suggestions, system
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
 from vicinal.solution.solution import Solution
@@ -64,6 +65,7 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
         evaluation,
         items,
     )  # matched in this order
+    modules = (search, suggestions, system, ingest, map, duplicates, evaluation, rows, items)  # matched in this order
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

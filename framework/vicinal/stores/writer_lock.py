@@ -101,6 +101,11 @@ class WriterLock:
         except StoreError:
             self.lost = True  # the key expires
 
+    @classmethod
+    def is_held(cls, store: MetadataStore) -> bool:
+        """Whether somebody holds it, or died a moment ago with it."""
+        return bool(store.call("exists", f"vicinal:{store.name}:{cls._kind}"))
+
     def check(self) -> None:
         """Check that the lock is still held.
 
