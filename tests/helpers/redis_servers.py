@@ -118,6 +118,17 @@ class RunningCluster:
         for client in clients:
             client.close()
 
+    def move_slot(self, slot, source, target):
+        """Move a slot from one master to another by their numbers, key by key, as a resharding does."""
+        source, target = self.nodes[source], self.nodes[target]
+        ids = [node.call("CLUSTER MYID").decode() for node in (source, target)]
+        target.call("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
+        source.call("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
+        while keys := source.call("CLUSTER GETKEYSINSLOT", slot, 3):
+            source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        for node in (target, source, *self.nodes):
+            node.call("CLUSTER SETSLOT", slot, "NODE", ids[1])
+
     def end(self):
         for node in self.nodes:
             node.end()

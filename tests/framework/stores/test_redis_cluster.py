@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import pytest
 from redis.crc import key_slot
 
-from ingest_helpers import ListSource, Observer, make_items
+from ingest_helpers import ListSource, Observer, assert_consistent, make_items
 from redis_helpers import index_item, make_entry, make_record, read_counts
 from redis_servers import SERVERS, RunningCluster, name_of
 from servers import free_port
@@ -107,6 +108,19 @@ def test_a_solution_is_ingested_searched_reindexed_and_dropped(lite, cluster_url
     assert not list(solution.metadata.client.scan_iter("vicinal:*things*"))
 
 
+def test_a_solution_moves_to_a_cluster_by_export_and_import(lite, cluster_url, tmp_path):
+    lite.write([(f"k{number}", f"text {number}", 1) for number in range(30)])
+    old = lite.solution("old")
+    new = lite.solution("new", extra=f"stores: {{redis: '{cluster_url}'}}")
+    old.ingest()
+    old.export(tmp_path / "old.parquet")
+    new.import_(tmp_path / "old.parquet")
+    assert new.check().consistent
+    assert list(new.search("text 7", limit=3)) == list(old.search("text 7", limit=3))
+    assert new.ingest().unchanged == 30
+    new.drop()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("server", SERVERS, ids=name_of)
 def test_an_ingest_and_searches_go_on_when_a_master_dies(lite, tmp_path, server):
@@ -123,6 +137,37 @@ def test_an_ingest_and_searches_go_on_when_a_master_dies(lite, tmp_path, server)
         solution.ingest()  # what the replica had not received when the master died
         assert solution.check().consistent
         assert solution.metadata.state()["items"] == 800
+        assert solution.search("text 7", limit=1)[0].content == "text 7"
+        solution.close()
+    finally:
+        cluster.end()
+
+
+@pytest.mark.long
+def test_an_ingest_and_searches_go_on_while_slots_move(lite, tmp_path):
+    cluster = RunningCluster(tmp_path)
+    names = KeyNames("things", is_cluster=True)
+    slots = [key_slot(key.encode()) for key in (*map(names.counts, range(0, 20, 2)), names.prefix + "state")]
+    owners = [min(slot // 5461, 2) for slot in slots]
+
+    def move_slots():
+        for slot, owner in zip(slots, owners, strict=True):
+            cluster.move_slot(slot, owner, (owner + 1) % 3)
+
+    mover = threading.Thread(target=move_slots)
+    try:
+        lite.manager.register(Observer(mover.start), "observer")
+        solution = lite.solution(
+            encoder="{type: hashed, batch_size: 20, pause: 0.04}",
+            extra=f"stores: {{redis: '{cluster.url}'}}\ningest: {{batch_size: 20}}",
+        )
+        solution.source = ListSource(make_items(800))
+        report = solution.ingest()
+        mover.join()
+        for slot, owner in zip(slots, owners, strict=True):
+            assert cluster.nodes[(owner + 1) % 3].call("CLUSTER COUNTKEYSINSLOT", slot) > 0
+        assert (report.new, report.failed) == (800, 0)
+        assert_consistent(solution, 800)
         assert solution.search("text 7", limit=1)[0].content == "text 7"
         solution.close()
     finally:
