@@ -43,13 +43,15 @@ def name_of(value):
 class RunningRedis:
     """A redis-server on a free port, with its data in a folder, which a test may kill and start again."""
 
-    def __init__(self, folder, *options, server=None):
+    def __init__(self, folder, *options, server=None, tls=False):
         while (port := free_port()) > 55_000:
             pass  # a cluster's bus has this port plus 10,000
         self.port = port
-        self.url = f"redis://127.0.0.1:{port}/0"
+        self.url = f"redis{'s' if tls else ''}://127.0.0.1:{port}/0"
+        self._tls = tls
         program = (server or find_redis_server()).path
-        self._command = [program, *options, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        ports = ["--port", "0", "--tls-port", str(port)] if tls else ["--port", str(port)]
+        self._command = [program, *options, *ports, "--bind", "127.0.0.1", "--dir", str(folder)]
         self.start()
 
     def start(self):
@@ -66,7 +68,7 @@ class RunningRedis:
         """Whether it answers a PING, if only by asking for a password: by then it listens on its socket too."""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as connection:
             connection.sendall(b"PING\r\n")
-            return bool(connection.recv(1))
+            return self._tls or bool(connection.recv(1))
         return False
 
     def call(self, *command):

@@ -57,6 +57,14 @@ def test_items_spread_evenly_over_the_shards(store):
     assert max(sizes) < 1.15 * min(sizes)
 
 
+def test_parameters_of_the_url_are_those_of_each_connection(cluster_url, tmp_path):
+    parameters = "client_name=vicinal&health_check_interval=30&socket_connect_timeout=2.5&socket_timeout=10"
+    with MetadataStore(tmp_path.name, f"{cluster_url}?{parameters}") as store:
+        for node in store.client.get_primaries():
+            assert store.client.client_getname(target_nodes=node) == "vicinal"
+        assert store.used_bytes() > 3_000_000
+
+
 # --- what one server does in one step
 
 
