@@ -110,7 +110,11 @@ class Solution(PromotableSolution):
             "previous": describe_previous(self.metadata),
             "stores": {
                 "milvus": {"location": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
-                "redis": {"location": redact_url(self.config.stores.redis), "version": self.metadata.version()},
+                "redis": {
+                    "location": redact_url(self.config.stores.redis),
+                    "version": self.metadata.version(),
+                    "masters": self.metadata.masters(),
+                },
             },
         }
 

@@ -56,7 +56,7 @@ class WriterLock:
         self._store = store
         self._token = secrets.token_hex(8)
         self._name = store.name
-        self._key = f"vicinal:{store.name}:{self._kind}"
+        self._key = store.names.of_solution(self._kind)
         self._value = orjson.dumps(
             {
                 "token": self._token,
