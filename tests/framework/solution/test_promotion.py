@@ -128,7 +128,8 @@ def test_a_second_promotion_copies_what_has_changed_since(lite, other):
     home.remove(["k1", "k2"])
     home.add(Item("k3", "fewer words", "", {}))
     home.add(Item("new", "all new words are here", "", {}))
-    again = home.promote(str(other / "milvus.db"))
+    again = home.promote(str(other / "milvus.db"), queries=0)
+    assert (again.proof.queries, again.proof.find_difference()) == (0, "")
     assert (again.copied, again.removed, again.unchanged, again.resumed) == (2, 2, 57, True)
     copy = open_other(lite, "things", other / "milvus.db", other / "redis", encoder="{type: words}")
     assert read_all(copy) == read_all(home)
@@ -227,6 +228,15 @@ def test_a_difference_is_told_and_nothing_is_handed_over(lite, other):
     assert error.value.hint.startswith("`vicinal check FILE`")
     assert home.check(repair=True).orphan_vectors == 1
     assert home.promote(str(other / "milvus.db")).copied == 0
+
+
+def test_a_promotion_whose_lock_expired_notices_that_others_wrote(lite, other):
+    lite.write(MANY[:5])
+    home = lite.solution()
+    home.ingest()
+    with pytest.raises(StoreBusyError, match="another process has written to 'things' while this one was suspended"):
+        home.promote(str(other / "milvus.db"), on_progress=lambda _: home.metadata.promotion_log.clear())
+    assert home.promote(str(other / "milvus.db")).resumed
 
 
 def test_missing_vectors_are_told(lite, other):
