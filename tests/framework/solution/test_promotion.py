@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from vicinal import Item, VicinalError
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreMismatchError, UnsupportedByEngineError
 from vicinal.solution.handover import require_replaceable, require_writable
 from vicinal.solution.promotion.promotion import Promotion
+from vicinal.solution.promotion.proof import Pair, Proof
 from vicinal.types import Failure, item_id
 
 MANY = [(f"k{number}", f"text {number} of many", 2000 + number) for number in range(60)]
@@ -322,6 +324,30 @@ def test_the_same_redis_by_another_name_is_recognized(lite, other):
     with pytest.raises(VicinalError, match="says what Milvus has now"):
         home.promote(str(other / "milvus.db"), f"unix://{home.metadata._embedded.socket}")
     assert home.check().consistent
+
+
+SAME = Pair(1, 1)
+PROOF = Proof(SAME, SAME, SAME, SAME, SAME, SAME, 100, 100, Pair(1.0, 1.0), False, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "difference", "warning"),
+    [
+        ({}, "", ""),
+        ({"metadata": Pair("a", "b")}, "metadata differ: a here, b there", ""),
+        ({"same_top_10": 98}, "the 10 nearest differ for 2 of 100 stored vectors", ""),
+        ({"recall": Pair(0.96, 0.95)}, "", ""),
+        ({"recall": Pair(0.96, 0.8)}, "", "the index finds 80.0% of the 10 nearest there, 96.0% here; `vicinal tune`"),
+        ({"recall": Pair(0.96, 0.4)}, "the index finds 40.0% of the 10 nearest there, 96.0% here", ""),
+        ({"recall": Pair(1.0, 0.99), "is_exact": True}, "the index finds 99.0% of the 10 nearest there", ""),
+        ({"recall": Pair(1.0, 0.0), "queries": 0, "same_top_10": 0}, "", ""),
+    ],
+)
+def test_a_proof_says_what_differs(given, difference, warning):
+    proof = replace(PROOF, **given)
+    assert proof.find_difference().startswith(difference) and bool(proof.find_difference()) == bool(difference)
+    assert difference or "".join(proof.list_warnings()).startswith(warning)
+    assert difference or bool(proof.list_warnings()) == bool(warning)
 
 
 def test_states_say_who_may_write():

@@ -78,6 +78,7 @@ class Promotion:
             copied_rows=copier.copied_rows,
             handed_over=self.hand_over,
             seconds=round(time.perf_counter() - started, 3),
+            warnings=proof.list_warnings(),
             rows_per_second=round(copier.copied_rows / max(took, 1e-9), 1),
         )
 
