@@ -95,6 +95,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "build_map",
         "ItemMap",
     ),
+    "Backups": ("back_up", "BackupReport", "restore", "RestoreReport"),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
     "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Disturbance", "Evaluation", "HeldOut"),

@@ -44,6 +44,8 @@ BUILT_IN_COMMANDS = {
     "index": ("manage:index", "Rebuild the index as the YAML says now."),
     "export": ("manage:export", "Write items and vectors to a parquet file."),
     "import": ("manage:import_", "Read what export wrote, without encoding."),
+    "backup": ("backup:backup", "Back a solution up to a folder or to object storage."),
+    "restore": ("backup:restore", "Fill a solution with what a backup holds."),
 }
 
 

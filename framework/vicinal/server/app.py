@@ -14,7 +14,18 @@ import vicinal
 from vicinal.server.api_errors import add_exception_handlers
 from vicinal.server.middleware import HeadMiddleware, RootPathMiddleware, SecurityMiddleware
 from vicinal.server.openapi import build_document
-from vicinal.server.routes import duplicates, evaluation, ingest, items, map, promotion, search, suggestions, system
+from vicinal.server.routes import (
+    duplicates,
+    evaluation,
+    ingest,
+    items,
+    map,
+    promotion,
+    rows,
+    search,
+    suggestions,
+    system,
+)
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
 from vicinal.solution.solution import Solution
@@ -62,6 +73,7 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
         map,
         duplicates,
         evaluation,
+        rows,
         items,
     )  # matched in this order
     routers = [module.router for module in modules]

@@ -7,11 +7,14 @@ import mimetypes
 import os
 import re
 import time
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
+
+import numpy as np
 
 from vicinal.config import SolutionConfig, load_config
 from vicinal.errors import ItemError, StoreBusyError, VicinalError
@@ -253,6 +256,14 @@ class RemoteSolution:
         queries = [_to_api_query(str(request.query), self._query) for request in requests]
         body = {"queries": queries, **self._to_options(requests[0])}
         return [_to_result(result) for result in self._request("POST", "search", body)["results"]]
+
+    def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """As ``Solution.fetch_rows``, with vectors as ``vicinal export`` writes them."""
+        rows: list[dict[str, Any]] = self._request("POST", "rows", {"ids": list(ids)})["rows"]
+        for row in rows:
+            vector = b64decode(row["vector"])
+            row["vector"] = vector if row["kind"] == "binary" else np.frombuffer(vector, "<f4")
+        return rows
 
     # --- writing
 

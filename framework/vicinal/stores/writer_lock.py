@@ -56,7 +56,7 @@ class WriterLock:
         self._store = store
         self._token = secrets.token_hex(8)
         self._name = store.name
-        self._key = f"vicinal:{store.name}:{self._kind}"
+        self._key = store.names.of_solution(self._kind)
         self._value = orjson.dumps(
             {
                 "token": self._token,
@@ -100,6 +100,11 @@ class WriterLock:
             self._store.call("eval", _RELEASE, 1, self._key, self._value)
         except StoreError:
             self.lost = True  # the key expires
+
+    @classmethod
+    def is_held(cls, store: MetadataStore) -> bool:
+        """Whether somebody holds it, or died a moment ago with it."""
+        return bool(store.call("exists", f"vicinal:{store.name}:{cls._kind}"))
 
     def check(self) -> None:
         """Check that the lock is still held.

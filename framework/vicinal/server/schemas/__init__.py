@@ -12,6 +12,7 @@ from vicinal.server.schemas.items import AddRequest, AddResponse, DeleteRequest,
 from vicinal.server.schemas.jobs import FailurePage, IngestRequest, Job, JudgedGate, LabelGate, ReindexRequest
 from vicinal.server.schemas.map import ItemMap, PendingMap
 from vicinal.server.schemas.promotion import PromotionRequest, ReleaseRequest
+from vicinal.server.schemas.rows import Row, RowPage, RowRequest
 from vicinal.server.schemas.search import (
     ExampleSearchRequest,
     MultiSearchRequest,
@@ -54,6 +55,9 @@ __all__ = [
     "ReindexRequest",
     "ReleaseRequest",
     "RenderRequest",
+    "Row",
+    "RowPage",
+    "RowRequest",
     "SearchOptions",
     "SearchRequest",
     "SearchResponse",
