@@ -9,6 +9,7 @@
     vicinal:{name}:reports           hash: the latest report of each kind, as JSON: evaluation, self_test, tuning
     vicinal:{name}:live              which generation is searched, see ``stores.live_generation``
     vicinal:{name}:written           what clients write while a generation is not live, see ``stores.write_log``
+    vicinal:{name}:promotion:written the same while the solution is copied to other stores
     vicinal:{name}:writer            the process that writes now; expires unless renewed
     vicinal:{name}:reindexer         the process that reindexes now; expires unless renewed
 
@@ -87,6 +88,7 @@ class MetadataStore(RedisConnection):
         self._failures = Failures(self, self._prefix)
         self.fitted_state = FittedState(self, self._prefix)
         self.write_log = WriteLog(self, self._prefix)
+        self.promotion_log = WriteLog(self, self._prefix + "promotion:")
 
     # --- generations
 
@@ -294,6 +296,11 @@ class MetadataStore(RedisConnection):
         """Delete every key of the generation; with the live one the record of which is live, too."""
         with self.transaction() as pipe:
             self.buckets.queue_drop(pipe, "ledger", "meta")
+            others = (
+                *(*self._failures.keys, *self.fitted_state.keys),
+                *(*self.write_log.keys, *self.promotion_log.keys),
+            )
+            pipe.unlink(*(self._prefix + name for name in ("added", "reports", "state")), *others)
             if self.is_cluster:
                 for key in map(self.names.counts, range(self.names.groups)):
                     self.queue(pipe, key, "UNLINK", key)
