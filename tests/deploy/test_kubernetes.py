@@ -289,3 +289,17 @@ def test_every_folder_is_described():
     assert "kubernetes-validate" in str(
         tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
     )
+
+
+def test_the_stores_of_standalone_can_be_started_before_its_servers(rendered):
+    """The way from lite, as the page has it: the copy is there before a server starts on it."""
+    (chosen,) = re.findall(r"'app.kubernetes.io/component in \(([a-z, ]+)\)'", PAGE)
+    components = chosen.split(", ")
+    resources = [
+        resource
+        for resource in rendered["overlays/standalone"]
+        if resource["metadata"].get("labels", {}).get("app.kubernetes.io/component") in components
+    ]
+    assert count_kinds(resources) == dict.fromkeys(("Milvus", "StatefulSet", "Service", "PersistentVolumeClaim"), 1)
+    assert check_all(resources, rendered["overlays/lite"]) == []
+    assert check_all(rendered["jobs/promote"], [*resources, *rendered["overlays/lite"]]) == []
