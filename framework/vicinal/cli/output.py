@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vicinal.types import Hit, Rendering
 
-__all__ = ["build_hits_table", "build_table", "json_option", "make_console", "print_json"]
+__all__ = ["build_hits_table", "build_table", "describe_redis", "json_option", "make_console", "print_json"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +51,12 @@ def make_console(*, stderr: bool = False) -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _FILE_WIDTH
     return console
+
+
+def describe_redis(location: str, version: str, masters: Sequence[str] = ()) -> str:
+    """A solution's Redis in a line, as a status has it."""
+    found = f", {'masters' if len(masters) > 1 else 'master'} {', '.join(masters)}" if masters else ""
+    return f"Redis {version}, {location}{found}"
 
 
 def build_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> RenderableType:
