@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vicinal.cli.ingest import FILE, print_report
-from vicinal.cli.output import build_table, json_option, make_console, print_json
+from vicinal.cli.output import build_table, describe_redis, json_option, make_console, print_json
 from vicinal.errors import ExitCode, VicinalError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def status(file: Path, as_json: bool) -> None:
         *([("reindex", _describe_reindex(found["reindex"]))] if found["reindex"] else []),
         *([("previous", _describe_previous(found["previous"]))] if found["previous"] else []),
         ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['location']}"),
-        ("redis", f"Redis {found['stores']['redis']['version']}, {found['stores']['redis']['location']}"),
+        ("redis", describe_redis(**found["stores"]["redis"])),
     ]
     make_console().print(build_table((found["solution"], ""), rows))
 

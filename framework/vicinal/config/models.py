@@ -289,7 +289,8 @@ class StoresConfig(Params):
     `${MILVUS_URI:-.vicinal/{name}/milvus.db}`."""
     redis: str = ""
     """A folder (an embedded Redis, started by vicinal; `VICINAL_REDIS_SERVER` may name the redis-server for it), or a
-    redis://, rediss:// or unix:// URL of a single Redis or Valkey from 6.2 on. Default:
+    redis://, rediss:// or unix:// URL of a Redis or Valkey from 6.2 on; redis+sentinel://HOST:26379,HOST2:26379/SERVICE/0
+    of one that Sentinels watch; redis+cluster://HOST:6379,HOST2:6379 of a Redis Cluster. Default:
     `${REDIS_URL:-.vicinal/redis}`."""
     token: str | None = None
     """Milvus' user:password or API key; only from an environment variable, as ${NAME}."""

@@ -19,7 +19,7 @@ from vicinal.solution.generations import (
     iter_new_failures,
 )
 from vicinal.solution.learning import adopt_state
-from vicinal.solution.reindexable import ReindexableSolution
+from vicinal.solution.promotable import PromotableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.records import Record
@@ -29,7 +29,7 @@ from vicinal.types import Failure, IngestReport, Modality, SearchRequest, Search
 __all__ = ["Solution"]
 
 
-class Solution(ReindexableSolution):
+class Solution(PromotableSolution):
     """A solution that is filled and searched. Stores are connected, and models loaded, on first use.
 
     Use it as a context manager, or call ``close``: an embedded Milvus belongs to one process at a time. Threads may
@@ -112,7 +112,11 @@ class Solution(ReindexableSolution):
             "previous": describe_previous(self.metadata),
             "stores": {
                 "milvus": {"location": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
-                "redis": {"location": redact_url(self.config.stores.redis), "version": self.metadata.version()},
+                "redis": {
+                    "location": redact_url(self.config.stores.redis),
+                    "version": self.metadata.version(),
+                    "masters": self.metadata.masters(),
+                },
             },
         }
 
