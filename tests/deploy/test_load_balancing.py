@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from itertools import groupby
@@ -12,6 +13,7 @@ import pytest
 
 from load_balancer import NGINX, Clients, Nginx, render_nginx, run_replicas
 from servers import wait_until
+from vicinal.server import Settings, create_app
 
 ROWS = [(f"k{number}", f"text {number}", 2000) for number in range(200)]
 CLIENTS, WRITERS = 32, 2
@@ -32,6 +34,28 @@ def test_the_configuration_is_rendered_for_replicas_at_fixed_addresses():
     source = render_nginx.SOURCE.read_text()
     kept = set(source[source.index("map $request_method") :].splitlines()) - {"    listen 80;"}
     assert kept <= set(text.splitlines())
+
+
+READING = {"/api/{name}/search", "/api/{name}/render", "/api/{name}/rows"}
+"""What is asked by POST and changes nothing."""
+COMPUTED_BY_ONE = {"/api/{name}/map", "/api/{name}/duplicates"}
+
+
+def test_every_route_goes_where_it_belongs():
+    """What writes, and what tells of a run, to the owner; what only reads to any replica."""
+    text = render_nginx.SOURCE.read_text()
+    locations = re.findall(r"location ~ (\S+) \{.*?proxy_pass http://(\S+);", text, re.DOTALL)
+    places = [(re.compile(pattern.replace("(?<", "(?P<")), place) for pattern, place in locations]
+    for path, methods in create_app([], settings=Settings()).openapi()["paths"].items():
+        route = path.replace("{name}", "things").replace("{key}", "k1").replace("{id}", "r1")
+        place = next((place for pattern, place in places if pattern.match(route)), "readers")
+        writes = {"post", "delete"} & set(methods) and path.startswith("/api/{name}/") and path not in READING
+        if path.startswith("/api/{name}/items"):
+            assert place == "$items"
+        elif writes or path.startswith("/api/{name}/ingest") or path in COMPUTED_BY_ONE:
+            assert place == "writers", path
+        else:
+            assert place == "readers", path
 
 
 @pytest.mark.long
