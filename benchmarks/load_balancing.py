@@ -4,7 +4,8 @@
 
 Texts are encoded by MiniLM and searched on a Milvus server; nginx runs `deploy/nginx.conf`, rendered for this machine.
 The clients share one process: each keeps a connection, sends a query of 5 to 12 words, and asks again once it has the
-answer. One and three replicas take turns. Then, behind three, one is killed by SIGKILL and one ended by SIGTERM.
+answer. One and three replicas take turns; each computes on its share of the cores (`OMP_NUM_THREADS`). Then, behind
+three, one is killed by SIGKILL and one ended by SIGTERM.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def run(where: Path, count: int) -> Iterator[tuple[int, list[subprocess.Popen[by
     """The port of an nginx in front of so many replicas, all ready, and their processes."""
     ports = [free_port() for _ in range(count)]
     command = [sys.executable, "-c", SERVE, "serve", str(where / "bench.yaml"), "--port"]
-    replicas = [subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL) for port in ports]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, common.CORES // count))}
+    replicas = [subprocess.Popen([*command, str(port)], env=environment, stdout=subprocess.DEVNULL) for port in ports]
     try:
         for port in ports:
             wait_until_ready(port)

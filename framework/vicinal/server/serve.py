@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import sys
@@ -27,7 +28,8 @@ def serve(app: FastAPI, listener: socket.socket, on_started: Callable[[], object
     """Serve until SIGINT or SIGTERM; ``on_started`` is called once requests are accepted.
 
     After SIGTERM it answers for ``drain_seconds`` more, and says at ``/readyz`` that it is not ready. At the end event
-    streams are closed at once, other responses have a few seconds, and a running job is cancelled.
+    streams are closed at once, a running job is cancelled, and other responses have a few seconds, after SIGTERM as
+    long as a request may take: a proxy that has got an error for a search does not ask another replica.
     """
     config = uvicorn.Config(
         app,
@@ -71,4 +73,6 @@ class _Server(uvicorn.Server):
             self._drains_until = time.monotonic() + drain_seconds
             return
         self._state.is_closing = True
+        if sig == signal.SIGTERM:
+            self.config.timeout_graceful_shutdown = math.ceil(self._state.settings.request_timeout_seconds)
         super().handle_exit(sig, frame)

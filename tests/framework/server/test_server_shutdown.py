@@ -17,13 +17,14 @@ ROWS = [(f"k{number}", f"text {number}", 2000) for number in range(20)]
 
 @pytest.fixture
 def replica(lite, request):
-    """A server whose encoder takes a second for each query."""
+    """A server that drains for so many seconds, whose encoder takes so many for each batch."""
     lite.write(ROWS)
     solution = lite.solution()
     solution.ingest()
     solution.close()
-    yaml = lite.yaml(encoder="{type: hashed, pause: 1.0}")
-    made = Replica(yaml, lite.folder / "serve.log", drain_seconds=request.param)
+    drain_seconds, pause = request.param
+    yaml = lite.yaml(encoder=f"{{type: hashed, pause: {pause}}}")
+    made = Replica(yaml, lite.folder / "serve.log", drain_seconds=drain_seconds)
     made.wait_until_ready()
     yield made
     if made.process.poll() is None:
@@ -37,7 +38,7 @@ def search(replica):
     return response
 
 
-@pytest.mark.parametrize("replica", [0], indirect=True)
+@pytest.mark.parametrize("replica", [(0, 1.0), pytest.param((0, 6.0), marks=pytest.mark.long)], indirect=True)
 def test_searches_in_flight_are_answered_after_sigterm(replica):
     """The first search is encoded alone, those that came meanwhile in one batch after it."""
     with ThreadPoolExecutor(4) as threads:
@@ -48,7 +49,7 @@ def test_searches_in_flight_are_answered_after_sigterm(replica):
         assert [answer.result().status_code for answer in answers] == [200] * 4
 
 
-@pytest.mark.parametrize("replica", [3], indirect=True)
+@pytest.mark.parametrize("replica", [(3, 1.0)], indirect=True)
 def test_readiness_fails_first_and_searches_go_on(replica):
     with httpx.Client(base_url=f"http://{replica.address}", timeout=30) as kept:
         assert kept.get("/readyz").headers.get("connection") != "close"
@@ -64,7 +65,7 @@ def test_readiness_fails_first_and_searches_go_on(replica):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("replica", [60], indirect=True)
+@pytest.mark.parametrize("replica", [(60, 1.0)], indirect=True)
 def test_a_second_signal_ends_a_server_that_drains(replica):
     replica.process.send_signal(signal.SIGTERM)
     wait_until(lambda: replica.get("/readyz").status_code == 503)
