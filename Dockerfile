@@ -24,7 +24,10 @@ FROM python:${PYTHON} AS requirements
 ARG EXTRAS=all
 WORKDIR /requirements
 COPY constraints.txt pyproject.toml deploy/requirements.py ./
-RUN python requirements.py "server,${EXTRAS}" > all.txt && (grep -E '^torch(vision|audio)?\b' all.txt > torch.txt || true)
+# Without times of their own (buildah compares those, too), lists that are the same are no reason to install anew.
+RUN python requirements.py "server,${EXTRAS}" > all.txt \
+    && (grep -E '^torch(vision|audio)?\b' all.txt > torch.txt || true) \
+    && touch --date=@0 *.txt
 
 # --- an environment with all that; it is made again only when a list or a version changes, not when the source does
 
