@@ -26,6 +26,7 @@ from vicinal.quality.self_test import report as self_report
 from vicinal.quality.tuning import latency
 from vicinal.solution import consistency
 from vicinal.solution import gate as solution_gate
+from vicinal.solution.promotion import proof as promotion_proof
 from vicinal.stores import layout, milvus_engine, records
 
 __all__ = ["GROUPS", "python_page"]
@@ -44,6 +45,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "Hit",
         "IngestReport",
         "CheckReport",
+        "PromotionReport",
+        "Proof",
+        "Pair",
         "Failure",
         "Record",
         "Candidate",
@@ -91,6 +95,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "build_map",
         "ItemMap",
     ),
+    "Backups": ("back_up", "BackupReport", "restore", "RestoreReport"),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
     "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Disturbance", "Evaluation", "HeldOut"),
@@ -123,6 +128,7 @@ HOMES: tuple[ModuleType, ...] = (
     types,
     errors,
     consistency,
+    promotion_proof,
     search_report,
     search_details,
     model_report,

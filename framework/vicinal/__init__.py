@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from vicinal.quality.duplicates.report import DuplicateReport
     from vicinal.quality.map.item_map import ItemMap, build_map
     from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
+    from vicinal.solution.promotion.report import PromotionReport
+    from vicinal.solution.backup import BackupReport, back_up
+    from vicinal.solution.restore import RestoreReport, restore
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
@@ -61,6 +64,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AUDIO": "types",
+    "BackupReport": "solution.backup",
     "DependencyError": "errors",
     "DuplicateReport": "quality.duplicates.report",
     "Disturbance": "plugin.evaluation",
@@ -82,10 +86,12 @@ _HOMES = {
     "Modality": "types",
     "Params": "plugin.params",
     "PluginError": "errors",
+    "PromotionReport": "solution.promotion.report",
     "RecallCheck": "quality.tuning",
     "Registrar": "plugin.registry",
     "Rendering": "types",
     "Reranker": "plugin.reranker",
+    "RestoreReport": "solution.restore",
     "Segment": "types",
     "SettingsRegistrar": "plugin.registry",
     "Solution": "solution.solution",
@@ -98,6 +104,7 @@ _HOMES = {
     "TuneReport": "quality.tuning",
     "VIDEO": "types",
     "VicinalError": "errors",
+    "back_up": "solution.backup",
     "build_gate": "quality.gate",
     "build_map": "quality.map.item_map",
     "compare": "quality",
@@ -106,6 +113,7 @@ _HOMES = {
     "evaluate": "quality",
     "find_duplicates": "quality.duplicates.duplicates",
     "hookimpl": "plugin.hookspecs",
+    "restore": "solution.restore",
     "tune": "quality.tuning",
     "write_samples": "solution.samples",
 }
@@ -115,6 +123,7 @@ __all__ = [
     "IMAGE",
     "TEXT",
     "VIDEO",
+    "BackupReport",
     "DependencyError",
     "Disturbance",
     "DuplicateReport",
@@ -135,10 +144,12 @@ __all__ = [
     "Modality",
     "Params",
     "PluginError",
+    "PromotionReport",
     "RecallCheck",
     "Registrar",
     "Rendering",
     "Reranker",
+    "RestoreReport",
     "Segment",
     "SettingsRegistrar",
     "Solution",
@@ -150,6 +161,7 @@ __all__ = [
     "TuneReport",
     "VicinalError",
     "__version__",
+    "back_up",
     "build_gate",
     "build_map",
     "check_recall",
@@ -158,6 +170,7 @@ __all__ = [
     "evaluate",
     "find_duplicates",
     "hookimpl",
+    "restore",
     "tune",
     "write_samples",
 ]

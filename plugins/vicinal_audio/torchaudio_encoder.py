@@ -21,7 +21,7 @@ from vicinal import LocalPath, Space
 from vicinal.errors import DependencyError
 from vicinal.toolkit.hf_hub import hash_file
 from vicinal.toolkit.torch_hub import require_available
-from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
+from vicinal.toolkit.torch_runtime import Device, Precision, choose_batch_size, locked_cached_property
 from vicinal_audio.base import AudioEncoderBase
 from vicinal_audio.chunks import sample_chunks, sum_chunks
 from vicinal_audio.torchaudio_bundles import BUNDLES, SAMPLE_RATE, Bundle
@@ -64,7 +64,7 @@ class TorchaudioEncoder(AudioEncoderBase):
         seed: int = Field(default=0, ge=0)
         """Of ``weights: random``."""
         batch_size: int = Field(default=2, ge=1, le=1024)
-        """Chunks computed together. 1 to 4 are best on a CPU, 16 and more on a GPU."""
+        """Chunks computed together. 1 to 4 are best on a CPU; on a GPU the default is 16."""
         precision: Precision = "auto"
         """``auto``: bfloat16 where the processor supports it and the vectors match those of float32; else float32."""
         device: Device = "auto"
@@ -174,9 +174,8 @@ class TorchaudioEncoder(AudioEncoderBase):
             path = download_weights(self._bundle.url, ALTERNATIVE_HINT)
         elif params.weights != _RANDOM:
             path = _require_weights(Path(params.weights))
-        return Network(
-            params.bundle, self._layer, path or params.seed, params.device, params.precision, params.batch_size
-        )
+        batch_size = choose_batch_size(params, gpu=16)
+        return Network(params.bundle, self._layer, path or params.seed, params.device, params.precision, batch_size)
 
 
 def _require_weights(path: Path) -> Path:

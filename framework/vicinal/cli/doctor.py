@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import ValidationError
 
-from vicinal.cli.output import build_table, json_option, make_console, print_json
+from vicinal.cli.output import build_table, describe_redis, json_option, make_console, print_json
 from vicinal.errors import ExitCode, PluginError, VicinalError
 
 if TYPE_CHECKING:
@@ -139,7 +139,10 @@ def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
         if solution.config.rerank:
             yield _look(f"{solution.name}: reranker", lambda: _try_reranker(solution))
         redis, milvus = map(redact_url, (solution.config.stores.redis, solution.config.stores.milvus))
-        yield _look(f"{solution.name}: Redis", lambda: f"Redis {solution.metadata.version()}, {redis}")
+        yield _look(
+            f"{solution.name}: Redis",
+            lambda: describe_redis(redis, solution.metadata.version(), solution.metadata.masters()),
+        )
         yield _look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
         yield _look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
 
