@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from vicinal.quality.duplicates.report import DuplicateReport
     from vicinal.quality.map.item_map import ItemMap, build_map
     from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
-    from vicinal.solution.promotion.report import PromotionReport
     from vicinal.solution.backup import BackupReport, back_up
+    from vicinal.solution.promotion.report import PromotionReport
     from vicinal.solution.restore import RestoreReport, restore
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from vicinal_recommend.explained import compute_explained_share
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-    from vicinal_recommend.als import Als
 
 __all__ = ["Factorization", "factorize"]
 
@@ -28,6 +26,21 @@ _SEARCH_ADVICE = (
 )
 
 
+class LeastSquaresParams(Protocol):
+    """The parameters of alternating least squares; the encoder's docs say what they do."""
+
+    @property
+    def factors(self) -> int: ...
+    @property
+    def regularization(self) -> float: ...
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def iterations(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Factorization:
     """The items' vectors, ``(items, factors)`` float32, and the share of the interactions that they explain."""
@@ -35,7 +48,7 @@ class Factorization:
     factors: np.ndarray
     explained: float
     pairs: int
-    params: Als.Params
+    params: LeastSquaresParams
 
     @property
     def note(self) -> str:
@@ -59,7 +72,7 @@ class Factorization:
             raise ItemError(f"{self._too_few}: all vectors shrink to nothing", f"{_SEARCH_ADVICE}; it needs no ingest")
 
 
-def factorize(weights: csr_matrix, params: Als.Params) -> Factorization:
+def factorize(weights: csr_matrix, params: LeastSquaresParams) -> Factorization:
     """Fit to how much each user had to do with each item, ``(users, items)``.
 
     ``implicit`` has threads of its own, and is many times slower where BLAS has several, too.

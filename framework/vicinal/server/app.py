@@ -14,8 +14,18 @@ import vicinal
 from vicinal.server.api_errors import add_exception_handlers
 from vicinal.server.middleware import HeadMiddleware, RootPathMiddleware, SecurityMiddleware
 from vicinal.server.openapi import build_document
-from vicinal.server.routes import duplicates, evaluation, ingest, items, map, promotion, search, suggestions, system
-from vicinal.server.routes import duplicates, evaluation, ingest, items, map, rows, search, suggestions, system
+from vicinal.server.routes import (
+    duplicates,
+    evaluation,
+    ingest,
+    items,
+    map,
+    promotion,
+    rows,
+    search,
+    suggestions,
+    system,
+)
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
 from vicinal.solution.solution import Solution
@@ -63,9 +73,9 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
         map,
         duplicates,
         evaluation,
+        rows,
         items,
     )  # matched in this order
-    modules = (search, suggestions, system, ingest, map, duplicates, evaluation, rows, items)  # matched in this order
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

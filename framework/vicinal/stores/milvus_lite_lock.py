@@ -129,7 +129,6 @@ def _build_busy_hint(holder: LockHolder) -> str:
         return "one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server"
     return (
         f"stop that server ({holder.url}) first, or set MILVUS_URI to a Milvus server; while it runs, search, status,"
-        " ingest, reindex, promote, failures --retry and remove are answered through it, and its page shows map and"
-        " ingest, reindex, failures --retry, remove and backup are answered through it, and its page shows map and"
-        " duplicates"
+        " ingest, reindex, promote, failures --retry, remove and backup are answered through it, and its page shows"
+        " map and duplicates"
     )

@@ -296,15 +296,11 @@ class MetadataStore(RedisConnection):
         """Delete every key of the generation; with the live one the record of which is live, too."""
         with self.transaction() as pipe:
             self.buckets.queue_drop(pipe, "ledger", "meta")
-            others = (
-                *(*self._failures.keys, *self.fitted_state.keys),
-                *(*self.write_log.keys, *self.promotion_log.keys),
-            )
-            pipe.unlink(*(self._prefix + name for name in ("added", "reports", "state")), *others)
             if self.is_cluster:
                 for key in map(self.names.counts, range(self.names.groups)):
                     self.queue(pipe, key, "UNLINK", key)
-            others = (*self._failures.keys, *self.fitted_state.keys, *self.write_log.keys)
+            logs = (*self.write_log.keys, *self.promotion_log.keys)
+            others = (*self._failures.keys, *self.fitted_state.keys, *logs)
             keys = [*(self._prefix + name for name in ("added", "reports", "state")), *others]
             if self._live.is_required:
                 keys.append(self._live.key)
