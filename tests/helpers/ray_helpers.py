@@ -42,17 +42,24 @@ def install_plugins(folder):
 
 
 @contextlib.contextmanager
+def plugins_for_workers(folder):
+    """The environment of a Ray that is started in this block."""
+    before = dict(os.environ)
+    os.environ |= {"PYTHONPATH": install_plugins(folder), "RAY_AUTH_MODE": "disabled"}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
+
+
+@contextlib.contextmanager
 def run_ray(folder, cpus=2):
     """A Ray of this machine, to which runs of this process connect."""
     import ray
 
-    before = dict(os.environ)
-    os.environ |= {"PYTHONPATH": install_plugins(folder), "RAY_AUTH_MODE": "disabled"}
-    try:
+    with plugins_for_workers(folder):
         ray.init("local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
-    finally:
-        os.environ.clear()
-        os.environ |= before
     try:
         yield
     finally:

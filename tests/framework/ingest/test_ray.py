@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
+import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 import ray_helpers
 from encoders import Hashed
 from ingest_helpers import ListSource, Observer, assert_consistent, make_items
 from redis_helpers import merge_parts
+from servers import ROOT
 from vicinal import Item
 from vicinal.config.ray_config import RayConfig
 from vicinal.errors import DependencyError, PluginError, VicinalError
+from vicinal.toolkit.vectors import min_cosine
 
 RAY = "ingest: {engine: ray, batch_size: 20, ray: {workers: 2}}"
 LOCAL = "ingest: {batch_size: 20}"
@@ -126,6 +124,28 @@ def test_rows_ids_and_failures_are_those_of_the_local_engine(on_ray, encoder, hy
     columns = ["text"] if hybrid else []
     assert read_all(remote, *columns) == read_all(local, *columns)
     assert remote.ingest().unchanged == found["new"]
+
+
+SAMPLES = ROOT / "configs" / "data"
+TEXT_SOLUTION = (f"{{type: table, path: '{SAMPLES}/qa.csv', key: id, content: question}}", "{type: sentence}")
+PICTURE_SOLUTION = ("{type: folder, path: pictures}", "{type: efficientnet_lite0}")
+
+
+@pytest.mark.long
+@pytest.mark.all_encoders
+@pytest.mark.parametrize(("source", "encoder"), [TEXT_SOLUTION, PICTURE_SOLUTION], ids=["texts", "pictures"])
+def test_texts_pictures_and_a_broken_file_by_real_encoders(on_ray, source, encoder):
+    shutil.copytree(SAMPLES / "images", on_ray.folder / "pictures")
+    (on_ray.folder / "pictures" / "broken.jpg").write_bytes(b"no picture")
+    local, remote = (
+        on_ray.solution(name, source=source, encoder=encoder, extra=f"ingest: {{{engine}batch_size: 16}}")
+        for name, engine in (("local", ""), ("remote", "engine: ray, ray: {workers: 2}, "))
+    )
+    assert local.ingest().failed == remote.ingest().failed == (0 if "sentence" in encoder else 1)
+    (rows, vectors, *others), (remote_rows, remote_vectors, *remote_others) = read_all(local), read_all(remote)
+    assert (remote_rows, remote_others) == (rows, others)
+    matrices = [np.array([found[id_] for id_ in sorted(rows)]) for found in (vectors, remote_vectors)]
+    assert min_cosine(*matrices) > 0.9999, "threads of one core sum in another order"
 
 
 @pytest.mark.long
@@ -252,68 +272,3 @@ def test_no_worker_fits(on_ray):
     solution = on_ray.solution("one", extra="ingest: {engine: ray, ray: {workers: 1, num_gpus: 1, start_timeout: 2}}")
     with pytest.raises(VicinalError, match="no worker was ready within 2 s: one needs CPU 1, GPU 1"):
         solution.ingest()
-
-
-# --- in a terminal, with a Ray that the command starts
-
-
-class Command:
-    """Runs `vicinal ingest` on texts that take a while, in a process group of its own, as a terminal does."""
-
-    def __init__(self, folder):
-        self.env = {**os.environ, "PYTHONPATH": ray_helpers.install_plugins(folder / "plugins")}
-        rows = [f"{key},{text},{year}" for key, text, year in TEXTS]
-        (folder / "items.csv").write_text("\n".join(["key,text,year", *rows]) + "\n")
-        self.yaml = folder / "texts.yaml"
-        self.yaml.write_text(
-            "name: texts\nsource: {type: table, path: items.csv, key: key, content: text}\n"
-            "encoder: {type: hashed, pause: 0.2}\n"
-            "ingest: {engine: ray, batch_size: 20, ray: {address: local, workers: 2}}\n"
-        )
-
-    def start(self):
-        program = "import sys; from vicinal.cli import main; sys.exit(main())"
-        command = [sys.executable, "-c", program, "ingest", str(self.yaml), "--json"]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=self.env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
-
-    def run(self):
-        process = self.start()
-        output, errors = process.communicate(timeout=170)
-        return process.returncode, output, [line for line in errors.splitlines() if "network_util" not in line]
-
-
-def wait_for_workers(pid):
-    deadline = time.monotonic() + 120
-    while len(ray_helpers.find_workers(pid)) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    time.sleep(2)
-
-
-@pytest.mark.long
-def test_command_prints_its_report_and_nothing_of_ray(tmp_path):
-    command = Command(tmp_path)
-    status, output, errors = command.run()
-    assert (status, json.loads(output)["new"], errors) == (0, len(TEXTS), [])
-    assert json.loads(command.run()[1])["unchanged"] == len(TEXTS)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_command_that_is_ended_leaves_no_process_and_the_next_continues(tmp_path, end):
-    command = Command(tmp_path)
-    process = command.start()
-    wait_for_workers(process.pid)
-    children = psutil.Process(process.pid).children(recursive=True)
-    started = [*ray_helpers.find_workers(process.pid), *(child for child in children if child.name() == "raylet")]
-    assert len(started) == 3
-    os.killpg(process.pid, end) if end == signal.SIGINT else process.kill()
-    output, errors = process.communicate(timeout=100)
-    assert process.returncode == (130 if end == signal.SIGINT else -signal.SIGKILL), errors
-    _, alive = psutil.wait_procs(started, timeout=30)
-    assert alive == []
-    status, output, errors = command.run()
-    assert (status, errors) == (0, [])
-    report = json.loads(output)
-    assert (report["seen"], report["failed"], report["rows"]) == (len(TEXTS), 0, len(TEXTS))
