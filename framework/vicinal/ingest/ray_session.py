@@ -54,9 +54,10 @@ class RaySession:
 
     def close(self) -> None:
         """Disconnect; a Ray that was started for this session ends."""
-        if self._is_own and self.ray.is_initialized():
+        if self._is_own:
             with _keep_sigterm_handler():
                 self.ray.shutdown()
+            self.ray._private.worker._worker_logs_enabled = True
 
     def _connect(self, address: str) -> None:
         if address not in ("auto", "local"):

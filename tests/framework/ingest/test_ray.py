@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ingest_helpers import ListSource, Observer, assert_consistent, make_items
 from redis_helpers import merge_parts
 from servers import ROOT
 from vicinal import Item
+from vicinal.config import check_config
 from vicinal.config.ray_config import RayConfig
 from vicinal.errors import DependencyError, PluginError, VicinalError
 from vicinal.toolkit.vectors import min_cosine
@@ -69,6 +71,11 @@ def test_a_run_says_how_to_install_ray_and_a_search_does_without(lite, monkeypat
     monkeypatch.setitem(sys.modules, "ray", None)
     lite.write(TEXTS[:5])
     solution = lite.solution(extra=RAY)
+    yaml = lite.folder / "things.yaml"
+    assert check_config(yaml, lite.manager, for_ingest=True) == (
+        None,
+        [f'{yaml}:4:10: ingest.engine: ray is not installed; pip install "vicinal[ray]"'],
+    )
     with pytest.raises(DependencyError, match=r"ingest\.engine: ray needs the package ray") as error:
         solution.ingest()
     assert error.value.hint == 'pip install "vicinal[ray]"'
@@ -196,6 +203,25 @@ def test_interrupted_run_is_continued_by_the_next(on_ray):
     report = solution.ingest()
     assert (report.new, report.unchanged) == (len(TEXTS) - done, done)
     assert_consistent(solution, len(TEXTS))
+
+
+@pytest.mark.long
+def test_runs_of_a_thread_and_a_reindex_use_the_workers(on_ray):
+    workers = []
+
+    class Counter:
+        @ray_helpers.hookimpl
+        def batch_written(self):
+            workers.append(len(ray_helpers.find_workers()))
+
+    on_ray.manager.register(Counter(), "counter")
+    on_ray.write(TEXTS[:40])
+    solution = on_ray.solution(encoder="{type: learner}", extra=RAY)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(solution.ingest).result().new == 40
+    assert solution.reindex().seen == 40
+    assert len(workers) == 4 and min(workers) > 0
+    assert solution.search("text 7 of some")[0].key == "k7"
 
 
 @pytest.mark.long
