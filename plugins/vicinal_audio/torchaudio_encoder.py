@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_
 
 from vicinal import LocalPath, Space
 from vicinal.errors import DependencyError
-from vicinal.toolkit.hf_hub import hash_file
+from vicinal.toolkit.hashing import hash_file
 from vicinal.toolkit.torch_hub import require_available
 from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
 from vicinal_audio.base import AudioEncoderBase

@@ -17,7 +17,8 @@ from pydantic import Field
 
 from vicinal import Space
 from vicinal.errors import DependencyError, PluginError
-from vicinal.toolkit.hf_hub import find_packaged, hash_file
+from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.hf_hub import find_packaged
 from vicinal.toolkit.torch_hub import load_state_dict
 from vicinal.toolkit.torch_runtime import Precision
 from vicinal.toolkit.vectors import l2_normalize

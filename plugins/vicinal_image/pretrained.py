@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 
 from vicinal import LocalPath
 from vicinal.errors import ConfigError, DependencyError, PluginError
-from vicinal.toolkit.hf_hub import hash_file
+from vicinal.toolkit.hashing import hash_file
 from vicinal.toolkit.torch_runtime import locked_cached_property
 from vicinal.toolkit.vectors import l2_normalize
 from vicinal_image.base import ImageEncoder

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vicinal import Space
 from vicinal.errors import PluginError
-from vicinal.toolkit.hf_hub import hash_file
+from vicinal.toolkit.hashing import hash_file
 from vicinal.toolkit.torch_hub import download_weights, find_stated_sha256, load_state_dict, require_sha256
 from vicinal_image.checkpoints import ALTERNATIVE_HINT, SUFFIXES
 from vicinal_image.preprocess import Preprocessing

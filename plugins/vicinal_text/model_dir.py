@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from vicinal.errors import DependencyError, PluginError
+from vicinal.toolkit.hashing import hash_file
 from vicinal.toolkit.hf_hub import (
     WEIGHT_PATTERNS,
     ModelDir,
     cache_dir,
     find_packaged,
-    hash_file,
     is_local_path,
     resolve_model,
 )

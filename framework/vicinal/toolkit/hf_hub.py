@@ -5,11 +5,9 @@ Nothing here imports torch or transformers, or reads weights other than for thei
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal.errors import DependencyError, PluginError
+from vicinal.toolkit.hashing import hash_file
 
 __all__ = [
     "CONFIG_PATTERNS",
@@ -28,7 +27,6 @@ __all__ = [
     "download",
     "find_cached",
     "find_packaged",
-    "hash_file",
     "is_local_path",
     "offline_variable",
     "read_json",
@@ -238,21 +236,3 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise PluginError(f"{path} is not valid JSON: {error}", hint="download the model again") from error
     return content
-
-
-def hash_file(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal; the hub's cache names large files by it, so those are not read.
-
-    Cached in the process by the file's size and modification time.
-    """
-    real = path.resolve()
-    if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name):
-        return real.name
-    stat = real.stat()
-    return _read_sha256(real, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _read_sha256(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

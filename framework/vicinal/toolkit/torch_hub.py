@@ -18,7 +18,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from vicinal.errors import DependencyError, PluginError
-from vicinal.toolkit.hf_hub import hash_file, offline_variable
+from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.hf_hub import offline_variable
 
 if TYPE_CHECKING:
     from torch import Tensor
