@@ -42,7 +42,32 @@ class TestLetters(EncoderContract):
     good = ("listen", "hello", "Enlist 3!")
     bad = ("", "  ", "12.5")
 """
-CONTRACTS = ("TestLengths", "TestKmers", "TestSturdyKmers", "TestTfIdf", "TestNotes", "TestSharedWords", "TestLetters")
+TESTS_OF_MODELS = """
+import numpy as np
+import pytest
+from my_package.weighted import WeightedLengths
+from test_my_package import TestLengths as ContractOfLengths
+
+
+class TestWeightedLengths(ContractOfLengths):
+    encoder_class = WeightedLengths
+    variants = ()
+
+    @pytest.fixture(autouse=True)
+    def weights(self, tmp_path_factory):
+        self.params = {"weights": tmp_path_factory.getbasetemp() / "weights.npy"}
+        np.save(self.params["weights"], np.arange(1, 9))
+"""
+CONTRACTS = (
+    "TestLengths",
+    "TestKmers",
+    "TestSturdyKmers",
+    "TestTfIdf",
+    "TestNotes",
+    "TestSharedWords",
+    "TestLetters",
+    "TestWeightedLengths",
+)
 MORE_ENCODERS = """
     encoders.add("kmers", "my_package.dna:Kmers")
     encoders.add("sturdy", "my_package.mutations:SturdyKmers")
@@ -64,6 +89,7 @@ def written(tmp_path_factory):
     (code,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "register_encoders" in code]
     (folder / "my_plugin.py").write_text(code)
     (folder / "tests" / "test_my_plugin.py").write_text(TESTS_OF_THE_README)
+    (folder / "tests" / "test_weighted.py").write_text(TESTS_OF_MODELS)
     return folder
 
 
@@ -81,7 +107,7 @@ def manager(written, monkeypatch):
 
 def test_every_python_block_of_the_page_is_a_file():
     text = PAGE.read_text(encoding="utf-8")
-    assert text.count("```python\n") == len(BLOCK.findall(text)) == 12
+    assert text.count("```python\n") == len(BLOCK.findall(text)) == 13
 
 
 @pytest.mark.long

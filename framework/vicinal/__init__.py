@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from vicinal.quality.duplicates.report import DuplicateReport
     from vicinal.quality.map.item_map import ItemMap, build_map
     from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
+    from vicinal.solution.bundle import BundleReport, check_bundle, write_bundle
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
@@ -61,6 +62,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AUDIO": "types",
+    "BundleReport": "solution.bundle",
     "DependencyError": "errors",
     "DuplicateReport": "quality.duplicates.report",
     "Disturbance": "plugin.evaluation",
@@ -100,6 +102,7 @@ _HOMES = {
     "VicinalError": "errors",
     "build_gate": "quality.gate",
     "build_map": "quality.map.item_map",
+    "check_bundle": "solution.bundle",
     "compare": "quality",
     "check_recall": "quality.tuning",
     "create_manager": "plugin.manager",
@@ -107,6 +110,7 @@ _HOMES = {
     "find_duplicates": "quality.duplicates.duplicates",
     "hookimpl": "plugin.hookspecs",
     "tune": "quality.tuning",
+    "write_bundle": "solution.bundle",
     "write_samples": "solution.samples",
 }
 
@@ -115,6 +119,7 @@ __all__ = [
     "IMAGE",
     "TEXT",
     "VIDEO",
+    "BundleReport",
     "DependencyError",
     "Disturbance",
     "DuplicateReport",
@@ -152,6 +157,7 @@ __all__ = [
     "__version__",
     "build_gate",
     "build_map",
+    "check_bundle",
     "check_recall",
     "compare",
     "create_manager",
@@ -159,6 +165,7 @@ __all__ = [
     "find_duplicates",
     "hookimpl",
     "tune",
+    "write_bundle",
     "write_samples",
 ]
 

@@ -7,7 +7,7 @@ import hashlib
 import re
 from pathlib import Path
 
-__all__ = ["hash_file"]
+__all__ = ["find_blob_hash", "hash_file"]
 
 
 def hash_file(path: Path) -> str:
@@ -15,11 +15,17 @@ def hash_file(path: Path) -> str:
 
     Cached in the process by the file's size and modification time.
     """
+    if stated := find_blob_hash(path):
+        return stated
     real = path.resolve()
-    if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name):
-        return real.name
     stat = real.stat()
     return _read_sha256(real, stat.st_size, stat.st_mtime_ns)
+
+
+def find_blob_hash(path: Path) -> str:
+    """Return the SHA-256 by which the hub's cache names a large file; else an empty text."""
+    real = path.resolve()
+    return real.name if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name) else ""
 
 
 @functools.lru_cache(maxsize=256)

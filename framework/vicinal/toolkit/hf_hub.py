@@ -17,6 +17,7 @@ from typing import Any
 
 from vicinal.errors import DependencyError, PluginError
 from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.model_bundle import BUNDLE_ADVICE, VARIABLE, resolve_bundled
 
 __all__ = [
     "CONFIG_PATTERNS",
@@ -93,6 +94,8 @@ class DownloadError(Exception):
 
 def offline_variable() -> str:
     """Return the name of the environment variable that forbids downloads; empty where none does."""
+    if os.environ.get(VARIABLE):
+        return VARIABLE
     values = {name: os.environ.get(name, "").upper() for name in _OFFLINE_VARIABLES}
     return next((name for name, value in values.items() if value in ("1", "ON", "YES", "TRUE")), "")
 
@@ -165,6 +168,8 @@ def resolve_model(
 ) -> Path:
     """Return the folder of a model, given as a local folder or by its name: in a cache, and only then on the hub.
 
+    Where ``VICINAL_MODELS`` names a bundle, it is that of the bundle.
+
     Args:
         model: the folder or the name.
         model_type: what its ``config.json`` must state; empty accepts any model with weights.
@@ -179,7 +184,9 @@ def resolve_model(
         PluginError: it is of another type.
     """
     path = Path(model).expanduser()
-    if path.is_dir() or is_local_path(model):
+    if (bundled := resolve_bundled(model)) is not None:
+        path = bundled
+    elif path.is_dir() or is_local_path(model):
         _require_weights(path, alternative)
     elif (cached := find_cached(model, caches)) is not None:
         path = cached
@@ -205,7 +212,7 @@ def _require_weights(path: Path, alternative: str) -> None:
 def _missing_model_error(name: str, reason: str, setting: str, alternative: str) -> DependencyError:
     folder = f"models/{name.rpartition('/')[2]}"
     hint = f"where there is a network: `hf download {name} --local-dir {folder}`; then set "
-    hint += f"`{setting.format(folder=folder)}`"
+    hint += f"`{setting.format(folder=folder)}`; {BUNDLE_ADVICE}"
     return DependencyError(
         f"the model {name} was not found locally and could not be downloaded ({reason})",
         hint="; ".join(filter(None, (hint, alternative))),

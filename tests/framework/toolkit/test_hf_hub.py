@@ -87,7 +87,8 @@ class TestResolveModel:
         )
         assert caught.value.hint == (
             "where there is a network: `hf download someone/tiny --local-dir models/tiny`; "
-            "then set `model: models/tiny`; efficientnet_lite0 needs none"
+            "then set `model: models/tiny`; or `vicinal bundle FILE --out DIR` there, and VICINAL_MODELS=DIR here; "
+            "efficientnet_lite0 needs none"
         )
 
 
