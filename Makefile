@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CORE_TESTS := $(addprefix tests/framework/,config plugin stores)
 
-.PHONY: demo test test-long test-core lint unit reference docs notebooks bench clean
+.PHONY: demo test test-long test-core lint unit manifests reference docs notebooks bench clean
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/vicinal demo
@@ -35,6 +35,10 @@ test-core: $(VENV)/core.stamp .venv-milvus/stamp
 	$(BIN)/vicinal ingest configs/molecule.yaml
 	$(BIN)/vicinal search configs/molecule.yaml @aspirin
 	$(BIN)/python -m pytest -m "not all_encoders and not long" $(CORE_TESTS) $(ARGS)
+
+# What Kubernetes would get of each overlay: rendered by kubectl into build/manifests, and checked. No cluster is asked.
+manifests: $(VENV)/dev.stamp
+	@$(BIN)/python deploy/kubernetes/manifests.py build/manifests
 
 # The pages of docs/ that follow from the code.
 reference: $(VENV)/dev.stamp

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 import encoders
-from redis_servers import RunningRedis
+from redis_servers import RunningCluster, RunningRedis
 from servers import MILVUS, ROOT, Milvus
 from vicinal import Solution, create_manager
 
@@ -25,9 +25,14 @@ collect_ignore = ["examples"]  # test_example_plugin.py installs the example, an
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leave tests that are ``long_on_server`` to `make test-long` where they run on the Milvus server, beside Lite."""
+    """Leave tests to `make test-long` that are ``long_on_server`` or ``long_on_cluster``, where they run there.
+
+    Those are the Milvus server, beside Lite, and the Redis Cluster, beside one Redis.
+    """
     on_lite = {_name_test(item) for item in items if _is_on(item, "lite")}
     for item in items:
+        if item.get_closest_marker("long_on_cluster") and _is_on(item, "cluster"):
+            item.add_marker(pytest.mark.long)
         if item.get_closest_marker("long_on_server") and _is_on(item, "server") and _name_test(item) in on_lite:
             item.add_marker(pytest.mark.long)
 
@@ -75,6 +80,20 @@ def redis_url(tmp_path_factory):
     server = RunningRedis(tmp_path_factory.mktemp("redis"))
     yield server.url
     server.end()
+
+
+@pytest.fixture(scope="session")
+def cluster_url(tmp_path_factory):
+    """The URL of a real Redis Cluster of three servers."""
+    cluster = RunningCluster(tmp_path_factory.mktemp("cluster"))
+    yield cluster.url
+    cluster.end()
+
+
+@pytest.fixture(params=["redis", "cluster"])
+def any_redis_url(request):
+    """The URL of a real Redis server, then that of a Redis Cluster."""
+    return request.getfixturevalue("redis_url" if request.param == "redis" else "cluster_url")
 
 
 @pytest.fixture

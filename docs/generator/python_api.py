@@ -26,6 +26,7 @@ from vicinal.quality.self_test import report as self_report
 from vicinal.quality.tuning import latency
 from vicinal.solution import consistency
 from vicinal.solution import gate as solution_gate
+from vicinal.solution.promotion import proof as promotion_proof
 from vicinal.stores import layout, milvus_engine, records
 from vicinal.toolkit import models as toolkit_models
 
@@ -47,6 +48,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "Hit",
         "IngestReport",
         "CheckReport",
+        "PromotionReport",
+        "Proof",
+        "Pair",
         "Failure",
         "Record",
         "Candidate",
@@ -95,6 +99,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "ItemMap",
     ),
     "Without a network": ("write_bundle", "check_bundle", "BundleReport"),
+    "Backups": ("back_up", "BackupReport", "restore", "RestoreReport"),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
     "What plugins implement": ("Encoder", "Source", "Reranker", "ItemFilter", "Disturbance", "Evaluation", "HeldOut"),
@@ -128,6 +133,7 @@ HOMES: tuple[ModuleType, ...] = (
     types,
     errors,
     consistency,
+    promotion_proof,
     search_report,
     search_details,
     model_report,

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
     from vicinal.quality.duplicates.report import DuplicateReport
     from vicinal.quality.map.item_map import ItemMap, build_map
     from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
+    from vicinal.solution.backup import BackupReport, back_up
     from vicinal.solution.bundle import BundleReport, check_bundle, write_bundle
+    from vicinal.solution.promotion.report import PromotionReport
+    from vicinal.solution.restore import RestoreReport, restore
     from vicinal.solution.samples import write_samples
     from vicinal.solution.solution import Solution
     from vicinal.types import (
@@ -63,6 +66,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AUDIO": "types",
     "BundleReport": "solution.bundle",
+    "BackupReport": "solution.backup",
     "DependencyError": "errors",
     "DuplicateReport": "quality.duplicates.report",
     "Disturbance": "plugin.evaluation",
@@ -84,10 +88,12 @@ _HOMES = {
     "Modality": "types",
     "Params": "plugin.params",
     "PluginError": "errors",
+    "PromotionReport": "solution.promotion.report",
     "RecallCheck": "quality.tuning",
     "Registrar": "plugin.registry",
     "Rendering": "types",
     "Reranker": "plugin.reranker",
+    "RestoreReport": "solution.restore",
     "Segment": "types",
     "SettingsRegistrar": "plugin.registry",
     "Solution": "solution.solution",
@@ -100,6 +106,7 @@ _HOMES = {
     "TuneReport": "quality.tuning",
     "VIDEO": "types",
     "VicinalError": "errors",
+    "back_up": "solution.backup",
     "build_gate": "quality.gate",
     "build_map": "quality.map.item_map",
     "check_bundle": "solution.bundle",
@@ -109,6 +116,7 @@ _HOMES = {
     "evaluate": "quality",
     "find_duplicates": "quality.duplicates.duplicates",
     "hookimpl": "plugin.hookspecs",
+    "restore": "solution.restore",
     "tune": "quality.tuning",
     "write_bundle": "solution.bundle",
     "write_samples": "solution.samples",
@@ -119,6 +127,7 @@ __all__ = [
     "IMAGE",
     "TEXT",
     "VIDEO",
+    "BackupReport",
     "BundleReport",
     "DependencyError",
     "Disturbance",
@@ -140,10 +149,12 @@ __all__ = [
     "Modality",
     "Params",
     "PluginError",
+    "PromotionReport",
     "RecallCheck",
     "Registrar",
     "Rendering",
     "Reranker",
+    "RestoreReport",
     "Segment",
     "SettingsRegistrar",
     "Solution",
@@ -155,6 +166,7 @@ __all__ = [
     "TuneReport",
     "VicinalError",
     "__version__",
+    "back_up",
     "build_gate",
     "build_map",
     "check_bundle",
@@ -164,6 +176,7 @@ __all__ = [
     "evaluate",
     "find_duplicates",
     "hookimpl",
+    "restore",
     "tune",
     "write_bundle",
     "write_samples",

@@ -16,7 +16,7 @@ from vicinal import AUDIO, TEXT, Space
 from vicinal.plugin.dual_encoder import DualEncoder, TextEncoder
 from vicinal.plugin.params import ModelName
 from vicinal.toolkit.models import Model
-from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
+from vicinal.toolkit.torch_runtime import Device, Precision, choose_batch_size, locked_cached_property
 from vicinal_audio.base import AudioEncoderBase
 from vicinal_audio.chunks import sample_chunks, sum_chunks
 from vicinal_audio.clap_dir import ClapDir, make_clap_model, resolve_clap
@@ -49,7 +49,7 @@ class Clap(DualEncoder, AudioEncoderBase):
         """A CLAP on the Hugging Face hub, or the folder of one."""
         # With 8 chunks a layer of the full-size network takes more than 32 MB, which glibc returns each time.
         batch_size: int = Field(default=4, ge=1, le=1024)
-        """Chunks computed together. 4 are best on a CPU, 64 and more on a GPU."""
+        """Chunks computed together. 4 are best on a CPU; on a GPU the default is 32."""
         precision: Precision = "auto"
         """``auto``: bfloat16 where the processor supports it and the vectors match those of float32; else float32."""
         device: Device = "auto"
@@ -105,7 +105,8 @@ class Clap(DualEncoder, AudioEncoderBase):
     def _audio_encoder(self) -> AudioEncoder:
         from vicinal_audio.clap_model import AudioEncoder
 
-        return AudioEncoder(self._model_dir, self.params.device, self.params.precision, self.params.batch_size)
+        batch_size = choose_batch_size(self.params, gpu=32)
+        return AudioEncoder(self._model_dir, self.params.device, self.params.precision, batch_size)
 
     @locked_cached_property
     def _text_encoder(self) -> TextEncoder:

@@ -21,7 +21,7 @@ from vicinal import LocalPath, Space
 from vicinal.toolkit.hashing import hash_file
 from vicinal.toolkit.models import LocalModel, Model, WeightsUrl
 from vicinal.toolkit.torch_hub import require_available
-from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
+from vicinal.toolkit.torch_runtime import Device, Precision, choose_batch_size, locked_cached_property
 from vicinal_audio.base import AudioEncoderBase
 from vicinal_audio.chunks import sample_chunks, sum_chunks
 from vicinal_audio.torchaudio_bundles import BUNDLES, SAMPLE_RATE, Bundle
@@ -64,7 +64,7 @@ class TorchaudioEncoder(AudioEncoderBase):
         seed: int = Field(default=0, ge=0)
         """Of ``weights: random``."""
         batch_size: int = Field(default=2, ge=1, le=1024)
-        """Chunks computed together. 1 to 4 are best on a CPU, 16 and more on a GPU."""
+        """Chunks computed together. 1 to 4 are best on a CPU; on a GPU the default is 16."""
         precision: Precision = "auto"
         """``auto``: bfloat16 where the processor supports it and the vectors match those of float32; else float32."""
         device: Device = "auto"
@@ -180,4 +180,5 @@ class TorchaudioEncoder(AudioEncoderBase):
 
         params = self.params
         weights = params.seed if params.weights == _RANDOM else self._model.resolve()
-        return Network(params.bundle, self._layer, weights, params.device, params.precision, params.batch_size)
+        batch_size = choose_batch_size(params, gpu=16)
+        return Network(params.bundle, self._layer, weights, params.device, params.precision, batch_size)

@@ -40,7 +40,7 @@ class Clip(DualEncoder, ImageEncoder):
         """A CLIP on the Hugging Face hub (``openai/clip-vit-base-patch32``), or the folder of one."""
         # With 16 images a wide layer of ViT-L/14 takes more than 32 MB, which glibc gives back to the system each time.
         batch_size: int = Field(default=8, ge=1, le=4096)
-        """Images computed together. 8 are best on a CPU, 64 to 256 on a GPU."""
+        """Images computed together. 8 are best on a CPU; on a GPU the default is 128."""
 
     params: Params
 

@@ -47,7 +47,7 @@ class EfficientNetLite0(ImageEncoder):
         # The widest layer takes 5 MB an image. Blocks from 64 MB on, as with 16 images, glibc gives back to the system
         # each time: a tenth of a run's time.
         batch_size: int = Field(default=8, ge=1, le=4096)
-        """Images computed together. 8 are best on a CPU, 64 to 256 on a GPU."""
+        """Images computed together. 8 are best on a CPU; on a GPU the default is 128."""
 
     params: Params
 

@@ -11,9 +11,7 @@ it finds nearly all of a user's and 22% of an item's, with a longest of 1 94% an
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +22,7 @@ from pydantic import Field
 from vicinal import Encoder, Evaluation, Item, ItemError, ItemSkipped, Modality, Segment, Space, State
 from vicinal.errors import UnknownItemError
 from vicinal.toolkit.text import shorten
-from vicinal_recommend.explained import compute_explained_share
+from vicinal_recommend.factorization import factorize
 from vicinal_recommend.fold_in import FoldIn
 from vicinal_recommend.histories import Histories, HistoryBuilder, InteractionMatrix
 from vicinal_recommend.ids import IdTable
@@ -43,14 +41,7 @@ _UNLEARNT = "too few had to do with it: its vector is next to nothing"
 _RARE_PERCENTILE = 1.0
 _MIN_RELATIVE_LENGTH = 1e-4
 """Of an item's vector, beside the longest one; the kind of a shorter one is not known."""
-_MIN_EXPLAINED, _MIN_WELL_EXPLAINED = 0.001, 0.15
-"""Shares of the interactions' squared error. In generated shops of 200 items and 300 to 10,000 purchases, nDCG@10 of
-models below 0.15 was at most 5% above popularity's, that of models above 0.3 at least 17%; below 0.001 every score is
-0.00."""
 _MAX_SCALED_LENGTH = 1.5
-_SEARCH_ADVICE = (
-    "`vicinal evaluate FILE --search` finds what suits them better, as a higher `alpha` or a lower `regularization`"
-)
 
 
 class Als(Encoder["Als.Params"]):
@@ -126,19 +117,15 @@ class Als(Encoder["Als.Params"]):
             SourceError: the file of interactions cannot be read.
         """
         matrix = self._read_matrix([item.key for item in items])
-        factors, explained = self._factorize(matrix)
-        if explained < _MIN_EXPLAINED:
-            raise ItemError(
-                f"{self._describe_too_few(matrix)}: all vectors shrink to nothing",
-                f"{_SEARCH_ADVICE}; it needs no ingest",
-            )
-        self._learning_note = self._describe_learning(matrix, explained)
-        exact = factors.astype(np.float64)
+        found = factorize(matrix.weights, self.params)
+        found.require_lengths()
+        self._learning_note = found.note
+        exact = found.factors.astype(np.float64)
         characters, ends = IdTable.build(matrix.items).arrays
         return {
             "item_characters": characters,
             "item_ends": ends,
-            "factors": factors,
+            "factors": found.factors,
             "gram": exact.T @ exact,
             **Histories.pack(matrix).to_state(),
         }
@@ -150,17 +137,6 @@ class Als(Encoder["Als.Params"]):
         left_out = f"{sum(self._refused.values()):,} interactions were left out: {counts}" if counts else ""
         return "; ".join(filter(None, [left_out, self._learning_note]))
 
-    def _describe_learning(self, matrix: InteractionMatrix, explained: float) -> str:
-        """What to do where the model has learnt next to nothing; empty where it has learnt something."""
-        if explained >= _MIN_WELL_EXPLAINED:
-            return ""
-        few = self._describe_too_few(matrix)
-        return f"{few}: the model explains {max(explained, 0):.1%} of them; {_SEARCH_ADVICE}"
-
-    def _describe_too_few(self, matrix: InteractionMatrix) -> str:
-        strength = f"`regularization: {self.params.regularization:g}` with `alpha: {self.params.alpha:g}`"
-        return f"{matrix.weights.nnz:,} pairs of a user and an item are too few for {strength}"
-
     def _read_matrix(self, keys: Sequence[str]) -> InteractionMatrix:
         table = self.params.interactions
         reader, builder = InteractionReader(table), HistoryBuilder(keys, table.min_weight)
@@ -170,43 +146,6 @@ class Als(Encoder["Als.Params"]):
             builder.refused["that cannot be read"] += reader.malformed
         self._refused = dict(builder.refused.most_common())
         return builder.build()
-
-    def _factorize(self, matrix: InteractionMatrix) -> tuple[np.ndarray, float]:
-        """The items' vectors, ``(items, factors)`` float32, and the share of the interactions that they explain.
-
-        ``implicit`` has threads of its own, and is many times slower where BLAS has several, too.
-
-        Raises:
-            ItemError: float32 cannot hold the vectors.
-        """
-        from threadpoolctl import threadpool_limits
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # in a notebook without ipywidgets tqdm warns, of which no bar is shown
-            from implicit.cpu.als import AlternatingLeastSquares
-            from implicit.recommender_base import ModelFitError
-
-        params = self.params
-        confidences = matrix.weights.copy()
-        # what float32 cannot hold is an error below
-        with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"), suppress(ModelFitError):
-            confidences.data *= params.alpha  # implicit would keep a second copy
-            model = AlternatingLeastSquares(
-                params.factors,
-                params.regularization,
-                alpha=1.0,
-                iterations=params.iterations,
-                random_state=params.seed,
-            )
-            model.fit(confidences, show_progress=False)
-        factors = np.ascontiguousarray(model.item_factors, np.float32)
-        longest = np.linalg.norm(factors, axis=1).max()
-        if not (np.isfinite(longest) and longest > 0):
-            raise ItemError(
-                "the factorization's numbers are beyond float32",
-                "take a smaller `regularization` or `alpha`, or leave out weights that are far from the mean",
-            )
-        return factors, compute_explained_share(confidences, model.user_factors, model.item_factors)
 
     # --- being measured
 
@@ -232,18 +171,16 @@ class Als(Encoder["Als.Params"]):
         """Fit to users by items, with some parameters changed; what this encoder has learnt stays as it is."""
         from vicinal_recommend.evaluation.als import scale_weights, score_users
 
-        changed = Als(self.params.model_copy(update=dict(changes)))
-        matrix = InteractionMatrix([], [], scale_weights(training))
-        factors, explained = changed._factorize(matrix)
-        self._evaluation_note = changed._describe_learning(matrix, explained)
-        return score_users(factors, matrix.weights, changed.params.regularization, changed.params.alpha)
+        weights, params = scale_weights(training), self.params.model_copy(update=dict(changes))
+        found = factorize(weights, params)
+        self._evaluation_note = found.note
+        return score_users(found.factors, weights, params.regularization, params.alpha)
 
     def fit_factors(self, training: csr_matrix, changes: Mapping[str, Any]) -> np.ndarray:
         """The items' vectors, ``(items, factors)`` float32, fitted to users by items."""
         from vicinal_recommend.evaluation.als import scale_weights
 
-        changed = Als(self.params.model_copy(update=dict(changes)))
-        return changed._factorize(InteractionMatrix([], [], scale_weights(training)))[0]
+        return factorize(scale_weights(training), self.params.model_copy(update=dict(changes))).factors
 
     # --- items
 

@@ -19,7 +19,7 @@ from vicinal.errors import PluginError
 from vicinal.plugin.params import folder_or_name
 from vicinal.toolkit.models import Model
 from vicinal.toolkit.text import is_blank
-from vicinal.toolkit.torch_runtime import Device, Precision, locked_cached_property
+from vicinal.toolkit.torch_runtime import Device, Precision, choose_batch_size, locked_cached_property
 from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBackend
 from vicinal_text.model_dir import MINILM, SentenceModelDir, make_sentence_model, resolve_sentence_model
 from vicinal_text.tokenizer import TextTokenizer
@@ -66,7 +66,8 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
         hop: int | None = Field(default=None, ge=4)
         """Tokens from the start of one window to the next; half a window by default."""
         batch_size: int = Field(default=32, ge=1, le=4096)
-        """Texts computed together, fewer where they are long. 32 is best on a CPU, 256 and more on a GPU."""
+        """Texts computed together, fewer where they are long. 32 is best on a CPU; on a GPU the default is
+        512."""
         precision: Precision = "auto"
         """``auto``: bfloat16 where the processor supports it and the vectors match those of float32; else, and for a
         single query, float32."""
@@ -246,7 +247,7 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
     @locked_cached_property
     def _backend(self) -> Backend:
         _ = self._model_dir.hash  # raises before a packaged model that was tampered with is loaded
-        settings = (self.params.precision, self.params.device, self.params.batch_size)
+        settings = (self.params.precision, self.params.device, choose_batch_size(self.params, gpu=512))
         if self._model_dir.is_plain_bert:
             assert self._tokenizer is not None
             return BertBackend(self._model_dir, self._tokenizer, *settings)

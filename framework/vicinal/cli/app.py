@@ -35,6 +35,7 @@ BUILT_IN_COMMANDS = {
     "bench": ("bench:bench", "Measure indexes on generated or given vectors, up to 100 million."),
     "serve": ("serve:serve", "Serve solutions over HTTP, with a web page."),
     "mcp": ("mcp:mcp", "Serve solutions to assistants as tools of the Model Context Protocol."),
+    "promote": ("promote:promote", "Copy everything to other stores, without encoding, and prove it."),
     "status": ("manage:status", "Show a solution's items, index and stores."),
     "check": ("manage:check", "Check whether Milvus, metadata and ledger agree."),
     "remove": ("manage:remove", "Remove items by key."),
@@ -44,6 +45,8 @@ BUILT_IN_COMMANDS = {
     "index": ("manage:index", "Rebuild the index as the YAML says now."),
     "export": ("manage:export", "Write items and vectors to a parquet file."),
     "import": ("manage:import_", "Read what export wrote, without encoding."),
+    "backup": ("backup:backup", "Back a solution up to a folder or to object storage."),
+    "restore": ("backup:restore", "Fill a solution with what a backup holds."),
 }
 
 

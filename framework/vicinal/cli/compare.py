@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from vicinal.cli.evaluate import format_bound
+from vicinal.cli.judgment_options import IN_FILE, judgment_options, output_options, require_one_judgment
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
     from vicinal.quality.comparison.report import ComparedSolution, Comparison
     from vicinal.solution.solution import Solution
 
-_IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-
 
 @click.command()
-@click.argument("files", metavar="FILE FILE...", nargs=-1, required=True, type=_IN_FILE)
-@click.option("--labels", default="", metavar="FIELD", help="Metadata that similar items share: folder, for pictures.")
-@click.option("--qrels", type=_IN_FILE, help="Judgments: TREC qrels, or a CSV of query, key and, if any, relevance.")
-@click.option("--queries", type=_IN_FILE, help="The queries that --qrels names by id: a CSV or TSV of id and query.")
+@click.argument("files", metavar="FILE FILE...", nargs=-1, required=True, type=IN_FILE)
+@judgment_options
 @click.option(
     "--measure",
     "measures",
@@ -39,8 +36,7 @@ _IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     show_default=True,
     help="Of the sample, the intervals and the tests.",
 )
-@click.option("--per-query", type=click.Path(path_type=Path, dir_okay=False), help="Write a .parquet or .csv file.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with plots.")
+@output_options
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the indexes."
 )
@@ -97,10 +93,7 @@ def _require_one_way(
 ) -> None:
     if len(files) < 2:
         raise click.UsageError("A comparison takes two files or more; one may be given twice.")
-    if labels and qrels:
-        raise click.UsageError("--labels and --qrels exclude each other: both say what is relevant.")
-    if queries and not qrels:
-        raise click.UsageError("--queries needs --qrels, which says what is relevant to them.")
+    require_one_judgment(labels, qrels, queries)
     if measures and not labels and not qrels:
         raise click.UsageError("--measure needs --labels or --qrels, which say what is relevant.")
 

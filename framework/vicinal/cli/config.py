@@ -84,9 +84,15 @@ def _name_clashes(configs: Mapping[Path, SolutionConfig]) -> Iterator[tuple[tupl
 
 def _normalize_location(location: str) -> str:
     """A store's path or URL in one spelling, without credentials."""
+    from vicinal.config.redis_nodes import RedisNodes, is_nodes_url
+
     if "://" not in location:
         return str(Path(location).resolve())
     url = urlsplit(location)
+    if is_nodes_url(location):
+        nodes = RedisNodes.parse(location)
+        path = nodes.path if "/" in nodes.path else f"{nodes.service}/0"
+        return f"{url.scheme}://{sorted(nodes.addresses)}/{'' if nodes.is_cluster else path}"
     host = {"localhost": "127.0.0.1"}.get(url.hostname or "", url.hostname or "")
     port = url.port or _DEFAULT_PORTS.get(url.scheme)
     path = url.path.rstrip("/")

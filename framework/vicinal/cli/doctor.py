@@ -15,7 +15,7 @@ import click
 
 from vicinal.cli.doctor_offline import find_needs
 from vicinal.cli.findings import NEEDS, Finding, look, without_network
-from vicinal.cli.output import build_table, json_option, make_console, print_json
+from vicinal.cli.output import build_table, describe_redis, json_option, make_console, print_json
 from vicinal.errors import ExitCode, VicinalError
 
 if TYPE_CHECKING:
@@ -127,7 +127,10 @@ def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
         if solution.config.rerank:
             yield look(f"{solution.name}: reranker", lambda: _try_reranker(solution))
         redis, milvus = map(redact_url, (solution.config.stores.redis, solution.config.stores.milvus))
-        yield look(f"{solution.name}: Redis", lambda: f"Redis {solution.metadata.version()}, {redis}")
+        yield look(
+            f"{solution.name}: Redis",
+            lambda: describe_redis(redis, solution.metadata.version(), solution.metadata.masters()),
+        )
         yield look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
         yield look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
 

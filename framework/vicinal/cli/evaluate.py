@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vicinal.cli.ingest import FILE
+from vicinal.cli.judgment_options import judgment_options, output_options, require_one_judgment
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
@@ -17,16 +18,13 @@ if TYPE_CHECKING:
     from vicinal.quality.evaluation.search_report import SearchReport
     from vicinal.quality.self_test.report import DisturbanceResult, SelfReport
 
-_IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 _REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FILE`)"
 
 
 @click.command()
 @FILE
-@click.option("--labels", default="", metavar="FIELD", help="Metadata that similar items share: folder, for pictures.")
-@click.option("--qrels", type=_IN_FILE, help="Judgments: TREC qrels, or a CSV of query, key and, if any, relevance.")
-@click.option("--queries", type=_IN_FILE, help="The queries that --qrels names by id: a CSV or TSV of id and query.")
+@judgment_options
 @click.option("--self", "self_test", is_flag=True, help="Search with items that are disturbed as queries are.")
 @click.option("--disturbance", "disturbances", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option("--measure", "measures", multiple=True, metavar="NAME", help="As P@5 or nDCG@20; may be repeated.")
@@ -40,8 +38,7 @@ _REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FI
     show_default=True,
     help="Of the sample and of the intervals.",
 )
-@click.option("--per-query", type=click.Path(path_type=Path, dir_okay=False), help="Write a .parquet or .csv file.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as a page, with plots.")
+@output_options
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the index."
 )
@@ -111,10 +108,7 @@ def evaluate(
 
 
 def _require_one_way(labels: str, qrels: Path | None, queries: Path | None, split: str, *, search: bool) -> None:
-    if labels and qrels:
-        raise click.UsageError("--labels and --qrels exclude each other: both say what is relevant.")
-    if queries and not qrels:
-        raise click.UsageError("--queries needs --qrels, which says what is relevant to them.")
+    require_one_judgment(labels, qrels, queries)
     if (labels or qrels) and (split or search):
         raise click.UsageError("--split and --search are for the evaluation that an encoder brings.")
 

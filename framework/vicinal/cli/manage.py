@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vicinal.cli.ingest import FILE, print_report
-from vicinal.cli.output import build_table, json_option, make_console, print_json
+from vicinal.cli.output import build_table, describe_redis, json_option, make_console, print_json
 from vicinal.errors import ExitCode, VicinalError
 
 if TYPE_CHECKING:
@@ -38,13 +38,31 @@ def status(file: Path, as_json: bool) -> None:
         ("failures", f"{found['failures']:,}"),
         ("encoder", f"{found['encoder']['type']} ({found['encoder']['signature'] or 'nothing indexed yet'})"),
         ("index", f"{index.get('type', '-')} {index.get('metric', '')} {index.get('params') or ''}".strip()),
+        *([("replicas", shown)] if (shown := _describe_replicas(found.get("replicas") or {})) else []),
         ("updated", found["updated"] or "never"),
         *([("reindex", _describe_reindex(found["reindex"]))] if found["reindex"] else []),
         *([("previous", _describe_previous(found["previous"]))] if found["previous"] else []),
         ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['location']}"),
-        ("redis", f"Redis {found['stores']['redis']['version']}, {found['stores']['redis']['location']}"),
+        ("redis", describe_redis(**found["stores"]["redis"])),
     ]
     make_console().print(build_table((found["solution"], ""), rows))
+
+
+def _describe_replicas(replicas: Mapping[str, Any]) -> str:
+    """What Milvus has loaded, on which query nodes, and what else the YAML asks for; empty of an embedded Milvus."""
+    wanted, groups, loaded = (replicas.get(name) for name in ("wanted", "resource_groups", "loaded"))
+    if not (wanted or groups or loaded):
+        return ""
+    places = [
+        f"{one['resource_group']} (query node {', '.join(map(str, one['query_nodes'])) or '-'})" for one in loaded or ()
+    ]
+    shown = f"{len(places)} loaded" + (f": {', '.join(places)}" if places else "")
+    has_wanted = wanted in (None, len(places))
+    has_groups = not groups or {*groups} == {one["resource_group"] for one in loaded or ()}
+    if has_wanted and has_groups:
+        return shown
+    asked = " ".join(filter(None, [str(wanted or ""), f"in {', '.join(groups)}" if groups else ""]))
+    return f"{shown}; the YAML asks for {asked}, which `vicinal ingest` applies"
 
 
 def _describe_reindex(unfinished: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from vicinal.types import Hit, Rendering
 
-__all__ = ["build_hits_table", "build_table", "json_option", "make_console", "print_json"]
+__all__ = ["build_hits_table", "build_table", "describe_redis", "json_option", "make_console", "print_json"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,6 +26,7 @@ _MAX_CELL_CHARS = 80
 _MAX_SHORT_CHARS = 40
 """Metadata up to this length stand in the first line of a card."""
 _MAX_METADATA_COLUMNS = 4
+_FILE_WIDTH = 160
 _MAX_TEXT_CHARS = 500
 """Longer texts are shortened: `--json` has them whole."""
 
@@ -42,10 +44,19 @@ def print_json(value: Any) -> None:
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal."""
+    """A console as wide as the terminal; a file or a pipe gets lines that hold a table of many columns."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _FILE_WIDTH
+    return console
+
+
+def describe_redis(location: str, version: str, masters: Sequence[str] = ()) -> str:
+    """A solution's Redis in a line, as a status has it."""
+    found = f", {'masters' if len(masters) > 1 else 'master'} {', '.join(masters)}" if masters else ""
+    return f"Redis {version}, {location}{found}"
 
 
 def build_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> RenderableType:

@@ -14,6 +14,7 @@ from vicinal.config.locations import milvus_location_problem
 from vicinal.config.model_errors import validate_model
 from vicinal.config.models import Block, SolutionConfig
 from vicinal.config.redis_location import redis_location_problem
+from vicinal.config.redis_nodes import is_nodes_url
 from vicinal.config.store_secrets import check_secrets
 from vicinal.errors import ConfigError, PluginError
 from vicinal.plugin.manager import Manager
@@ -152,7 +153,8 @@ class _Checker:
         try:
             if "://" not in location:
                 return str(self._base / Path(location).expanduser())
-            urlsplit(location).port  # noqa: B018 - reading it checks it
+            if not is_nodes_url(location):
+                urlsplit(location).port  # noqa: B018 - reading it checks it
         except (ValueError, RuntimeError):
             example = "http://host:19530" if key == "milvus" else "redis://host:6379/0"
             self._document.add_problem(("stores", key), f"is neither a path nor a valid URI such as {example}")

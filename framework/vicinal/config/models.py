@@ -256,8 +256,22 @@ class IndexConfig(Params):
     """Build parameters, such as nlist, M, efConstruction; see the table of indexes."""
     search: dict[str, Any] = Field(default_factory=dict)
     """Search parameters, such as nprobe, ef; see the table of indexes."""
+    replicas: Annotated[int, Field(ge=1)] | None = None
+    """How many query nodes of a Milvus cluster hold the collection, so that more searches run at once; by default what
+    Milvus is configured to, which is 1."""
+    resource_groups: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
+    """The resource groups of Milvus whose query nodes hold it: one for all replicas, or one for each."""
     tuned: TunedIndex | None = None
     """What `vicinal tune` measured; it has no effect on the index."""
+
+    @field_validator("resource_groups")
+    @classmethod
+    def _check_resource_groups(cls, groups: list[str], info: ValidationInfo) -> list[str]:
+        if len({*groups}) < len(groups):
+            raise ValueError("names one twice")
+        if "replicas" in info.data and len(groups) > 1 and len(groups) != info.data["replicas"]:
+            raise ValueError(f"names {len(groups)}, which needs `replicas: {len(groups)}`, one for each")
+        return groups
 
     @field_validator("params", "search")
     @classmethod
@@ -275,7 +289,8 @@ class StoresConfig(Params):
     `${MILVUS_URI:-.vicinal/{name}/milvus.db}`."""
     redis: str = ""
     """A folder (an embedded Redis, started by vicinal; `VICINAL_REDIS_SERVER` may name the redis-server for it), or a
-    redis://, rediss:// or unix:// URL of a single Redis or Valkey from 6.2 on. Default:
+    redis://, rediss:// or unix:// URL of a Redis or Valkey from 6.2 on; redis+sentinel://HOST:26379,HOST2:26379/SERVICE/0
+    of one that Sentinels watch; redis+cluster://HOST:6379,HOST2:6379 of a Redis Cluster. Default:
     `${REDIS_URL:-.vicinal/redis}`."""
     token: str | None = None
     """Milvus' user:password or API key; only from an environment variable, as ${NAME}."""

@@ -24,4 +24,4 @@ def _contains_secret(key: str, literal: str) -> bool:
     """Whether the file's own text, without environment variables, contains a password or a token."""
     if key == "token":
         return not re.fullmatch(r"|[^:]*:", literal)
-    return bool(re.search(r"://[^/?#]*:[^/?#]+@|[?&](?:password|token)=[^&]", literal))
+    return bool(re.search(r"://[^/?#]*:[^/?#]+@|[?&](?:[a-z]+_)?(?:password|token)=[^&]", literal))

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vicinal.errors import TooManyFailuresError
+from vicinal.ingest.changes import Change
 from vicinal.ingest.worker_group import WorkerGroup
+from vicinal.stores.records import Entry
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import Failure, IngestReport
 
@@ -29,6 +31,8 @@ class RunCounter:
         self, metadata: MetadataStore, observers: Observers, max_failures: int | str | None, workers: WorkerGroup
     ) -> None:
         self.report = IngestReport(metadata.name)
+        self.skipped_entries: dict[int, Entry] = {}
+        """What is indexed of items that the encoder now leaves out, by their ids."""
         self._metadata = metadata
         self._observers = observers
         self._max_failures = max_failures
@@ -64,12 +68,13 @@ class RunCounter:
             self.report.truncated += truncated
         self._observers.batch_written(solution=self._metadata.name, new=new, updated=updated, unchanged=0)
 
-    def count_skipped(self, reasons: Sequence[str]) -> None:
+    def record_skipped(self, skipped: Sequence[tuple[Change, str]]) -> None:
         """Count items that the encoder leaves out, by the reasons that it gives; of many reasons the first 20."""
         with self._lock:
-            self.report.skipped += len(reasons)
+            self.report.skipped += len(skipped)
+            self.skipped_entries |= {change.id: change.previous for change, _ in skipped if change.previous is not None}
             counts = self.report.skip_reasons
-            for reason in reasons:
+            for _, reason in skipped:
                 known = reason if reason in counts or len(counts) < _MAX_SKIP_REASONS else _OTHER_SKIP_REASONS
                 counts[known] = counts.get(known, 0) + 1
 

@@ -14,7 +14,18 @@ import vicinal
 from vicinal.server.api_errors import add_exception_handlers
 from vicinal.server.middleware import HeadMiddleware, RootPathMiddleware, SecurityMiddleware
 from vicinal.server.openapi import build_document
-from vicinal.server.routes import duplicates, evaluation, ingest, items, map, search, suggestions, system
+from vicinal.server.routes import (
+    duplicates,
+    evaluation,
+    ingest,
+    items,
+    map,
+    promotion,
+    rows,
+    search,
+    suggestions,
+    system,
+)
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
 from vicinal.solution.solution import Solution
@@ -53,7 +64,18 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
     )
     app.state.vicinal = state
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign]
-    modules = (search, suggestions, system, ingest, map, duplicates, evaluation, items)  # matched in this order
+    modules = (
+        search,
+        suggestions,
+        system,
+        ingest,
+        promotion,
+        map,
+        duplicates,
+        evaluation,
+        rows,
+        items,
+    )  # matched in this order
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -21,7 +21,7 @@ __all__ = ["Job", "Jobs"]
 _MAX_JOBS = 20
 _COUNTS = ("seen", "new", "updated", "unchanged", "removed", "failed", "skipped", "truncated", "rows")
 
-Kind = Literal["ingest", "retry", "reindex"]
+Kind = Literal["ingest", "retry", "reindex", "promote"]
 State = Literal["running", "cancelling", "done", "failed", "cancelled"]
 
 
@@ -48,6 +48,7 @@ class Job:
     hint: str = ""
     warnings: list[str] = field(default_factory=list)
     gate: dict[str, Any] | None = None
+    promotion: dict[str, Any] | None = None
     started: str = field(default_factory=lambda: _utc_now())
     ended: str | None = None
     revision: int = 0
@@ -76,6 +77,7 @@ class Job:
             "warnings": list(self.warnings),
             "skip_reasons": dict(self.skip_reasons),
             "gate": self.gate,
+            "promotion": self.promotion,
         }
 
     def finish(self, state: State) -> None:
@@ -161,7 +163,10 @@ class Jobs:
 
     def _run(self, job: Job, options: dict[str, Any]) -> None:
         try:
-            _copy_report(job, self._execute(job.kind, options))
+            if job.kind == "promote":
+                self._execute_promotion(job, **options)
+            else:
+                _copy_report(job, self._execute(job.kind, options))
             job.finish("done")
         except KeyboardInterrupt:
             job.finish("cancelled")
@@ -181,6 +186,17 @@ class Jobs:
         if kind == "retry":
             return self._solution.retry(encoder=encoder)
         return self._solution.ingest(encoder=encoder, **options)
+
+    def _execute_promotion(self, job: Job, **options: Any) -> None:
+        def show(done: Mapping[str, int]) -> None:
+            job.new, job.unchanged, job.total = done["copied"], done["unchanged"], done["total"]
+            job.seen = job.new + job.unchanged
+            job.revision += 1
+            if job.state == "cancelling":  # it was cancelled before there was a run to interrupt
+                self._solution.interrupt()
+
+        report = self._solution.promote(**options, on_progress=show)
+        job.removed, job.rows, job.promotion = report.removed, report.proof.rows.source, report.to_dict()
 
     def _execute_reindex(self, action: str = "build", **options: Any) -> IngestReport:
         solution = self._solution

@@ -25,6 +25,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schemas.MultiSearchRequest,
     schemas.ReindexRequest,
     schemas.RenderRequest,
+    schemas.RowRequest,
     schemas.SearchRequest,
     schemas.SessionRequest,
 )

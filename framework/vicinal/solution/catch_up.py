@@ -23,9 +23,31 @@ from vicinal.stores.write_log import PART
 from vicinal.stores.writer_lock import WriterLock
 from vicinal.types import Failure, Item
 
-__all__ = ["CatchUp"]
+__all__ = ["CatchUp", "lock_writers"]
 
 _LOCK_POLL_SECONDS = 0.1
+
+
+@contextmanager
+def lock_writers(live: MetadataStore, is_interrupted: Callable[[], bool]) -> Iterator[WriterLock]:
+    """Hold the writer's lock for a moment; who holds it for long, as a check does, is waited for.
+
+    Raises:
+        KeyboardInterrupt: the run is to end.
+    """
+    writer = WriterLock(live, brief=True)
+    while True:
+        if is_interrupted():
+            raise KeyboardInterrupt
+        try:
+            writer.__enter__()
+            break
+        except StoreBusyError:
+            time.sleep(_LOCK_POLL_SECONDS)
+    try:
+        yield writer
+    finally:
+        writer.__exit__()
 
 
 @dataclass(slots=True)
@@ -59,26 +81,9 @@ class CatchUp:
         self.written = 0
         """How many items were written since that was made searchable."""
 
-    @contextmanager
-    def lock_writers(self) -> Iterator[WriterLock]:
-        """Hold the writer's lock for a moment; who holds it for long, as a check does, is waited for.
-
-        Raises:
-            KeyboardInterrupt: the reindex is to end.
-        """
-        writer = WriterLock(self._live, brief=True)
-        while True:
-            if self._is_interrupted():
-                raise KeyboardInterrupt
-            try:
-                writer.__enter__()
-                break
-            except StoreBusyError:
-                time.sleep(_LOCK_POLL_SECONDS)
-        try:
-            yield writer
-        finally:
-            writer.__exit__()
+    def lock_writers(self) -> AbstractContextManager[WriterLock]:
+        """Hold the writer's lock for a moment; see the function of this name."""
+        return lock_writers(self._live, self._is_interrupted)
 
     def run(self, *, locked: bool = False) -> None:
         """Write what was added to the log since the last call; ``locked``, while the writer's lock is held.

@@ -58,6 +58,7 @@ class CollectionManager:
 
         Raises:
             UnsupportedByEngineError: the engine cannot build the index; nothing is created.
+            StoreError: Milvus has not the query nodes or resource groups for its replicas; nothing is created.
             StoreMismatchError: the collection belongs to another solution, was built by another encoder or with other
                 fields, or is missing.
         """
@@ -68,7 +69,10 @@ class CollectionManager:
             state = self._create_state(collection)
         self._require_same_identity(state)
         self._vectors.collection = state["physical"]
-        if not self._vectors.has_collection():
+        is_there = self._vectors.has_collection()
+        if not (is_there and self._vectors.has_configured_replicas()):
+            self._vectors.require_query_nodes()
+        if not is_there:
             require_collection(state, self._config.name, self._config.stores)
             self._create_collection(state)
             self.find_collection(state)  # another one may have created it at the same time
@@ -211,9 +215,16 @@ class CollectionManager:
                 self._vectors.load_collection(reload=True)
         else:
             self._vectors.load_collection(reload=bool(written))
+            self._apply_load_config()
         if written:
             self._metadata.set_state(updated=_current_time())
         return self._vectors.count_rows() if rebuild or written else rows
+
+    def _apply_load_config(self) -> None:
+        """Have a loaded collection on as many replicas, and in the resource groups, as the config says by now."""
+        if not self._vectors.has_configured_replicas():
+            with self._pause_searches():
+                self._vectors.change_replicas()
 
     def build_index(self) -> Index:
         """Rebuild the index as the config says now."""

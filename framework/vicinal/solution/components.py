@@ -15,6 +15,7 @@ from vicinal.plugin.reranker import Reranker
 from vicinal.plugin.source import Source
 from vicinal.solution.learning import restore_state
 from vicinal.stores.milvus import Schema, VectorStore
+from vicinal.stores.milvus_replicas import LoadConfig
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import TEXT, Metric
 
@@ -132,10 +133,21 @@ class Components:
     def vectors(self) -> VectorStore:
         """The vectors, in Milvus."""
         stores = self.config.stores
-        store = VectorStore(self.name, stores.milvus, self._build_schema(), token=stores.token, timeout=stores.timeout)
+        store = VectorStore(
+            self.name,
+            stores.milvus,
+            self._build_schema(),
+            token=stores.token,
+            timeout=stores.timeout,
+            load_config=self._load_config,
+        )
         if self._address:
             store.publish_address(self._address)
         return store
+
+    @property
+    def _load_config(self) -> LoadConfig:
+        return LoadConfig(self.config.index.replicas, tuple(self.config.index.resource_groups))
 
     def _build_schema(self) -> Schema:
         encoder, config = self.encoder, self.config

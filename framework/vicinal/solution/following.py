@@ -85,7 +85,9 @@ class FollowingComponents(Components):
             if not self.encoder.learns:
                 made.__dict__["encoder"], made._encoder_lock = self.encoder, self._encoder_lock
         if "vectors" in self.__dict__:
-            made.__dict__["vectors"] = self.vectors.of_collection(self.vectors.alias, made._build_schema())
+            made.__dict__["vectors"] = self.vectors.of_collection(
+                self.vectors.alias, made._build_schema(), made._load_config
+            )
         return made
 
     def _read_yaml(self) -> tuple[SolutionConfig, str]:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vicinal.config.models import StoresConfig
+from vicinal.config.redis_nodes import RedisNodes, is_nodes_url
 from vicinal.errors import StoreMismatchError
 from vicinal.stores import redact_url
 from vicinal.stores.milvus import StoredCollection
@@ -56,9 +57,14 @@ def require_collection(state: Mapping[str, Any], name: str, stores: StoresConfig
         + (
             "`vicinal reindex` indexes them anew, from the source or, with `--from stored`, from what Redis has of them"
             if is_lost
-            else f"delete the keys vicinal:{name}:* in Redis and ingest again"
+            else f"delete the keys {_describe_keys(name, stores.redis)} in Redis and ingest again"
         ),
     )
+
+
+def _describe_keys(name: str, redis: str) -> str:
+    is_cluster = is_nodes_url(redis) and RedisNodes.parse(redis).is_cluster
+    return f"vicinal:{name}:*" + (f" and vicinal:{{{name}}}:*" if is_cluster else "")
 
 
 def has_lost_vectors(state: Mapping[str, Any], stores: StoresConfig) -> bool:

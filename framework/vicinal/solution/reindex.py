@@ -20,6 +20,7 @@ from vicinal.ingest.run import IngestRun
 from vicinal.plugin.source import Source
 from vicinal.solution import removal
 from vicinal.solution.generations import choose_physical, drop_unfinished, open_unfinished
+from vicinal.solution.handover import require_writable
 from vicinal.solution.learning import keep_state, learn_from_source
 from vicinal.solution.stored_items import SourceWithAdded, StoredItems
 from vicinal.solution.writable import WritableSolution
@@ -34,11 +35,12 @@ def require_indexed(live: WritableSolution) -> None:
 
     Raises:
         NothingIndexedError: nothing is indexed.
-        StoreMismatchError: the collection belongs to another solution.
+        StoreMismatchError: the collection belongs to another solution, or other stores take the writes.
     """
     live._collection.require_droppable(state := live.metadata.state())
     if not state:
         raise NothingIndexedError(f"nothing is indexed in {live.name!r} yet", hint="run `vicinal ingest` first")
+    require_writable(state, live.name)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from vicinal.solution.generations import (
     note_replaced,
     open_unfinished,
 )
+from vicinal.solution.handover import require_writable
 from vicinal.solution.progress import show_progress
 from vicinal.solution.reindex import NewGeneration, begin_pinned, learn, require_indexed
 from vicinal.solution.writable import WritableSolution
@@ -95,6 +96,7 @@ class ReindexableSolution(WritableSolution):
         with ReindexLock(self.metadata) as lock:
             with WriterLock(self.metadata, brief=True):
                 self.follow()
+                require_writable(self.metadata.state(), self.name)
                 finish_replacement(self.vectors, self.metadata)
             old = self._open_previous()
             old.vectors.load_collection()

@@ -7,17 +7,22 @@ import mimetypes
 import os
 import re
 import time
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
+import numpy as np
+
 from vicinal.config import SolutionConfig, load_config
 from vicinal.errors import ItemError, StoreBusyError, VicinalError
 from vicinal.plugin.manager import create_manager
 from vicinal.solution.api_client import ApiClient, ApiResponseError, ServerUnreachableError, to_vicinal_error
 from vicinal.solution.checksum import config_checksum
+from vicinal.solution.promotion.report import PromotionReport
+from vicinal.solution.promotion.targets import choose_stores
 from vicinal.stores.milvus_lite_lock import LockHolder
 from vicinal.stores.records import Record
 from vicinal.types import Hit, IngestReport, Modality, Rendering, SearchRequest, SearchResult, TextQuery
@@ -81,6 +86,8 @@ class RemoteSolution:
             StoreBusyError: it does not serve this solution with this configuration, or wants an API key.
         """
         self.name = config.name
+        self.config = config
+        self._secret = holder.secret
         self._checksum = config_checksum(config)
         self._client = ApiClient(holder.url or "", api_key, _CONNECT_SECONDS)
         served = self._find_solution(config, holder, has_key=bool(api_key), by_any_config=by_any_config)
@@ -250,6 +257,14 @@ class RemoteSolution:
         body = {"queries": queries, **self._to_options(requests[0])}
         return [_to_result(result) for result in self._request("POST", "search", body)["results"]]
 
+    def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """As ``Solution.fetch_rows``, with vectors as ``vicinal export`` writes them."""
+        rows: list[dict[str, Any]] = self._request("POST", "rows", {"ids": list(ids)})["rows"]
+        for row in rows:
+            vector = b64decode(row["vector"])
+            row["vector"] = vector if row["kind"] == "binary" else np.frombuffer(vector, "<f4")
+        return rows
+
     # --- writing
 
     def ingest(
@@ -293,6 +308,26 @@ class RemoteSolution:
         """As ``Solution.drop_new``."""
         return self._run("reindex", {"action": "drop_new"}, bool).removed > 0
 
+    def promote(
+        self,
+        milvus: str,
+        redis: str = "",
+        *,
+        token: str | None = None,
+        queries: int = 100,
+        hand_over: bool = False,
+        on_job: Callable[[Mapping[str, Any]], object] = bool,
+    ) -> PromotionReport:
+        """As ``Solution.promote``; ``on_job`` gets the server's job again and again."""
+        stores = choose_stores(self.config.stores, milvus, redis, token)
+        body = {"milvus": stores.milvus, "redis": stores.redis, "token": token, "secret": self._secret}
+        job = self._run_job("promotion", {**body, "queries": queries, "hand_over": hand_over}, on_job)
+        return PromotionReport.from_dict(job["promotion"])
+
+    def release(self) -> bool:
+        """As ``Solution.release``."""
+        return bool(self._request("POST", "promotion/release", {"secret": self._secret})["released"])
+
     def retry(self) -> IngestReport:
         """As ``Solution.retry``."""
         return self._run("failures/retry", None, bool)
@@ -304,7 +339,17 @@ class RemoteSolution:
         return sum(int(self._request("DELETE", "items", {"keys": part})["removed"]) for part in parts)
 
     def _run(self, route: str, options: Any, on_progress: Callable[[Mapping[str, Any]], object]) -> IngestReport:
-        job = self._request("POST", route, options)
+        job = self._run_job(route, options, on_progress)
+        details = {name: job[name] for name in ("warnings", "skip_reasons", "gate")}
+        report = IngestReport(self.name, **{name: job[name] for name in _COUNTS}, **details)
+        report.took(job["seconds"])
+        return report
+
+    def _run_job(
+        self, route: str, options: Any, on_progress: Callable[[Mapping[str, Any]], object]
+    ) -> Mapping[str, Any]:
+        """The job that this starts, as it has ended well."""
+        job: Mapping[str, Any] = self._request("POST", route, options)
         try:
             job = self._wait_for_end(job, on_progress)
         except KeyboardInterrupt:
@@ -319,10 +364,7 @@ class RemoteSolution:
                 f"the server at {self._client.url} has cancelled the run; finished batches are kept",
                 hint="run the same command again to continue",
             )
-        details = {name: job[name] for name in ("warnings", "skip_reasons", "gate")}
-        report = IngestReport(self.name, **{name: job[name] for name in _COUNTS}, **details)
-        report.took(job["seconds"])
-        return report
+        return job
 
     def _wait_for_end(
         self, job: Mapping[str, Any], on_progress: Callable[[Mapping[str, Any]], object]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from vicinal.solution.generations import (
     iter_new_failures,
 )
 from vicinal.solution.learning import adopt_state
-from vicinal.solution.reindexable import ReindexableSolution
+from vicinal.solution.promotable import PromotableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.records import Record
@@ -28,7 +29,7 @@ from vicinal.types import Failure, IngestReport, Modality, SearchRequest, Search
 __all__ = ["Solution"]
 
 
-class Solution(ReindexableSolution):
+class Solution(PromotableSolution):
     """A solution that is filled and searched. Stores are connected, and models loaded, on first use.
 
     Use it as a context manager, or call ``close``: an embedded Milvus belongs to one process at a time. Threads may
@@ -103,6 +104,7 @@ class Solution(ReindexableSolution):
             "failures": self.metadata.count_failures(),
             "encoder": {"type": self.config.encoder.type, "signature": state.get("signature")},
             "index": state.get("index"),
+            "replicas": self._describe_replicas(state),
             "created": state.get("created"),
             "updated": state.get("updated"),
             "generation": self.metadata.generation,
@@ -110,8 +112,23 @@ class Solution(ReindexableSolution):
             "previous": describe_previous(self.metadata),
             "stores": {
                 "milvus": {"location": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
-                "redis": {"location": redact_url(self.config.stores.redis), "version": self.metadata.version()},
+                "redis": {
+                    "location": redact_url(self.config.stores.redis),
+                    "version": self.metadata.version(),
+                    "masters": self.metadata.masters(),
+                },
             },
+        }
+
+    def _describe_replicas(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """How many replicas the config asks for, and what Milvus has loaded."""
+        wanted = self.vectors.load_config
+        collection = self.vectors.of_collection(state["physical"]) if state else None
+        loaded = collection.loaded_replicas() if collection is not None and collection.has_collection() else []
+        return {
+            "wanted": wanted.replicas,
+            "resource_groups": list(wanted.resource_groups),
+            "loaded": [asdict(replica) for replica in loaded],
         }
 
     def check(self, *, repair: bool = False) -> CheckReport:

@@ -3,7 +3,7 @@
 The rows are segments, those of an item adjacent. Columns: ``key``, ``uri``, ``content``, ``metadata`` (JSON),
 ``fingerprint`` (what the ledger compares), ``segment`` (its number), ``start`` and ``end`` (seconds) or, where the
 encoder's segments are labelled, ``label`` and ``excerpt``, ``truncated`` (whether the encoder reads only a part of the
-item), and ``vector`` (a list of float32, or packed bits).
+item), ``manual`` (whether the item was added by hand), and ``vector`` (a list of float32, or packed bits).
 
 The file's metadata hold ``vicinal.signature``, the encoder's, so that vectors of another encoder are never mixed in,
 and ``vicinal.fit``, the state (npz) of an encoder that learns: a solution in which nothing is indexed takes it over.
@@ -11,10 +11,12 @@ and ``vicinal.fit``, the state (npz) of an encoder that learns: a solution in wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import orjson
@@ -23,43 +25,179 @@ from vicinal.errors import SourceError, StoreMismatchError
 from vicinal.ingest.batch import Batch, DecodedItem
 from vicinal.ingest.changes import Change, extract_fields
 from vicinal.plugin.encoder import Encoder
-from vicinal.stores.milvus import VectorStore
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis import MetadataStore
+from vicinal.stores.writer_lock import WriterLock
 from vicinal.types import Item, Segment, item_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["export_items", "import_items"]
+__all__ = [
+    "ExportCounts",
+    "RowReader",
+    "export_items",
+    "import_items",
+    "iter_metadata",
+    "read_fitted_state",
+    "to_exported_vector",
+    "write_items",
+]
+
+T = TypeVar("T")
 
 _BATCH_SIZE = 1_000
+"""Rows that are read or written at once."""
+_MAX_WAIT_SECONDS, _POLL_SECONDS = 30.0, 0.2
 
 
-def export_items(path: Path, encoder: Encoder, vectors: VectorStore, metadata: MetadataStore) -> int:
+class RowReader(Protocol):
+    """What rows are read from: a ``VectorStore``, a solution, or the server that holds one."""
+
+    def fetch_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """As ``VectorStore.fetch_rows``."""
+        ...
+
+
+@dataclass(slots=True)
+class ExportCounts:
+    """How much was exported; ``incomplete`` items were being written, or lack rows in Milvus, and were left out."""
+
+    items: int = 0
+    rows: int = 0
+    incomplete: int = 0
+
+
+def export_items(path: Path, encoder: Encoder, vectors: RowReader, metadata: MetadataStore) -> int:
     """Write every indexed item to a parquet file; returns how many there are."""
-    import pyarrow.parquet as pq
-
-    schema = _parquet_schema(encoder, metadata)
-    written = 0
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for records in metadata.iter_records():
-            entries = metadata.ledger_entries(list(records))
-            committed = [
-                (record, entry)
-                for record, entry in zip(records.values(), entries, strict=True)
-                if entry is not None and entry.is_committed
-            ]
-            rows = list(_export_rows(committed, encoder, vectors))
-            if rows:
-                import pyarrow as pa
-
-                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-            written += len({row["key"] for row in rows})
+    with part.open("wb") as file:
+        counts = write_items(file, encoder, vectors, metadata)
     part.replace(path)
-    return written
+    return counts.items
+
+
+def write_items(
+    file: Any,
+    encoder: Encoder,
+    vectors: RowReader,
+    metadata: MetadataStore,
+    on_items: Callable[[int], object] = bool,
+) -> ExportCounts:
+    """Write every indexed item to a binary file, each as it is at one moment, whoever writes meanwhile.
+
+    The ledger is read before an item's rows and after them, and the item is written if its entry is committed and the
+    same: a write makes the entry pending before it touches a row. Items that are being written are tried again at the
+    end, for as long as somebody writes, up to 30 s.
+
+    Args:
+        file: needs ``write``, ``tell``, ``flush``, ``close`` and ``closed``.
+        on_items: is called with how many items were written since its last call.
+
+    Raises:
+        GenerationReplacedError: a reindex has replaced what was read.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(file, _parquet_schema(encoder, metadata), compression="zstd") as writer:
+        export = _Export(writer, encoder, vectors, metadata, on_items)
+        skipped = [
+            id_
+            for entries, records in metadata.iter_ledger_and_records()
+            for id_ in export.write_part(entries, records)
+        ]
+        export.counts.incomplete = len(export.write_again(skipped))
+    return export.counts
+
+
+@dataclass(slots=True)
+class _Export:
+    writer: Any
+    encoder: Encoder
+    vectors: RowReader
+    metadata: MetadataStore
+    on_items: Callable[[int], object]
+    counts: ExportCounts = field(default_factory=ExportCounts)
+
+    def write_part(self, entries: Mapping[int, Entry], records: Mapping[int, Record]) -> list[int]:
+        """Write the items that are complete, and return the ids of the others."""
+        complete = [
+            (id_, records[id_], entry) for id_, entry in entries.items() if entry.is_committed and id_ in records
+        ]
+        skipped = [id_ for id_, entry in entries.items() if not (entry.is_committed and id_ in records)]
+        for items in _split_by_rows(complete, lambda item: item[2].segments):
+            skipped += self._write_items(items)
+        return skipped
+
+    def write_again(self, ids: list[int]) -> list[int]:
+        """Write the items that have become complete, and return the ids of those that have not."""
+        waits_until = time.monotonic() + _MAX_WAIT_SECONDS
+        while ids := self._write_found(ids):
+            if not WriterLock.is_held(self.metadata) or time.monotonic() > waits_until:
+                break
+            time.sleep(_POLL_SECONDS)
+        return ids
+
+    def _write_found(self, ids: Sequence[int]) -> list[int]:
+        skipped = []
+        for start in range(0, len(ids), _BATCH_SIZE):
+            part = ids[start : start + _BATCH_SIZE]
+            entries = zip(part, self.metadata.ledger_entries(part), strict=True)
+            records = zip(part, self.metadata.records(part), strict=True)
+            skipped += self.write_part(
+                {id_: entry for id_, entry in entries if entry is not None},
+                {id_: record for id_, record in records if record is not None},
+            )
+        return skipped
+
+    def _write_items(self, items: list[tuple[int, Record, Entry]]) -> list[int]:
+        """Write the items that have all their rows and did not change meanwhile; return the ids of the others."""
+        import pyarrow as pa
+
+        stored = self._fetch_rows(items)
+        ids = [id_ for id_, _, _ in items]
+        manual = self.metadata.are_manual(ids)
+        now = self.metadata.ledger_entries(ids)
+        rows: list[dict[str, Any]] = []
+        skipped = []
+        for (id_, record, entry), is_manual, entry_now in zip(items, manual, now, strict=True):
+            numbers = {item_id(record.key, number): number for number in range(entry.segments)}
+            if entry_now != entry or not numbers.keys() <= stored.keys():
+                skipped.append(id_)
+                continue
+            item = _item_columns(record, entry, is_manual=is_manual)
+            rows += [
+                {**item, **_segment_columns(number, stored[row_id], self.encoder)} for row_id, number in numbers.items()
+            ]
+        if rows:
+            self.writer.write_table(pa.Table.from_pylist(rows, schema=self.writer.schema))
+        self.counts.rows += len(rows)
+        self.counts.items += len(items) - len(skipped)
+        self.on_items(len(items) - len(skipped))
+        return skipped
+
+    def _fetch_rows(self, items: Sequence[tuple[int, Record, Entry]]) -> dict[int, dict[str, Any]]:
+        ids = [item_id(record.key, number) for _, record, entry in items for number in range(entry.segments)]
+        return {
+            row["id"]: row
+            for start in range(0, len(ids), _BATCH_SIZE)
+            for row in self.vectors.fetch_rows(ids[start : start + _BATCH_SIZE])
+        }
+
+
+def _split_by_rows(items: Iterable[T], count_rows: Callable[[T], int]) -> Iterator[list[T]]:
+    """Split items into parts of about a thousand rows; an item of more is a part of its own."""
+    part: list[T] = []
+    rows = 0
+    for item in items:
+        if part and rows + count_rows(item) > _BATCH_SIZE:
+            yield part
+            part, rows = [], 0
+        part.append(item)
+        rows += count_rows(item)
+    if part:
+        yield part
 
 
 def _parquet_schema(encoder: Encoder, metadata: MetadataStore) -> pa.Schema:
@@ -78,6 +216,7 @@ def _parquet_schema(encoder: Encoder, metadata: MetadataStore) -> pa.Schema:
         ("label", pa.string()),
         ("excerpt", pa.string()),
         ("truncated", pa.bool_()),
+        ("manual", pa.bool_()),
         ("vector", vector),
     ]
     file_metadata: dict[str, str | bytes] = {
@@ -90,35 +229,31 @@ def _parquet_schema(encoder: Encoder, metadata: MetadataStore) -> pa.Schema:
     return pa.schema(fields, metadata=file_metadata)
 
 
-def _export_rows(items: list[tuple[Record, Entry]], encoder: Encoder, vectors: VectorStore) -> Iterator[dict[str, Any]]:
-    ids = [item_id(record.key, number) for record, entry in items for number in range(entry.segments)]
-    stored = {
-        row["id"]: row
-        for start in range(0, len(ids), _BATCH_SIZE)
-        for row in vectors.fetch_rows(ids[start : start + _BATCH_SIZE])
+def _item_columns(record: Record, entry: Entry, *, is_manual: bool) -> dict[str, Any]:
+    return {
+        "key": record.key,
+        "uri": record.uri,
+        "content": record.content,
+        "metadata": orjson.dumps(record.metadata).decode(),
+        "fingerprint": entry.fingerprint,
+        "truncated": entry.counted_truncated,
+        "manual": is_manual,
     }
-    for record, entry in items:
-        numbers = {item_id(record.key, number): number for number in range(entry.segments)}
-        if not numbers.keys() <= stored.keys():
-            continue  # an incomplete item is left to the next ingest
-        for id_, number in numbers.items():
-            yield {
-                "key": record.key,
-                "uri": record.uri,
-                "content": record.content,
-                "metadata": orjson.dumps(record.metadata).decode(),
-                "fingerprint": entry.fingerprint,
-                "segment": number,
-                "start": stored[id_].get("start"),
-                "end": stored[id_].get("end"),
-                "label": stored[id_].get("segment_label"),
-                "excerpt": stored[id_].get("segment_excerpt"),
-                "truncated": entry.counted_truncated,
-                "vector": _to_column(stored[id_]["vector"], encoder),
-            }
 
 
-def _to_column(vector: Any, encoder: Encoder) -> Any:
+def _segment_columns(number: int, row: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
+    return {
+        "segment": number,
+        "start": row.get("start"),
+        "end": row.get("end"),
+        "label": row.get("segment_label"),
+        "excerpt": row.get("segment_excerpt"),
+        "vector": to_exported_vector(row["vector"], encoder),
+    }
+
+
+def to_exported_vector(vector: Any, encoder: Encoder) -> Any:
+    """A stored vector as the file holds it: numbers, or packed bits as bytes, whatever the engine keeps it as."""
     if encoder.space.kind == "float":
         return vector
     if isinstance(vector, dict):
@@ -128,19 +263,27 @@ def _to_column(vector: Any, encoder: Encoder) -> Any:
     return bytes(vector)
 
 
-def read_fitted_state(path: Path) -> bytes:
+def read_fitted_state(file: Path | Any) -> bytes:
     """What the encoder of an export had learnt, for a solution in which nothing is indexed yet; else empty."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return bytes((pq.read_schema(path).metadata or {}).get(b"vicinal.fit", b""))
+        return bytes((pq.read_schema(file).metadata or {}).get(b"vicinal.fit", b""))
     except (OSError, pa.ArrowInvalid):
         return b""  # import_items says what is wrong with it
 
 
-def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata: MetadataStore) -> Iterator[Batch]:
+def import_items(
+    file: Path | Any, encoder: Encoder, fields: dict[str, Any], metadata: MetadataStore, name: str = ""
+) -> Iterator[Batch]:
     """Read a file that ``export_items`` wrote, in batches ready to be written.
+
+    Once the next batch is asked for, the items of the one before that were added by hand are marked so.
+
+    Args:
+        file: its path, or a binary file that can be sought.
+        name: what errors call it; by default its path.
 
     Raises:
         SourceError: it is not such a file.
@@ -149,36 +292,41 @@ def import_items(path: Path, encoder: Encoder, fields: dict[str, Any], metadata:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    name = name or str(file)
     try:
-        file = pq.ParquetFile(path)
+        parquet = pq.ParquetFile(file)
     except (OSError, pa.ArrowInvalid) as error:
-        raise SourceError(f"{path} is not a parquet file that can be read: {error}") from error
-    file_metadata = file.schema_arrow.metadata or {}
+        raise SourceError(f"{name} is not a parquet file that can be read: {error}") from error
+    file_metadata = parquet.schema_arrow.metadata or {}
     if b"vicinal.signature" not in file_metadata:
-        raise SourceError(f"{path} was not written by `vicinal export`")
+        raise SourceError(f"{name} was not written by `vicinal export`")
     signature = file_metadata[b"vicinal.signature"].decode()
     if signature != encoder.fitted_signature:
         raise StoreMismatchError(
-            f"the vectors in {path} were made by encoder {signature}, not by {encoder.fitted_signature}",
+            f"the vectors in {name} were made by encoder {signature}, not by {encoder.fitted_signature}",
             hint="import it with the YAML file that it was exported with",
         )
-    rows = (row for batch in file.iter_batches(_BATCH_SIZE) for row in batch.to_pylist())
-    pending: list[tuple[DecodedItem, Any]] = []
-    for key, group in groupby(rows, key=lambda row: row["key"]):
-        pending.append(_import_item(key, list(group), encoder, fields))
-        if len(pending) == _BATCH_SIZE:
-            yield _to_batch(pending, metadata)
-            pending = []
-    if pending:
-        yield _to_batch(pending, metadata)
+    rows = (row for batch in parquet.iter_batches(_BATCH_SIZE) for row in batch.to_pylist())
+    groups = (list(group) for _, group in groupby(rows, key=lambda row: row["key"]))
+    for items in _split_by_rows(groups, len):
+        yield _to_batch([_import_item(item, encoder, fields) for item in items], metadata)
+        metadata.mark_manual([item_id(item[0]["key"]) for item in items if item[0].get("manual")])
 
 
-def _import_item(
-    key: str, rows: list[dict[str, Any]], encoder: Encoder, fields: dict[str, Any]
-) -> tuple[DecodedItem, Any]:
+def iter_metadata(file: Any) -> Iterator[Item]:
+    """The items of such a file with their metadata, without their contents and vectors."""
+    import pyarrow.parquet as pq
+
+    for batch in pq.ParquetFile(file).iter_batches(_BATCH_SIZE, columns=["key", "uri", "metadata", "segment"]):
+        for row in batch.to_pylist():
+            if row["segment"] == 0:
+                yield Item(row["key"], None, row["uri"], orjson.loads(row["metadata"]))
+
+
+def _import_item(rows: list[dict[str, Any]], encoder: Encoder, fields: dict[str, Any]) -> tuple[DecodedItem, Any]:
     """An item, and the vectors of its segments."""
     first = rows[0]
-    item = Item(key, first["content"], first["uri"], orjson.loads(first["metadata"]))
+    item = Item(first["key"], first["content"], first["uri"], orjson.loads(first["metadata"]))
     segments = [
         Segment(
             row.get("excerpt") or first["content"],
@@ -194,7 +342,7 @@ def _import_item(
         vectors = np.array([row["vector"] for row in rows], np.float32)
     else:
         vectors = np.array([np.frombuffer(row["vector"], np.uint8) for row in rows])
-    change = Change(item, item_id(key), None, first["fingerprint"])
+    change = Change(item, item_id(item.key), None, first["fingerprint"])
     return DecodedItem(change, extract_fields(item, fields), segments), vectors
 
 

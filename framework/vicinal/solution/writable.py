@@ -15,6 +15,7 @@ from vicinal.plugin.foreign_calls import count_items
 from vicinal.plugin.source import Source
 from vicinal.solution import removal
 from vicinal.solution.generations import drop_others, finish_replacement, open_others
+from vicinal.solution.handover import require_writable
 from vicinal.solution.learning import fit_encoder, restore_state
 from vicinal.solution.progress import show_progress
 from vicinal.solution.searchable import SearchableSolution
@@ -231,6 +232,9 @@ class WritableSolution(SearchableSolution):
             if not brief:
                 ReindexLock.require_free(self.metadata)
             self.follow()
+            require_writable(self.metadata.state(), self.name)
+            if not brief:
+                self.metadata.promotion_log.clear()  # of a `promote` that was killed; the next one compares all items
             self.refresh()
             finish_replacement(self.vectors, self.metadata)
             self._fit_note = ""
@@ -245,19 +249,23 @@ class WritableSolution(SearchableSolution):
 
     @contextmanager
     def _note_writes(self, ids: list[int]) -> Iterator[None]:
-        """Have a generation that is not live catch up with what is written in this block.
+        """Have a generation that is not live, and a copy in other stores, catch up with what is written in this block.
 
         Who is suspended there for long loses the lock, and what it writes may be read before: so it is noted again.
 
         Raises:
             GenerationReplacedError: a reindex has ended meanwhile, so that this was written in vain.
         """
-        others = open_others(self.metadata)
-        for other in others:
-            other.write_log.note(ids)
+        logs = [other.write_log for other in open_others(self.metadata)]
+
+        def note() -> None:
+            for log in logs:
+                log.note(ids)
+            self.metadata.promotion_log.note_if_begun(ids)
+
+        note()
         yield
-        for other in others:
-            other.write_log.note(ids)
+        note()
         self.metadata.require_live()
 
     def _drop_everything(self) -> int:

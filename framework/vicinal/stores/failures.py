@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
-import redis
 
 from vicinal.stores.redis_connection import RedisConnection
 from vicinal.types import Failure
@@ -45,11 +44,9 @@ class Failures:
                 pipe.zadd(self._sorted_keys, dict.fromkeys(packed, 0))
 
     def __iter__(self) -> Iterator[Failure]:
-        try:
+        with self._connection.wrap_errors():
             for key, data in self._connection.client.hscan_iter(self._messages, count=1000):
                 yield Failure(key.decode(), *orjson.loads(data))
-        except redis.RedisError as error:
-            raise self._connection.to_store_error(error) from error
 
     def page(self, limit: int, after: str = "") -> tuple[list[Failure], str | None, int]:
         """Fetch a page of failures in the order of their keys, from the key that follows ``after``.
@@ -71,7 +68,7 @@ class Failures:
 
     def _counts(self) -> tuple[int, int]:
         """Return the number of failures, and of keys in the sorted set."""
-        pipe = self._connection.client.pipeline(transaction=True)
+        pipe = self._connection.pipeline(atomic=True)
         pipe.hlen(self._messages)
         pipe.zcard(self._sorted_keys)
         total, ordered = self._connection.execute(pipe)

@@ -14,13 +14,24 @@ if TYPE_CHECKING:
     import numpy as np
     from pymilvus import MilvusClient
 
-__all__ = ["Candidate", "RowFormat", "Schema", "candidate_from_hit", "column_of", "split_by_bytes", "to_query_vector"]
+__all__ = [
+    "Candidate",
+    "RowFormat",
+    "Schema",
+    "candidate_from_hit",
+    "column_of",
+    "split_by_bytes",
+    "to_matrix",
+    "to_query_vector",
+    "to_vector_bytes",
+]
 
 MAX_KEY_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
 MAX_LABEL_BYTES = 1_024
 MAX_EXCERPT_BYTES = 8_192
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_MAX_NUMBERS_READ = 2_000_000
 _PREFIX = "vicinal_"
 _INTERNAL_COLUMNS = {
     *("id", "item", "segment", "start", "end", "segment_label", "segment_excerpt"),
@@ -134,6 +145,12 @@ class RowFormat:
         return texts + 64 + self.schema.space.dimension * bits // 8
 
     @property
+    def rows_per_message(self) -> int:
+        """How many rows fit well into a message; a number that is read is a Python object of 32 bytes."""
+        numbers = self.schema.space.dimension if self.schema.space.kind == "float" else 256
+        return max(50, min(2_000, _MAX_NUMBERS_READ // numbers))
+
+    @property
     def segment_columns(self) -> tuple[str, ...]:
         """The columns with a segment's start and end, in seconds, or with its label and excerpt."""
         if self.schema.labelled:
@@ -176,6 +193,27 @@ def candidate_from_hit(hit: Any) -> Candidate:
 def to_query_vector(vector: Any) -> Any:
     """A stored vector in the form that a search takes: Milvus returns a binary one as bytes in a list."""
     return vector[0] if isinstance(vector, list) and vector and isinstance(vector[0], bytes) else vector
+
+
+def to_vector_bytes(vector: Any, space: Space) -> bytes:
+    """A stored vector in one form, however the engine keeps it: float32 as little-endian bytes, or packed bits."""
+    import numpy as np
+
+    if space.kind == "float":
+        return np.asarray(vector, "<f4").tobytes()
+    if isinstance(vector, Mapping):
+        bits = np.zeros(space.dimension, np.uint8)
+        bits[list(vector)] = 1
+        return np.packbits(bits).tobytes()
+    return bytes(to_query_vector(vector))
+
+
+def to_matrix(packed: Sequence[bytes], space: Space) -> np.ndarray:
+    """Vectors in the form of ``to_vector_bytes`` as rows of a matrix: float32, or uint8 of eight bits each."""
+    import numpy as np
+
+    matrix = np.frombuffer(b"".join(packed), "<f4" if space.kind == "float" else np.uint8)
+    return matrix.reshape(len(packed), -1)
 
 
 def split_by_bytes(

@@ -12,31 +12,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vicinal.errors import GenerationReplacedError
+from vicinal.stores.key_names import FIRST_GENERATION, KeyNames
 
-__all__ = ["FIRST_GENERATION", "LiveGeneration", "parse_record"]
-
-FIRST_GENERATION = 1
+__all__ = ["LiveGeneration", "parse_record"]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveGeneration:
     """What the record of a solution has to say for a reader of one generation."""
 
-    solution: str
-    generation: int
+    names: KeyNames
     is_required: bool = True
     """Whether the generation has to be live: not so while a reindex builds it."""
 
     @property
     def key(self) -> str:
         """The key of the record."""
-        return f"vicinal:{self.solution}:live"
-
-    @property
-    def prefix(self) -> str:
-        """What the keys of the generation begin with; those of the first one have no number."""
-        number = "" if self.generation == FIRST_GENERATION else f"g{self.generation}:"
-        return f"vicinal:{self.solution}:{number}"
+        return self.names.of_solution("live")
 
     def require(self, record: bytes | None) -> None:
         """See that the record names this generation.
@@ -44,9 +36,9 @@ class LiveGeneration:
         Raises:
             GenerationReplacedError: it names another one.
         """
-        if self.is_required and parse_record(record) != self.generation:
+        if self.is_required and parse_record(record) != self.names.generation:
             raise GenerationReplacedError(
-                f"a reindex of {self.solution!r} has just replaced what was in use", hint="run this again"
+                f"a reindex of {self.names.solution!r} has just replaced what was in use", hint="run this again"
             )
 
 

@@ -110,6 +110,31 @@ class VectorStore(MilvusCollection):
             rows = self._client.get(self.collection, ids=list(ids), output_fields=fields, consistency_level="Strong")
         return [{**row, "vector": to_query_vector(row["vector"])} for row in rows]
 
+    @property
+    def stored_columns(self) -> list[str]:
+        """All columns of a row that are written, with the text of a full-text index."""
+        return [*self.column_names, *(["text"] if self.schema.hybrid else [])]
+
+    def fetch_whole_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows with these ids, with all ``stored_columns``, in messages well below Milvus' limit of 64 MiB."""
+        rows: list[dict[str, Any]] = []
+        step = self._row_format.rows_per_message
+        for start in range(0, len(ids), step):
+            with self._wrap_errors():
+                rows += self._client.get(
+                    self.collection,
+                    ids=list(ids[start : start + step]),
+                    output_fields=self.stored_columns,
+                    consistency_level="Strong",
+                    timeout=_CALL_SECONDS,
+                )
+        return rows
+
+    @property
+    def rows_per_message(self) -> int:
+        """How many whole rows are read at once at most, so that a message and its Python objects stay small."""
+        return self._row_format.rows_per_message
+
     def fetch_vectors(self, ids: Sequence[int]) -> dict[int, Any]:
         """The stored vectors with these ids, in the form that ``search`` takes."""
         return {int(row["id"]): row["vector"] for row in self.fetch_rows(ids)}

@@ -11,19 +11,16 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
 
-from tenacity import Retrying, stop_after_attempt, wait_fixed
-
-from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
+from vicinal.errors import UnsupportedByEngineError
 from vicinal.stores.index_builder import IndexBuilder
 from vicinal.stores.layout import RowFormat, Schema
 from vicinal.stores.milvus_client import clear_schema_cache
-from vicinal.stores.milvus_connection import MilvusConnection
 from vicinal.stores.milvus_engine import Index
+from vicinal.stores.milvus_loading import MilvusLoading
+from vicinal.stores.milvus_replicas import LoadConfig
 
 __all__ = ["MilvusCollection", "StoredCollection"]
 
-_CALL_SECONDS = 60.0
-_LITE_LOAD_ATTEMPTS, _LITE_LOAD_SECONDS = 5, 0.2
 _OWNER, _HOME = "vicinal.owner", "vicinal.home"
 
 
@@ -40,25 +37,35 @@ class StoredCollection:
     columns: Mapping[str, int | None]
 
 
-class MilvusCollection(MilvusConnection):
+class MilvusCollection(MilvusLoading):
     """The collection of one solution. ``location`` is a path ending in .db (embedded) or a URI.
 
     Raises:
         StoreUnreachableError: Milvus does not respond.
         StoreBusyError: another process holds the embedded file.
-        UnsupportedByEngineError: the schema is hybrid and the engine has no full-text index.
+        UnsupportedByEngineError: the schema is hybrid and the engine has no full-text index, or the engine is embedded
+            and the collection shall have several replicas or a resource group.
     """
 
     def __init__(
-        self, name: str, location: str, schema: Schema, *, token: str | None = None, timeout: float = 5.0
+        self,
+        name: str,
+        location: str,
+        schema: Schema,
+        *,
+        token: str | None = None,
+        timeout: float = 5.0,
+        load_config: LoadConfig = LoadConfig(),  # noqa: B008 - it is immutable
     ) -> None:
         super().__init__(location, token=token, timeout=timeout)
         self.alias = "vicinal_" + name.replace("-", "__")
         self.collection = self.alias
         """What is read and written: the alias, or the physical collection of one generation."""
         self.schema = schema
+        self.load_config = load_config
         try:
             self._require_full_text(schema)
+            self._require_replicas(load_config)
         except UnsupportedByEngineError:
             self.close()
             raise
@@ -88,16 +95,18 @@ class MilvusCollection(MilvusConnection):
         with self._wrap_errors():
             return bool(self._client.has_collection(self.collection))
 
-    def of_collection(self, name: str, schema: Schema | None = None) -> Self:
+    def of_collection(self, name: str, schema: Schema | None = None, load_config: LoadConfig | None = None) -> Self:
         """Another collection of the solution, or what its alias names, by the same connection.
 
         Raises:
-            UnsupportedByEngineError: its schema is hybrid and the engine has no full-text index.
+            UnsupportedByEngineError: the engine cannot have its schema, or load it so.
         """
         other = copy(self)
         other.collection = name
         other.schema = schema or self.schema
+        other.load_config = load_config or self.load_config
         self._require_full_text(other.schema)
+        self._require_replicas(other.load_config)
         return other
 
     def find_collection(self, *names: str) -> StoredCollection | None:
@@ -176,55 +185,6 @@ class MilvusCollection(MilvusConnection):
         """Whether an embedded IVF index has fewer than half the cells that its rows can train by now."""
         with self._wrap_errors():
             return self._index_builder.nlist_too_small(index)
-
-    def load_collection(self, *, reload: bool = False, wait: bool = True) -> None:
-        """Load the collection, so that it can be searched.
-
-        Args:
-            reload: release an embedded collection first; only then does its index serve the rows written since.
-            wait: return only once it is loaded; else a server loads in the background.
-        """
-        with self._wrap_errors():
-            if reload and self.embedded:
-                self._client.release_collection(self.collection)
-            if str(self._client.get_load_state(self.collection)["state"]) != "Loaded":
-                self._load(wait=wait)
-
-    def _load(self, *, wait: bool) -> None:
-        """Load the collection; an embedded one again, if that fails.
-
-        In Milvus Lite 3.2 a thread of its own writes an index after a flush, without a lock; who loads at that instant
-        reads half a file ("No data left in file").
-        """
-        attempts = stop_after_attempt(_LITE_LOAD_ATTEMPTS if self.embedded else 1)
-        retrying = Retrying(stop=attempts, wait=wait_fixed(_LITE_LOAD_SECONDS), reraise=True)
-        retrying(self._client.load_collection, self.collection, timeout=600, _async=not wait)
-
-    def release_collection(self) -> None:
-        """Release the collection, if it exists, so that it takes no memory of Milvus until it is loaded again."""
-        with self._wrap_errors():
-            if self._client.has_collection(self.collection):
-                self._client.release_collection(self.collection)
-
-    def is_loading(self) -> bool:
-        """Whether a server is still loading the collection, so that a search would wait.
-
-        After a crash of the server this takes half a minute.
-        """
-        if self.embedded:
-            return False
-        with self._wrap_errors():
-            state = str(self._client.get_load_state(self.collection)["state"])
-        if state != "Loaded":
-            return state == "Loading"
-        try:
-            with self._wrap_errors():  # the state may be Loaded before any query node serves the collection
-                self._client.query(self.collection, filter="id == -1", output_fields=["id"], timeout=_CALL_SECONDS)
-        except StoreUnreachableError:
-            raise
-        except StoreError:
-            return True
-        return False
 
 
 def _to_stored_collection(description: Mapping[str, Any]) -> StoredCollection:

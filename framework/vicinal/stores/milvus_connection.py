@@ -80,6 +80,11 @@ class MilvusConnection:
             self._lite_lock.publish_address(url)
 
     @property
+    def published_secret(self) -> str:
+        """What those know who may read the embedded file's folder; empty without one, or before it was published."""
+        return self._lite_lock.secret if self._lite_lock is not None else ""
+
+    @property
     def embedded(self) -> bool:
         """Whether Milvus is embedded: the collection is in a file that this process has locked."""
         return self._lite_lock is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import socket
 import time
 from dataclasses import asdict, dataclass
@@ -30,6 +31,8 @@ class LockHolder:
     host: str = ""
     url: str | None = None
     """Where it answers other processes of its machine, if it is a server."""
+    secret: str = ""
+    """What only those know who may read the file's folder: the server does for them what no client may ask for."""
 
     @classmethod
     def find_server(cls, path: Path) -> Self | None:
@@ -71,6 +74,8 @@ class MilvusLiteLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.secret = ""
+        """What ``publish_address`` wrote into the lock file beside the address."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = os.fdopen(os.open(_lock_file(path), os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
@@ -89,7 +94,8 @@ class MilvusLiteLock:
 
     def publish_address(self, url: str) -> None:
         """Write into the lock file where this process answers others."""
-        self._write(LockHolder(describe_process(), socket.gethostname(), url))
+        self.secret = secrets.token_hex(16)
+        self._write(LockHolder(describe_process(), socket.gethostname(), url, self.secret))
 
     def close(self) -> None:
         """Release the lock."""
@@ -123,5 +129,6 @@ def _build_busy_hint(holder: LockHolder) -> str:
         return "one process at a time may open an embedded Milvus; end that one, or set MILVUS_URI to a server"
     return (
         f"stop that server ({holder.url}) first, or set MILVUS_URI to a Milvus server; while it runs, search, status,"
-        " ingest, reindex, failures --retry and remove are answered through it, and its page shows map and duplicates"
+        " ingest, reindex, promote, failures --retry, remove and backup are answered through it, and its page shows"
+        " map and duplicates"
     )

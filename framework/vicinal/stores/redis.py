@@ -9,10 +9,12 @@
     vicinal:{name}:reports           hash: the latest report of each kind, as JSON: evaluation, self_test, tuning
     vicinal:{name}:live              which generation is searched, see ``stores.live_generation``
     vicinal:{name}:written           what clients write while a generation is not live, see ``stores.write_log``
+    vicinal:{name}:promotion:written the same while the solution is copied to other stores
     vicinal:{name}:writer            the process that writes now; expires unless renewed
     vicinal:{name}:reindexer         the process that reindexes now; expires unless renewed
 
-A reindex builds another generation, whose keys are ``vicinal:{name}:g{generation}:…``.
+A reindex builds another generation, whose keys are ``vicinal:{name}:g{generation}:…``. On a Redis Cluster the names of
+keys have hash tags, and the counts are kept with the ledger, not with the state: see ``stores.key_names``.
 
 Items are spread over buckets, see ``stores.buckets``. Commit order of a batch: ``begin`` (metadata and pending entries)
 -> vectors -> ``commit`` (ledger). The ledger therefore never lists less than Milvus holds.
@@ -20,6 +22,7 @@ Items are spread over buckets, see ``stores.buckets``. Commit order of a batch: 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -29,7 +32,8 @@ import orjson
 from vicinal.stores.buckets import Buckets, encode_id
 from vicinal.stores.failures import Failures
 from vicinal.stores.fitted_state import FittedState
-from vicinal.stores.live_generation import FIRST_GENERATION, LiveGeneration, parse_record
+from vicinal.stores.key_names import KeyNames
+from vicinal.stores.live_generation import LiveGeneration, parse_record
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis_connection import RedisConnection
 from vicinal.stores.write_log import WriteLog
@@ -66,6 +70,7 @@ redis.call('hincrby', KEYS[1], 'rows', rows)
 redis.call('hincrby', KEYS[1], 'truncated', truncated)
 redis.call('hincrby', KEYS[1], 'revision', 1)
 """
+_COUNTS = {"items", "rows", "truncated", "revision"}
 
 
 class MetadataStore(RedisConnection):
@@ -74,22 +79,23 @@ class MetadataStore(RedisConnection):
     def __init__(self, name: str, location: str, timeout: float = 5.0) -> None:
         super().__init__(location, timeout)
         self.name = name
-        self._bind_generation(LiveGeneration(name, FIRST_GENERATION))
-        self._bind_generation(LiveGeneration(name, self.read_live_generation()))
+        self._bind_generation(LiveGeneration(KeyNames(name, is_cluster=self.is_cluster)))
+        self._bind_generation(LiveGeneration(self.names.of_generation(self.read_live_generation())))
 
     def _bind_generation(self, live: LiveGeneration) -> None:
-        self._live, self._prefix = live, live.prefix
-        self.buckets = Buckets(self, self._prefix, live)
+        self._live, self.names, self._prefix = live, live.names, live.names.prefix
+        self.buckets = Buckets(self, live.names, live)
         self._failures = Failures(self, self._prefix)
         self.fitted_state = FittedState(self, self._prefix)
         self.write_log = WriteLog(self, self._prefix)
+        self.promotion_log = WriteLog(self, self._prefix + "promotion:")
 
     # --- generations
 
     @property
     def generation(self) -> int:
         """The generation that is read and written."""
-        return self._live.generation
+        return self.names.generation
 
     @property
     def is_live(self) -> bool:
@@ -111,7 +117,7 @@ class MetadataStore(RedisConnection):
     def of_generation(self, generation: int, *, is_live: bool = True) -> MetadataStore:
         """Another generation by the same connection; one that is being built is not live yet."""
         other = copy(self)
-        other._bind_generation(LiveGeneration(self.name, generation, is_required=is_live))
+        other._bind_generation(LiveGeneration(self.names.of_generation(generation), is_required=is_live))
         return other
 
     def make_live(self) -> None:
@@ -153,7 +159,7 @@ class MetadataStore(RedisConnection):
         with self.transaction() as pipe:
             self._queue_commit(pipe, deleted)
             for id_ in deleted:
-                pipe.hdel(self.buckets.key_of("meta", id_), encode_id(id_))
+                self.buckets.queue_delete(pipe, "meta", id_)
                 pipe.srem(self._prefix + "added", encode_id(id_))
 
     def mark_pending(self, entries: Mapping[int, Entry]) -> None:
@@ -227,7 +233,7 @@ class MetadataStore(RedisConnection):
         """Delete records that belong to no item."""
         with self.transaction() as pipe:
             for id_ in ids:
-                pipe.hdel(self.buckets.key_of("meta", id_), encode_id(id_))
+                self.buckets.queue_delete(pipe, "meta", id_)
 
     def add_failures(self, failures: Iterable[Failure]) -> None:
         """Record failures, the newest of each key."""
@@ -254,11 +260,28 @@ class MetadataStore(RedisConnection):
     def state(self) -> dict[str, Any]:
         """Return the solution's state; empty when nothing was ever written."""
         raw = self.call("hgetall", self._prefix + "state")
-        return {key.decode(): orjson.loads(value) for key, value in raw.items()}
+        state = {key.decode(): orjson.loads(value) for key, value in raw.items()}
+        for name, count in self._sum_counts().items():
+            state[name] = state.get(name, 0) + count
+        return state
 
     def set_state(self, **values: Any) -> None:
         """Set these values of the state, and leave the others."""
+        counts = self._sum_counts() if _COUNTS & values.keys() else {}
+        values = {name: value - counts.get(name, 0) if name in _COUNTS else value for name, value in values.items()}
         self.call("hset", self._prefix + "state", mapping={key: orjson.dumps(value) for key, value in values.items()})
+
+    def _sum_counts(self) -> dict[str, int]:
+        """Sum up the counts that a cluster keeps with the ledger; what the state has of them is added to these."""
+        if not self.is_cluster:
+            return {}
+        pipe = self.pipeline()
+        for key in map(self.names.counts, range(self.names.groups)):
+            self.queue(pipe, key, "HGETALL", key)
+        sums: Counter[str] = Counter()
+        for counts in self.execute(pipe):
+            sums.update({name.decode(): int(count) for name, count in counts.items()})
+        return dict(sums)
 
     def keep_report(self, kind: str, report: bytes) -> None:
         """Keep the latest report of this kind."""
@@ -273,12 +296,18 @@ class MetadataStore(RedisConnection):
         """Delete every key of the generation; with the live one the record of which is live, too."""
         with self.transaction() as pipe:
             self.buckets.queue_drop(pipe, "ledger", "meta")
-            others = (*self._failures.keys, *self.fitted_state.keys, *self.write_log.keys)
-            pipe.unlink(*(self._prefix + name for name in ("added", "reports", "state")), *others)
+            if self.is_cluster:
+                for key in map(self.names.counts, range(self.names.groups)):
+                    self.queue(pipe, key, "UNLINK", key)
+            logs = (*self.write_log.keys, *self.promotion_log.keys)
+            others = (*self._failures.keys, *self.fitted_state.keys, *logs)
+            keys = [*(self._prefix + name for name in ("added", "reports", "state")), *others]
             if self._live.is_required:
-                pipe.unlink(self._live.key)
+                keys.append(self._live.key)
+            self.queue(pipe, keys[0], "UNLINK", *keys)
 
     def _queue_commit(self, pipe: Any, entries: Mapping[int, bytes]) -> None:
-        buckets = [self.buckets.key_of("ledger", id_) for id_ in entries]
-        arguments = [word for id_, data in entries.items() for word in (encode_id(id_), data)]
-        pipe.eval(_COMMIT_SCRIPT, 1 + len(buckets), self._prefix + "state", *buckets, *arguments)
+        for group, ids in self.buckets.group(entries):
+            keys = [self.names.counts(group), *(self.buckets.key_of("ledger", id_) for id_ in ids)]
+            arguments = [word for id_ in ids for word in (encode_id(id_), entries[id_])]
+            self.queue(pipe, keys[0], "EVAL", _COMMIT_SCRIPT, len(keys), *keys, *arguments)

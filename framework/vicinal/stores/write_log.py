@@ -1,6 +1,7 @@
 """Which items clients write while a generation is not live: the log from which it catches up before it becomes live.
 
 vicinal:{name}:g{generation}:written   list: ids of items that were added to the live generation, or removed from it
+vicinal:{name}:promotion:written       list: the same while the solution is copied to other stores (``promote``)
 
 A writer notes an item before it writes it, both while it holds the writer's lock. The log is read from its beginning
 and never shortened, so that who is killed while it catches up begins again and loses nothing.
@@ -16,6 +17,8 @@ __all__ = ["PART", "WriteLog"]
 
 PART = 1_000
 """How many ids are read at once."""
+_BEGUN = -1
+"""The first entry of a log that exists before anything is noted; ids are not negative."""
 
 
 class WriteLog:
@@ -30,12 +33,22 @@ class WriteLog:
         """The keys in Redis."""
         return (self._key,)
 
+    def begin(self) -> None:
+        """Begin it anew, empty, for ``note_if_begun``."""
+        with self._connection.transaction() as pipe:
+            pipe.unlink(self._key)
+            pipe.rpush(self._key, _BEGUN)
+
+    def note_if_begun(self, ids: Sequence[int]) -> None:
+        """Note that these items are written next, unless nobody has begun the log."""
+        self._connection.call("rpushx", self._key, *ids)
+
     def note(self, ids: Sequence[int]) -> None:
         """Note that these items are written next."""
         self._connection.call("rpush", self._key, *ids)
 
     def read(self, start: int) -> list[int]:
-        """Up to ``PART`` ids from this place of the log on."""
+        """Up to ``PART`` ids from this place of the log on; the entry of one that was begun is ``-1``."""
         return [int(id_) for id_ in self._connection.call("lrange", self._key, start, start + PART - 1)]
 
     def clear(self) -> None:

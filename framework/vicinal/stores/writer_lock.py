@@ -23,7 +23,7 @@ from vicinal.errors import StoreBusyError, StoreError
 from vicinal.stores.process import describe_process
 from vicinal.stores.redis import MetadataStore
 
-__all__ = ["ReindexLock", "TuneLock", "WriterLock"]
+__all__ = ["PromoteLock", "ReindexLock", "TuneLock", "WriterLock"]
 
 _EXPIRY_SECONDS = 15
 _BRIEF_WAIT_SECONDS = 60.0
@@ -56,7 +56,7 @@ class WriterLock:
         self._store = store
         self._token = secrets.token_hex(8)
         self._name = store.name
-        self._key = f"vicinal:{store.name}:{self._kind}"
+        self._key = store.names.of_solution(self._kind)
         self._value = orjson.dumps(
             {
                 "token": self._token,
@@ -66,6 +66,7 @@ class WriterLock:
                 "pid": os.getpid(),
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "brief": brief,
+                "verb": self._verb,
             }
         )
         self._stop = threading.Event()
@@ -100,6 +101,11 @@ class WriterLock:
         except StoreError:
             self.lost = True  # the key expires
 
+    @classmethod
+    def is_held(cls, store: MetadataStore) -> bool:
+        """Whether somebody holds it, or died a moment ago with it."""
+        return bool(store.call("exists", f"vicinal:{store.name}:{cls._kind}"))
+
     def check(self) -> None:
         """Check that the lock is still held.
 
@@ -112,6 +118,10 @@ class WriterLock:
                 hint="finished batches are kept; run this again when the other writer has ended",
             )
 
+    def is_held_in(self, store: MetadataStore) -> bool:
+        """Whether another connection leads to the Redis in which this lock is held."""
+        return bool(store.call("get", self._key) == self._value)
+
     def _is_alive(self, holder: dict[str, Any]) -> bool:
         return holder.get("token") in self._held or not _holder_is_dead(holder)
 
@@ -121,7 +131,7 @@ class WriterLock:
 
     def _busy_error(self, holder: dict[str, Any]) -> StoreBusyError:
         return StoreBusyError(
-            f"{self._name!r} is being {self._verb} by {holder['holder']} since {holder['started']}",
+            f"{self._name!r} is being {holder.get('verb', self._verb)} by {holder['holder']} since {holder['started']}",
             hint=f"wait until it ends; the lock of a holder that died expires after {_EXPIRY_SECONDS:g} s",
         )
 
@@ -156,6 +166,12 @@ class ReindexLock(WriterLock):
         held = store.call("get", lock._key)
         if held and lock._is_alive(holder := orjson.loads(held)):
             raise lock._busy_error(holder)
+
+
+class PromoteLock(ReindexLock):
+    """The lock of a reindex, held while a process copies a solution to other stores: no ingest and no reindex runs."""
+
+    _verb = "promoted"
 
 
 class TuneLock(WriterLock):

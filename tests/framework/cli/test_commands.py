@@ -183,7 +183,7 @@ class TestMaintenance:
     def test_status(self, cli, molecules_yaml, rows):
         found = cli.json("status", molecules_yaml)
         assert list(found) == [
-            "solution", "items", "rows", "truncated", "failures", "encoder", "index", "created", "updated",
+            "solution", "items", "rows", "truncated", "failures", "encoder", "index", "replicas", "created", "updated",
             "generation", "reindex", "previous", "stores",
         ]  # fmt: skip
         assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)

@@ -72,6 +72,8 @@ class TestValidateWarnsOfEqualNames:
             ({"redis": "redis://localhost"}, {"redis": "redis://127.0.0.1:6379/0"}, "Redis"),
             ({"milvus": "http://Host:19530"}, {"milvus": "http://host:19530/"}, "Milvus"),
             ({"redis": "../redis"}, {"redis": "../redis/"}, "Redis"),
+            ({"redis": "redis+sentinel://b,a:26379/main"}, {"redis": "redis+sentinel://A,b/main/0"}, "Redis"),
+            ({"redis": "redis+cluster://a,b/0"}, {"redis": "redis+cluster://b:6379,a"}, "Redis"),
         ):
             write("one/a.yaml", **stores)
             write("two/a.yaml", **other)

@@ -368,3 +368,27 @@ def test_a_reindex_that_is_killed_leaves_the_old_and_the_next_one_continues(term
     assert begun - 5 <= report["unchanged"] <= begun
     assert report["rows"] == 50
     assert terminal("check", things).stdout.endswith("consistent\n")
+
+
+@pytest.mark.long
+def test_backup_reads_the_vectors_through_the_server(terminal, things):
+    """Also while the server ingests; to restore, it has to be stopped."""
+    things.write_text(YAML.replace("pause: 0", "pause: 0.05"))
+    terminal("ingest", things)
+    write_items([*ROWS, *(f"new{number},a new text {number},1" for number in range(60))])
+    with run_server_process(things) as server:
+        job = server.post("/api/things/ingest").json()
+        during = terminal.json("backup", things, "--to", "backups")
+        wait_until(lambda: server.get(f"/api/things/ingest/{job['id']}").json()["state"] == "done")
+        done = terminal.json("backup", things, "--to", "backups", "--keep", 5)
+        assert 50 <= during["items"] <= 110
+        assert (done["items"], done["rows"], done["incomplete"]) == (110, 110, 0)
+        search = drop_timings(terminal.json("search", things, "a new text 7", "--limit", 110))
+        refused = terminal.error("restore", things, "--from", "backups", "--replace")
+        assert f"stop that server ({server.url}) first" in refused[1]
+    things.with_name("away.yaml").write_text(YAML.replace("name: things", "name: away"))
+    for report in (during, done):
+        restored = terminal.json("restore", "away.yaml", "--from", report["path"], "--replace")
+        assert (restored["items"], restored["consistent"]) == (report["items"], True)
+    found = drop_timings(terminal.json("search", "away.yaml", "a new text 7", "--limit", 110))
+    assert found == [{**result, "solution": "away"} for result in search]

@@ -25,6 +25,36 @@ def test_unknown_index_type_is_located(problems):
     assert re.fullmatch(r"a\.yaml:\d+:9: index\.type: input should be 'auto', .*, not 'HNSWW'", problem)
 
 
+def test_replicas_and_resource_groups_are_read(config):
+    index = config(f"{MINIMAL_YAML}index: {{type: HNSW, replicas: 2, resource_groups: [east, west]}}\n").index
+    assert (index.replicas, index.resource_groups) == (2, ["east", "west"])
+    assert (IndexConfig().replicas, IndexConfig().resource_groups) == (None, [])
+    assert config(f"{MINIMAL_YAML}index: {{replicas: 3, resource_groups: [east]}}\n").index.resource_groups == ["east"]
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ("replicas: 0", "index.replicas: input should be greater than or equal to 1, not 0"),
+        ("replicas: two", "index.replicas: input should be a valid integer, not 'two'"),
+        ("resource_groups: east", "index.resource_groups: input should be a valid array, not 'east'"),
+        ("resource_groups: ['']", "index.resource_groups.0: string should have at least 1 character, not ''"),
+        ("replicas: 2, resource_groups: [a, a]", "index.resource_groups: names one twice"),
+        (
+            "resource_groups: [a, b]",
+            "index.resource_groups: names 2, which needs `replicas: 2`, one for each",
+        ),
+        (
+            "replicas: 3, resource_groups: [a, b]",
+            "index.resource_groups: names 2, which needs `replicas: 2`, one for each",
+        ),
+    ],
+)
+def test_wrong_replicas_and_resource_groups_are_rejected(problems, block, message):
+    (problem,) = problems(f"{MINIMAL_YAML}index: {{{block}}}\n")
+    assert problem.split(": ", 1)[1] == message
+
+
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("10", 10), ("1%", "1%"), ("'0.5%'", "0.5%"), ("null", None)])
 def test_max_failures_is_a_number_or_a_share(config, text, value):
     assert config(f"{MINIMAL_YAML}ingest: {{max_failures: {text}}}\n").ingest.max_failures == value

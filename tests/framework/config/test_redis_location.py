@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import pytest
 import redis
+from redis.connection import parse_url
 
 from minimal_config import MINIMAL_YAML
 from vicinal.config.redis_location import redis_location_problem
+from vicinal.config.redis_nodes import RedisNodes
 
 pytestmark = pytest.mark.usefixtures("no_stores_in_the_environment")
 
-FORMS = "must be a folder, or a URL such as redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH"
+FORMS = (
+    "must be a folder, or a URL such as redis://HOST:6379/0, rediss://HOST:6379/0, unix:///PATH,"
+    " redis+sentinel://HOST:26379,HOST2:26379/SERVICE/0 or redis+cluster://HOST:6379,HOST2:6379"
+)
 ENCODE = "must have the characters @ : / ? # % of a password percent-encoded, and a port from 1 to 65535"
 DATABASE = "must name the database by its number, as redis://HOST:6379/0"
 SOCKET = "must have the socket's path after three slashes, as unix:///run/redis.sock"
+SERVICE = (
+    "must name the service that the Sentinels watch, and the database by its number, as"
+    " redis+sentinel://HOST:26379,HOST2:26379/SERVICE/0"
+)
+ONE_DATABASE = "must have no database but 0, as redis+cluster://HOST:6379,HOST2:6379: a Redis Cluster has no other"
+HOSTS = (
+    "must name its hosts, with a comma between two, as redis+sentinel://HOST:26379,HOST2:26379/SERVICE/0"
+    " or redis+cluster://HOST:6379,HOST2:6379"
+)
+OF_CLUSTER = "client_name, health_check_interval, password, socket_connect_timeout, socket_timeout, username"
 KNOWN = "client_name, db, health_check_interval, password, socket_connect_timeout, socket_timeout, username"
 
 
@@ -36,7 +51,33 @@ KNOWN = "client_name, db, health_check_interval, password, socket_connect_timeou
         ("ada:hunter2@host", FORMS),
         ("http://host:6379", FORMS),
         ("REDIS://host:6379/0", FORMS),
-        ("redis+sentinel://host:26379/0", FORMS),
+        ("redis-sentinel://host:26379/0", FORMS),
+        ("redis+cluster:/host:6379", FORMS),
+        ("host:6379,host2:6379", FORMS),
+        ("redis+sentinel://host:26379", SERVICE),
+        ("redis+sentinel://host:26379/0", SERVICE),
+        ("redis+sentinel://host:26379/my master", SERVICE),
+        ("redis+sentinel://host:26379/mymaster/zero", SERVICE),
+        ("redis+sentinel://host,:26379/mymaster", HOSTS),
+        ("redis+sentinel:///mymaster", HOSTS),
+        ("redis+cluster://", HOSTS),
+        ("redis+cluster://host,,host2", HOSTS),
+        ("redis+cluster://host:6379/1", ONE_DATABASE),
+        ("redis+cluster://host:port", ENCODE),
+        ("redis+cluster://host:6379,host2:0", ENCODE),
+        ("redis+cluster://[,host", ENCODE),
+        ("redis+cluster://:hun/ter2@host,host2", ENCODE),
+        ("redis+sentinel://host/mymaster?sentinel_password=hun@ter2", ENCODE),
+        ("redis+cluster://host?db=1", f"must not have the parameter db; known: {OF_CLUSTER}"),
+        (
+            "redis+cluster://host?sentinel_password=x",
+            f"must not have the parameter sentinel_password; known: {OF_CLUSTER}",
+        ),
+        ("redis+sentinel://host/m?sentinel_password=", "must have another value of the parameter sentinel_password"),
+        (
+            "redis+cluster://host?ssl_cert_reqs=none",
+            "must begin with rediss+cluster:// for the parameter ssl_cert_reqs",
+        ),
         ("redis//host://x", FORMS),
         ("valkey://host:6379/0", f"{FORMS}; a Valkey's has these schemes, too"),
         ("redis://host/abc", DATABASE),
@@ -93,6 +134,47 @@ def test_a_url_is_a_location(config, monkeypatch, location):
     monkeypatch.setenv("REDIS_URL", location)
     assert config(MINIMAL_YAML).stores.redis == location
     redis.Redis.from_url(location).connection_pool.make_connection()
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "redis+sentinel://host/mymaster",
+        "redis+sentinel://host:26379,host2:26379,host3:26380/my-master.1/3",
+        "redis+sentinel://ada:hun%40ter2@host,[::1]:26379/mymaster?sentinel_username=bob&sentinel_password=x",
+        "rediss+sentinel://host/mymaster?ssl_ca_certs=/etc/ca.pem&ssl_cert_reqs=required&socket_timeout=10",
+        "redis+cluster://host",
+        "redis+cluster://host:7000,host2:7001/0",
+        "redis+cluster://:hunter2@host:7000/",
+        "rediss+cluster://host?ssl_check_hostname=false",
+    ],
+)
+def test_a_url_of_several_servers_is_a_location(config, monkeypatch, location):
+    monkeypatch.setenv("REDIS_URL", location)
+    assert config(MINIMAL_YAML).stores.redis == location
+
+
+def test_the_parts_of_a_url_of_sentinels():
+    nodes = RedisNodes.parse(
+        "rediss+sentinel://ada:hun%40ter2@one,two:5,[::1]:6/mymaster/3"
+        "?sentinel_password=a%26b&socket_timeout=7&client_name=c"
+    )
+    assert nodes.addresses == [("one", 26379), ("two", 5), ("::1", 6)]
+    assert (nodes.service, nodes.is_cluster) == ("mymaster", False)
+    shared = {"socket_timeout": 7.0, "client_name": "c"}
+    server, sentinel = map(parse_url, (nodes.server_url, nodes.sentinel_url))
+    for options in (server, sentinel):
+        assert options.pop("connection_class") is redis.SSLConnection
+        assert options.pop("host") == "one"
+    assert server == {"username": "ada", "password": "hun@ter2", "db": 3, **shared}
+    assert sentinel == {"password": "a&b", **shared}
+
+
+def test_the_parts_of_a_url_of_a_cluster():
+    nodes = RedisNodes.parse("redis+cluster://:hunter2@one:7000,two/0?client_name=c")
+    assert nodes.is_cluster
+    assert nodes.addresses == [("one", 7000), ("two", 6379)]
+    assert parse_url(nodes.server_url) == {"host": "one", "port": 7000, "password": "hunter2", "client_name": "c"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from vicinal.ingest.changes import compute_fingerprint
 from vicinal.stores.records import Record
 from vicinal.types import item_id
 
+pytestmark = pytest.mark.long_on_server
+
 KILLS = 10
 ROWS = 3_000
 

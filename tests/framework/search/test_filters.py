@@ -6,6 +6,8 @@ import pytest
 
 from vicinal.errors import FilterError
 
+pytestmark = pytest.mark.long_on_server
+
 NAMES = ["text", "start", "end", "item", "segment", "id", "vector", "ones", "Timestamp"]
 SOURCE = "{type: table, path: items.csv, key: key, content: content}"
 

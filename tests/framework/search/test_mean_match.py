@@ -11,6 +11,8 @@ from vicinal.search.mean_match import rank_by_mean_match
 from vicinal.search.similarity import compute_milvus_distances
 from vicinal.stores.milvus import Candidate
 
+pytestmark = pytest.mark.long_on_server
+
 WORDS = [f"w{number}" for number in range(40)]
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from inprocess_server import ROWS, check_error, run_server
 
+pytestmark = pytest.mark.long_on_server
+
 MORE = [(f"n{number}", f"new {number}", 1) for number in range(600)]
 JOB = {
     *(

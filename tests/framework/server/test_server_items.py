@@ -11,6 +11,8 @@ from inprocess_server import ROWS, check_error, run_server
 from vicinal.errors import ConfigError
 from vicinal.server import Settings, create_app
 
+pytestmark = pytest.mark.long_on_server
+
 ITEM = {"key", "uri", "title", "content", "metadata", "kind", "content_label", "content_url", "added"}
 
 

@@ -22,6 +22,8 @@ from vicinal.plugin.reranker import Reranker
 from vicinal.server import Settings, create_app
 from vicinal.server.service import SolutionService, _to_title
 
+pytestmark = pytest.mark.long_on_server
+
 
 def test_solutions_are_described_for_clients(text_client):
     body = text_client.get("/api/solutions").json()

@@ -12,6 +12,8 @@ from vicinal.errors import FilterError, NothingIndexedError, StoreBusyError, Unk
 from vicinal.solution.rwlock import ReadWriteLock
 from vicinal.types import SearchRequest, item_id
 
+pytestmark = pytest.mark.long_on_server
+
 ROWS = [(f"k{number}", f"text {number}", 2000 + number % 10) for number in range(200)]
 YEAR = "fields: {year: 'int64 = 0'}"
 

@@ -10,6 +10,8 @@ from vicinal.errors import StoreMismatchError
 from vicinal.solution.ownership import describe_home, require_owned
 from vicinal.stores.milvus import StoredCollection
 
+pytestmark = pytest.mark.long_on_server
+
 ROWS = [(f"k{number}", f"text {number}", 2000 + number) for number in range(5)]
 NAME = "owned"
 

@@ -9,8 +9,9 @@ import pytest
 from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
 from vicinal import hookimpl
 from vicinal.errors import SourceError, StoreMismatchError
+from vicinal.solution.transfer import write_items
 from vicinal.stores.records import Entry
-from vicinal.types import item_id
+from vicinal.types import Item, item_id
 
 
 class BatchRecorder:
@@ -177,3 +178,51 @@ def test_export_leaves_out_incomplete_items(lite):
     assert solution.export(lite.folder / "things.parquet") == ITEMS - 2
     keys = set(pq.read_table(lite.folder / "things.parquet")["key"].to_pylist())
     assert {f"k{number}" for number in range(ITEMS)} - keys == {"k3", "k5"}
+
+
+class WritesBetween:
+    """Reads rows, and lets somebody else write before they are compared with the ledger."""
+
+    def __init__(self, solution, *writes):
+        self._solution = solution
+        self._writes = list(writes)
+
+    def fetch_rows(self, ids):
+        rows = self._solution.vectors.fetch_rows(ids)
+        if self._writes:
+            self._writes.pop(0)()
+        return rows
+
+
+def test_an_item_that_is_written_meanwhile_is_exported_as_it_is_then(lite):
+    lite.write(ROWS)
+    home = lite.solution(encoder="{type: words}")
+    home.ingest()
+
+    def change():
+        home.add(Item("k3", "w1n0 and more"))
+        home.remove(["k4"])
+
+    with (lite.folder / "items.parquet").open("wb") as file:
+        counts = write_items(file, home.encoder, WritesBetween(home, change), home.metadata)
+    rows = home.vectors.count_rows()
+    assert (counts.items, counts.rows, counts.incomplete) == (ITEMS - 1, rows, 0)
+    exported = pq.read_table(lite.folder / "items.parquet").to_pylist()
+    assert {row["content"] for row in exported if row["key"] == "k3"} == {"w1n0 and more"}
+    away = lite.solution("away", encoder="{type: words}")
+    away.import_(lite.folder / "items.parquet")
+    assert nonzero_findings(away.check()) == {"items": ITEMS - 1, "rows": rows, "consistent": True}
+    assert stored(away) == stored(home)
+
+
+def test_items_that_were_added_by_hand_stay_so(lite):
+    lite.write(ROWS)
+    home = lite.solution()
+    home.ingest()
+    home.add(Item("by hand", "a text"))
+    home.export(lite.folder / "items.parquet")
+    away = lite.solution("away")
+    away.import_(lite.folder / "items.parquet")
+    assert away.metadata.list_manual() == [item_id("by hand")]
+    report = away.ingest(prune=True)
+    assert (report.unchanged, report.removed) == (ITEMS, 0)

@@ -29,6 +29,9 @@ from vicinal.stores import redact_url
         ("redis://:hun?ter2@h/0", "redis://…"),
         ("redis://:hun#ter2@h/0", "redis://…"),
         ("redis://h/0?password=hun@ter2&db=1", "redis://…"),
+        ("redis+sentinel://ada:hunter2@h,h2:1/mymaster/0", "redis+sentinel://…@h,h2:1/mymaster/0"),
+        ("redis+sentinel://h/mymaster?sentinel_password=hunter2", "redis+sentinel://h/mymaster?sentinel_password=…"),
+        ("rediss+cluster://:hun,ter2@h:1,h2:2", "rediss+cluster://…@h:1,h2:2"),
         ("ada:hunter2@h:6379", "…@h:6379"),
     ],
 )

@@ -6,6 +6,7 @@ import random
 from urllib.parse import urlsplit
 
 import pytest
+from redis.cluster import RedisCluster
 
 from proxy import Proxy
 from redis_helpers import (
@@ -26,8 +27,8 @@ from vicinal.types import Failure, item_id
 
 
 @pytest.fixture
-def store(redis_url, tmp_path):
-    with MetadataStore(tmp_path.name, redis_url) as store:
+def store(any_redis_url, tmp_path):
+    with MetadataStore(tmp_path.name, any_redis_url) as store:
         yield store
         store.drop()
 
@@ -63,8 +64,9 @@ def test_counts_are_exact_after_a_crash_between_begin_and_commit_and_a_repeat(st
     assert read_counts(store) == (1, 4)
 
 
-def test_a_commit_whose_response_is_lost_counts_once(store, redis_url):
+def test_a_commit_whose_response_is_lost_counts_once(redis_url, tmp_path):
     with (
+        MetadataStore(tmp_path.name, redis_url) as store,
         Proxy(urlsplit(redis_url).port) as proxy,
         MetadataStore(store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
     ):
@@ -75,6 +77,7 @@ def test_a_commit_whose_response_is_lost_counts_once(store, redis_url):
         proxy.drop_response_to(item_id("k").to_bytes(8, "big"))
         far.delete([item_id("k")])
         assert read_counts(store) == (0, 0)
+        store.drop()
 
 
 def test_delete_removes_an_item_from_ledger_metadata_and_counts(store):
@@ -113,9 +116,9 @@ def test_every_entry_and_record_is_listed_once(store):
     assert store.records([item_id("k0"), item_id("k1")]) == [None, make_record("k1", n=1)]
 
 
-def test_a_name_with_glob_characters_reads_and_drops_its_own_keys_only(redis_url):
+def test_a_name_with_glob_characters_reads_and_drops_its_own_keys_only(any_redis_url):
     for name, other in (("a*", "ab"), ("[ab]", "a"), ("a?", "ax"), ("back\\slash", "backslash")):
-        with MetadataStore(name, redis_url) as mine, MetadataStore(other, redis_url) as theirs:
+        with MetadataStore(name, any_redis_url) as mine, MetadataStore(other, any_redis_url) as theirs:
             index_item(mine, "mine", 1)
             index_item(theirs, "theirs", 1)
             assert [found.key for found in merge_parts(mine.iter_records()).values()] == ["mine"]
@@ -131,18 +134,26 @@ def test_a_name_with_glob_characters_reads_and_drops_its_own_keys_only(redis_url
 @pytest.fixture(params=["small", "large"])
 def shared_redis(request, store, monkeypatch):
     """A Redis with few keys of others, and one that counts as large, in which SCAN would take too long."""
-    store.client.mset({f"other:{number}": number for number in range(100)})
+    for number in range(100):
+        store.client.set(f"other:{number}", number)
     if request.param == "large":
         monkeypatch.setattr(buckets, "_MAX_KEYS_TO_SCAN", 100)
     yield store.client
     store.client.delete(*(f"other:{number}" for number in range(100)))
 
 
+def count_scans(client):
+    """How often the server, or those of the cluster, were asked to SCAN."""
+    shards = client.get_primaries() if isinstance(client, RedisCluster) else [None]
+    infos = [client.info("commandstats", **({"target_nodes": shard} if shard else {})) for shard in shards]
+    return sum(info.get("cmdstat_scan", {"calls": 0})["calls"] for info in infos)
+
+
 def test_a_solution_is_listed_and_dropped_whatever_else_redis_holds(store, shared_redis):
     keys = [f"k{number}" for number in range(300)]
     store.begin({item_id(key): make_record(key) for key in keys}, {})
     store.commit({item_id(key): make_entry(key, 1) for key in keys[:200]})
-    scans = shared_redis.info("commandstats").get("cmdstat_scan", {"calls": 0})["calls"]
+    scans = count_scans(shared_redis)
     assert merge_parts(store.iter_ledger()) == {item_id(key): make_entry(key, 1) for key in keys[:200]}
     assert merge_parts(store.iter_records()) == {item_id(key): make_record(key) for key in keys}
     pairs = list(store.iter_ledger_and_records())
@@ -151,11 +162,12 @@ def test_a_solution_is_listed_and_dropped_whatever_else_redis_holds(store, share
     assert all(entries.keys() <= records.keys() for entries, records in pairs)
     store.drop()
     if buckets._MAX_KEYS_TO_SCAN == 100:
-        assert shared_redis.info("commandstats").get("cmdstat_scan", {"calls": 0})["calls"] == scans
-    assert not list(shared_redis.scan_iter(f"vicinal:{store.name}:*"))
+        assert count_scans(shared_redis) == scans
+    assert not list(shared_redis.scan_iter(f"vicinal:*{store.name}*"))
     assert shared_redis.get("other:99") == b"99"
 
 
+@pytest.mark.long_on_cluster
 def test_pages_have_all_records_in_the_order_of_their_ids(store, shared_redis):
     keys = [f"k{number}" for number in range(300)]
     store.begin({item_id(key): make_record(key) for key in keys}, {})
@@ -222,7 +234,7 @@ def test_failures_are_paged_in_the_order_of_their_keys(store):
 
 def test_failures_of_a_version_without_the_sorted_set_are_paged(store):
     store.add_failures([Failure(key, "read", "x") for key in "cab"])
-    store.client.delete(f"vicinal:{store.name}:failed")
+    store.client.delete(store.names.prefix + "failed")
     page, after, total = store.list_failures(2)
     assert ([failure.key for failure in page], after, total) == (["a", "b"], "b", 3)
 
@@ -246,10 +258,11 @@ def test_each_change_of_items_raises_the_revision(store):
 def test_drop_leaves_only_the_writer_lock(store):
     index_item(store, "a", 1)
     store.add_failures([Failure("b", "read", "x")])
-    store.client.set(f"vicinal:{store.name}:writer", "me")
+    lock = store.names.of_solution("writer")
+    store.client.set(lock, "me")
     store.drop()
-    assert list(store.client.scan_iter(f"vicinal:{store.name}:*")) == [f"vicinal:{store.name}:writer".encode()]
-    store.client.delete(f"vicinal:{store.name}:writer")
+    assert list(store.client.scan_iter(f"vicinal:*{store.name}*")) == [lock.encode()]
+    store.client.delete(lock)
 
 
 # --- memory

@@ -131,11 +131,12 @@ def test_a_password_in_the_parameters_opens_and_is_not_shown(start_redis, tmp_pa
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=name_of)
-def test_a_redis_cluster_is_refused_with_the_reason(start_redis, server):
+def test_a_node_of_a_redis_cluster_is_refused_with_the_url_of_a_cluster(start_redis, server):
     port = start_redis("--cluster-enabled", "yes", server=server)
-    with pytest.raises(StoreError, match=f"127.0.0.1:{port}/0 is a Redis Cluster, which vicinal does not") as error:
+    with pytest.raises(StoreError, match=f"127.0.0.1:{port}/0 is a node of a Redis Cluster") as error:
         MetadataStore("shared", f"redis://127.0.0.1:{port}/0")
-    assert error.value.hint == "set REDIS_URL to a single Redis; it may have replicas"
+    hint = "write its URL with redis+cluster:// and without a database: redis+cluster://HOST:6379,HOST2:6379"
+    assert error.value.hint == hint
     assert not isinstance(error.value, StoreUnreachableError)
 
 
@@ -145,7 +146,7 @@ def test_a_sentinel_is_refused_with_the_reason(start_redis, tmp_path):
     port = start_redis(str(config), "--sentinel")
     with pytest.raises(StoreError, match=f"127.0.0.1:{port} is a Sentinel, which stores no data") as error:
         MetadataStore("shared", f"redis://127.0.0.1:{port}")
-    assert error.value.hint == "set REDIS_URL to the Redis that it watches"
+    assert error.value.hint == "the Redis that it watches is redis+sentinel://HOST:26379/SERVICE/0"
 
 
 def test_a_user_without_the_right_to_info_may_connect(start_redis):

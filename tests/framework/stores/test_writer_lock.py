@@ -20,25 +20,34 @@ from vicinal.stores import writer_lock
 from vicinal.stores.redis import MetadataStore
 from vicinal.stores.writer_lock import WriterLock
 
+pytestmark = pytest.mark.long_on_cluster
+
 
 @pytest.fixture
-def store(redis_url, tmp_path):
+def store(any_redis_url, tmp_path):
+    with MetadataStore(tmp_path.name, any_redis_url) as store:
+        yield store
+        store.client.delete(key(store))
+
+
+@pytest.fixture
+def redis_store(redis_url, tmp_path):
     with MetadataStore(tmp_path.name, redis_url) as store:
         yield store
         store.client.delete(key(store))
 
 
 def key(store):
-    return f"vicinal:{store.name}:writer"
+    return store.names.of_solution("writer")
 
 
 @pytest.fixture
-def writer(store, redis_url):
+def writer(store, any_redis_url):
     """Another process that holds the lock; it ends when its input does."""
     script = (
         "import sys\nfrom vicinal.stores.redis import MetadataStore\n"
         "from vicinal.stores.writer_lock import WriterLock\n"
-        f"with MetadataStore({store.name!r}, {redis_url!r}) as store, WriterLock(store):\n"
+        f"with MetadataStore({store.name!r}, {any_redis_url!r}) as store, WriterLock(store):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -68,8 +77,8 @@ def test_a_second_writer_of_the_same_process_is_refused_too(store):
         pass
 
 
-def test_solutions_of_other_names_are_not_locked(store, redis_url):
-    with MetadataStore(store.name + "-other", redis_url) as other, WriterLock(store), WriterLock(other) as held:
+def test_solutions_of_other_names_are_not_locked(store, any_redis_url):
+    with MetadataStore(store.name + "-other", any_redis_url) as other, WriterLock(store), WriterLock(other) as held:
         assert not held.lost
 
 
@@ -126,31 +135,31 @@ def test_a_lock_whose_key_was_deleted_is_acquired_again(store, monkeypatch):
         assert not held.lost
 
 
-def test_a_lock_survives_an_outage_of_redis(store, redis_url, monkeypatch):
+def test_a_lock_survives_an_outage_of_redis(redis_store, redis_url, monkeypatch):
     monkeypatch.setattr(writer_lock, "_EXPIRY_SECONDS", 0.6)
     with (
         Proxy(urlsplit(redis_url).port) as proxy,
-        MetadataStore(store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
+        MetadataStore(redis_store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
         WriterLock(far) as held,
     ):
         proxy.disconnect()
-        wait_until(lambda: not store.client.exists(key(store)))
+        wait_until(lambda: not redis_store.client.exists(key(redis_store)))
         proxy.restore()
-        wait_until(lambda: store.client.exists(key(store)))
+        wait_until(lambda: redis_store.client.exists(key(redis_store)))
         assert not held.lost
-    assert not store.client.exists(key(store))
+    assert not redis_store.client.exists(key(redis_store))
 
 
-def test_a_lock_that_could_not_be_released_does_not_block_its_own_process(store, redis_url):
+def test_a_lock_that_could_not_be_released_does_not_block_its_own_process(redis_store, redis_url):
     with (
         Proxy(urlsplit(redis_url).port) as proxy,
-        MetadataStore(store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
+        MetadataStore(redis_store.name, f"redis://127.0.0.1:{proxy.port}/0") as far,
     ):
         with WriterLock(far) as held:
             proxy.disconnect()
         assert held.lost
-    assert store.client.exists(key(store))
-    with WriterLock(store) as again:
+    assert redis_store.client.exists(key(redis_store))
+    with WriterLock(redis_store) as again:
         assert not again.lost
 
 

@@ -33,7 +33,12 @@ TORCHVISION = {
     "swin_t": "head",
 }
 """Networks of torchvision, each with its last layer."""
+OTHERS = sorted({*TORCHVISION} - {"resnet18", "shufflenet_v2_x0_5"})
 TIMM = ("test_resnet", "test_efficientnet", "test_convnext", "test_vit", "test_maxvit", "test_nfnet")
+
+
+def as_long(name):
+    return pytest.param(name, marks=pytest.mark.long)
 
 
 def cosine_similarities(one, other):
@@ -84,7 +89,7 @@ class TestTorchvision:
         assert encoder.space.dimension == expected.shape[1]
         assert min_cosine(encode_images(encoder, PICTURES), expected) >= 0.9999
 
-    @pytest.mark.parametrize("name", TORCHVISION)
+    @pytest.mark.parametrize("name", ["resnet18", "shufflenet_v2_x0_5", *map(as_long, OTHERS)])
     def test_vectors_by_a_state_dict_equal_torchvision(self, name, tmp_path):
         model, prepare = build_torchvision(name)
         draw_statistics(model)

@@ -9,6 +9,8 @@ from recommend_helpers import FILMS, fit_implicit, read_matrix
 from vicinal.errors import ItemError, UnknownItemError
 from vicinal.quality.sample import read_sample
 
+pytestmark = pytest.mark.long_on_server
+
 USERS = [str(number) for number in range(1, 401, 2)]
 EXACT = "index: {type: FLAT, metric: IP}\nfields: {genre: varchar(64), genres: varchar(256), year: int64 = 0}"
 

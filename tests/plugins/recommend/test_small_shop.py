@@ -11,6 +11,8 @@ from vicinal import Item, ItemError, ItemSkipped, evaluate
 from vicinal.quality.sample import read_sample
 from vicinal_recommend.explained import compute_explained_share
 
+pytestmark = pytest.mark.long_on_server
+
 ARTICLES = 200
 NAMED = {"user": "customer", "item": "article", "time": "day"}
 SETTINGS = "user: customer, item: article, time: day"

@@ -14,6 +14,8 @@ from inprocess_server import run_server
 from vicinal import VicinalError
 from vicinal.cli.app import app
 
+pytestmark = pytest.mark.long_on_server
+
 TITLES = "title,color\n" + "".join(f"thing {number},{('red', 'blue')[number % 2]}\n" for number in range(300))
 
 

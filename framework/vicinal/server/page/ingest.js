@@ -13,7 +13,11 @@ const TITLES = {
   failed: "Stopped",
   cancelled: "Cancelled; finished batches are kept",
 };
-const RUNNING_TITLES = { retry: "Trying failures again", reindex: "Indexing anew beside what is searched" };
+const RUNNING_TITLES = {
+  retry: "Trying failures again",
+  reindex: "Indexing anew beside what is searched",
+  promote: "Copying to other stores",
+};
 
 /** Creates the view in `root`; returns {update(), open(), close()}. */
 export function createIndexView(root, solution, { onChanged }) {

@@ -11,6 +11,8 @@ from vicinal.server.schemas.fields import BOUNDS, MAX_KEY_CHARS, MAX_SIMILARITY,
 from vicinal.server.schemas.items import AddRequest, AddResponse, DeleteRequest, DeleteResponse, Item, ItemPage
 from vicinal.server.schemas.jobs import FailurePage, IngestRequest, Job, JudgedGate, LabelGate, ReindexRequest
 from vicinal.server.schemas.map import ItemMap, PendingMap
+from vicinal.server.schemas.promotion import PromotionRequest, ReleaseRequest
+from vicinal.server.schemas.rows import Row, RowPage, RowRequest
 from vicinal.server.schemas.search import (
     ExampleSearchRequest,
     MultiSearchRequest,
@@ -47,10 +49,15 @@ __all__ = [
     "MultiSearchResponse",
     "PendingDuplicates",
     "PendingMap",
+    "PromotionRequest",
     "Query",
     "Readiness",
     "ReindexRequest",
+    "ReleaseRequest",
     "RenderRequest",
+    "Row",
+    "RowPage",
+    "RowRequest",
     "SearchOptions",
     "SearchRequest",
     "SearchResponse",

@@ -106,7 +106,7 @@ class Job(ResponseBody):
     """A background ingest that is running or has ended."""
 
     id: str
-    kind: Literal["ingest", "retry", "reindex"]
+    kind: Literal["ingest", "retry", "reindex", "promote"]
     state: Literal["running", "cancelling", "done", "failed", "cancelled"]
     seen: int
     new: int
@@ -135,6 +135,9 @@ class Job(ResponseBody):
     """How many items are skipped for which reason."""
     gate: dict[str, Any] | None
     """What a reindex was compared by before it replaced what was searched; null where it was not."""
+    promotion: dict[str, Any] | None
+    """What was copied to other stores, and the proof that both are the same, as ``vicinal promote --json`` prints it;
+    null until that is done, and for other runs."""
 
 
 class Failure(ResponseBody):

@@ -111,6 +111,19 @@ class SolutionList(ResponseBody):
     solutions: list[SolutionInfo]
 
 
+class ReplicaInfo(ResponseBody):
+    resource_group: str
+    query_nodes: list[int]
+
+
+class Replicas(ResponseBody):
+    wanted: int | None
+    """`index.replicas` of the configuration."""
+    resource_groups: list[str]
+    loaded: list[ReplicaInfo]
+    """What Milvus has loaded; empty for an embedded Milvus."""
+
+
 class Stats(ResponseBody):
     model_config = ConfigDict(extra="allow")
 
@@ -118,3 +131,4 @@ class Stats(ResponseBody):
     items: int
     rows: int
     failures: int
+    replicas: Replicas

@@ -9,6 +9,8 @@ from vicinal.errors import FilterError, NothingIndexedError, StoreBusyError
 from vicinal.quality.tuning.shadow import ShadowCollection
 from vicinal.stores.writer_lock import TuneLock, WriterLock
 
+pytestmark = pytest.mark.long_on_server
+
 STORED = [f"text {number}" for number in range(5_000)]
 
 

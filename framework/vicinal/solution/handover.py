@@ -1,0 +1,73 @@
+"""Who of two pairs of stores takes the writes of a solution that was copied from one to the other (``promote``).
+
+What a solution's state has of that, each with the places of the other pair, ``milvus`` and ``redis``, without secrets:
+
+- ``promotion``: items are being copied here from those, and not all of them are here yet. Nobody else writes.
+- ``twin``: those had the same items when a copy was complete; ``revision`` is the state's own at that moment, which
+  rises with every write. While it is the same, nothing here is newer than there, and the next copy may replace it.
+- ``moved``: those take the writes now. Searches go on here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vicinal.config.models import StoresConfig
+from vicinal.errors import StoreBusyError, StoreMismatchError
+from vicinal.solution.ownership import describe_home
+
+__all__ = ["describe_stores", "require_replaceable", "require_writable"]
+
+
+def describe_stores(stores: StoresConfig) -> dict[str, str]:
+    """The places of both stores, without secrets; with this machine's name where they are known only here."""
+    return {"milvus": describe_home(stores.milvus), "redis": describe_home(stores.redis)}
+
+
+def require_writable(state: Mapping[str, Any], name: str) -> None:
+    """See that a solution with this state is written here.
+
+    Raises:
+        StoreBusyError: it is being copied to these stores.
+        StoreMismatchError: it was moved to others.
+    """
+    if unfinished := state.get("promotion"):
+        raise StoreBusyError(
+            f"{name!r} is being promoted to these stores from {unfinished['milvus']}, and not all of it is here yet",
+            hint="run the same `vicinal promote` again to continue, or `vicinal drop` to remove what is here",
+        )
+    if moved := state.get("moved"):
+        raise StoreMismatchError(
+            f"{name!r} was promoted to {moved['milvus']} and {moved['redis']}, which take its writes now; it is only"
+            " searched here",
+            hint="start this process again with the YAML as it is now; `vicinal promote` copies it back, and"
+            " `vicinal promote --release` has these stores take writes again",
+        )
+
+
+def require_replaceable(state: Mapping[str, Any], name: str, place: str, origin: Mapping[str, str]) -> bool:
+    """See that a target with this state has nothing but what was copied from ``origin``, or was copied to it.
+
+    Returns:
+        Whether a copy to it has begun or ended before.
+
+    Raises:
+        StoreMismatchError: it has other data, or newer ones.
+    """
+    if not state.get("items") and not state.get("promotion"):
+        return False
+    known = state.get("promotion") or state.get("twin") or {}
+    if any(known.get(store) != home for store, home in origin.items()):
+        raise StoreMismatchError(
+            f"{place} has {state.get('items', 0):,} items of a solution called {name!r} that were not copied from here",
+            hint="promote to other stores, give this solution another name, or remove those first: `vicinal drop` with"
+            " MILVUS_URI and REDIS_URL set to them",
+        )
+    if not state.get("promotion") and known["revision"] != state.get("revision", 0):
+        raise StoreMismatchError(
+            f"{place} has items of {name!r} that were written after it was copied, and are not here",
+            hint="promote from there to here, which is the other direction; or remove those first: `vicinal drop` with"
+            " MILVUS_URI and REDIS_URL set to them",
+        )
+    return True
