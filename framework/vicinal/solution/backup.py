@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 
 from vicinal.config.yaml_secrets import redact_yaml
-from vicinal.errors import NothingIndexedError, StoreMismatchError, VicinalError
+from vicinal.errors import NothingIndexedError, StoreBusyError, StoreMismatchError, VicinalError
 from vicinal.plugin.encoder_calls import require_signature
 from vicinal.solution.backup_manifest import FAILURES, ITEMS, STATE, YAML, BackupFile, Manifest
 from vicinal.solution.backup_target import BackupFolder, BackupTarget
@@ -78,7 +78,8 @@ def back_up(
     Raises:
         DependencyError: fsspec, or what it needs for this place, is not installed.
         NothingIndexedError: nothing is indexed yet.
-        StoreBusyError: a process that is no server, or serves another config, holds the embedded Milvus.
+        StoreBusyError: a process that is no server, or serves another config, holds the embedded Milvus; or a restore
+            or a promotion has not ended.
         StoreMismatchError: the YAML does not describe what is indexed.
         VicinalError: the place cannot be written to; nothing is left there.
     """
@@ -107,6 +108,7 @@ def _write_backup(
     target: BackupTarget,
     on_progress: Callable[[int, int], object],
 ) -> BackupReport:
+    _require_complete(solution)
     rows = _open_rows(solution, remote)
     folder = target.create(solution.name)
     try:
@@ -125,6 +127,21 @@ def _write_backup(
         manifest.incomplete,
         manifest.size,
     )
+
+
+def _require_complete(solution: Solution) -> None:
+    """See that the solution has all that it is to have: with ``keep``, backups of parts would replace whole ones.
+
+    Raises:
+        StoreBusyError: it is being restored or promoted.
+    """
+    state = solution.metadata.state()
+    for mark, verb in (("restoring", "restored"), ("promotion", "promoted to these stores")):
+        if state.get(mark):
+            raise StoreBusyError(
+                f"{solution.name!r} is being {verb}, and not all of it is here yet",
+                hint="let that end, or run the same command again; `vicinal reindex` makes it whole from its source",
+            )
 
 
 def _write_files(

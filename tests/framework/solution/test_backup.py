@@ -14,7 +14,7 @@ import pytest
 
 from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
 from vicinal import back_up, restore
-from vicinal.errors import DependencyError, NothingIndexedError, StoreMismatchError, VicinalError
+from vicinal.errors import DependencyError, NothingIndexedError, StoreBusyError, StoreMismatchError, VicinalError
 from vicinal.solution import transfer
 from vicinal.solution.backup_target import BackupTarget
 from vicinal.types import Item, item_id
@@ -238,6 +238,8 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
         restore(away, place, on_progress=interrupt)
     items = away.status()["items"]
     assert 60 < items < ITEMS
+    with pytest.raises(StoreBusyError, match="'away' is being restored, and not all of it is here yet"):
+        back_up(away, str(lite.folder / "backups"))
     other = back_up(home, str(lite.folder / "backups")).path
     with pytest.raises(StoreMismatchError, match=f"holds {items} items already"):
         restore(away, other)
