@@ -7,6 +7,7 @@ so a folder without a manifest that can be read is no backup: it is being writte
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -163,10 +164,13 @@ class BackupFolder:
                 return None
         return Manifest.from_json(data, self.location)
 
-    def open_file(self, name: str) -> Any:
-        """A file to read, which can be sought."""
-        with self._target.wrap_errors("read"):
-            return self._target.fs.open(f"{self.path}/{name}", "rb", block_size=_CHUNK_BYTES)
+    def open_file(self, name: str) -> io.BufferedReader:
+        """A file to read, which can be sought.
+
+        Raises:
+            VicinalError: it cannot be read, now or later.
+        """
+        return io.BufferedReader(_RawReader(self._target, f"{self.path}/{name}"), _CHUNK_BYTES)
 
     def read_file(self, name: str) -> bytes:
         """The whole of a file."""
@@ -183,14 +187,14 @@ class BackupFolder:
         for name, expected in manifest.files.items():
             digest, size = hashlib.sha256(), 0
             try:
-                with self._target.fs.open(f"{self.path}/{name}", "rb", block_size=_CHUNK_BYTES) as file:
+                with self.open_file(name) as file:
                     while chunk := file.read(_CHUNK_BYTES):
                         digest.update(chunk)
                         size += len(chunk)
-            except FileNotFoundError:
-                raise _damaged_error(self.location, f"{name} is missing") from None
-            except Exception as error:
-                raise _damaged_error(self.location, f"{name} cannot be read ({error})") from error
+            except VicinalError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    raise _damaged_error(self.location, f"{name} is missing") from None
+                raise
             if BackupFile(size, digest.hexdigest()) != expected:
                 raise _damaged_error(self.location, f"{name} is not what was written: its SHA-256 differs")
 
@@ -202,6 +206,38 @@ class BackupFolder:
                 fs.rm_file(f"{self.path}/{MANIFEST}")
             if fs.exists(self.path):
                 fs.rm(self.path, recursive=True)
+
+
+class _RawReader(io.RawIOBase):
+    """Reads one file, and says which place failed where that fails."""
+
+    def __init__(self, target: BackupTarget, path: str) -> None:
+        self._target = target
+        with target.wrap_errors("read"):
+            self._file = target.fs.open(path, "rb", block_size=_CHUNK_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._target.wrap_errors("read"):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 class FileWriter:
