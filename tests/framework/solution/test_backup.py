@@ -329,3 +329,19 @@ def test_a_backup_taken_during_an_ingest_restores_to_a_consistent_solution(works
         assert (again.new, again.failed) == (len(changed) - len(texts), 0)
         assert describe_hits(away, "w7n0 more") == describe_hits(home, "w7n0 more")
     assert between
+
+
+@pytest.mark.long
+def test_a_backup_restores_to_a_cluster_of_redis_and_back(lite, home, cluster_url):
+    place = str(lite.folder / "backups")
+    away = lite.solution("away", encoder="{type: words}", extra=f"stores: {{redis: '{cluster_url}'}}")
+    assert restore(away, back_up(home, place).path).consistent
+    away.ingest()  # without fields, what could not be indexed at home can be here
+    begin_write(away)
+    assert back_up(away, place, keep=1).incomplete == 1
+    away.ingest()
+    back = lite.solution("back", encoder="{type: words}")
+    report = restore(back, back_up(away, place).path)
+    assert (report.items, report.rows, report.consistent) == (ITEMS + 2, SEGMENTS + 3, True)
+    assert describe_hits(back, ROWS[7][1]) == describe_hits(away, ROWS[7][1])
+    away.drop()
