@@ -45,7 +45,8 @@ class WriteLog:
 
     def note_if_begun(self, ids: Sequence[int]) -> None:
         """Note that these items are written next, unless nobody has begun the log."""
-        self._connection.call("rpushx", self._key, *ids)
+        if ids:
+            self._connection.call("rpushx", self._key, *ids)
 
     def note(self, ids: Sequence[int]) -> None:
         """Note that these items are written next."""

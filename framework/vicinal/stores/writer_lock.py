@@ -104,7 +104,7 @@ class WriterLock:
     @classmethod
     def is_held(cls, store: MetadataStore) -> bool:
         """Whether somebody holds it, or died a moment ago with it."""
-        return bool(store.call("exists", f"vicinal:{store.name}:{cls._kind}"))
+        return bool(store.call("exists", store.names.of_solution(cls._kind)))
 
     def check(self) -> None:
         """Check that the lock is still held.
