@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from vicinal.errors import NothingIndexedError, StoreError, StoreMismatchError
+from vicinal.errors import NothingIndexedError, StoreBusyError, StoreError, StoreMismatchError
 from vicinal.solution.catch_up import lock_writers
 from vicinal.solution.generations import finish_replacement
 from vicinal.solution.handover import describe_stores, require_replaceable, require_writable
@@ -78,6 +78,7 @@ class Promotion:
             copied_rows=copier.copied_rows,
             handed_over=self.hand_over,
             seconds=round(time.perf_counter() - started, 3),
+            warnings=proof.list_warnings(),
             rows_per_second=round(copier.copied_rows / max(took, 1e-9), 1),
         )
 
@@ -182,6 +183,7 @@ class Promotion:
         """Prove the copy; once more while nobody writes, if somebody has written during the proof."""
         proof = self._prove()
         with lock_writers(self.live.metadata, self.stop.is_set) as writer:
+            self._require_log()
             copier.require_complete()
             if self._catch_up(copier, locked=True) or copier.written:
                 self._finish_copy(copier)
@@ -191,6 +193,18 @@ class Promotion:
             writer.check()
             self._note_twins()
         return proof
+
+    def _require_log(self) -> None:
+        """See that all writes were noted; the writer's lock is held.
+
+        Raises:
+            StoreBusyError: an ingest has removed the log: this process was suspended for so long that its lock expired.
+        """
+        if not self.live.metadata.promotion_log.is_begun():
+            raise StoreBusyError(
+                f"another process has written to {self.live.name!r} while this one was suspended",
+                hint="promote again, which continues",
+            )
 
     def _prove(self) -> Proof:
         def raise_if_stopped() -> None:
