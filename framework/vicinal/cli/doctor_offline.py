@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from vicinal.toolkit.models import Model
 
 __all__ = ["find_needs"]
+
+_CONNECT_SECONDS = 3.0
 
 
 def find_needs(file: Path, manager: Manager) -> Iterator[Finding]:
@@ -38,6 +41,8 @@ def find_needs(file: Path, manager: Manager) -> Iterator[Finding]:
         from vicinal.stores.redis_server import find_redis_server
 
         yield look(f"{solution.name}: redis-server", lambda: str(find_redis_server()))
+    if "://" not in solution.config.stores.milvus:
+        yield look(f"{solution.name}: loopback", _connect_to_itself)
     yield look(f"{solution.name}: source", lambda: _read_first_key(solution))
 
 
@@ -79,6 +84,23 @@ def _resolve(model: Model) -> str:
     path = model.resolve()
     size = sum(file.stat().st_size for file in model.list_files(path))
     return f"{size / 1e6:,.1f} MB, {path}"
+
+
+def _connect_to_itself() -> str:
+    """Connect to this machine, as the client of an embedded Milvus does.
+
+    Raises:
+        DependencyError: the loopback interface is down, as in a new network namespace.
+    """
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        raise DependencyError(
+            f"the embedded Milvus needs 127.0.0.1, which does not respond: {error.strerror or error}",
+            hint="bring the loopback interface up: `ip link set lo up`",
+        ) from error
+    return "127.0.0.1 responds"
 
 
 def _read_first_key(solution: Components) -> str:

@@ -6,7 +6,7 @@
     solution.yaml    the YAML, in which variables are not expanded, without secrets
     manifest.json    written last: what the files hold, and their hashes
 
-Others may write meanwhile: each item is backed up as it is at one moment, see ``transfer.write_items``. Where a server
+Others may write meanwhile: each item is backed up as it is at one moment, see ``item_export``. Where a server
 in another process holds the embedded Milvus, the vectors are read through it, and everything else from Redis.
 """
 
@@ -27,10 +27,10 @@ from vicinal.errors import NothingIndexedError, StoreBusyError, StoreError, Stor
 from vicinal.plugin.encoder_calls import require_signature
 from vicinal.solution.backup_manifest import FAILURES, ITEMS, STATE, YAML, BackupFile, Manifest
 from vicinal.solution.backup_target import BackupFolder, BackupTarget
+from vicinal.solution.item_export import RowReader, write_items
 from vicinal.solution.learning import restore_state
 from vicinal.solution.remote import RemoteSolution, find_remote
 from vicinal.solution.solution import Solution
-from vicinal.solution.transfer import RowReader, write_items
 from vicinal.stores.redis import MetadataStore
 
 __all__ = ["BackupReport", "back_up"]

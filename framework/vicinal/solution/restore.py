@@ -21,9 +21,9 @@ from vicinal.plugin.state import unpack_state
 from vicinal.solution.backup_manifest import FAILURES, ITEMS, STATE, Manifest
 from vicinal.solution.backup_target import BackupFolder, BackupTarget
 from vicinal.solution.handover import require_writable
+from vicinal.solution.item_import import import_items, iter_metadata, read_fitted_state
 from vicinal.solution.learning import adopt_state
 from vicinal.solution.solution import Solution
-from vicinal.solution.transfer import import_items, iter_metadata, read_fitted_state
 from vicinal.stores.writer_lock import ReindexLock, WriterLock
 from vicinal.types import Failure
 

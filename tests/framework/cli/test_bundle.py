@@ -175,19 +175,20 @@ class TestDoctorOffline:
 @pytest.mark.long
 @pytest.mark.all_encoders
 class TestWithoutANetwork:
-    """In a network namespace that has no interface but a loopback which is down, with a home that is empty."""
+    """In a network namespace that has no interface but its loopback, with a home that is empty."""
 
     @pytest.fixture
     def offline(self, tmp_path):
         """Runs a command there."""
-        if subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode:
-            pytest.skip("`unshare -n` is not permitted here")
+        enter = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+        if shutil.which("unshare") is None or subprocess.run([*enter, "true"], capture_output=True).returncode:
+            pytest.skip("`unshare -n` and `ip link set lo up` are not permitted here")
         (tmp_path / "empty").mkdir()
         home = dict.fromkeys(("HOME", "HF_HOME", "TORCH_HOME", "XDG_CACHE_HOME"), str(tmp_path / "empty"))
 
-        def offline(*arguments, code=0, **environment):
+        def offline(*arguments, code=0, loopback=True, **environment):
             done = subprocess.run(
-                ["unshare", "-n", SCRIPT, *map(str, arguments)],
+                [*(enter if loopback else enter[:2]), SCRIPT, *map(str, arguments)],
                 env={**os.environ, **home, **environment},
                 capture_output=True,
                 text=True,
@@ -211,6 +212,13 @@ class TestWithoutANetwork:
                 hits = json.loads(offline(*command, VICINAL_MODELS="bundle").stdout)["hits"]
                 assert hits, (sample.yaml, query)
         offline("doctor", "--offline", *yaml_files, VICINAL_MODELS="bundle")
+
+    def test_a_loopback_that_is_down_is_a_finding(self, samples, offline):
+        done = offline("doctor", "--offline", "molecule.yaml", "--json", code=4, loopback=False)
+        (missing,) = (finding for finding in json.loads(done.stdout) if finding["status"] == "missing")
+        assert missing["what"] == "molecules: loopback"
+        assert missing["detail"].startswith("the embedded Milvus needs 127.0.0.1, which does not respond: ")
+        assert missing["hint"] == "bring the loopback interface up: `ip link set lo up`"
 
     def test_a_model_that_is_not_there_is_named_with_the_way_to_get_it(self, samples, offline):
         done = offline("ingest", "image.yaml", code=4)

@@ -22,7 +22,7 @@ from vicinal.errors import (
     StoreMismatchError,
     VicinalError,
 )
-from vicinal.solution import transfer
+from vicinal.solution import item_export
 from vicinal.solution.backup_target import BackupTarget
 from vicinal.types import Item, item_id
 
@@ -243,7 +243,7 @@ def test_backups_of_another_encoder_or_with_other_fields_are_refused(lite, home)
 
 
 def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
-    monkeypatch.setattr(transfer, "_BATCH_SIZE", 50)
+    monkeypatch.setattr(item_export, "_BATCH_SIZE", 50)
     place = back_up(home, str(lite.folder / "backups")).path
     away = lite.solution("away", encoder="{type: words}")
 

@@ -351,16 +351,25 @@ def test_a_proof_says_what_differs(given, difference, warning):
 
 
 def test_states_say_who_may_write():
-    here = {"milvus": "http://a", "redis": "redis://a"}
+    here = {"owner": "a1", "milvus": "a.db on pod-1", "redis": "a on pod-1"}
+    moved = {**here, "milvus": "a.db on pod-2", "redis": "a on pod-2"}
     require_writable({"items": 3, "twin": {**here, "revision": 4}}, "x")
     assert not require_replaceable({}, "x", "there", here)
     assert not require_replaceable({"items": 0, "revision": 9}, "x", "there", here)
     assert require_replaceable({"items": 3, "revision": 4, "twin": {**here, "revision": 4}}, "x", "there", here)
-    assert require_replaceable({"items": 0, "promotion": here}, "x", "there", here)
+    assert require_replaceable({"items": 0, "promotion": here}, "x", "there", moved)
     for state in (
         {"items": 3, "revision": 5, "twin": {**here, "revision": 4}},
-        {"items": 3, "revision": 4, "twin": {**here, "milvus": "http://b", "revision": 4}},
-        {"items": 3, "promotion": {**here, "redis": "redis://b"}},
+        {"items": 3, "revision": 4, "twin": {**here, "owner": "b2", "revision": 4}},
+        {"items": 3, "promotion": {**here, "owner": "b2"}},
+        {"items": 3},
     ):
         with pytest.raises(StoreMismatchError):
             require_replaceable(state, "x", "there", here)
+
+
+def test_a_solution_without_an_owner_is_known_by_its_stores():
+    here = {"owner": "", "milvus": "http://a", "redis": "redis://a"}
+    assert require_replaceable({"items": 3, "promotion": here}, "x", "there", here)
+    with pytest.raises(StoreMismatchError):
+        require_replaceable({"items": 3, "promotion": {**here, "redis": "redis://b"}}, "x", "there", here)

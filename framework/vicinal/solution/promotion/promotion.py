@@ -16,7 +16,7 @@ from itertools import islice
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreError, StoreMismatchError
 from vicinal.solution.catch_up import lock_writers
 from vicinal.solution.generations import finish_replacement
-from vicinal.solution.handover import describe_stores, require_replaceable, require_writable
+from vicinal.solution.handover import describe_side, describe_stores, require_replaceable, require_writable
 from vicinal.solution.ownership import create_owner
 from vicinal.solution.promotion.copier import Copier
 from vicinal.solution.promotion.proof import Proof, prove
@@ -115,7 +115,8 @@ class Promotion:
             StoreMismatchError: the target has other or newer data.
         """
         live, target = self.live, self.target
-        origin, place = describe_stores(live.config.stores), redact_url(target.config.stores.milvus)
+        origin = describe_side(live.metadata.state(), live.config.stores)
+        place = redact_url(target.config.stores.milvus)
         state = target.metadata.state()
         is_resumed = require_replaceable(state, live.name, place, origin)
         fitted = live.metadata.fitted_state
@@ -215,11 +216,11 @@ class Promotion:
 
     def _note_twins(self) -> None:
         live, target = self.live, self.target
-        homes = [describe_stores(side.config.stores) for side in (target, live)]
-        revisions = [side.metadata.state().get("revision", 0) for side in (live, target)]
-        target.metadata.set_state(promotion=None, moved=None, twin={**homes[1], "revision": revisions[1]})
-        moved = homes[0] if self.hand_over else None
-        live.metadata.set_state(twin={**homes[0], "revision": revisions[0]}, moved=moved)
+        here, there = live.metadata.state(), target.metadata.state()
+        old, new = describe_side(here, live.config.stores), describe_side(there, target.config.stores)
+        target.metadata.set_state(promotion=None, moved=None, twin={**old, "revision": there.get("revision", 0)})
+        moved = new if self.hand_over else None
+        live.metadata.set_state(twin={**new, "revision": here.get("revision", 0)}, moved=moved)
 
     def _show_progress(self, copied: int, unchanged: int) -> None:
         self._copied += copied
