@@ -42,6 +42,19 @@ class TestLetters(EncoderContract):
     good = ("listen", "hello", "Enlist 3!")
     bad = ("", "  ", "12.5")
 """
+TEST_OF_MODELS = """# mypy: ignore-errors
+import numpy as np
+from my_package.weighted import WeightedLengths
+from test_my_package import TestLengths as ContractOfLengths
+
+
+def test_it_loads_the_models_that_it_lists(tmp_path):
+    np.save(tmp_path / "weights.npy", np.arange(1, 9))
+    contract = type("Contract", (ContractOfLengths,), {"encoder_class": WeightedLengths})()
+    contract.params = {"weights": tmp_path / "weights.npy"}
+    contract.test_shape_and_dtype()
+    contract.test_it_loads_no_other_models_than_it_lists()
+"""
 CONTRACTS = ("TestLengths", "TestKmers", "TestSturdyKmers", "TestTfIdf", "TestNotes", "TestSharedWords", "TestLetters")
 MORE_ENCODERS = """
     encoders.add("kmers", "my_package.dna:Kmers")
@@ -64,6 +77,7 @@ def written(tmp_path_factory):
     (code,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "register_encoders" in code]
     (folder / "my_plugin.py").write_text(code)
     (folder / "tests" / "test_my_plugin.py").write_text(TESTS_OF_THE_README)
+    (folder / "tests" / "test_weighted.py").write_text(TEST_OF_MODELS)
     return folder
 
 
@@ -81,7 +95,7 @@ def manager(written, monkeypatch):
 
 def test_every_python_block_of_the_page_is_a_file():
     text = PAGE.read_text(encoding="utf-8")
-    assert text.count("```python\n") == len(BLOCK.findall(text)) == 12
+    assert text.count("```python\n") == len(BLOCK.findall(text)) == 13
 
 
 @pytest.mark.long

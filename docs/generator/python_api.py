@@ -28,6 +28,7 @@ from vicinal.solution import consistency
 from vicinal.solution import gate as solution_gate
 from vicinal.solution.promotion import proof as promotion_proof
 from vicinal.stores import layout, milvus_engine, records
+from vicinal.toolkit import models as toolkit_models
 
 __all__ = ["GROUPS", "python_page"]
 
@@ -36,6 +37,8 @@ What `from vicinal import …` gives, and the modules named here; everything els
 nothing: each name is loaded when it is first used.
 
 """
+
+MODULES = {"vicinal.server": server, "vicinal.testing": testing, "vicinal.toolkit.models": toolkit_models}
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Solutions": (
@@ -95,6 +98,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "build_map",
         "ItemMap",
     ),
+    "Without a network": ("write_bundle", "check_bundle", "BundleReport"),
     "Backups": ("back_up", "BackupReport", "restore", "RestoreReport"),
     "The server": ("vicinal.server.create_app", "vicinal.server.Settings"),
     "Items and what they are": ("Item", "Segment", "Space", "Modality", "Rendering"),
@@ -109,6 +113,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "Manager",
         "PluginInfo",
         "write_samples",
+        "vicinal.toolkit.models.Model",
     ),
     "Tests of plugins": (
         "vicinal.testing.EncoderContract",
@@ -177,7 +182,7 @@ def _describe_modality(name: str) -> str:
 def _find(name: str) -> Any:
     module, _, short = name.rpartition(".")
     if module:
-        return getattr({"vicinal.server": server, "vicinal.testing": testing}[module], short)
+        return getattr(MODULES[module], short)
     return next(getattr(home, short) for home in HOMES if short in (*home.__all__, "__version__"))
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from vicinal.quality.map.item_map import ItemMap, build_map
     from vicinal.quality.tuning import RecallCheck, TuneReport, check_recall, tune
     from vicinal.solution.backup import BackupReport, back_up
+    from vicinal.solution.bundle import BundleReport, check_bundle, write_bundle
     from vicinal.solution.promotion.report import PromotionReport
     from vicinal.solution.restore import RestoreReport, restore
     from vicinal.solution.samples import write_samples
@@ -64,6 +65,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AUDIO": "types",
+    "BundleReport": "solution.bundle",
     "BackupReport": "solution.backup",
     "DependencyError": "errors",
     "DuplicateReport": "quality.duplicates.report",
@@ -107,6 +109,7 @@ _HOMES = {
     "back_up": "solution.backup",
     "build_gate": "quality.gate",
     "build_map": "quality.map.item_map",
+    "check_bundle": "solution.bundle",
     "compare": "quality",
     "check_recall": "quality.tuning",
     "create_manager": "plugin.manager",
@@ -115,6 +118,7 @@ _HOMES = {
     "hookimpl": "plugin.hookspecs",
     "restore": "solution.restore",
     "tune": "quality.tuning",
+    "write_bundle": "solution.bundle",
     "write_samples": "solution.samples",
 }
 
@@ -124,6 +128,7 @@ __all__ = [
     "TEXT",
     "VIDEO",
     "BackupReport",
+    "BundleReport",
     "DependencyError",
     "Disturbance",
     "DuplicateReport",
@@ -164,6 +169,7 @@ __all__ = [
     "back_up",
     "build_gate",
     "build_map",
+    "check_bundle",
     "check_recall",
     "compare",
     "create_manager",
@@ -172,6 +178,7 @@ __all__ = [
     "hookimpl",
     "restore",
     "tune",
+    "write_bundle",
     "write_samples",
 ]
 

@@ -15,10 +15,11 @@ from pydantic import Field
 from vicinal import AUDIO, TEXT, Space
 from vicinal.plugin.dual_encoder import DualEncoder, TextEncoder
 from vicinal.plugin.params import ModelName
+from vicinal.toolkit.models import Model
 from vicinal.toolkit.torch_runtime import Device, Precision, choose_batch_size, locked_cached_property
 from vicinal_audio.base import AudioEncoderBase
 from vicinal_audio.chunks import sample_chunks, sum_chunks
-from vicinal_audio.clap_dir import ClapDir, resolve_clap
+from vicinal_audio.clap_dir import ClapDir, make_clap_model, resolve_clap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,9 @@ class Clap(DualEncoder, AudioEncoderBase):
     def signature(self) -> str:
         """Hash of the model's files, how sounds are split, and the configured precision."""
         return f"clap/1/{self._model_dir.hash}/{self.params.precision}/{self._windowing_tag}"
+
+    def list_models(self) -> list[Model]:
+        return [make_clap_model(self.params.model)]
 
     @property
     def sample_rate(self) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from vicinal.toolkit import hf_hub
+from vicinal.toolkit.hf_hub import ModelDir
+from vicinal.toolkit.models import HubModel
 
-__all__ = ["ClapDir", "resolve_clap"]
+__all__ = ["ClapDir", "make_clap_model", "resolve_clap"]
 
 _FEATURE_EXTRACTOR_DEFAULTS = {
     "sampling_rate": 48_000,
@@ -25,7 +26,7 @@ _FEATURE_EXTRACTOR_DEFAULTS = {
 }
 
 
-class ClapDir(hf_hub.ModelDir):
+class ClapDir(ModelDir):
     """A folder with a CLAP as transformers saves it."""
 
     @cached_property
@@ -35,6 +36,11 @@ class ClapDir(hf_hub.ModelDir):
         return {key: config.get(key, default) for key, default in _FEATURE_EXTRACTOR_DEFAULTS.items()}
 
 
+def make_clap_model(model: str) -> HubModel:
+    """Say which model that is, given as a local folder or as a name on the Hugging Face hub."""
+    return HubModel(model, "clap", "the encoder melstats needs no weights and works offline")
+
+
 def resolve_clap(model: str) -> ClapDir:
     """Find the folder of a model, given as a local folder or as a name on the Hugging Face hub.
 
@@ -42,6 +48,4 @@ def resolve_clap(model: str) -> ClapDir:
         DependencyError: the model is not on this machine and cannot be downloaded; the message names the expected path.
         PluginError: it is no CLAP.
     """
-    return ClapDir(
-        hf_hub.resolve_model(model, "clap", "the encoder melstats needs no weights and works offline"), model
-    )
+    return ClapDir(make_clap_model(model).resolve(), model)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
 from vicinal import LocalPath, Space
-from vicinal.errors import DependencyError
-from vicinal.toolkit.hf_hub import hash_file
+from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.models import LocalModel, Model, WeightsUrl
 from vicinal.toolkit.torch_hub import require_available
 from vicinal.toolkit.torch_runtime import Device, Precision, choose_batch_size, locked_cached_property
 from vicinal_audio.base import AudioEncoderBase
@@ -111,6 +111,9 @@ class TorchaudioEncoder(AudioEncoderBase):
         params, network = self.params, f"{self.params.bundle}/{self._weights_tag}/layer={self._layer}"
         return f"torchaudio/1/{network}/{params.precision}/{self._windowing_tag}"
 
+    def list_models(self) -> list[Model]:
+        return [] if self.params.weights == _RANDOM else [self._model]
+
     @property
     def sample_rate(self) -> int:
         return SAMPLE_RATE
@@ -162,24 +165,20 @@ class TorchaudioEncoder(AudioEncoderBase):
         if self.params.weights == _PRETRAINED:
             require_available(self._bundle.url, ALTERNATIVE_HINT)
             return _PRETRAINED
-        return hash_file(_require_weights(Path(self.params.weights)))[:16]
+        return hash_file(self._model.resolve())[:16]
+
+    @property
+    def _model(self) -> Model:
+        """What has the weights."""
+        if self.params.weights == _PRETRAINED:
+            return WeightsUrl(self._bundle.url, ALTERNATIVE_HINT)
+        return LocalModel(Path(self.params.weights), ALTERNATIVE_HINT)
 
     @locked_cached_property
     def _network(self) -> Network:
-        from vicinal.toolkit.torch_hub import download_weights
         from vicinal_audio.torchaudio_model import Network
 
-        params, path = self.params, None
-        if params.weights == _PRETRAINED:
-            path = download_weights(self._bundle.url, ALTERNATIVE_HINT)
-        elif params.weights != _RANDOM:
-            path = _require_weights(Path(params.weights))
+        params = self.params
+        weights = params.seed if params.weights == _RANDOM else self._model.resolve()
         batch_size = choose_batch_size(params, gpu=16)
-        return Network(params.bundle, self._layer, path or params.seed, params.device, params.precision, batch_size)
-
-
-def _require_weights(path: Path) -> Path:
-    if not path.is_file():
-        hint = f"set `weights:` to the path of a state dict; {ALTERNATIVE_HINT}"
-        raise DependencyError(f"there are no weights at {path}", hint=hint)
-    return path
+        return Network(params.bundle, self._layer, weights, params.device, params.precision, batch_size)

@@ -15,9 +15,10 @@ from pydantic import Field
 from vicinal import IMAGE, TEXT, Space
 from vicinal.plugin.dual_encoder import DualEncoder, TextEncoder
 from vicinal.plugin.params import ModelName
+from vicinal.toolkit.models import Model
 from vicinal.toolkit.torch_runtime import locked_cached_property
 from vicinal_image.base import ImageEncoder
-from vicinal_image.clip_dir import ClipDir, resolve_clip
+from vicinal_image.clip_dir import ClipDir, make_clip_model, resolve_clip
 from vicinal_image.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Clip(DualEncoder, ImageEncoder):
             DependencyError: the model is not on this machine and cannot be downloaded.
         """
         return f"clip/{self._model_dir.hash}/{self._preprocessing_tag}/l2"
+
+    def list_models(self) -> list[Model]:
+        return [make_clip_model(self.params.model)]
 
     @property
     def preprocessing(self) -> Preprocessing:

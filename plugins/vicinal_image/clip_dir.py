@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import Any, Literal
 
 from vicinal.errors import PluginError
-from vicinal.toolkit.hf_hub import ModelDir, resolve_model
+from vicinal.toolkit.hf_hub import ModelDir
+from vicinal.toolkit.models import HubModel
 from vicinal_image.checkpoints import ALTERNATIVE_HINT
 from vicinal_image.preprocess import Preprocessing
 
-__all__ = ["ClipDir", "resolve_clip"]
+__all__ = ["ClipDir", "make_clip_model", "resolve_clip"]
 
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _INTERPOLATIONS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
@@ -48,6 +49,11 @@ class ClipDir(ModelDir):
         return Preprocessing(resize, crop, mean, std, interpolation, floor=True)  # type: ignore[arg-type]
 
 
+def make_clip_model(model: str) -> HubModel:
+    """Say which model that is, given as a local folder or by its name on the Hugging Face hub."""
+    return HubModel(model, "clip", ALTERNATIVE_HINT)
+
+
 def resolve_clip(model: str) -> ClipDir:
     """Return the folder of a CLIP, given as a local folder or by its name on the Hugging Face hub.
 
@@ -55,7 +61,7 @@ def resolve_clip(model: str) -> ClipDir:
         DependencyError: the model is not on this machine and cannot be downloaded; the hint says where to put it.
         PluginError: the model is not a CLIP.
     """
-    return ClipDir(resolve_model(model, "clip", ALTERNATIVE_HINT), model)
+    return ClipDir(make_clip_model(model).resolve(), model)
 
 
 def _to_side(size: Any) -> int:

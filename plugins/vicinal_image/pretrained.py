@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 
 from vicinal import LocalPath
-from vicinal.errors import ConfigError, DependencyError, PluginError
-from vicinal.toolkit.hf_hub import hash_file
+from vicinal.errors import ConfigError, PluginError
+from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.models import LocalModel, Model
 from vicinal.toolkit.torch_runtime import locked_cached_property
 from vicinal.toolkit.vectors import l2_normalize
 from vicinal_image.base import ImageEncoder
@@ -68,9 +69,14 @@ class PretrainedEncoder(ImageEncoder):
     def _build(self, *, as_skeleton: bool = False) -> nn.Module:
         """Build the network with random weights, without its head; as a skeleton it is only looked at."""
 
+    @property
     @abstractmethod
-    def _find_weights(self) -> Path:
-        """Return the file with the named weights, and download it if it is not on this machine."""
+    def _published_model(self) -> Model:
+        """What the library publishes as the named weights."""
+
+    def _find_weights_file(self, path: Path) -> Path:
+        """Return the file with the weights, which is the model itself or in its folder."""
+        return path
 
     @abstractmethod
     def _load(self, path: Path) -> nn.Module:
@@ -96,14 +102,19 @@ class PretrainedEncoder(ImageEncoder):
         vectors = super().encode(samples)
         return l2_normalize(vectors) if self.params.normalize else vectors
 
+    def list_models(self) -> list[Model]:
+        return [] if self.params.weights == "random" else [self._model]
+
+    @property
+    def _model(self) -> Model:
+        """What has the weights."""
+        if not self.params.weights.endswith(SUFFIXES):
+            return self._published_model
+        return LocalModel(Path(self.params.weights), ALTERNATIVE_HINT)
+
     @property
     def _weights_path(self) -> Path:
-        if not self.params.weights.endswith(SUFFIXES):
-            return self._find_weights()
-        if not (path := Path(self.params.weights)).is_file():
-            hint = f"set `weights:` to the path of a state dict; {ALTERNATIVE_HINT}"
-            raise DependencyError(f"there are no weights at {path}", hint=hint)
-        return path
+        return self._find_weights_file(self._model.resolve())
 
     @locked_cached_property
     def _skeleton(self) -> Any:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from vicinal import Space
 from vicinal.errors import DependencyError
-from vicinal.toolkit.hf_hub import WEIGHT_PATTERNS, resolve_model
+from vicinal.toolkit.hf_hub import WEIGHT_PATTERNS
+from vicinal.toolkit.models import HubModel
 from vicinal.toolkit.torch_hub import load_state_dict
 from vicinal_image.checkpoints import ALTERNATIVE_HINT
 from vicinal_image.decode import MAX_PIXELS, load_image
@@ -59,14 +60,19 @@ class Timm(PretrainedEncoder):
         model: nn.Module = timm.create_model(self.params.model, num_classes=0)
         return model
 
-    def _find_weights(self) -> Path:
+    @property
+    def _published_model(self) -> HubModel:
         if not (repository := self._skeleton.pretrained_cfg["hf_hub_id"]):
             raise DependencyError(
                 f"timm has no weights of {self.params.model} on the Hugging Face hub",
                 hint=f"set `weights:` to the path of a state dict; {ALTERNATIVE_HINT}",
             )
-        folder = resolve_model(repository, alternative=ALTERNATIVE_HINT, setting="weights: {folder}/model.safetensors")
-        return next(path for pattern in WEIGHT_PATTERNS for path in sorted(folder.rglob(pattern)))
+        setting = "weights: {folder}/model.safetensors"
+        return HubModel(repository, alternative=ALTERNATIVE_HINT, setting=setting)
+
+    def _find_weights_file(self, path: Path) -> Path:
+        files = (file for pattern in WEIGHT_PATTERNS for file in sorted(path.rglob(pattern)))
+        return path if path.is_file() else next(files)
 
     def _load(self, path: Path) -> nn.Module:
         """Build the network with as many classes as the file has, so that timm compares all names and shapes."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vicinal import Space
 from vicinal.errors import PluginError
-from vicinal.toolkit.hf_hub import hash_file
-from vicinal.toolkit.torch_hub import download_weights, find_stated_sha256, load_state_dict, require_sha256
+from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.models import WeightsUrl
+from vicinal.toolkit.torch_hub import find_stated_sha256, load_state_dict, use_checkpoint
 from vicinal_image.checkpoints import ALTERNATIVE_HINT, SUFFIXES
 from vicinal_image.preprocess import Preprocessing
 from vicinal_image.pretrained import PretrainedEncoder, mismatch_error, require_known
@@ -76,15 +77,16 @@ class TorchvisionEncoder(PretrainedEncoder):
         """A vision transformer takes images of one size, which is set when it is built."""
         return {"image_size": self.preprocessing.crop} if hasattr(self._skeleton, "image_size") else {}
 
-    def _find_weights(self) -> Path:
-        return download_weights(self._published_weights.url, ALTERNATIVE_HINT)
+    @property
+    def _published_model(self) -> WeightsUrl:
+        return WeightsUrl(self._published_weights.url, ALTERNATIVE_HINT)
 
     def _load(self, path: Path) -> nn.Module:
         if self.params.weights.endswith(SUFFIXES):
             return self._load_file(path)
-        require_sha256(path)
         try:
-            return _remove_head(self._get_model(weights=self._published_weights))
+            with use_checkpoint(path):
+                return _remove_head(self._get_model(weights=self._published_weights))
         except Exception as error:  # a damaged pickle or zip has errors of its own
             raise PluginError(f"{path} cannot be read as weights: {error}", hint="delete it") from error
 

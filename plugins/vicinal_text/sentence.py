@@ -17,10 +17,11 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from vicinal import Encoder, Item, ItemError, Rendering, Segment, Space
 from vicinal.errors import PluginError
 from vicinal.plugin.params import folder_or_name
+from vicinal.toolkit.models import Model
 from vicinal.toolkit.text import is_blank
 from vicinal.toolkit.torch_runtime import Device, Precision, choose_batch_size, locked_cached_property
 from vicinal_text.backends import Backend, BertBackend, SentenceTransformersBackend
-from vicinal_text.model_dir import MINILM, SentenceModelDir, resolve_sentence_model
+from vicinal_text.model_dir import MINILM, SentenceModelDir, make_sentence_model, resolve_sentence_model
 from vicinal_text.tokenizer import TextTokenizer
 from vicinal_text.windows import WindowSplitter
 
@@ -103,6 +104,9 @@ class SentenceEncoder(Encoder["SentenceEncoder.Params"]):
         return (
             f"sentence{version}/{model_dir.hash}/longest={limit}/pooling={pooling}/l2/{precision}{prompt_tag}{windows}"
         )
+
+    def list_models(self) -> list[Model]:
+        return [make_sentence_model(self.params.model)]
 
     @property
     def segmented(self) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vicinal import Disturbance
+    from vicinal.toolkit.models import Model
     from vicinal_video.types import TimedFrame
     from vicinal_video.video import Video
 
@@ -114,6 +115,9 @@ class Keyframes(Encoder["Keyframes.Params"]):
     @property
     def encode_is_thread_safe(self) -> bool:
         return self.image.encode_is_thread_safe
+
+    def list_models(self) -> Sequence[Model]:
+        return self.image.list_models()
 
     def decode(self, item: Item) -> list[Segment]:
         """Read a video: a segment for each sampled frame, which ends where the next one begins.

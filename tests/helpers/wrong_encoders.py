@@ -10,6 +10,7 @@ import numpy as np
 
 from tiny_encoders import Tiny, TinyLearner, TinyNames, TinyTypos
 from vicinal import IMAGE, TEXT, Item, ItemError, Modality, Rendering, Segment, Space
+from vicinal.toolkit.models import PackagedModel
 
 
 class ParamsThatChange(Tiny):
@@ -394,6 +395,14 @@ class NumbersExcluded(Tiny):
         return [1, 2]
 
 
+class LoadsUnlisted(Tiny):
+    """It loads a model that a bundle would lack."""
+
+    def decode(self, item):
+        assert PackagedModel("vicinal", "py.typed").resolve().is_file()
+        return super().decode(item)
+
+
 WRONG = {
     "test_disturbances_are_described": [NamelessTypos, TyposNeverFound],
     "test_a_disturbed_item_is_a_query": [AllIsDropped, NothingIsDropped],
@@ -441,6 +450,7 @@ WRONG = {
     "test_what_cannot_be_drawn_is_rendered_as_text": [DrawsWhatIsBad],
     "test_encode_returns_vectors_of_its_own": [ReusesItsBuffer],
     "test_segments_are_labelled_where_it_says_so": [LabelsUnsaid, LabelledWithoutLabels],
+    "test_it_loads_no_other_models_than_it_lists": [LoadsUnlisted],
     "test_what_is_learnt_is_kept_as_arrays": [LearnsObjects, KeepsToItself],
     "test_fit_learns_the_same_from_the_same_items": [LearnsByChance],
     "test_render_shows_an_item": [BareText],

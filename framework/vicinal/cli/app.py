@@ -22,6 +22,7 @@ BUILT_IN_COMMANDS = {
     "plugins": ("plugins:plugins", "List what is installed, and what is wrong with it."),
     "plugin": ("plugins:plugin", "Write a plugin of your own."),
     "doctor": ("doctor:doctor", "Check what is installed, reachable and loadable."),
+    "bundle": ("bundle:bundle", "Gather models and versions for a machine without a network."),
     "plan": ("plan:plan", "Tell what an ingest will take: items, time, memory, disk, index."),
     "ingest": ("ingest:ingest", "Index what is new or changed in the source."),
     "reindex": ("reindex:reindex", "Index everything anew beside what is searched, then replace that."),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
@@ -14,48 +12,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from pydantic import ValidationError
 
+from vicinal.cli.doctor_offline import find_needs
+from vicinal.cli.findings import NEEDS, Finding, look, without_network
 from vicinal.cli.output import build_table, describe_redis, json_option, make_console, print_json
-from vicinal.errors import ExitCode, PluginError, VicinalError
+from vicinal.errors import ExitCode, VicinalError
 
 if TYPE_CHECKING:
     from vicinal.plugin.encoder import Encoder
     from vicinal.plugin.manager import Manager
     from vicinal.solution.solution import Solution
 
-_OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
-_NEEDS = "needs "
 _LACKING = "; their weights must be fetched first: `vicinal doctor FILE` says where those of a solution may lie"
 _PACKAGES = ("pymilvus", "milvus-lite", "redis", "numpy", "pyarrow", "pluggy", "pydantic")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at: ``ok``, ``missing`` (something optional), or ``failed``."""
-
-    what: str
-    status: str
-    detail: str
-    hint: str = ""
-
-
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Look for all that FILES need without a network; exit code 4 if anything is missing.",
+)
 @json_option
-def doctor(files: tuple[Path, ...], as_json: bool) -> int:
+def doctor(files: tuple[Path, ...], offline: bool, as_json: bool) -> int:
     """See what is installed and loadable, and whether the stores of the solutions FILES answer. Needs no network."""
     from vicinal.plugin.manager import create_manager
 
+    if offline and not files:
+        raise click.UsageError("--offline needs the FILE of a solution")
     manager = create_manager()
-    with _without_network():
-        findings = [*_installation(), *_plugins(manager), *_encoders(manager)]
+    with without_network():
+        findings = [*_installation()]
+        if not offline:
+            findings += [*_redis_server(), *_plugins(manager), *_encoders(manager)]
         for file in files:
-            findings += _solution(file, manager)
+            needs = [*find_needs(file, manager)] if offline else []
+            missing = {finding.detail for finding in needs if finding.status == "missing"}
+            findings += [*needs, *(finding for finding in _solution(file, manager) if finding.detail not in missing)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
         make_console().print(build_table(("", "what", "found"), list(_rows(findings))))
+    if offline and any(finding.status == "missing" for finding in findings):
+        return ExitCode.PLUGIN_MISSING
     return ExitCode.FAILED if any(finding.status == "failed" for finding in findings) else ExitCode.DONE
 
 
@@ -74,22 +74,7 @@ def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
 
 def _named(finding: Finding) -> str:
     name = finding.what.partition(" ")[2]
-    return f"{name} ({finding.detail})" if finding.detail.startswith(_NEEDS) else name
-
-
-@contextmanager
-def _without_network() -> Iterator[None]:
-    """Keep encoders from fetching weights only to be looked at."""
-    before = {name: os.environ.get(name) for name in _OFFLINE}
-    os.environ.update(dict.fromkeys(_OFFLINE, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return f"{name} ({finding.detail})" if finding.detail.startswith(NEEDS) else name
 
 
 def _installation() -> Iterator[Finding]:
@@ -99,9 +84,12 @@ def _installation() -> Iterator[Finding]:
             yield Finding(package, "ok", version(package))
         except PackageNotFoundError:
             yield Finding(package, "failed", "not installed", "pip install vicinal")
+
+
+def _redis_server() -> Iterator[Finding]:
     from vicinal.stores.redis_server import find_redis_server
 
-    yield _look("redis-server", lambda: str(find_redis_server()))
+    yield look("redis-server", lambda: str(find_redis_server()))
 
 
 def _plugins(manager: Manager) -> Iterator[Finding]:
@@ -113,7 +101,7 @@ def _plugins(manager: Manager) -> Iterator[Finding]:
 def _encoders(manager: Manager) -> Iterator[Finding]:
     for entry in manager.encoders:
         if not entry.missing():
-            yield _look(f"encoder {entry.name}", partial(_by_default, manager, entry.name))
+            yield look(f"encoder {entry.name}", partial(_by_default, manager, entry.name))
 
 
 def _by_default(manager: Manager, name: str) -> str:
@@ -135,16 +123,16 @@ def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
         return
     yield Finding(str(file), "ok", f"solution {solution.name!r}")
     with solution:
-        yield _look(f"{solution.name}: encoder", lambda: _signature(solution.encoder))
+        yield look(f"{solution.name}: encoder", lambda: _signature(solution.encoder))
         if solution.config.rerank:
-            yield _look(f"{solution.name}: reranker", lambda: _try_reranker(solution))
+            yield look(f"{solution.name}: reranker", lambda: _try_reranker(solution))
         redis, milvus = map(redact_url, (solution.config.stores.redis, solution.config.stores.milvus))
-        yield _look(
+        yield look(
             f"{solution.name}: Redis",
             lambda: describe_redis(redis, solution.metadata.version(), solution.metadata.masters()),
         )
-        yield _look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
-        yield _look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
+        yield look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
+        yield look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
 
 
 def _try_reranker(solution: Solution) -> str:
@@ -157,21 +145,3 @@ def _try_reranker(solution: Solution) -> str:
         with attribute_errors(f"reranker {type(reranker).__name__}", "rerank"):
             reranker.rerank("a text", [Hit("key", 1, 0.0, 1.0, "", {}, "a text")])
     return block.type if block else ""
-
-
-def _look(what: str, find: Callable[[], str]) -> Finding:
-    try:
-        return Finding(what, "ok", find())
-    except PluginError as error:
-        return Finding(what, "missing", _as_found(str(error)), error.hint)
-    except VicinalError as error:
-        return Finding(what, "failed", str(error), error.hint)
-    except ValidationError as error:  # an encoder without defaults for all of its parameters is not at fault
-        return Finding(what, "ok", _NEEDS + ", ".join(str(each["loc"][0]) for each in error.errors() if each["loc"]))
-    except Exception as error:  # a plugin may fail in any way
-        return Finding(what, "failed", f"{type(error).__name__}: {error}")
-
-
-def _as_found(message: str) -> str:
-    """An encoder takes it for the user's wish that nothing is fetched."""
-    return message.replace(f"{_OFFLINE[0]} forbids downloads", "doctor fetches nothing")

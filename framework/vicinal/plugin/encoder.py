@@ -16,6 +16,7 @@ from vicinal.types import TEXT, Item, Modality, Rendering, Segment, Space
 if TYPE_CHECKING:
     import numpy as np
 
+    from vicinal.toolkit.models import Model
 
 __all__ = ["Encoder"]
 
@@ -83,6 +84,14 @@ class Encoder(Configurable[P], ABC):
     def reads_vectors(self) -> bool:
         """Whether users may search with a vector, a list of numbers; ``decode_query`` gets it as a text, in JSON."""
         return False
+
+    def list_models(self) -> Sequence[Model]:
+        """The models that it loads, as it is configured; by default none.
+
+        ``vicinal bundle`` takes them along to machines without a network, where the same ``Model.resolve()`` finds
+        them. An encoder that gets its weights from anywhere else cannot work there.
+        """
+        return ()
 
     # --- how it works
 

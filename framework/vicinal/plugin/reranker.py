@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vicinal.plugin.params import Configurable, P
 from vicinal.types import Hit
+
+if TYPE_CHECKING:
+    from vicinal.toolkit.models import Model
 
 __all__ = ["Reranker"]
 
@@ -28,6 +31,10 @@ class Reranker(Configurable[P], ABC):
     def reads_text(self) -> bool:
         """Whether it reads the hits' texts; a solution whose items are not texts then refuses it."""
         return False
+
+    def list_models(self) -> Sequence[Model]:
+        """The models that it loads, as it is configured, for ``vicinal bundle``; by default none."""
+        return ()
 
     @abstractmethod
     def rerank(self, query: Any, hits: Sequence[Hit]) -> Sequence[Hit]:

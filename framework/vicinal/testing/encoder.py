@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.state import hash_state, pack_state, unpack_state
+from vicinal.testing.bundled_models import bundle_models
 from vicinal.testing.checks import assert_described, assert_frozen, assert_strict
 from vicinal.testing.encoder_disturbances import DisturbanceContract
 from vicinal.testing.encoder_queries import QueryContract
@@ -57,6 +58,15 @@ class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
         variants = [self.params, *(variant for variant in self.variants if variant != self.params)]
         signatures = [self.make_encoder(variant).signature for variant in variants[1:]] + [self.encoder.signature]
         assert len(set(signatures)) == len(variants), f"{variants} have the signatures {signatures}"
+
+    # Its models
+
+    def test_it_loads_no_other_models_than_it_lists(self) -> None:
+        """With those that it lists in a bundle, and no others, it has its signature and encodes."""
+        with bundle_models(self.encoder.list_models()):
+            bundled = self._make_fitted()
+            assert (bundled.space, bundled.signature) == (self.encoder.space, self.encoder.signature)
+            bundled.encode([segment.sample for segment in bundled.decode(self.items[0])[:1]])
 
     # Learning
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from vicinal.plugin.reranker import Reranker
+from vicinal.testing.bundled_models import bundle_models
 from vicinal.testing.checks import assert_described, assert_frozen, assert_strict
 from vicinal.testing.process import ask
 from vicinal.types import Hit
@@ -85,6 +86,11 @@ class RerankerContract:
 
     def test_no_hits_stay_no_hits(self) -> None:
         assert list(self.make_reranker().rerank(self.query, [])) == []
+
+    def test_it_loads_no_other_models_than_it_lists(self) -> None:
+        """With those that it lists in a bundle, and no others, it reranks."""
+        with bundle_models(self.make_reranker().list_models()):
+            self._reranked()
 
     def _reranked(self) -> Sequence[Hit]:
         assert len(self.hits) >= 3, "give three or more candidates, as `hits`"

@@ -5,11 +5,9 @@ Nothing here imports torch or transformers, or reads weights other than for thei
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from vicinal.errors import DependencyError, PluginError
+from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.model_bundle import BUNDLE_ADVICE, VARIABLE, resolve_bundled
 
 __all__ = [
     "CONFIG_PATTERNS",
@@ -28,7 +28,6 @@ __all__ = [
     "download",
     "find_cached",
     "find_packaged",
-    "hash_file",
     "is_local_path",
     "offline_variable",
     "read_json",
@@ -95,6 +94,8 @@ class DownloadError(Exception):
 
 def offline_variable() -> str:
     """Return the name of the environment variable that forbids downloads; empty where none does."""
+    if os.environ.get(VARIABLE):
+        return VARIABLE
     values = {name: os.environ.get(name, "").upper() for name in _OFFLINE_VARIABLES}
     return next((name for name, value in values.items() if value in ("1", "ON", "YES", "TRUE")), "")
 
@@ -167,6 +168,8 @@ def resolve_model(
 ) -> Path:
     """Return the folder of a model, given as a local folder or by its name: in a cache, and only then on the hub.
 
+    Where ``VICINAL_MODELS`` names a bundle, it is that of the bundle.
+
     Args:
         model: the folder or the name.
         model_type: what its ``config.json`` must state; empty accepts any model with weights.
@@ -181,7 +184,9 @@ def resolve_model(
         PluginError: it is of another type.
     """
     path = Path(model).expanduser()
-    if path.is_dir() or is_local_path(model):
+    if (bundled := resolve_bundled(model)) is not None:
+        path = bundled
+    elif path.is_dir() or is_local_path(model):
         _require_weights(path, alternative)
     elif (cached := find_cached(model, caches)) is not None:
         path = cached
@@ -207,7 +212,7 @@ def _require_weights(path: Path, alternative: str) -> None:
 def _missing_model_error(name: str, reason: str, setting: str, alternative: str) -> DependencyError:
     folder = f"models/{name.rpartition('/')[2]}"
     hint = f"where there is a network: `hf download {name} --local-dir {folder}`; then set "
-    hint += f"`{setting.format(folder=folder)}`"
+    hint += f"`{setting.format(folder=folder)}`; {BUNDLE_ADVICE}"
     return DependencyError(
         f"the model {name} was not found locally and could not be downloaded ({reason})",
         hint="; ".join(filter(None, (hint, alternative))),
@@ -238,21 +243,3 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise PluginError(f"{path} is not valid JSON: {error}", hint="download the model again") from error
     return content
-
-
-def hash_file(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal; the hub's cache names large files by it, so those are not read.
-
-    Cached in the process by the file's size and modification time.
-    """
-    real = path.resolve()
-    if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name):
-        return real.name
-    stat = real.stat()
-    return _read_sha256(real, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _read_sha256(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,14 +11,17 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from vicinal.errors import DependencyError, PluginError
-from vicinal.toolkit.hf_hub import hash_file, offline_variable
+from vicinal.toolkit.hashing import hash_file
+from vicinal.toolkit.hf_hub import offline_variable
+from vicinal.toolkit.model_bundle import BUNDLE_ADVICE, resolve_bundled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,11 +33,13 @@ __all__ = [
     "load_state_dict",
     "require_available",
     "require_sha256",
+    "use_checkpoint",
 ]
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 20.0
 _BLOCK_BYTES = 1 << 20
+_hub_dir_lock = threading.Lock()
 
 
 def checkpoints_dir() -> Path:
@@ -47,6 +52,8 @@ def checkpoints_dir() -> Path:
 def require_available(url: str, alternative: str = "") -> Path:
     """Return where torch.hub's cache has the file of a URL, or will have it after ``download_weights``.
 
+    Where ``VICINAL_MODELS`` names a bundle, it is the file in the bundle.
+
     Args:
         url: of the weights.
         alternative: what to do where they are out of reach; it ends the hint of an error.
@@ -54,6 +61,8 @@ def require_available(url: str, alternative: str = "") -> Path:
     Raises:
         DependencyError: the file is not there, and downloads are forbidden or the site does not respond.
     """
+    if (bundled := resolve_bundled(url)) is not None:
+        return bundled
     path = checkpoints_dir() / url.rpartition("/")[2]
     if not path.is_file():
         if variable := offline_variable():
@@ -88,6 +97,26 @@ def download_weights(url: str, alternative: str = "") -> Path:
     except OSError as error:  # of urllib, of the connection, of the disk
         raise _missing_weights_error(url, str(error), alternative) from error
     return path
+
+
+@contextmanager
+def use_checkpoint(path: Path) -> Iterator[None]:
+    """Have torch.hub take a file from the folder ``checkpoints`` it is in, where that is not its cache's.
+
+    torch.hub has one folder for the whole process, so that one thread at a time uses another.
+    """
+    import torch
+
+    if path.parent == checkpoints_dir():
+        yield
+        return
+    with _hub_dir_lock:
+        before = torch.hub.get_dir()
+        torch.hub.set_dir(str(path.parent.parent))
+        try:
+            yield
+        finally:
+            torch.hub.set_dir(before)
 
 
 def load_state_dict(path: Path) -> dict[str, Tensor]:
@@ -177,7 +206,8 @@ def _responds(site: str) -> bool:
 def _missing_weights_error(url: str, reason: str, alternative: str) -> DependencyError:
     site, _, name = url.rpartition("/")
     hint = (
-        f"download it from {site}/ to {checkpoints_dir()} (or set TORCH_HOME), or set `weights:` to the path of a file"
+        f"download it from {site}/ to {checkpoints_dir()} (or set TORCH_HOME), or set `weights:` to the path of a file;"
+        f" {BUNDLE_ADVICE}"
     )
     return DependencyError(
         f"the weights {name} were not found locally and could not be downloaded ({reason})",

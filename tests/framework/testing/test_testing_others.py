@@ -12,6 +12,7 @@ from vicinal import Params, Reranker, Space
 from vicinal.testing import RerankerContract
 from vicinal.testing.checks import assert_same
 from vicinal.testing.process import ask
+from vicinal.toolkit.models import PackagedModel
 
 pytestmark = pytest.mark.usefixtures("light_onnxruntime")
 
@@ -93,6 +94,14 @@ class NeedsHits(ByWords):
         return [hits[0], *hits[1:]]
 
 
+class LoadsUnlisted(ByWords):
+    """It loads a model that a bundle would lack."""
+
+    def rerank(self, query, hits):
+        assert PackagedModel("vicinal", "py.typed").resolve().is_file()
+        return super().rerank(query, hits)
+
+
 WRONG_RERANKERS = {
     "test_params_are_frozen_strict_and_described": [LooseParams],
     "test_making_one_imports_nothing_heavy": [HeavyReranker],
@@ -100,6 +109,7 @@ WRONG_RERANKERS = {
     "test_it_adds_no_hit": [Repeats, Invents],
     "test_it_changes_no_hit": [Rescores],
     "test_scores_rise_with_relevance": [ScoresBackwards, ScoresSome],
+    "test_it_loads_no_other_models_than_it_lists": [LoadsUnlisted],
     "test_it_leaves_the_given_list_as_it_is": [SortsInPlace],
     "test_the_order_is_deterministic": [Alternates],
     "test_no_hits_stay_no_hits": [NeedsHits],

@@ -88,7 +88,7 @@ def test_a_site_that_is_unreachable_is_an_error_within_seconds(site, monkeypatch
     assert time.monotonic() - started < 10
     assert caught.value.hint == (
         f"download it from http://127.0.0.1:9/models/ to {checkpoints_dir()} (or set TORCH_HOME), or set `weights:` to"
-        " the path of a file; do without"
+        " the path of a file; or `vicinal bundle FILE --out DIR` there, and VICINAL_MODELS=DIR here; do without"
     )
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DependencyError, match="HF_HUB_OFFLINE forbids downloads"):

@@ -192,8 +192,8 @@ def test_missing_weights_are_an_error_that_says_what_to_do(no_downloads, tmp_pat
         )
         assert caught.value.hint == (
             f"download it from https://download.pytorch.org/torchaudio/models/ to {tmp_path}/torch/hub/checkpoints"
-            " (or set TORCH_HOME), or set `weights:` to the path of a file; the encoder melstats needs no weights and"
-            " works offline"
+            " (or set TORCH_HOME), or set `weights:` to the path of a file; or `vicinal bundle FILE --out DIR`"
+            " there, and VICINAL_MODELS=DIR here; the encoder melstats needs no weights and works offline"
         )
     with pytest.raises(DependencyError, match=r"there are no weights at .*gone\.pth"):
         _ = make_tiny(weights=str(tmp_path / "gone.pth")).signature

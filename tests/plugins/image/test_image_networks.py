@@ -72,7 +72,7 @@ def load_timm_lite0():
     from timm import create_model
 
     model = create_model("tf_efficientnet_lite0", num_classes=0).eval()
-    tensors = load_state_dict(efficientnet._find_packaged_weights())
+    tensors = load_state_dict(efficientnet._WEIGHTS.resolve())
     kept = [value for name, value in tensors.items() if not name.startswith("_fc.")]
     model.load_state_dict(dict(zip(model.state_dict(), kept, strict=True)))
     return model
@@ -197,7 +197,7 @@ class TestNetworks:
         assert isinstance(model.norm, torch.nn.BatchNorm2d)
 
     def test_efficientnet_equals_timm(self):
-        weights = load_state_dict(efficientnet._find_packaged_weights())
+        weights = load_state_dict(efficientnet._WEIGHTS.resolve())
         own, model = Lite0Network(weights, torch.float32, CPU), load_timm_lite0()
         x = torch.randn(2, 3, 224, 224)
         with torch.inference_mode():

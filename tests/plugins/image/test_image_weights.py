@@ -15,6 +15,7 @@ from image_helpers import SAMPLE_IMAGES
 from random_networks import encode_images, make_encoder, random_torchvision_model
 from vicinal.errors import ConfigError, DependencyError, PluginError
 from vicinal.toolkit import torch_hub
+from vicinal.toolkit.models import LocalModel
 from vicinal.toolkit.vectors import min_cosine
 from vicinal_image import efficientnet
 from vicinal_image.efficientnet import EfficientNetLite0
@@ -113,7 +114,7 @@ class TestStateDictFiles:
     def test_modified_package_is_refused(self, monkeypatch, tmp_path):
         path = tmp_path / "package.pth"
         torch.save({}, path)
-        monkeypatch.setattr(efficientnet, "_find_packaged_weights", lambda: path)
+        monkeypatch.setattr(efficientnet, "_WEIGHTS", LocalModel(path))
         with pytest.raises(PluginError, match="not the published file"):
             encode_images(make_encoder(EfficientNetLite0), SAMPLE_IMAGES[:1])
 

@@ -137,7 +137,8 @@ def test_a_missing_model_is_an_error_that_says_how_to_get_it():
     assert "HF_HUB_OFFLINE forbids downloads" in str(error.value)
     assert error.value.hint == (
         "where there is a network: `hf download cross-encoder/ms-marco-MiniLM-L6-v2"
-        " --local-dir models/ms-marco-MiniLM-L6-v2`; then set `model: models/ms-marco-MiniLM-L6-v2`"
+        " --local-dir models/ms-marco-MiniLM-L6-v2`; then set `model: models/ms-marco-MiniLM-L6-v2`;"
+        " or `vicinal bundle FILE --out DIR` there, and VICINAL_MODELS=DIR here"
     )
 
 

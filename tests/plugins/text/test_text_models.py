@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from text_helpers import make_encoder
 from vicinal import create_manager
 from vicinal.errors import DependencyError, ExitCode, PluginError
-from vicinal_text import model_dir
+from vicinal.toolkit import models
 from vicinal_text.keywords import KeywordReranker
 from vicinal_text.sentence import SentenceEncoder
 
@@ -38,7 +38,7 @@ def test_the_packaged_model_must_be_the_published_one(minilm, tmp_path, monkeypa
     with (tmp_path / "model" / "model.safetensors").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"\1")
-    monkeypatch.setattr(model_dir, "_find_packaged", lambda: tmp_path / "model")
+    monkeypatch.setattr(models, "find_packaged", lambda *_: tmp_path / "model")
     encoder = make_encoder()
     for act in (lambda: encoder.signature, lambda: encoder.encode(["a text"])):
         with pytest.raises(PluginError, match="is not the published model") as caught:

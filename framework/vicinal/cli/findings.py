@@ -1,0 +1,60 @@
+"""What ``doctor`` finds: each thing that it looks at is ok, missing or failed; nothing is fetched for a look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from vicinal.errors import PluginError, VicinalError
+
+__all__ = ["NEEDS", "Finding", "look", "without_network"]
+
+NEEDS = "needs "
+_OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: ``ok``, ``missing`` (something optional), or ``failed``."""
+
+    what: str
+    status: str
+    detail: str
+    hint: str = ""
+
+
+@contextmanager
+def without_network() -> Iterator[None]:
+    """Keep encoders from fetching weights only to be looked at."""
+    before = {name: os.environ.get(name) for name in _OFFLINE}
+    os.environ.update(dict.fromkeys(_OFFLINE, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def look(what: str, find: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, "ok", find())
+    except PluginError as error:
+        return Finding(what, "missing", _as_found(str(error)), error.hint)
+    except VicinalError as error:
+        return Finding(what, "failed", str(error), error.hint)
+    except ValidationError as error:  # an encoder without defaults for all of its parameters is not at fault
+        return Finding(what, "ok", NEEDS + ", ".join(str(each["loc"][0]) for each in error.errors() if each["loc"]))
+    except Exception as error:  # a plugin may fail in any way
+        return Finding(what, "failed", f"{type(error).__name__}: {error}")
+
+
+def _as_found(message: str) -> str:
+    """An encoder takes it for the user's wish that nothing is fetched."""
+    return message.replace(f"{_OFFLINE[0]} forbids downloads", "doctor fetches nothing")
