@@ -1,33 +1,47 @@
 # syntax=docker/dockerfile:1
-# vicinal with every encoder, for CPUs and NVIDIA GPUs. An index with torch's wheels for CPUs makes it some gigabytes
-# smaller: --build-arg TORCH_INDEX=…
+# vicinal with the encoders of EXTRAS, for CPUs and NVIDIA GPUs; torch comes with the extras that need it. An index with
+# torch's wheels for CPUs makes it some gigabytes smaller: --build-arg TORCH_INDEX=…
 ARG PYTHON=3.11-slim-bookworm
 
-# --- the wheel of this source tree
+# --- vicinal itself, as the environment of the image will have it
 
-FROM python:${PYTHON} AS wheel
+FROM python:${PYTHON} AS vicinal
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/vicinal
 WORKDIR /src
 COPY constraints.txt ./
-RUN pip install -c constraints.txt hatchling
+RUN /opt/vicinal/bin/pip install -c constraints.txt hatchling
 COPY pyproject.toml README.md LICENSE ./
 COPY framework framework
 COPY plugins plugins
 COPY configs configs
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+RUN /opt/vicinal/bin/pip install --no-deps --no-build-isolation --root /installed .
 
-# --- an environment with it and all it needs; torch, torchvision and torchaudio, built for each other, come first, since
-# --- they may come from an index of their own
+# --- what the extras need, in two lists: torch, torchvision and torchaudio, built for each other, may come from an index
+# --- of their own
+
+FROM python:${PYTHON} AS requirements
+ARG EXTRAS=all
+WORKDIR /requirements
+COPY constraints.txt pyproject.toml deploy/requirements.py ./
+# Without times of their own (buildah compares those, too), lists that are the same are no reason to install anew.
+RUN python requirements.py "server,${EXTRAS}" > all.txt \
+    && (grep -E '^torch(vision|audio)?\b' all.txt > torch.txt || true) \
+    && touch --date=@0 *.txt
+
+# --- an environment with all that; it is made again only when a list or a version changes, not when the source does
 
 FROM python:${PYTHON} AS environment
 ARG TORCH_INDEX=
-ARG EXTRAS=all
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/vicinal
-COPY constraints.txt /tmp/
-RUN /opt/vicinal/bin/pip install -c /tmp/constraints.txt ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch torchvision torchaudio
-COPY --from=wheel /wheels /tmp/wheels
-RUN /opt/vicinal/bin/pip install -c /tmp/constraints.txt "$(echo /tmp/wheels/vicinal-*.whl)[${EXTRAS}]"
+WORKDIR /requirements
+COPY --from=requirements /requirements/constraints.txt /requirements/torch.txt ./
+RUN if [ -s torch.txt ]; then \
+        /opt/vicinal/bin/pip install -c constraints.txt ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} -r torch.txt; \
+    fi
+COPY --from=requirements /requirements/all.txt ./
+RUN /opt/vicinal/bin/pip install -c constraints.txt -r all.txt
 
 # --- what runs
 
@@ -55,14 +69,22 @@ ENV PATH=/opt/vicinal/bin:$PATH \
     TORCH_HOME=/var/cache/vicinal/torch \
     NUMBA_CACHE_DIR=/var/cache/vicinal/numba
 
+# A layer of its own, so that another version of the source changes a few megabytes of the image, not gigabytes.
+COPY --from=vicinal /installed/opt/vicinal /opt/vicinal
+RUN pip check
+
+COPY --chmod=755 deploy/entrypoint.sh /usr/local/bin/vicinal-entrypoint
 WORKDIR /srv/vicinal
-COPY --chown=vicinal:vicinal configs /srv/vicinal
+COPY --chown=vicinal:vicinal configs/data /srv/vicinal/data
+COPY --chown=vicinal:vicinal configs/qa.yaml configs/molecule.yaml configs/image-offline.yaml configs/video.yaml \
+    configs/audio.yaml configs/recommend.yaml /srv/vicinal/
 USER vicinal
 
-# Encodes one item of each solution without a network: what is missing shows here, not at the first query.
+# Encodes one item of each solution without a network: what is missing shows here, not at the first query. Solutions
+# that the extras do not allow are left out of the image.
+ARG EXTRAS=all
 RUN --mount=type=bind,source=deploy/warm.py,target=/tmp/warm.py \
-    --network=none \
-    HF_HUB_OFFLINE=1 python /tmp/warm.py qa.yaml molecule.yaml image-offline.yaml video.yaml audio.yaml recommend.yaml
+    HF_HUB_OFFLINE=1 python /tmp/warm.py --extras "${EXTRAS}" *.yaml
 
 # None for .vicinal: where /srv/vicinal is mounted read-only, an engine could not mount a volume within it.
 VOLUME ["/var/cache/vicinal"]
@@ -71,6 +93,5 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 
-ENTRYPOINT ["vicinal"]
-CMD ["serve", "--host", "0.0.0.0", "--port", "8000", \
-     "qa.yaml", "molecule.yaml", "image-offline.yaml", "video.yaml", "audio.yaml", "recommend.yaml"]
+# Without arguments it serves every YAML of /srv/vicinal.
+ENTRYPOINT ["vicinal-entrypoint"]

@@ -183,11 +183,15 @@ fields:
 """
 
 
+BLOCKS = {"index": "IndexConfig", "stores": "StoresConfig", "ingest": "IngestConfig", "ray": "RayConfig"}
+"""The sections on blocks of keys, each with its definition in the JSON Schema."""
+
+
 def config_page(manager: Manager, schema: dict[str, Any]) -> str:
     definitions = schema["$defs"]
     text = f"# The YAML of a solution\n\n```yaml\n{EXAMPLE}```\n\n{RULES}"
     text += f"\n## Keys\n\n{_keys(schema)}\n## fields\n\n{FIELDS}"
-    for key, name in (("index", "IndexConfig"), ("stores", "StoresConfig"), ("ingest", "IngestConfig")):
+    for key, name in BLOCKS.items():
         text += f"\n## {key}\n\n{definitions[name]['description']}\n\n" + _keys(definitions[name])
         text += _index_tables(definitions) if key == "index" else ""
     for title, registry in (

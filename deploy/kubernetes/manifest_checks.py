@@ -16,7 +16,7 @@ import kubernetes_validate
 from jsonschema import Draft202012Validator
 
 SCHEMAS = Path(__file__).parent / "schemas"
-VERSIONS = ("1.27", "1.37")
+VERSIONS = ("1.29", "1.37")
 """The oldest and the newest Kubernetes that manifests are checked against."""
 VOLUME_TYPES = {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}
 """Of those that the restricted standard allows, the ones in use."""

@@ -19,6 +19,7 @@ import manifests
 from manifest_checks import check_all, check_resource, find_template
 from vicinal import create_manager
 from vicinal.config import check_config
+from vicinal.errors import ExitCode
 from vicinal.server.settings import _RENAMED, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -289,3 +290,25 @@ def test_every_folder_is_described():
     assert "kubernetes-validate" in str(
         tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
     )
+
+
+def test_the_stores_of_standalone_can_be_started_before_its_servers(rendered):
+    """The way from lite, as the page has it: the copy is there before a server starts on it."""
+    (chosen,) = re.findall(r"'app.kubernetes.io/component in \(([a-z, ]+)\)'", PAGE)
+    components = chosen.split(", ")
+    resources = [
+        resource
+        for resource in rendered["overlays/standalone"]
+        if resource["metadata"].get("labels", {}).get("app.kubernetes.io/component") in components
+    ]
+    assert count_kinds(resources) == dict.fromkeys(("Milvus", "StatefulSet", "Service", "PersistentVolumeClaim"), 1)
+    assert check_all(resources, rendered["overlays/lite"]) == []
+    assert check_all(rendered["jobs/promote"], [*resources, *rendered["overlays/lite"]]) == []
+
+
+def test_a_job_is_not_tried_again_where_that_cannot_help():
+    useless = {ExitCode.USAGE, ExitCode.BAD_CONFIG, ExitCode.PLUGIN_MISSING}
+    jobs = [one.values[0] for one in RESOURCES if one.values[0]["kind"] in ("Job", "CronJob")]
+    specs = [job["spec"]["jobTemplate"]["spec"] if job["kind"] == "CronJob" else job["spec"] for job in jobs]
+    policies = [spec["podFailurePolicy"]["rules"] for spec in specs if "podFailurePolicy" in spec]
+    assert [{*rule["onExitCodes"]["values"]} for (rule,) in policies] == [useless] * 4

@@ -46,9 +46,9 @@ class Pod:
             given |= {} if value is None else {variable["name"]: value}
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self.environment = {"PATH": path, "HOME": os.environ["HOME"]}
-        self.environment |= {name: self._move(value) for name, value in given.items()}
+        self.environment |= {name: self.move(value) for name, value in given.items()}
 
-    def _move(self, text):
+    def move(self, text):
         for old, new in self.moved.items():
             text = text.replace(old, str(new))
         return re.sub(r"\$\((\w+)\)", lambda found: self.environment[found[1]], text)
@@ -56,7 +56,7 @@ class Pod:
     def command(self, *args):
         """What the container runs; ``args`` in place of the files that it is for."""
         words = [*self.container["command"], *(args or self.container["args"])]
-        return [self._move(word) for word in words]
+        return [self.move(word) for word in words]
 
     def run(self, *args, cwd=None):
         """Run it to its end, and return what it prints."""
@@ -148,23 +148,51 @@ def test_a_solution_of_ones_own_is_indexed_by_the_cronjob_and_served(rendered, r
     subprocess.run([vicinal, "drop", solutions / "faq.yaml", "--yes"], env=job.environment, check=True)
 
 
-def test_lite_is_served_and_indexed_by_a_command_in_its_pod(rendered, tmp_path):
-    resources = rendered["overlays/lite"]
-    folder, uploads = tmp_path / "vicinal", tmp_path / "uploads"
-    folder.mkdir()
+def copy_samples(folder):
+    """The image's working folder, as far as the server of the base reads it."""
+    (folder / "data").mkdir(parents=True)
+    for name in ("qa.yaml", "molecule.yaml", "data/qa.csv", "data/molecules.csv"):
+        shutil.copy(ROOT / "configs" / name, folder / name)
+    return list_files(folder)
+
+
+def test_lite_is_served_and_indexed_by_a_command_in_its_pod_and_becomes_standalone(
+    rendered, redis_pod, milvus_server, tmp_path
+):
+    folder, volume, uploads = tmp_path / "vicinal", tmp_path / "vicinal" / ".vicinal", tmp_path / "uploads"
+    files = copy_samples(folder)
+    (volume / "uploads").mkdir(parents=True)
+    (volume / "uploads" / "a-file").write_text("of lite", encoding="utf-8")
     uploads.mkdir()
-    for name in ("qa.yaml", "molecule.yaml"):
-        shutil.copy(ROOT / "configs" / name, folder)
-    (folder / "data").mkdir()
-    for name in ("qa.csv", "molecules.csv"):
-        shutil.copy(ROOT / "configs" / "data" / name, folder / "data")
-    files = list_files(folder)
-    secret = {"VICINAL_API_KEYS": KEY, "VICINAL_API_KEY": KEY}
-    pod = Pod(resources, "Deployment", secret, {"/srv/uploads": uploads, "8000": free_port()})
-    with pod.serve(cwd=folder) as client:
-        ingest = ["vicinal", "ingest", "molecule.yaml"]
-        subprocess.run(ingest, env=pod.environment, cwd=folder, check=True, timeout=300)
-        headers = {"X-API-Key": KEY}
-        found = client.post("/api/molecules/search", json={"query": "@aspirin", "limit": 3}, headers=headers)
-        assert len(found.json()["hits"]) == 3
+    keys = {"VICINAL_API_KEYS": KEY, "VICINAL_API_KEY": KEY}
+    lite = Pod(rendered["overlays/lite"], "Deployment", keys, {"/srv/uploads": volume / "uploads", "8000": free_port()})
+    target = ["--to", milvus_server, "--redis", redis_pod]
+    with lite.serve(cwd=folder) as client:
+        run_within(lite, folder, "ingest", "molecule.yaml")
+        expected = find_nearest(client)
+        run_within(lite, folder, "promote", "molecule.yaml", *target)
+    moved = {"/srv/vicinal/.vicinal": volume, "/srv/uploads": uploads, "http://vicinal-milvus:19530": milvus_server}
+    (job,) = rendered["jobs/promote"]
+    (copying,) = find_template(job)["spec"]["initContainers"]
+    promote = Pod([job], "Job", {"REDIS_URL": redis_pod}, moved)
+    subprocess.run([promote.move(word) for word in copying["command"]], check=True)
+    _, *args = promote.container["args"]
+    assert "vectors have the same 10 nearest" in promote.run("molecule.yaml", *args, cwd=folder)
+    assert (uploads / "a-file").read_text(encoding="utf-8") == "of lite"
+    moved |= {"8000": free_port()}
+    server = Pod(rendered["overlays/standalone"], "Deployment", {**keys, "REDIS_URL": redis_pod}, moved)
+    with server.serve(cwd=folder) as client:
+        assert find_nearest(client) == expected
+    run_within(server, folder, "drop", "molecule.yaml", "--yes")
     assert {name for name in list_files(folder) if not name.startswith(".vicinal")} == {*files}
+
+
+def run_within(pod, folder, *words):
+    """A command of vicinal in a pod, as `kubectl exec` runs it."""
+    subprocess.run(["vicinal", *words], env=pod.environment, cwd=folder, check=True, timeout=300)
+
+
+def find_nearest(client):
+    body = {"query": "@aspirin", "limit": 3}
+    hits = client.post("/api/molecules/search", json=body, headers={"X-API-Key": KEY}).json()["hits"]
+    return [(hit["key"], round(hit["similarity"], 6)) for hit in hits]

@@ -52,7 +52,8 @@ def make_items(count):
 def assert_consistent(solution, count):
     """Milvus, metadata and ledger hold exactly these items."""
     state = solution.metadata.state()
-    assert (state["items"], state["rows"], solution.vectors.count_rows()) == (count, count, count)
+    found = (state["items"], state["rows"], solution.vectors.count_rows())
+    assert found == (count, count, count), found
     assert solution.check().to_dict() == {
         "solution": solution.name, "items": count, "rows": count, "unfinished": 0, "missing_vectors": 0,
         "missing_metadata": 0, "orphan_vectors": 0, "orphan_metadata": 0, "wrong_counts": 0, "repaired": False,

@@ -23,7 +23,7 @@ _PLACE = "a folder, or a URL such as s3://bucket/folder"
 @click.command()
 @FILE
 @click.option("--to", "to", required=True, metavar="DIR|URL", help=f"Where backups are: {_PLACE}.")
-@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Remove all but the newest N there.")
+@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Then remove all but the newest N there.")
 @json_option
 def backup(file: Path, to: str, keep: int | None, as_json: bool) -> int:
     """Back the solution FILE up: items, vectors, ledger, failures, what its encoder learnt, and its YAML.

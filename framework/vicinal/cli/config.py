@@ -35,7 +35,7 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
     problems: dict[Path, list[str]] = {}
     for file in files:
         try:
-            config, problems[file] = check_config(file, manager)
+            config, problems[file] = check_config(file, manager, for_ingest=True)
         except ConfigError as error:
             config, problems[file] = None, [str(error)]
         if config is not None:

@@ -13,6 +13,7 @@ from vicinal.config.document import Document, Loc
 from vicinal.config.locations import milvus_location_problem
 from vicinal.config.model_errors import validate_model
 from vicinal.config.models import Block, SolutionConfig
+from vicinal.config.ray_config import find_missing_ray
 from vicinal.config.redis_location import redis_location_problem
 from vicinal.config.redis_nodes import is_nodes_url
 from vicinal.config.store_secrets import check_secrets
@@ -47,9 +48,12 @@ def load_config(path: str | Path, manager: Manager, text: str | None = None) -> 
 
 
 def check_config(
-    path: str | Path, manager: Manager, text: str | None = None
+    path: str | Path, manager: Manager, text: str | None = None, *, for_ingest: bool = False
 ) -> tuple[SolutionConfig | None, list[str]]:
     """The config, or None and its problems as lines ``file:line:col: key: message``; ``text`` stands for the file's.
+
+    Args:
+        for_ingest: whether what an ingest alone needs must be installed; a process that searches does without.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -57,6 +61,9 @@ def check_config(
     path = Path(path)
     document = Document.read_file(path) if text is None else Document.read(text)
     config = _Checker(document, manager, path.resolve().parent).check()
+    if for_ingest and config is not None and config.ingest.engine == "ray" and (command := find_missing_ray()):
+        document.add_problem(("ingest", "engine"), f"ray is not installed; {command}")
+        config = None
     return config, [problem.format(path) for problem in sorted(set(document.problems))]
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from vicinal.config.indexes import IndexType, check_parameters
+from vicinal.config.ray_config import RayConfig
 from vicinal.plugin.params import Params
 from vicinal.types import Metric, SegmentMatch
 
@@ -299,13 +300,17 @@ class StoresConfig(Params):
 
 
 class IngestConfig(Params):
-    """How an ingest run handles failures and uses the machine."""
+    """How an ingest run handles failures, and what it runs on."""
 
+    engine: Literal["local", "ray"] = "local"
+    """What decodes and encodes: `local`, this machine, or `ray`, the workers of a Ray cluster; this machine writes."""
+    ray: RayConfig = RayConfig()
+    """The Ray cluster, for `engine: ray`; its keys are below."""
     max_failures: Annotated[Count | Share, AfterValidator(_check_max_failures)] | None = None
     """Stop a run when more items than this fail: a number, or a share such as 1%. Default: no limit; every failure is
     recorded."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
-    """Threads that decode items."""
+    """Threads that decode items; with `engine: ray` those of each worker, by default one for each of its cores."""
     batch_size: Annotated[int, Field(ge=1, le=10000)] | None = None
     """Samples that are encoded together, where the segments of an item stay together; default: the encoder's preferred
     batch size."""
@@ -337,7 +342,7 @@ class SolutionConfig(Params):
     stores: StoresConfig = StoresConfig()
     """Where vectors and metadata are stored."""
     ingest: IngestConfig = IngestConfig()
-    """How an ingest run handles failures and uses the machine."""
+    """How an ingest run handles failures, and what it runs on."""
     plugins: dict[str, SerializeAsAny[Params]] = Field(default_factory=dict)
     """Settings of plugins by their name, as `log: {max_failures: 10}`."""
 

@@ -26,8 +26,12 @@ def json_schema(manager: Manager) -> dict[str, Any]:
     properties["fields"]["additionalProperties"] = False
     definitions.pop("Params", None)
     properties["plugins"] = _plugin_settings(manager, definitions) | _description_of(properties["plugins"])
-    for key in ("stores", "ingest"):
-        properties[key].pop("default", None)
+    for block, key in (
+        (properties, "stores"),
+        (properties, "ingest"),
+        (definitions["IngestConfig"]["properties"], "ray"),
+    ):
+        block[key].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

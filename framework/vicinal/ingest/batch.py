@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from vicinal.stores.milvus import VectorStore
 from vicinal.toolkit.text import shorten
 from vicinal.types import MAX_EXCERPT_CHARS, Segment, item_id
 
-__all__ = ["Batch", "DecodedItem"]
+__all__ = ["Batch", "DecodedItem", "join_batches", "split_into_batches"]
 
 _MAX_TEXT_BYTES = 60_000
 
@@ -72,3 +72,25 @@ class Batch:
             if item.change.previous is not None
             for number in range(len(item.segments), item.change.previous.segments)
         ]
+
+
+def split_into_batches(items: Sequence[DecodedItem], size: int) -> Iterator[Batch]:
+    """Batches of about ``size`` segments; the segments of an item stay together."""
+    batch, segments = Batch(), 0
+    for item in items:
+        batch.items.append(item)
+        segments += len(item.segments)
+        if segments >= size:
+            yield batch
+            batch, segments = Batch(), 0
+    if batch.items:
+        yield batch
+
+
+def join_batches(batches: Sequence[Batch]) -> Batch:
+    """One batch of the items of several, which are encoded."""
+    filled = [batch for batch in batches if batch.items]
+    if not filled:
+        return Batch()
+    items = [item for batch in filled for item in batch.items]
+    return Batch(items, np.concatenate([batch.vectors for batch in filled]))

@@ -35,8 +35,8 @@ class EncodeStage:
         self.encoder = encoder
         self.has_succeeded = False
         """Whether the encoder is known to have encoded something, in this run or an earlier one."""
-        self._fields = fields
-        self._metric = metric
+        self.fields = fields
+        self.metric = metric
         self._encoder_lock = encoder_lock
 
     def encode_change(self, change: Change) -> Batch:
@@ -45,7 +45,7 @@ class EncodeStage:
         Raises:
             ItemError: it cannot be decoded or encoded.
         """
-        fields, segments = extract_fields(change.item, self._fields), decode_items(self.encoder, [change.item])[0]
+        fields, segments = extract_fields(change.item, self.fields), decode_items(self.encoder, [change.item])[0]
         if isinstance(segments, ItemError):
             raise segments
         items = [DecodedItem(change, fields, segments)]
@@ -58,7 +58,7 @@ class EncodeStage:
         valid, failures, skipped = [], [], []
         for change in changes:
             try:
-                valid.append((change, extract_fields(change.item, self._fields)))
+                valid.append((change, extract_fields(change.item, self.fields)))
             except ItemError as error:
                 failures.append(_to_failure(change, "fields", str(error)))
         decoded = []
@@ -113,7 +113,7 @@ class EncodeStage:
         samples = [segment.sample for item in items for segment in item.segments]
         with self._encoder_lock:
             vectors = encode_samples(self.encoder, samples)
-        if reason := find_invalid_vector(self.encoder, vectors, self._metric):
+        if reason := find_invalid_vector(self.encoder, vectors, self.metric):
             raise ItemError(reason)
         return vectors
 

@@ -1,20 +1,21 @@
 """One ingest run: read -> skip unchanged -> decode and encode (an engine) -> write, with bounded queues between.
 
-Reading and writing have a thread each; decoding and encoding are the engine's. The slowest stage sets the pace, and
-memory stays flat. A run may end at any moment, even by ``kill -9``: the next one continues from there.
+Reading and writing have a thread each; decoding and encoding are the engine's, threads of this process or workers of a
+Ray cluster. The slowest stage sets the pace, and memory stays flat. A run may end at any moment, even by ``kill -9``:
+the next one continues from there.
 """
 
 from __future__ import annotations
 
 import queue
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from vicinal.config.models import FieldSpec, IngestConfig
+from vicinal.config.models import Block, FieldSpec, IngestConfig
 from vicinal.errors import ItemError, ItemExistsError
 from vicinal.ingest.batch import Batch
 from vicinal.ingest.changes import SeenIds, detect_changes
@@ -22,10 +23,13 @@ from vicinal.ingest.counter import RunCounter
 from vicinal.ingest.encode_stage import EncodeStage
 from vicinal.ingest.engine import Engine
 from vicinal.ingest.local_engine import LocalEngine
+from vicinal.ingest.ray_engine import RayEngine
+from vicinal.ingest.ray_worker import EncoderRecipe
 from vicinal.ingest.reader import SourceReader
 from vicinal.ingest.worker_group import SENTINEL, WorkerGroup
 from vicinal.ingest.writer import BatchWriter
 from vicinal.plugin.encoder import Encoder
+from vicinal.plugin.params import Params
 from vicinal.plugin.source import Source
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.records import Entry
@@ -60,6 +64,9 @@ class IngestRun:
     lock: WriterLock | None = None
     encoder_lock: AbstractContextManager[Any] = field(default_factory=nullcontext)
     """Held during ``encode``: a lock, unless several threads may call it at once."""
+    block: Block | None = None
+    """What the encoder was built from, of which an engine that is elsewhere builds it anew."""
+    plugin_settings: Mapping[str, Params] = field(default_factory=dict)
     is_complete: bool = field(init=False, default=False)
     """Whether the whole source was read."""
     hidden_behind: str = field(init=False, default="")
@@ -122,7 +129,11 @@ class IngestRun:
         return self.report
 
     def _create_engine(self) -> Engine[Any, Any]:
-        return LocalEngine(self._stage, self.config, self._counter, self._workers)
+        if self.config.engine == "local" or self.block is None:
+            return LocalEngine(self._stage, self.config, self._counter, self._workers)
+        recipe = EncoderRecipe.describe(self.encoder, self.block, self.metadata.name, self.plugin_settings)
+        keeps_texts = self.vectors.schema.hybrid
+        return RayEngine(recipe, self._stage, self.config, self._counter, self._workers, keeps_texts=keeps_texts)
 
     def write_batches(self, batches: Iterator[Batch]) -> IngestReport:
         """Write batches that are encoded already, as ``import`` reads them, without the items that are unchanged."""

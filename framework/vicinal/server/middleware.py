@@ -61,6 +61,8 @@ class SecurityMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._security_headers().items():
                     headers.setdefault(name, value)
+                if self._state.is_draining:  # a proxy shall not send the next request on this connection
+                    headers["Connection"] = "close"
             await send(message)
 
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -24,7 +27,9 @@ _TICKS_PER_SECOND = 10
 def serve(app: FastAPI, listener: socket.socket, on_started: Callable[[], object]) -> None:
     """Serve until SIGINT or SIGTERM; ``on_started`` is called once requests are accepted.
 
-    At the end event streams are closed at once, other responses have a few seconds, and a running job is cancelled.
+    After SIGTERM it answers for ``drain_seconds`` more, and says at ``/readyz`` that it is not ready. At the end event
+    streams are closed at once, a running job is cancelled, and other responses have a few seconds, after SIGTERM as
+    long as a request may take: a proxy that has got an error for a search does not ask another replica.
     """
     config = uvicorn.Config(
         app,
@@ -45,6 +50,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._state = state
         self._on_started = on_started
+        self._drains_until = float("inf")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -54,8 +60,19 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS_PER_SECOND == 0:
             close_slow_clients(self.server_state.connections, self._state.settings)
+        if time.monotonic() > self._drains_until:
+            self._drains_until = float("inf")
+            self.handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End, or drain first where that is wanted; a second signal ends it at once."""
+        drain_seconds = self._state.settings.drain_seconds
+        if sig == signal.SIGTERM and drain_seconds and not self._state.is_draining:
+            self._state.is_draining = True
+            self._drains_until = time.monotonic() + drain_seconds
+            return
         self._state.is_closing = True
+        if sig == signal.SIGTERM:
+            self.config.timeout_graceful_shutdown = math.ceil(self._state.settings.request_timeout_seconds)
         super().handle_exit(sig, frame)

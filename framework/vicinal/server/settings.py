@@ -100,6 +100,8 @@ class Settings(BaseModel):
     """How often both stores of each solution are checked."""
     preload_models: bool = True
     """Whether models are loaded when the server starts, rather than by the first query."""
+    drain_seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    """How long a server goes on answering after SIGTERM, while ``/readyz`` says 503, so that load balancers notice."""
     root_path: Annotated[str, AfterValidator(_check_root_path)] = ""
     """The path under which a proxy serves this server, as ``/search``; whether the proxy strips it does not matter."""
 

@@ -31,6 +31,8 @@ class AppState:
         self.settings = settings
         self.metrics = Metrics()
         self.open_streams = 0
+        self.is_draining = False
+        """Whether the server is about to end, and answers until then."""
         self.is_closing = False
         self.services: dict[str, SolutionService] = {}
         for given in solutions:

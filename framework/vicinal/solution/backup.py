@@ -6,7 +6,7 @@
     solution.yaml    the YAML, in which variables are not expanded, without secrets
     manifest.json    written last: what the files hold, and their hashes
 
-Others may write meanwhile: each item is backed up as it is at one moment, see ``transfer.write_items``. Where a server
+Others may write meanwhile: each item is backed up as it is at one moment, see ``item_export``. Where a server
 in another process holds the embedded Milvus, the vectors are read through it, and everything else from Redis.
 """
 
@@ -23,14 +23,14 @@ from typing import Any
 import orjson
 
 from vicinal.config.yaml_secrets import redact_yaml
-from vicinal.errors import NothingIndexedError, StoreMismatchError, VicinalError
+from vicinal.errors import NothingIndexedError, StoreBusyError, StoreError, StoreMismatchError, VicinalError
 from vicinal.plugin.encoder_calls import require_signature
 from vicinal.solution.backup_manifest import FAILURES, ITEMS, STATE, YAML, BackupFile, Manifest
 from vicinal.solution.backup_target import BackupFolder, BackupTarget
+from vicinal.solution.item_export import RowReader, write_items
 from vicinal.solution.learning import restore_state
 from vicinal.solution.remote import RemoteSolution, find_remote
 from vicinal.solution.solution import Solution
-from vicinal.solution.transfer import RowReader, write_items
 from vicinal.stores.redis import MetadataStore
 
 __all__ = ["BackupReport", "back_up"]
@@ -72,13 +72,15 @@ def back_up(
 
     Args:
         to: where backups are; each gets a folder of its own there, ``{name}/{time}``.
-        keep: how many backups of the solution to keep there, this one included; by default all.
+        keep: how many backups of the solution to keep there, this one included; by default all. While a backup lacks
+            items that are ``incomplete``, none is removed.
         on_progress: is called with how many items are written, and how many there are.
 
     Raises:
         DependencyError: fsspec, or what it needs for this place, is not installed.
         NothingIndexedError: nothing is indexed yet.
-        StoreBusyError: a process that is no server, or serves another config, holds the embedded Milvus.
+        StoreBusyError: a process that is no server, or serves another config, holds the embedded Milvus; or a restore
+            or a promotion has not ended.
         StoreMismatchError: the YAML does not describe what is indexed.
         VicinalError: the place cannot be written to; nothing is left there.
     """
@@ -92,10 +94,11 @@ def back_up(
     report = solution.read(partial(_write_backup, solution, remote, target, on_progress))
     if report.incomplete:
         report.warnings.append(
-            f"{report.incomplete:,} items were being written, or lack vectors, and are not in the backup;"
-            " `vicinal check` tells more"
+            f"{report.incomplete:,} items were being written, or lack vectors, and are not in the backup"
+            + ("" if keep is None else ", so that no older one was removed")
+            + "; `vicinal check` tells more"
         )
-    if keep is not None:
+    elif keep is not None:
         _remove_old(target, keep, report)
     report.seconds = round(time.perf_counter() - started, 3)
     return report
@@ -107,11 +110,14 @@ def _write_backup(
     target: BackupTarget,
     on_progress: Callable[[int, int], object],
 ) -> BackupReport:
+    identity = _require_complete(solution)
     rows = _open_rows(solution, remote)
     folder = target.create(solution.name)
     try:
         manifest = _write_files(solution, rows, folder, on_progress)
         solution.metadata.require_live()
+        if _require_complete(solution) != identity:
+            raise StoreError(f"{solution.name!r} was dropped meanwhile; no backup was made", hint="run this again")
         folder.write_manifest(manifest)
     except BaseException:
         _discard(folder)
@@ -125,6 +131,25 @@ def _write_backup(
         manifest.incomplete,
         manifest.size,
     )
+
+
+def _require_complete(solution: Solution) -> tuple[Any, ...]:
+    """See that the solution has all that it is to have: with ``keep``, backups of parts would replace whole ones.
+
+    Returns:
+        What is another once it has been dropped, or filled anew.
+
+    Raises:
+        StoreBusyError: it is being restored or promoted.
+    """
+    state = solution.metadata.state()
+    for mark, verb in (("restoring", "restored"), ("promotion", "promoted to these stores")):
+        if state.get(mark):
+            raise StoreBusyError(
+                f"{solution.name!r} is being {verb}, and not all of it is here yet",
+                hint="let that end, or run the same command again; `vicinal reindex` makes it whole from its source",
+            )
+    return tuple(state.get(name) for name in ("owner", "physical", "created"))
 
 
 def _write_files(

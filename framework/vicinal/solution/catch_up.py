@@ -148,7 +148,7 @@ class CatchUp:
     def _write(self, written: _Written) -> None:
         behind, metadata = self._behind, self._behind.metadata
         if written.items:
-            ingest = behind.config.ingest.model_copy(update={"max_failures": None})
+            ingest = behind.config.ingest.model_copy(update={"max_failures": None, "engine": "local"})
             source, limit = ItemList(written.items), len(written.items)
             run = behind._new_run(source=source, force=True, limit=limit, lock=self._lock, ingest=ingest)
             run.run()

@@ -1,6 +1,8 @@
 """Who of two pairs of stores takes the writes of a solution that was copied from one to the other (``promote``).
 
-What a solution's state has of that, each with the places of the other pair, ``milvus`` and ``redis``, without secrets:
+What a solution's state has of that, each with the places of the other pair, ``milvus`` and ``redis``, without secrets,
+and with the ``owner`` of that (``solution.ownership``), by which it is known: the name of a machine may change, as that
+of a container does.
 
 - ``promotion``: items are being copied here from those, and not all of them are here yet. Nobody else writes.
 - ``twin``: those had the same items when a copy was complete; ``revision`` is the state's own at that moment, which
@@ -17,12 +19,17 @@ from vicinal.config.models import StoresConfig
 from vicinal.errors import StoreBusyError, StoreMismatchError
 from vicinal.solution.ownership import describe_home
 
-__all__ = ["describe_stores", "require_replaceable", "require_writable"]
+__all__ = ["describe_side", "describe_stores", "require_replaceable", "require_writable"]
 
 
 def describe_stores(stores: StoresConfig) -> dict[str, str]:
     """The places of both stores, without secrets; with this machine's name where they are known only here."""
     return {"milvus": describe_home(stores.milvus), "redis": describe_home(stores.redis)}
+
+
+def describe_side(state: Mapping[str, Any], stores: StoresConfig) -> dict[str, str]:
+    """One of both pairs, as the state of the other has it."""
+    return {"owner": state.get("owner", ""), **describe_stores(stores)}
 
 
 def require_writable(state: Mapping[str, Any], name: str) -> None:
@@ -49,6 +56,9 @@ def require_writable(state: Mapping[str, Any], name: str) -> None:
 def require_replaceable(state: Mapping[str, Any], name: str, place: str, origin: Mapping[str, str]) -> bool:
     """See that a target with this state has nothing but what was copied from ``origin``, or was copied to it.
 
+    Args:
+        origin: the other pair, as ``describe_side`` has it.
+
     Returns:
         Whether a copy to it has begun or ended before.
 
@@ -58,7 +68,8 @@ def require_replaceable(state: Mapping[str, Any], name: str, place: str, origin:
     if not state.get("items") and not state.get("promotion"):
         return False
     known = state.get("promotion") or state.get("twin") or {}
-    if any(known.get(store) != home for store, home in origin.items()):
+    identity = ("owner",) if origin["owner"] else ("milvus", "redis")  # without an owner where an older version made it
+    if any(known.get(name_) != origin[name_] for name_ in identity):
         raise StoreMismatchError(
             f"{place} has {state.get('items', 0):,} items of a solution called {name!r} that were not copied from here",
             hint="promote to other stores, give this solution another name, or remove those first: `vicinal drop` with"

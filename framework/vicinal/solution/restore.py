@@ -20,9 +20,10 @@ from vicinal.ingest.changes import extract_fields
 from vicinal.plugin.state import unpack_state
 from vicinal.solution.backup_manifest import FAILURES, ITEMS, STATE, Manifest
 from vicinal.solution.backup_target import BackupFolder, BackupTarget
+from vicinal.solution.handover import require_writable
+from vicinal.solution.item_import import import_items, iter_metadata, read_fitted_state
 from vicinal.solution.learning import adopt_state
 from vicinal.solution.solution import Solution
-from vicinal.solution.transfer import import_items, iter_metadata, read_fitted_state
 from vicinal.stores.writer_lock import ReindexLock, WriterLock
 from vicinal.types import Failure
 
@@ -151,12 +152,14 @@ def _prepare(solution: Solution, folder: BackupFolder, fitted: bytes, *, replace
     """Have the solution hold nothing, or a part of this backup, and its encoder know what it had learnt.
 
     Raises:
-        StoreMismatchError: it holds something else.
+        StoreMismatchError: it holds something else, or was promoted to other stores.
+        StoreBusyError: another process writes to it, or it is being promoted to these stores.
     """
     with WriterLock(solution.metadata):
         ReindexLock.require_free(solution.metadata)
         solution.follow()
         state = solution.metadata.state()
+        require_writable(state, solution.name)
         if state.get("restoring") != folder.stamp:
             if (items := state.get("items")) and not replace:
                 raise StoreMismatchError(

@@ -183,14 +183,14 @@ class Solution(PromotableSolution):
 
     def export(self, path: str | Path) -> int:
         """Write every item, its metadata and its vectors to a parquet file; returns how many items."""
-        from vicinal.solution.transfer import export_items
+        from vicinal.solution.item_export import export_items
 
         self.read(self._searcher.get)
         return export_items(Path(path), self.encoder, self.vectors, self.metadata)
 
     def import_(self, path: str | Path) -> IngestReport:
         """Read a file that ``export`` wrote, without encoding anything."""
-        from vicinal.solution.transfer import import_items, read_fitted_state
+        from vicinal.solution.item_import import import_items, read_fitted_state
 
         started = time.perf_counter()
         self.follow()

@@ -146,6 +146,8 @@ class WritableSolution(SearchableSolution):
             self.metric,
             self.manager.observers,
             encoder_lock=nullcontext() if encoder else self._encoder_lock_if_needed,
+            block=self.config.encoder,
+            plugin_settings=self.config.plugins,
             **options,
         )
 

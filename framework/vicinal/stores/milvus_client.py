@@ -15,9 +15,12 @@ _import_lock = threading.Lock()
 def import_client() -> None:
     """Import pymilvus, and silence its logging: it prints every error that it raises, with a traceback, to stderr.
 
+    gRPC, which it imports, would print a line for each process that is started while it is in use.
+
     At its import it reads ``MILVUS_URI``, too, as a server's address only. For a path it raises an error, which repeats
     the variable's value. So the variable is empty meanwhile; being set, it is not read from a .env file either.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with _import_lock:
         given = {name: os.environ.get(name) for name in _VARIABLES}
         os.environ.update(dict.fromkeys(_VARIABLES, ""))

@@ -105,7 +105,7 @@ class MilvusLoading(MilvusConnection):
     def change_replicas(self) -> None:
         """Load a loaded collection as ``load_config`` says by now.
 
-        Milvus 2.5 and later does so while it is searched; earlier ones refuse, and it is released and loaded again.
+        Milvus from 2.4.13 on does so while it is searched; earlier ones refuse, and it is released and loaded again.
 
         Raises:
             StoreError: there is no such resource group, or there are too few query nodes; it stays as it is.

@@ -141,10 +141,13 @@ class MetadataStore(RedisConnection):
         return [Record.unpack(data) if data else None for data in self.buckets.get("meta", ids)]
 
     def begin(self, records: Mapping[int, Record], entries: Mapping[int, Entry]) -> None:
-        """Write the records and the pending entries of items whose vectors are written next."""
+        """Write the pending entries and the records of items whose vectors are written next.
+
+        A cluster, which has no transaction, then has no record without an entry.
+        """
         with self.transaction() as pipe:
-            self.buckets.queue_puts(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
             self.buckets.queue_puts(pipe, "ledger", {id_: entry.pack() for id_, entry in entries.items()})
+            self.buckets.queue_puts(pipe, "meta", {id_: record.pack() for id_, record in records.items()})
 
     def commit(self, entries: Mapping[int, Entry], cleared: Sequence[str] = ()) -> None:
         """Mark items as indexed once their vectors are written, count them, and clear old failures."""

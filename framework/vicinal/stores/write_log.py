@@ -39,9 +39,14 @@ class WriteLog:
             pipe.unlink(self._key)
             pipe.rpush(self._key, _BEGUN)
 
+    def is_begun(self) -> bool:
+        """Whether the log exists."""
+        return bool(self._connection.call("exists", self._key))
+
     def note_if_begun(self, ids: Sequence[int]) -> None:
         """Note that these items are written next, unless nobody has begun the log."""
-        self._connection.call("rpushx", self._key, *ids)
+        if ids:
+            self._connection.call("rpushx", self._key, *ids)
 
     def note(self, ids: Sequence[int]) -> None:
         """Note that these items are written next."""

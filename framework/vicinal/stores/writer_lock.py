@@ -50,7 +50,8 @@ class WriterLock:
     _verb: ClassVar[str] = "written"
 
     _held: ClassVar[dict[str, int]] = {}
-    """The thread of each lock that this process holds, by token, to tell them from locks that it failed to release."""
+    """The thread of each lock that this process holds or asks for, by token, to tell them from locks that it failed to
+    release."""
 
     def __init__(self, store: MetadataStore, *, brief: bool = False) -> None:
         self._store = store
@@ -73,11 +74,22 @@ class WriterLock:
         self.lost = False
 
     def __enter__(self) -> Self:
+        self._held[self._token] = threading.get_ident()  # before it is acquired: other threads would take it for dead
+        try:
+            self._wait_until_acquired()
+        except BaseException:
+            del self._held[self._token]
+            raise
+        self._thread = threading.Thread(target=self._renew, name="vicinal-writer-lock", daemon=True)
+        self._thread.start()
+        return self
+
+    def _wait_until_acquired(self) -> None:
         waits_until = time.monotonic() + _BRIEF_WAIT_SECONDS
         while not self._acquire():
             held = self._store.call("get", self._key)
             if held == self._value:
-                break  # it was acquired, and the response was lost
+                return  # it was acquired, and the response was lost
             if not held:
                 continue
             holder: dict[str, Any] = orjson.loads(held)
@@ -87,10 +99,6 @@ class WriterLock:
                 time.sleep(_BRIEF_POLL_SECONDS)
             else:
                 raise self._busy_error(holder)
-        self._held[self._token] = threading.get_ident()
-        self._thread = threading.Thread(target=self._renew, name="vicinal-writer-lock", daemon=True)
-        self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -104,7 +112,7 @@ class WriterLock:
     @classmethod
     def is_held(cls, store: MetadataStore) -> bool:
         """Whether somebody holds it, or died a moment ago with it."""
-        return bool(store.call("exists", f"vicinal:{store.name}:{cls._kind}"))
+        return bool(store.call("exists", store.names.of_solution(cls._kind)))
 
     def check(self) -> None:
         """Check that the lock is still held.

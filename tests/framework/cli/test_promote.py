@@ -44,6 +44,8 @@ def to_item(key):
 
 def test_promotion_is_proved_and_prints_the_variables(cli, things, tmp_path, monkeypatch):
     cli("ingest", things)
+    cli("promote", things, "--to", "http://127.0.0.1:9", "--redis", "new/redis", code=5)
+    assert cli.err.startswith("error: Milvus at 127.0.0.1:9 does not respond")
     done = cli("promote", things, "--to", "new/milvus.db").splitlines()
     assert done[0].startswith("things: 50 items in ") and ": 50 copied (50 rows, " in done[0]
     assert done[2].startswith(f"to:    {tmp_path}/new/milvus.db on ")
@@ -91,6 +93,8 @@ def test_odd_input_is_refused_before_the_work(cli, things):
 
 def test_a_served_solution_is_promoted_by_its_server(cli, things):
     cli("ingest", things)
+    old = things.with_name("old.yaml")
+    old.write_text(YAML)
     with run_server_process(things) as server:
         for secret in ("", "0" * 32):
             body = {"milvus": "/tmp/x.db", "redis": "/tmp/x", "secret": secret}
@@ -104,6 +108,8 @@ def test_a_served_solution_is_promoted_by_its_server(cli, things):
         refused = server.post("/api/things/items", json=to_item("late"))
         assert (refused.status_code, refused.json()["type"]) == (409, "StoreMismatchError")
         assert server.post("/api/things/search", json={"query": "text 7"}).json()["hits"][0]["key"] == "k7"
+        assert cli.json("promote", old, "--release") == {"solution": "things", "released": True}
+        assert server.post("/api/things/items", json=to_item("late")).is_success
         job = server.get("/api/things/ingest").json()
         assert (job["kind"], job["state"], job["promotion"]["copied"]) == ("promote", "done", 1)
     assert cli.json("status", things)["items"] == 51

@@ -33,6 +33,7 @@ JOB = {
         "rows",
     ),
     *("total", "items_per_second", "eta_seconds", "seconds", "started", "ended", "error", "error_type", "hint", "gate"),
+    "promotion",
     *("warnings", "skip_reasons"),
 }
 

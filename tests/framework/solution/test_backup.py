@@ -14,8 +14,15 @@ import pytest
 
 from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
 from vicinal import back_up, restore
-from vicinal.errors import DependencyError, NothingIndexedError, StoreMismatchError, VicinalError
-from vicinal.solution import transfer
+from vicinal.errors import (
+    DependencyError,
+    NothingIndexedError,
+    StoreBusyError,
+    StoreError,
+    StoreMismatchError,
+    VicinalError,
+)
+from vicinal.solution import item_export
 from vicinal.solution.backup_target import BackupTarget
 from vicinal.types import Item, item_id
 
@@ -123,13 +130,23 @@ def test_places_that_cannot_be_written_to(lite, home, monkeypatch):
     assert error.value.hint == "pip install s3fs"
 
 
-def test_what_is_pending_is_left_out_and_said(lite, home):
+def test_what_is_pending_is_left_out_and_no_older_backup_is_removed(lite, home):
+    place = str(lite.folder / "backups")
+    back_up(home, place)
     begin_write(home)
-    report = back_up(home, str(lite.folder / "backups"))
-    assert (report.items, report.incomplete) == (ITEMS, 1)
+    report = back_up(home, place, keep=1)
+    assert (report.items, report.incomplete, report.removed) == (ITEMS, 1, [])
     assert report.warnings == [
-        "1 items were being written, or lack vectors, and are not in the backup; `vicinal check` tells more"
+        "1 items were being written, or lack vectors, and are not in the backup, so that no older one was removed;"
+        " `vicinal check` tells more"
     ]
+    assert len(BackupTarget(place).list_backups("things")) == 2
+
+
+def test_there_is_no_backup_of_what_is_dropped_meanwhile(lite, home):
+    with pytest.raises(StoreError, match="'things' was dropped meanwhile; no backup was made"):
+        back_up(home, str(lite.folder / "backups"), on_progress=lambda done, total: home.drop())
+    assert list((lite.folder / "backups" / "things").iterdir()) == []
 
 
 def test_what_a_reindex_replaces_meanwhile_is_backed_up_anew(lite, home):
@@ -226,7 +243,7 @@ def test_backups_of_another_encoder_or_with_other_fields_are_refused(lite, home)
 
 
 def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
-    monkeypatch.setattr(transfer, "_BATCH_SIZE", 50)
+    monkeypatch.setattr(item_export, "_BATCH_SIZE", 50)
     place = back_up(home, str(lite.folder / "backups")).path
     away = lite.solution("away", encoder="{type: words}")
 
@@ -238,6 +255,8 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
         restore(away, place, on_progress=interrupt)
     items = away.status()["items"]
     assert 60 < items < ITEMS
+    with pytest.raises(StoreBusyError, match="'away' is being restored, and not all of it is here yet"):
+        back_up(away, str(lite.folder / "backups"))
     other = back_up(home, str(lite.folder / "backups")).path
     with pytest.raises(StoreMismatchError, match=f"holds {items} items already"):
         restore(away, other)
@@ -310,3 +329,19 @@ def test_a_backup_taken_during_an_ingest_restores_to_a_consistent_solution(works
         assert (again.new, again.failed) == (len(changed) - len(texts), 0)
         assert describe_hits(away, "w7n0 more") == describe_hits(home, "w7n0 more")
     assert between
+
+
+@pytest.mark.long
+def test_a_backup_restores_to_a_cluster_of_redis_and_back(lite, home, cluster_url):
+    place = str(lite.folder / "backups")
+    away = lite.solution("away", encoder="{type: words}", extra=f"stores: {{redis: '{cluster_url}'}}")
+    assert restore(away, back_up(home, place).path).consistent
+    away.ingest()  # without fields, what could not be indexed at home can be here
+    begin_write(away)
+    assert back_up(away, place, keep=1).incomplete == 1
+    away.ingest()
+    back = lite.solution("back", encoder="{type: words}")
+    report = restore(back, back_up(away, place).path)
+    assert (report.items, report.rows, report.consistent) == (ITEMS + 2, SEGMENTS + 3, True)
+    assert describe_hits(back, ROWS[7][1]) == describe_hits(away, ROWS[7][1])
+    away.drop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from vicinal import Item, VicinalError
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreMismatchError, UnsupportedByEngineError
 from vicinal.solution.handover import require_replaceable, require_writable
 from vicinal.solution.promotion.promotion import Promotion
+from vicinal.solution.promotion.proof import Pair, Proof
 from vicinal.types import Failure, item_id
 
 MANY = [(f"k{number}", f"text {number} of many", 2000 + number) for number in range(60)]
@@ -128,7 +130,8 @@ def test_a_second_promotion_copies_what_has_changed_since(lite, other):
     home.remove(["k1", "k2"])
     home.add(Item("k3", "fewer words", "", {}))
     home.add(Item("new", "all new words are here", "", {}))
-    again = home.promote(str(other / "milvus.db"))
+    again = home.promote(str(other / "milvus.db"), queries=0)
+    assert (again.proof.queries, again.proof.find_difference()) == (0, "")
     assert (again.copied, again.removed, again.unchanged, again.resumed) == (2, 2, 57, True)
     copy = open_other(lite, "things", other / "milvus.db", other / "redis", encoder="{type: words}")
     assert read_all(copy) == read_all(home)
@@ -229,6 +232,15 @@ def test_a_difference_is_told_and_nothing_is_handed_over(lite, other):
     assert home.promote(str(other / "milvus.db")).copied == 0
 
 
+def test_a_promotion_whose_lock_expired_notices_that_others_wrote(lite, other):
+    lite.write(MANY[:5])
+    home = lite.solution()
+    home.ingest()
+    with pytest.raises(StoreBusyError, match="another process has written to 'things' while this one was suspended"):
+        home.promote(str(other / "milvus.db"), on_progress=lambda _: home.metadata.promotion_log.clear())
+    assert home.promote(str(other / "milvus.db")).resumed
+
+
 def test_missing_vectors_are_told(lite, other):
     lite.write(MANY)
     home = lite.solution()
@@ -314,17 +326,50 @@ def test_the_same_redis_by_another_name_is_recognized(lite, other):
     assert home.check().consistent
 
 
+SAME = Pair(1, 1)
+PROOF = Proof(SAME, SAME, SAME, SAME, SAME, SAME, 100, 100, Pair(1.0, 1.0), False, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "difference", "warning"),
+    [
+        ({}, "", ""),
+        ({"metadata": Pair("a", "b")}, "metadata differ: a here, b there", ""),
+        ({"same_top_10": 98}, "the 10 nearest differ for 2 of 100 stored vectors", ""),
+        ({"recall": Pair(0.96, 0.95)}, "", ""),
+        ({"recall": Pair(0.96, 0.8)}, "", "the index finds 80.0% of the 10 nearest there, 96.0% here; `vicinal tune`"),
+        ({"recall": Pair(0.96, 0.4)}, "the index finds 40.0% of the 10 nearest there, 96.0% here", ""),
+        ({"recall": Pair(1.0, 0.99), "is_exact": True}, "the index finds 99.0% of the 10 nearest there", ""),
+        ({"recall": Pair(1.0, 0.0), "queries": 0, "same_top_10": 0}, "", ""),
+    ],
+)
+def test_a_proof_says_what_differs(given, difference, warning):
+    proof = replace(PROOF, **given)
+    assert proof.find_difference().startswith(difference) and bool(proof.find_difference()) == bool(difference)
+    assert difference or "".join(proof.list_warnings()).startswith(warning)
+    assert difference or bool(proof.list_warnings()) == bool(warning)
+
+
 def test_states_say_who_may_write():
-    here = {"milvus": "http://a", "redis": "redis://a"}
+    here = {"owner": "a1", "milvus": "a.db on pod-1", "redis": "a on pod-1"}
+    moved = {**here, "milvus": "a.db on pod-2", "redis": "a on pod-2"}
     require_writable({"items": 3, "twin": {**here, "revision": 4}}, "x")
     assert not require_replaceable({}, "x", "there", here)
     assert not require_replaceable({"items": 0, "revision": 9}, "x", "there", here)
     assert require_replaceable({"items": 3, "revision": 4, "twin": {**here, "revision": 4}}, "x", "there", here)
-    assert require_replaceable({"items": 0, "promotion": here}, "x", "there", here)
+    assert require_replaceable({"items": 0, "promotion": here}, "x", "there", moved)
     for state in (
         {"items": 3, "revision": 5, "twin": {**here, "revision": 4}},
-        {"items": 3, "revision": 4, "twin": {**here, "milvus": "http://b", "revision": 4}},
-        {"items": 3, "promotion": {**here, "redis": "redis://b"}},
+        {"items": 3, "revision": 4, "twin": {**here, "owner": "b2", "revision": 4}},
+        {"items": 3, "promotion": {**here, "owner": "b2"}},
+        {"items": 3},
     ):
         with pytest.raises(StoreMismatchError):
             require_replaceable(state, "x", "there", here)
+
+
+def test_a_solution_without_an_owner_is_known_by_its_stores():
+    here = {"owner": "", "milvus": "http://a", "redis": "redis://a"}
+    assert require_replaceable({"items": 3, "promotion": here}, "x", "there", here)
+    with pytest.raises(StoreMismatchError):
+        require_replaceable({"items": 3, "promotion": {**here, "redis": "redis://b"}}, "x", "there", here)

@@ -9,7 +9,7 @@ import pytest
 from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
 from vicinal import hookimpl
 from vicinal.errors import SourceError, StoreMismatchError
-from vicinal.solution.transfer import write_items
+from vicinal.solution.item_export import write_items
 from vicinal.stores.records import Entry
 from vicinal.types import Item, item_id
 

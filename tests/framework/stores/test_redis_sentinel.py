@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import pytest
+import redis
 
 from ingest_helpers import ListSource, Observer, make_items
 from redis_helpers import index_item, read_counts
 from redis_servers import WatchedRedis
-from servers import free_port
+from servers import free_port, wait_until
 from vicinal.cli.output import describe_redis
 from vicinal.errors import StoreError, StoreUnreachableError
 from vicinal.stores.redis import MetadataStore
@@ -46,6 +48,27 @@ def test_an_ingest_and_searches_go_on_when_the_master_dies(lite, watch):
     assert solution.check().consistent
     assert solution.metadata.state()["items"] == 800
     assert solution.search("text 7", limit=1)[0].content == "text 7"
+
+
+def test_searches_are_unreachable_at_most_until_the_replica_is_the_master(lite, watch):
+    watched = watch()
+    solution = lite.solution(extra=f"stores: {{redis: '{watched.url}'}}")
+    solution.source = ListSource(make_items(20))
+    solution.ingest()
+    assert solution.search("text 7", limit=1)[0].key == "k7"
+    watched.master.kill()
+
+    def search():
+        with suppress(StoreUnreachableError):
+            return solution.search("text 7", limit=1)[0].key
+
+    wait_until(lambda: search() == "k7", 30)
+    assert solution.metadata.masters() == [f"127.0.0.1:{watched.replica.port}"]
+    watched.master.start()  # comes back as a replica
+    with redis.Redis(port=watched.master.port) as client:
+        wait_until(lambda: client.info("replication")["role"] == "slave", 30)
+    assert solution.search("text 7", limit=1)[0].key == "k7"
+    assert solution.ingest().unchanged == 20
 
 
 def test_passwords_of_the_servers_and_of_the_sentinels(watch):

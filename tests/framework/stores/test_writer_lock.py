@@ -77,6 +77,22 @@ def test_a_second_writer_of_the_same_process_is_refused_too(store):
         pass
 
 
+def test_a_lock_that_another_thread_has_just_acquired_is_not_taken_for_that_of_a_dead_one(store, monkeypatch):
+    """Two writers at once would lose what one of them wrote."""
+    first = WriterLock(store)
+    acquire = first._acquire
+
+    def acquire_and_be_interrupted():
+        assert acquire()
+        with pytest.raises(StoreBusyError), WriterLock(store):
+            pass
+        return True
+
+    monkeypatch.setattr(first, "_acquire", acquire_and_be_interrupted)
+    with first:
+        assert store.client.get(key(store)) == first._value
+
+
 def test_solutions_of_other_names_are_not_locked(store, any_redis_url):
     with MetadataStore(store.name + "-other", any_redis_url) as other, WriterLock(store), WriterLock(other) as held:
         assert not held.lost

@@ -15,7 +15,7 @@ from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
 from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service
-from vicinal.solution.transfer import to_exported_vector
+from vicinal.solution.item_export import to_exported_vector
 
 __all__ = ["router"]
 

@@ -98,6 +98,8 @@ async def check_liveness() -> Response:
 )
 async def check_readiness(request: Request) -> Response:
     state = get_state(request)
+    if state.is_draining or state.is_closing:
+        raise ApiError(503, "not ready: the server is stopping", extra={"ready": False, "solutions": {}})
     services = list(state.services.values())
     await asyncio.gather(*(service.check_health(max_age=1.0) for service in services))
     show_reasons = is_authorized(request.headers, state.settings)

@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from vicinal.errors import NothingIndexedError, StoreError, StoreMismatchError
+from vicinal.errors import NothingIndexedError, StoreBusyError, StoreError, StoreMismatchError
 from vicinal.solution.catch_up import lock_writers
 from vicinal.solution.generations import finish_replacement
-from vicinal.solution.handover import describe_stores, require_replaceable, require_writable
+from vicinal.solution.handover import describe_side, describe_stores, require_replaceable, require_writable
 from vicinal.solution.ownership import create_owner
 from vicinal.solution.promotion.copier import Copier
 from vicinal.solution.promotion.proof import Proof, prove
@@ -78,6 +78,7 @@ class Promotion:
             copied_rows=copier.copied_rows,
             handed_over=self.hand_over,
             seconds=round(time.perf_counter() - started, 3),
+            warnings=proof.list_warnings(),
             rows_per_second=round(copier.copied_rows / max(took, 1e-9), 1),
         )
 
@@ -114,7 +115,8 @@ class Promotion:
             StoreMismatchError: the target has other or newer data.
         """
         live, target = self.live, self.target
-        origin, place = describe_stores(live.config.stores), redact_url(target.config.stores.milvus)
+        origin = describe_side(live.metadata.state(), live.config.stores)
+        place = redact_url(target.config.stores.milvus)
         state = target.metadata.state()
         is_resumed = require_replaceable(state, live.name, place, origin)
         fitted = live.metadata.fitted_state
@@ -182,6 +184,7 @@ class Promotion:
         """Prove the copy; once more while nobody writes, if somebody has written during the proof."""
         proof = self._prove()
         with lock_writers(self.live.metadata, self.stop.is_set) as writer:
+            self._require_log()
             copier.require_complete()
             if self._catch_up(copier, locked=True) or copier.written:
                 self._finish_copy(copier)
@@ -192,6 +195,18 @@ class Promotion:
             self._note_twins()
         return proof
 
+    def _require_log(self) -> None:
+        """See that all writes were noted; the writer's lock is held.
+
+        Raises:
+            StoreBusyError: an ingest has removed the log: this process was suspended for so long that its lock expired.
+        """
+        if not self.live.metadata.promotion_log.is_begun():
+            raise StoreBusyError(
+                f"another process has written to {self.live.name!r} while this one was suspended",
+                hint="promote again, which continues",
+            )
+
     def _prove(self) -> Proof:
         def raise_if_stopped() -> None:
             if self.stop.is_set():
@@ -201,11 +216,11 @@ class Promotion:
 
     def _note_twins(self) -> None:
         live, target = self.live, self.target
-        homes = [describe_stores(side.config.stores) for side in (target, live)]
-        revisions = [side.metadata.state().get("revision", 0) for side in (live, target)]
-        target.metadata.set_state(promotion=None, moved=None, twin={**homes[1], "revision": revisions[1]})
-        moved = homes[0] if self.hand_over else None
-        live.metadata.set_state(twin={**homes[0], "revision": revisions[0]}, moved=moved)
+        here, there = live.metadata.state(), target.metadata.state()
+        old, new = describe_side(here, live.config.stores), describe_side(there, target.config.stores)
+        target.metadata.set_state(promotion=None, moved=None, twin={**old, "revision": there.get("revision", 0)})
+        moved = new if self.hand_over else None
+        live.metadata.set_state(twin={**new, "revision": here.get("revision", 0)}, moved=moved)
 
     def _show_progress(self, copied: int, unchanged: int) -> None:
         self._copied += copied

@@ -23,7 +23,9 @@ __all__ = ["LIMIT", "Pair", "Proof", "prove"]
 T = TypeVar("T")
 
 LIMIT = 10
-_MIN_SHARE_OF_RECALL = 0.9
+_GOOD_SHARE_OF_RECALL, _MIN_SHARE_OF_RECALL = 0.9, 0.5
+"""Of what the old index finds. Of 20,000 random vectors of 384 numbers, the hardest there are, HNSW on a server found
+80% of the 10 nearest, where HNSW_SQ on Milvus Lite had found 96%; of an index that is not in use much less is found."""
 _TOLERANCE = 1e-6
 
 
@@ -72,8 +74,17 @@ class Proof:
             return f"the 10 nearest differ for {self.queries - self.same_top_10} of {self.queries} stored vectors"
         least = 1.0 - 1e-9 if self.is_exact else _MIN_SHARE_OF_RECALL * self.recall.source
         if self.queries and self.recall.target < least:
-            return f"the index finds {self.recall.target:.1%} of the 10 nearest there, {self.recall.source:.1%} here"
+            return self._describe_recall()
         return ""
+
+    def list_warnings(self) -> list[str]:
+        """What is no difference of the copies, and worth knowing."""
+        if not self.queries or self.recall.target >= _GOOD_SHARE_OF_RECALL * self.recall.source:
+            return []
+        return [f"{self._describe_recall()}; `vicinal tune` finds an index for there"]
+
+    def _describe_recall(self) -> str:
+        return f"the index finds {self.recall.target:.1%} of the 10 nearest there, {self.recall.source:.1%} here"
 
     def require_equal(self) -> None:
         """See that all is the same.

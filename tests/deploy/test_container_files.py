@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +17,7 @@ from jsonschema import Draft202012Validator
 from vicinal.server.middleware import _FORM_OVERHEAD_BYTES
 from vicinal.server.settings import Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
@@ -26,6 +28,7 @@ INSTRUCTIONS = [
     for line in DOCKERFILE.splitlines()
     if line.strip() and not line.startswith("#")
 ]
+ENTRYPOINT = (ROOT / "deploy" / "entrypoint.sh").read_text(encoding="utf-8")
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PAGE = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
@@ -159,10 +162,15 @@ def test_named_volumes_are_all_in_use():
     assert set(COMPOSE["volumes"]) == {source for source in used if not source.startswith(".")}
 
 
+def copied_solutions():
+    """The YAML files that the image serves, as far as its extras allow."""
+    return [name for value in values("COPY") for name in re.findall(r"configs/([\w-]+\.yaml)", value)]
+
+
 def test_what_is_served_is_mounted_and_uploads_go_to_a_volume():
-    served = re.findall(r'"([\w-]+\.yaml)"', values("CMD")[-1])
+    served = SERVICES["vicinal"]["command"][3:]
     mounts = dict(mount.split(":")[:2][::-1] for mount in SERVICES["vicinal"]["volumes"])
-    assert len(served) == 6
+    assert len(served) == 6 and served == copied_solutions()
     assert mounts[values("WORKDIR")[-1]] == "./configs"
     for file in served:
         source = yaml.safe_load((ROOT / "configs" / file).read_text(encoding="utf-8"))["source"]["path"]
@@ -171,14 +179,17 @@ def test_what_is_served_is_mounted_and_uploads_go_to_a_volume():
     assert all(SERVICES[name]["volumes"] == SERVICES["vicinal"]["volumes"] for name in OURS)
 
 
+def omit_own(service):
+    return {key: value for key, value in service.items() if key not in ("profiles", "command", "ports")}
+
+
 def test_a_profile_starts_one_solution_and_the_stores_alone():
     """Whatever has no profile is started with every one, so that is what the stores need and no service of ours."""
     assert ALONE == ["audio", "image", "molecule", "questions", "recommend", "video"]
     assert {name for name in SERVICES if "profiles" not in SERVICES[name]} == {"etcd", "milvus", "minio", "redis"}
     assert all(SERVICES[name]["profiles"] for name in OURS)
     for name in ALONE:
-        others = {key: value for key, value in SERVICES[name].items() if key not in ("profiles", "command", "ports")}
-        assert others == {key: value for key, value in SERVICES["vicinal"].items() if key not in ("profiles", "ports")}
+        assert omit_own(SERVICES[name]) == omit_own(SERVICES["vicinal"])
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -207,8 +218,8 @@ def test_volumes_are_folders_of_the_image_that_its_user_may_write():
     assert not any(folder.startswith(f"{top}/") for folder in writable for top in locked)
 
 
-def test_the_image_is_made_in_three_stages_of_a_python_that_vicinal_supports():
-    assert [value.split()[-1] for value in values("FROM")] == ["wheel", "environment", "runtime"]
+def test_the_image_is_made_in_stages_of_a_python_that_vicinal_supports():
+    assert [value.split()[-1] for value in values("FROM")] == ["vicinal", "requirements", "environment", "runtime"]
     version = re.search(r"^PYTHON=(\d+)\.(\d+)-slim-bookworm$", values("ARG")[0])
     assert PROJECT["requires-python"] == ">=3.11"
     assert (3, 11) <= (int(version[1]), int(version[2])) < (3, 15)
@@ -218,38 +229,68 @@ def test_the_image_runs_as_nobody_in_particular():
     runtime = stage("runtime")
     assert [value for instruction, value in runtime if instruction == "USER"] == ["vicinal"]
     last_of_root = max(n for n, (_, value) in enumerate(runtime) if "apt-get" in value or "useradd" in value)
-    assert last_of_root < runtime.index(("USER", "vicinal")) < runtime.index(("ENTRYPOINT", '["vicinal"]'))
+    assert last_of_root < runtime.index(("USER", "vicinal")) < runtime.index(("ENTRYPOINT", '["vicinal-entrypoint"]'))
 
 
 def test_the_image_is_made_of_the_repository_and_constrained_packages():
     assert values("ADD") == []
     installs = [value for value in values("RUN") if "pip install" in value]
-    assert len(installs) == 3 and all("-c " in value and "constraints.txt" in value for value in installs)
+    assert len(installs) == 4 and all("-c constraints.txt" in value or "--no-deps" in value for value in installs)
     assert "EXTRAS=all" in values("ARG") and "all" in PROJECT["optional-dependencies"]
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     for value in values("COPY"):
         if not value.startswith("--from"):
             for source in [word for word in value.split() if not word.startswith("--")][:-1]:
-                assert (ROOT / source).exists() and f"!{source}" in ignored
+                top = "configs" if source.startswith("configs/") else source
+                assert (ROOT / source).exists() and f"!{top}" in ignored
     for source in re.findall(r"source=(\S+?),", DOCKERFILE):
         assert (ROOT / source).exists() and f"!{source}" in ignored
 
 
+@pytest.mark.parametrize(
+    ("extras", "torch"),
+    [
+        ("server,molecule", []),
+        ("server,recommend", []),
+        ("server,text", ["torch"]),
+        ("server,video", ["torch", "torchvision"]),
+        ("server,all", ["torch", "torchaudio", "torchvision"]),
+    ],
+)
+def test_torch_comes_with_the_extras_that_need_it(extras, torch):
+    done = list_requirements(extras)
+    names = [re.match(r"[\w-]+", line)[0] for line in done.stdout.splitlines()]
+    assert {"pymilvus", "fastapi"} <= set(names) and "vicinal" not in names and len(names) == len(set(names))
+    assert [name for name in names if name.startswith("torch")] == torch
+
+
+def test_an_unknown_extra_ends_the_build():
+    done = list_requirements("server,molecules")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("no extra molecules; vicinal has all, audio, ")
+
+
+def list_requirements(extras):
+    """Run deploy/requirements.py as the image's build does."""
+    command = [sys.executable, "deploy/requirements.py", extras]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
 def test_no_cache_of_the_build_is_left():
-    for name in ("wheel", "environment"):
+    for name in ("vicinal", "environment"):
         assert any("PIP_NO_CACHE_DIR=1" in value for instruction, value in stage(name) if instruction == "ENV")
     assert all("rm -rf /var/lib/apt/lists/*" in value for value in values("RUN") if "apt-get" in value)
 
 
-def test_the_build_warms_what_the_image_serves():
-    served = re.findall(r'"([\w-]+\.yaml)"', values("CMD")[-1])
+def test_the_build_warms_all_that_the_image_serves():
     warmed = next(value for value in values("RUN") if "warm.py" in value)
-    assert re.findall(r"[\w-]+\.yaml", warmed) == served
+    assert warmed.endswith('HF_HUB_OFFLINE=1 python /tmp/warm.py --extras "${EXTRAS}" *.yaml')
+    assert "*.yaml" in ENTRYPOINT and '"$@"' in ENTRYPOINT
 
 
 def test_the_health_check_asks_the_port_that_is_served():
     assert values("EXPOSE") == ["8000"]
-    assert '"--port", "8000"' in values("CMD")[-1] and '"--host", "0.0.0.0"' in values("CMD")[-1]
+    assert "serve --host 0.0.0.0 --port 8000" in ENTRYPOINT
     assert "http://127.0.0.1:8000/healthz" in values("HEALTHCHECK")[0]
     assert {port.rpartition(":")[2] for name in OURS for port in SERVICES[name].get("ports", [])} == {"8000"}
 
