@@ -5,7 +5,9 @@ pictures  efficientnet_lite0 on the sample pictures, each read from many copies.
 
 Every run is a process of its own. ``items/s`` is what is committed between the first batch and the last, without the
 start of Ray, of workers and of models; ``whole`` is from the start of the run to its end, in seconds, with all of that.
-On one machine the driver, which reads and writes, shares the cores with the workers; on a cluster it has its own.
+On one machine the driver, which reads and writes, shares the cores with the workers; on a cluster it has its own. So
+the processor time of an item is told apart: ``driver`` and ``workers``, in milliseconds. It says how many workers one
+driver can keep busy, and depends little on what else the machine does.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
+
 import common
 from common import DATA, Results, compute_ratios, median, open_solution, temporary_folder
 from program import Program
@@ -32,6 +36,7 @@ CONTENDERS = {
     "Ray, two workers of one core": (None, "engine: ray, ray: {address: local, workers: 2}"),
 }
 REFERENCE = "local, one core"
+BATCH = 32
 
 
 def main() -> None:
@@ -64,15 +69,15 @@ def measure_pictures(options: argparse.Namespace, results: Results) -> None:
 
 
 def _run_contenders(source: str, encoder: str, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """For each contender its seconds an item between the first batch and the last, and those of whole runs."""
-    taken: dict[str, dict[str, list[float]]] = {name: {"steady": [], "whole": []} for name in CONTENDERS}
+    """For each contender the figures of its runs."""
+    taken: dict[str, dict[str, list[float]]] = {name: {} for name in CONTENDERS}
     for number in range(rounds):
         for name in list(CONTENDERS)[:: -1 if number % 2 else 1]:
             command = [sys.executable, __file__, "--child", name, source, encoder]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             figures = json.loads(done.stdout.splitlines()[-1])
             for key, value in figures.items():
-                taken[name][key].append(value)
+                taken[name].setdefault(key, []).append(value)
             print(f"  round {number + 1} of {rounds}: {name}, {1 / figures['steady']:.0f} items/s", file=sys.stderr)
     return taken
 
@@ -84,7 +89,7 @@ def _build_rows(taken: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]
             "": name,
             "items/s": [1 / seconds for seconds in steady[name]],
             "ratio": median(compute_ratios(steady, REFERENCE, name)),
-            "whole": taken[name]["whole"],
+            **{key: taken[name][key] for key in ("driver", "workers", "whole")},
         }
         for name in taken
     ]
@@ -94,19 +99,28 @@ def _build_rows(taken: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]
 
 
 class Pace:
-    """When each batch was committed, and how many items were until then."""
+    """When each batch was committed, how many items it had, and what processor time was taken until then."""
 
     def __init__(self) -> None:
-        self._committed: list[tuple[float, int]] = []
+        self._committed: list[tuple[int, float, float, float]] = []
 
     @hookimpl
     def batch_written(self, new: int) -> None:
-        self._committed.append((time.perf_counter(), new))
+        self._committed.append((new, time.perf_counter(), time.process_time(), _measure_workers()))
 
-    def seconds_per_item(self) -> float:
-        """Between the first batch and the last."""
-        (first, _), (last, _) = self._committed[0], self._committed[-1]
-        return (last - first) / sum(new for _, new in self._committed[1:])
+    def per_item(self) -> dict[str, float]:
+        """Seconds, and milliseconds of processors, of an item between the first batch and the last."""
+        items = sum(new for new, *_ in self._committed[1:])
+        first, last = self._committed[0], self._committed[-1]
+        seconds, driver, workers = ((last[column] - first[column]) / items for column in (1, 2, 3))
+        return {"steady": seconds, "driver": 1000 * driver, "workers": 1000 * workers}
+
+
+def _measure_workers() -> float:
+    """Processor time that Ray's workers have taken, in seconds."""
+    children = psutil.Process().children(recursive=True)
+    workers = [child for child in children if "ray::EncodeWorker" in " ".join(child.cmdline())]
+    return sum(sum(worker.cpu_times()[:2]) for worker in workers)
 
 
 def run_child(name: str, source: str, encoder: str) -> None:
@@ -115,11 +129,14 @@ def run_child(name: str, source: str, encoder: str) -> None:
     if cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
         os.environ["OMP_NUM_THREADS"] = str(cores)
-    with temporary_folder() as where, open_solution(where, source, encoder, extra=f"ingest: {{{ingest}}}") as solution:
+    with (
+        temporary_folder() as where,
+        open_solution(where, source, encoder, extra=f"ingest: {{batch_size: {BATCH}, {ingest}}}") as solution,
+    ):
         pace = Pace()
         solution.manager.register(pace, "pace")
         whole = _measure(solution.ingest)
-        print(json.dumps({"steady": pace.seconds_per_item(), "whole": whole}))
+        print(json.dumps({**pace.per_item(), "whole": whole}))
 
 
 def _measure(ingest: Callable[[], Any]) -> float:

@@ -234,7 +234,7 @@ def test_every_variable_that_is_set_is_one_that_is_read():
     settings = Settings.from_environment(data)
     assert settings.uploads == "/srv/uploads"
     grace = SERVER["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    assert grace > settings.request_timeout_seconds + 5  # preStop takes 5 s of it
+    assert grace > settings.request_timeout_seconds + settings.drain_seconds > settings.request_timeout_seconds
 
 
 def test_secrets_come_from_the_secret_alone():

@@ -11,7 +11,7 @@ import click
 
 from vicinal.cli.ingest import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
-from vicinal.errors import ExitCode, VicinalError
+from vicinal.errors import ConfigError, ExitCode, VicinalError
 
 if TYPE_CHECKING:
     from vicinal.solution.backup import BackupReport
@@ -76,6 +76,9 @@ def restore(file: Path, from_: str, replace: bool, lists: bool, as_json: bool) -
 
     if lists and replace:
         raise click.UsageError("--list restores nothing; --replace does not go with it.")
+    if not file.exists():
+        hint = "copy solution.yaml there from the folder of a backup, or name a YAML of your own"
+        raise ConfigError(f"cannot read {file}: there is no such file", hint=hint)
     with Solution.from_yaml(file) as solution:
         if lists:
             _print_list(solution.name, from_, as_json=as_json)

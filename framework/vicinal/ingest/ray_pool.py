@@ -138,7 +138,10 @@ class RayWorkerPool:
         except self._ray.exceptions.RayTaskError as error:
             self._group.fail(error.cause)
         except self._ray.exceptions.RayError as error:
-            self._replace(worker, error)
+            if getattr(error, "actor_init_failed", False):
+                self._group.fail(_import_error(error))
+            else:
+                self._replace(worker, error)
         else:
             with self._changed:
                 worker.batches = 0
@@ -181,7 +184,7 @@ class RayWorkerPool:
     def _release(self, worker: _Worker, *, alone: bool) -> None:
         with self._changed:
             worker.batches = 0 if alone else (worker.batches or 1) - 1
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _require_ready(self) -> None:
         """Check that a worker is ready, or has time left until it must be.
@@ -218,3 +221,12 @@ def _send(worker: _Worker, changes: Sequence[Change], has_succeeded: bool) -> An
             f"items of the source cannot be sent to the workers of ingest.engine: ray: {str(error).splitlines()[0]}",
             hint="Item.content and Item.metadata must be values that can be pickled",
         ) from error
+
+
+def _import_error(error: BaseException) -> PluginError:
+    """What to say of a worker that cannot import vicinal; Ray's own message ends with the reason."""
+    reason = str(error).rstrip().splitlines()[-1]
+    return PluginError(
+        f"vicinal cannot be imported on a worker of the Ray cluster: {reason}",
+        hint="install vicinal, its plugins and their models on all nodes, in the same versions as here",
+    )

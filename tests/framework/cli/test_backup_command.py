@@ -46,3 +46,8 @@ def test_wrong_input_is_refused(cli, small_yaml):
     assert cli.err.startswith("error: s4://bucket: Protocol not known: s4")
     cli("restore", small_yaml, "--from", "backups", code=1)
     assert cli.err.splitlines()[0].startswith("error: there is no backup of 'things' in backups")
+    cli("restore", "nothing.yaml", "--from", "backups", code=3)
+    assert cli.err == (
+        "error: cannot read nothing.yaml: there is no such file\n"
+        "hint: copy solution.yaml there from the folder of a backup, or name a YAML of your own\n"
+    )

@@ -12,6 +12,7 @@ import redis
 
 from serve_process import make_plugin_environment, run_server_process
 from servers import wait_until
+from vicinal.plugin import manager as plugin_manager
 
 YAML = """\
 # what we search
@@ -28,9 +29,11 @@ def things(tmp_path, monkeypatch):
     write_items(50)
     make_plugin_environment(tmp_path, {})
     monkeypatch.syspath_prepend(tmp_path)
+    plugin_manager._entry_points.cache_clear()
     file = tmp_path / "things.yaml"
     file.write_text(YAML)
-    return file
+    yield file
+    plugin_manager._entry_points.cache_clear()
 
 
 def write_items(count):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import signal
 import sys
@@ -20,6 +21,7 @@ from vicinal import Item
 from vicinal.config import check_config
 from vicinal.config.ray_config import RayConfig
 from vicinal.errors import DependencyError, PluginError, VicinalError
+from vicinal.ingest import ray_pool
 from vicinal.toolkit.vectors import min_cosine
 
 RAY = "ingest: {engine: ray, batch_size: 20, ray: {workers: 2}}"
@@ -270,6 +272,20 @@ def test_plugin_must_be_installed_on_the_workers(on_ray):
     on_ray.write(TEXTS)
     with pytest.raises(PluginError, match=r"worker .*: unknown encoder 'elsewhere'"):
         on_ray.solution(encoder="{type: elsewhere}", extra=RAY).ingest()
+
+
+@pytest.mark.long
+def test_vicinal_must_be_installed_on_the_workers(on_ray, tmp_path, monkeypatch):
+    """A module that is here alone stands for vicinal, which the workers of this machine have."""
+    (tmp_path / "only_here.py").write_text("class Worker:\n    def prepare(self, settings): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(ray_pool, "EncodeWorker", importlib.import_module("only_here").Worker)
+    on_ray.write(TEXTS)
+    reason = (
+        "vicinal cannot be imported on a worker of the Ray cluster: ModuleNotFoundError: No module named 'only_here'"
+    )
+    with pytest.raises(PluginError, match=reason):
+        on_ray.solution(extra=RAY).ingest()
 
 
 @pytest.mark.long

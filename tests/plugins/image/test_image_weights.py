@@ -15,6 +15,7 @@ from image_helpers import SAMPLE_IMAGES
 from random_networks import encode_images, make_encoder, random_torchvision_model
 from vicinal.errors import ConfigError, DependencyError, PluginError
 from vicinal.toolkit import torch_hub
+from vicinal.toolkit.model_copy import write_model_bundle
 from vicinal.toolkit.models import LocalModel
 from vicinal.toolkit.vectors import min_cosine
 from vicinal_image import efficientnet
@@ -159,6 +160,18 @@ class TestMissingWeights:
         own, given = make_encoder(ResNet18), make_encoder(ResNet18, weights=str(resnet18[1]))
         assert own.signature == given.signature
         assert np.array_equal(encode_images(own, SAMPLE_IMAGES[:2]), encode_images(given, SAMPLE_IMAGES[:2]))
+
+    def test_named_weights_are_loaded_from_a_bundle(self, resnet18, published, tmp_path, monkeypatch):
+        monkeypatch.setattr(torch.hub, "_hub_dir", None)
+        path = tmp_path / "torch" / "hub" / "checkpoints" / Path(published.url).name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(resnet18[1].read_bytes())
+        given = encode_images(make_encoder(ResNet18), SAMPLE_IMAGES[:2])
+        write_model_bundle(make_encoder(ResNet18).list_models(), tmp_path / "bundle")
+        path.unlink()
+        monkeypatch.setenv("VICINAL_MODELS", str(tmp_path / "bundle"))
+        assert np.array_equal(encode_images(make_encoder(ResNet18), SAMPLE_IMAGES[:2]), given)
+        assert not list(path.parent.iterdir())
 
     def test_spoilt_file_in_the_torchvision_cache_is_refused(self, published, tmp_path):
         path = tmp_path / "torch" / "hub" / "checkpoints" / Path(published.url).name
