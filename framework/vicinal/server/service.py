@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -72,6 +72,7 @@ class SolutionService:
             self._search_batch, self._search_pool, settings, lambda size: metrics.observe_batch(self.name, size)
         )
         self._health_lock = asyncio.Lock()
+        self._preloading: Future[None] | None = None
 
     # --- starting and stopping
 
@@ -79,7 +80,12 @@ class SolutionService:
         """Connect, and load the model in the background; a store that is unreachable is tried again later."""
         await self.check_health()
         if self.settings.preload_models:
-            self._search_pool.submit(self._preload)
+            self._preloading = self._search_pool.submit(self._preload)
+
+    @property
+    def is_loading_model(self) -> bool:
+        """Whether the model is still loaded at the start, so that a search would wait for it."""
+        return self._preloading is not None and not self._preloading.done()
 
     async def close(self) -> None:
         """Cancel the active job, finish the submitted requests, and disconnect."""

@@ -17,6 +17,7 @@ from vicinal.server.openapi import describe_body
 from vicinal.server.paths import root_path
 from vicinal.server.request_body import parse_json
 from vicinal.server.responses import json_response
+from vicinal.server.service import SolutionService
 from vicinal.server.state import get_service, get_state
 
 __all__ = ["router"]
@@ -103,13 +104,20 @@ async def check_readiness(request: Request) -> Response:
     services = list(state.services.values())
     await asyncio.gather(*(service.check_health(max_age=1.0) for service in services))
     show_reasons = is_authorized(request.headers, state.settings)
+    reasons = {service.name: _unready_reason(service) for service in services}
     solutions = {
-        service.name: {"ready": service.ready, "reason": service.reason if show_reasons else ""} for service in services
+        name: {"ready": not reason, "reason": reason if show_reasons else ""} for name, reason in reasons.items()
     }
-    if not all(service.ready for service in services):
-        names = ", ".join(service.name for service in services if not service.ready)
+    if names := ", ".join(name for name, reason in reasons.items() if reason):
         raise ApiError(503, f"not ready: {names}", extra={"ready": False, "solutions": solutions})
     return json_response({"ready": True, "solutions": solutions})
+
+
+def _unready_reason(service: SolutionService) -> str:
+    """Why a load balancer should send no searches of this solution yet; empty where it may."""
+    if not service.ready:
+        return service.reason
+    return "the model is being loaded" if service.is_loading_model else ""
 
 
 @router.get(
