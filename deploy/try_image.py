@@ -132,7 +132,7 @@ def removed_at_the_end(names: tuple[str, ...], volumes: tuple[str, ...]) -> Iter
 
     def remove() -> None:
         for name in reversed(names):
-            podman("rm", "--force", "--ignore", "--time=30", f"{PREFIX}-{name}")
+            podman("rm", "--force", "--ignore", "--volumes", "--time=0", f"{PREFIX}-{name}")
         for volume in volumes:
             podman("volume", "rm", "--force", f"{PREFIX}-{volume}", may_fail=True)
 
