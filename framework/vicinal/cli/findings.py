@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from vicinal.errors import PluginError, VicinalError
+from vicinal.toolkit.environment import override_environment
 
 __all__ = ["NEEDS", "Finding", "look", "without_network"]
 
@@ -27,19 +27,9 @@ class Finding:
     hint: str = ""
 
 
-@contextmanager
-def without_network() -> Iterator[None]:
+def without_network() -> AbstractContextManager[None]:
     """Keep encoders from fetching weights only to be looked at."""
-    before = {name: os.environ.get(name) for name in _OFFLINE}
-    os.environ.update(dict.fromkeys(_OFFLINE, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return override_environment(dict.fromkeys(_OFFLINE, "1"))
 
 
 def look(what: str, find: Callable[[], str]) -> Finding:

@@ -24,6 +24,7 @@ from vicinal.plugin.encoder import Encoder
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis import MetadataStore
 from vicinal.stores.writer_lock import WriterLock
+from vicinal.toolkit.pages import open_replacing
 from vicinal.types import item_id
 
 if TYPE_CHECKING:
@@ -56,13 +57,14 @@ class ExportCounts:
 
 
 def export_items(path: Path, encoder: Encoder, vectors: RowReader, metadata: MetadataStore) -> int:
-    """Write every indexed item to a parquet file; returns how many there are."""
-    part = path.with_name(path.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as file:
-        counts = write_items(file, encoder, vectors, metadata)
-    part.replace(path)
-    return counts.items
+    """Write every indexed item to a parquet file, in one step; returns how many there are.
+
+    Raises:
+        VicinalError: the file cannot be created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_replacing(path) as file:
+        return write_items(file, encoder, vectors, metadata).items
 
 
 def write_items(

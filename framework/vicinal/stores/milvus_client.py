@@ -6,6 +6,8 @@ import logging
 import os
 import threading
 
+from vicinal.toolkit.environment import override_environment
+
 __all__ = ["clear_schema_cache", "import_client"]
 
 _VARIABLES = ("MILVUS_URI", "MILVUS_DEFAULT_CONNECTION")
@@ -21,17 +23,8 @@ def import_client() -> None:
     the variable's value. So the variable is empty meanwhile; being set, it is not read from a .env file either.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    with _import_lock:
-        given = {name: os.environ.get(name) for name in _VARIABLES}
-        os.environ.update(dict.fromkeys(_VARIABLES, ""))
-        try:
-            import pymilvus  # noqa: F401
-        finally:
-            for name, value in given.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+    with _import_lock, override_environment(dict.fromkeys(_VARIABLES, "")):
+        import pymilvus  # noqa: F401
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
 

@@ -190,7 +190,10 @@ def test_errors_of_the_file_system_show_no_traceback(cli, molecules_yaml, small_
     Path("blocked").write_text("not a folder")
     for arguments, message in [
         (("export", molecules_yaml, "blocked/x.parquet"), "blocked: File exists"),
-        (("export", molecules_yaml, "/proc/x.parquet"), "cannot write /proc/x.parquet: No such file or directory"),
+        (
+            ("export", molecules_yaml, "/proc/x.parquet"),
+            "cannot write /proc/x.parquet: No such file or directory\nhint: name a file in a folder that exists",
+        ),
         (("init", "things.csv", "--output", "blocked/x.yaml"), "blocked: File exists"),
         (("demo", "blocked/demo"), "blocked/demo: Not a directory"),
     ]:
