@@ -102,6 +102,8 @@ def test_health_and_metrics(text_client):
         'vicinal_batch_size_count{solution="things"} 3.0',
         'vicinal_items{solution="things"} 60.0',
         'vicinal_ready{solution="things"} 1.0',
+        'vicinal_search_step_seconds_count{solution="things",step="encode"} 3.0',
+        'vicinal_queued_queries{solution="things"} 0.0',
         'vicinal_ingested_items_total{outcome="unchanged",solution="things"} 60.0',
     ):
         assert line in lines
