@@ -198,7 +198,7 @@ def export(file: Path, parquet: Path, as_json: bool) -> None:
         try:
             count = solution.export(parquet)
         except OSError as error:
-            if error.filename is not None:
+            if error.filename is not None and not str(error.filename).endswith(".part"):  # which becomes the file
                 raise
             raise VicinalError(f"cannot write {parquet}: {os.strerror(error.errno or 0)}") from error
     if as_json:

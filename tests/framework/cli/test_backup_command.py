@@ -19,7 +19,7 @@ def test_backup_and_restore(cli, molecules_yaml):
 
     listed = cli.json("restore", molecules_yaml, "--from", "backups", "--list")
     assert [(one["path"], one["items"]) for one in listed] == [(str(folder), 579)]
-    assert str(folder.name)[:8] in cli("restore", molecules_yaml, "--from", "backups", "--list").replace("\n", "")
+    assert " 579 " in cli("restore", molecules_yaml, "--from", "backups", "--list")
     assert re.fullmatch(
         r"molecules: 579 items, 579 rows, 0 failures from /\S+ of 20\S+ \(579 written, [0-9.]+ s\); consistent\n",
         cli("restore", molecules_yaml, "--from", "backups"),

