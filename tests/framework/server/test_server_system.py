@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -215,6 +217,22 @@ def test_traceback_of_an_unexpected_error_is_logged_once(lite):
         log = client.log_file.read_text()
     assert log.count("Traceback (most recent call last)") == 1
     assert log.count("RuntimeError: a decoder's own defect") == 1
+
+
+def test_every_line_of_a_server_that_logs_json_is_an_object(lite):
+    """Those of uvicorn, too, which has handlers of its own."""
+    lite.write([("k", "text", 1)])
+    solution = lite.solution(extra="plugins: {log: {slow_search_ms: 0}}")
+    solution.ingest()
+    solution.close()
+    with run_server_process(lite.folder / "things.yaml", log_pattern=".*", log_format="json") as client:
+        with socket.create_connection(("127.0.0.1", client.port)) as connection:
+            connection.sendall(b"garbage\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        assert client.post("/api/things/search", json={"query": "text"}).is_success
+    lines = list(map(json.loads, client.log_file.read_text().splitlines()))
+    assert [one["logger"] for one in lines] == ["uvicorn.error", "vicinal"]
+    assert lines[1]["fields"]["hits"] == 1
 
 
 class Observer:

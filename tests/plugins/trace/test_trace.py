@@ -116,6 +116,19 @@ def test_searches_and_jobs_of_a_server_are_children_of_the_callers_spans(solutio
     assert "text 1" not in "".join(span.to_json() for one in found.values() for span in one)
 
 
+def test_a_reindex_is_a_run_whose_stages_are_those_of_what_it_writes(solution, spans):
+    solution.ingest()
+    before = {name: len(found) for name, found in spans().items()}
+    solution.reindex()
+    found = {name: parts[before.get(name, 0) :] for name, parts in spans().items()}
+    (run,) = found.pop("ingest")
+    assert (run.attributes["vicinal.new"], run.attributes["vicinal.rows"]) == (60, 60)
+    assert {name: sum(part.attributes["vicinal.items"] for part in parts) for name, parts in found.items()} == (
+        dict.fromkeys(before.keys() - {"ingest"}, 60)
+    )
+    assert {part.parent.span_id for parts in found.values() for part in parts} == {run.context.span_id}
+
+
 def test_a_log_line_has_the_trace_that_it_belongs_to(spans):
     record = logging.makeLogRecord({"msg": "hello", "name": "vicinal"})
     assert "trace_id" not in json.loads(JsonFormatter().format(record))
