@@ -37,7 +37,7 @@ def labels():
     metrics.count_request("/api/{name}/search", "POST", 200, 0.1)
     metrics.observe_batch("things", 2)
     metrics.observe_steps("things", {"encode": 3.0, "total": 5.0})
-    metrics.watch_queue("things", lambda: 0)
+    metrics.add_solution("things", lambda: 0)
     metrics.count_ingested("things", "new", 1)
     metrics.count_job("things", "ingest", "done", 3.0)
     metrics.set_health("things", True, {"items": 1, "rows": 1, "failures": 0})

@@ -81,7 +81,7 @@ class SolutionService:
             lambda size: metrics.observe_batch(self.name, size),
             partial(report_search, solution.manager.observers, self.name),
         )
-        metrics.watch_queue(self.name, lambda: self._batcher.queued)
+        metrics.add_solution(self.name, lambda: self._batcher.queued)
         self._health_lock = asyncio.Lock()
         self._preloading: Future[None] | None = None
 

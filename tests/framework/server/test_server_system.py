@@ -97,6 +97,7 @@ def test_health_and_metrics(text_client):
         text_client.search("text 1")
     text_client.get("/no/such/route")
     text_client.ingest()
+    wait_until(lambda: 'vicinal_job_seconds_count{kind="ingest"' in text_client.get("/metrics").text)
     lines = text_client.get("/metrics").text.splitlines()
     for line in (
         'vicinal_requests_total{method="POST",route="/api/{name}/search",status="200"} 3.0',
@@ -106,6 +107,8 @@ def test_health_and_metrics(text_client):
         'vicinal_ready{solution="things"} 1.0',
         'vicinal_search_step_seconds_count{solution="things",step="encode"} 3.0',
         'vicinal_queued_queries{solution="things"} 0.0',
+        'vicinal_jobs_total{kind="ingest",solution="things",state="done"} 1.0',
+        'vicinal_jobs_total{kind="reindex",solution="things",state="failed"} 0.0',
         'vicinal_ingested_items_total{outcome="unchanged",solution="things"} 60.0',
     ):
         assert line in lines
