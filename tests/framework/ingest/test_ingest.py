@@ -17,6 +17,8 @@ from vicinal.solution import removal
 from vicinal.solution import solution as solution_module
 from vicinal.types import item_id
 
+pytestmark = pytest.mark.long_on_server
+
 ROWS = [(f"k{number}", f"text {number}", 2000 + number) for number in range(50)]
 
 

@@ -9,6 +9,8 @@ from vicinal.errors import UnknownItemError
 from vicinal.stores.records import Record
 from vicinal.types import item_id
 
+pytestmark = pytest.mark.long_on_server
+
 
 @pytest.fixture
 def solution(workshop):
