@@ -16,6 +16,7 @@ from vicinal.plugin import hookspecs
 
 __all__ = ["hook_pages", "hooks_page"]
 
+MAX_CHARS = 120
 ROOT = Path(__file__).parents[2]
 PLUGINS = (ROOT / "tests" / "examples" / "vicinal-dna" / "src", ROOT / "plugins", ROOT / "framework")
 
@@ -88,7 +89,10 @@ def _page(name: str, hook: Any) -> str:
         raise SystemExit(f"no plugin of this repository implements {name}, so there is no example of it")
     path, source = implementations[0]
     text = f"# {name}\n\n{from_docstring(inspect.getdoc(hook) or '')}\n"
-    text += fence(f"@hookimpl\ndef {name}({arguments}) -> {signature.return_annotation}: ...", "python")
+    head, tail = f"def {name}(", f") -> {signature.return_annotation}: ..."
+    if len(head + arguments + tail) > MAX_CHARS:  # as ruff formats it, which reads pages, too
+        arguments = f"\n    {arguments}\n"
+    text += fence(f"@hookimpl\n{head}{arguments}{tail}", "python")
     if types := ", ".join(_link_types(signature)):
         text += f"\nTypes: {types}.\n"
     if (guide := _read_guide().get(name)) is None:

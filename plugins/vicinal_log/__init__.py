@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vicinal import hookimpl
@@ -35,11 +35,16 @@ def register_settings(settings: SettingsRegistrar) -> None:
 @hookimpl
 def configure(solution: str, settings: LogSettings) -> None:
     _settings[solution] = settings
+    if settings.format is not None:
+        from vicinal.toolkit.logs import set_log_format
+
+        set_log_format(settings.format)
 
 
 @hookimpl
 def ingest_started(solution: str, total: int | None) -> None:
-    logger.info("%s: ingest started, about %s items", solution, "?" if total is None else total)
+    extra = {"solution": solution, "total": total}
+    logger.info("%s: ingest started, about %s items", solution, "?" if total is None else total, extra=extra)
 
 
 @hookimpl
@@ -47,9 +52,10 @@ def item_failed(solution: str, failures: Sequence[Failure]) -> None:
     limit = _settings_of(solution).max_failures
     for failure in failures[:limit]:
         key, message = _to_line(failure.key), _to_line(failure.message)
-        logger.warning("%s: %s failed to %s: %s", solution, key, failure.stage, message)
-    if len(failures) > limit:
-        logger.warning("%s: %d more items failed", solution, len(failures) - limit)
+        extra = {"solution": solution, "key": key, "stage": failure.stage, "reason": message}
+        logger.warning("%s: %s failed to %s: %s", solution, key, failure.stage, message, extra=extra)
+    if (more := len(failures) - limit) > 0:
+        logger.warning("%s: %d more items failed", solution, more, extra={"solution": solution, "failed": more})
 
 
 def _to_line(text: str) -> str:
@@ -59,11 +65,24 @@ def _to_line(text: str) -> str:
 
 @hookimpl
 def ingest_finished(solution: str, report: IngestReport) -> None:
-    logger.info("%s: ingest finished, %s", solution, report.to_dict())
+    counts = report.to_dict()
+    logger.info("%s: ingest finished, %s", solution, counts, extra={"solution": solution, "report": counts})
 
 
 @hookimpl
-def search_finished(solution: str, queries: int, hits: int, milliseconds: float) -> None:
+def ingest_failed(solution: str, error: BaseException) -> None:
+    state = "cancelled" if isinstance(error, KeyboardInterrupt) else f"failed: {_to_line(str(error))}"
+    extra = {"solution": solution, "error_type": type(error).__name__}
+    logger.info("%s: ingest %s", solution, state, extra=extra)
+
+
+@hookimpl
+def search_finished(
+    solution: str, queries: int, hits: int, milliseconds: float, timings_ms: Mapping[str, float]
+) -> None:
     limit = _settings_of(solution).slow_search_ms
     level = logging.WARNING if limit is not None and milliseconds > limit else logging.DEBUG
-    logger.log(level, "%s: %d queries, %d hits, %.1f ms", solution, queries, hits, milliseconds)
+    if logger.isEnabledFor(level):
+        timings = {step: round(value, 3) for step, value in timings_ms.items()}
+        extra = {"solution": solution, "queries": queries, "hits": hits, "timings_ms": timings}
+        logger.log(level, "%s: %d queries, %d hits, %.1f ms", solution, queries, hits, milliseconds, extra=extra)

@@ -99,7 +99,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vicinal")
-@click.option("-v", "--verbose", count=True, help="Log ingest progress to stderr; -vv also logs searches.")
+@click.option("-v", "--verbose", count=True, help="Log ingest progress to stderr; -vv also logs searches and requests.")
 @click.option("--no-plugin", "disabled", multiple=True, metavar="NAME", help="Switch a plugin off; may be repeated.")
 def app(verbose: int, disabled: tuple[str, ...]) -> None:
     """Turn one YAML file into a working similarity search on Milvus and Redis.
@@ -110,8 +110,10 @@ def app(verbose: int, disabled: tuple[str, ...]) -> None:
     if disabled:
         os.environ["VICINAL_NO_PLUGINS"] = ",".join([os.environ.get("VICINAL_NO_PLUGINS", ""), *disabled])
     if verbose:
+        from vicinal.toolkit.logs import set_up_logging
+
         # Other packages log, as errors with tracebacks, what vicinal handles.
-        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.CRITICAL)
+        set_up_logging("%(asctime)s %(message)s", logging.CRITICAL)
         logging.getLogger("vicinal").setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
 
 

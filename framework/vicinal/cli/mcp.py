@@ -31,6 +31,7 @@ def mcp(files: tuple[Path, ...], port: int | None) -> None:
     `vicinal serve` runs with it, calls are answered through that server.
     """
     from vicinal.errors import DependencyError
+    from vicinal.toolkit.logs import set_up_logging
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for `serve`
     try:
@@ -41,7 +42,7 @@ def mcp(files: tuple[Path, ...], port: int | None) -> None:
 
     toolbox = Toolbox(files)
     # Other packages log, as errors with tracebacks, what vicinal handles.
-    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.CRITICAL)
+    set_up_logging("%(asctime)s %(name)s %(levelname)s %(message)s", logging.CRITICAL)
     logging.getLogger("vicinal").setLevel(logging.WARNING)
     if port is None:
         serve_stdio(toolbox)

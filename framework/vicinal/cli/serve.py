@@ -42,6 +42,7 @@ def serve(files: tuple[Path, ...], host: str, port: int, root_path: str | None) 
     answered through it; if it wants an API key, they send VICINAL_API_KEY.
     """
     from vicinal.errors import DependencyError
+    from vicinal.toolkit.logs import set_up_logging
 
     # numpy reads it at import. OpenBLAS threads spin for a while after each product, on the cores that the encoder
     # needs next: with Milvus Lite in the same process a batch of 32 texts takes 80 ms instead of 43.
@@ -51,7 +52,7 @@ def serve(files: tuple[Path, ...], host: str, port: int, root_path: str | None) 
         from vicinal.server.serve import serve as serve_app
     except ImportError as error:
         raise DependencyError(f"{error.name} is not installed", hint="pip install 'vicinal[server]'") from error
-    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.WARNING)
+    set_up_logging("%(asctime)s %(name)s %(levelname)s %(message)s", logging.WARNING)
     environment = os.environ if root_path is None else {**os.environ, "VICINAL_ROOT_PATH": root_path}
     app = create_app(files, settings=Settings.from_environment(environment))
     with listen(host, port) as listener:

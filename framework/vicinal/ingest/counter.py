@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from vicinal.errors import TooManyFailuresError
@@ -67,6 +68,16 @@ class RunCounter:
             self.report.updated += updated
             self.report.truncated += truncated
         self._observers.batch_written(solution=self._metadata.name, new=new, updated=updated, unchanged=0)
+
+    def time_stage(self, stage: str, items: int) -> AbstractContextManager[None]:
+        """Report how long a stage takes for so many items, which the block does."""
+        return self._observers.time_stage(self._metadata.name, stage, items)
+
+    def report_read(self, items: int, seconds: float) -> None:
+        """Report how long it took to read so many entries and to compare them with the ledger."""
+        self._observers.stage_finished(
+            solution=self._metadata.name, stage="read", items=items, milliseconds=seconds * 1000
+        )
 
     def record_skipped(self, skipped: Sequence[tuple[Change, str]]) -> None:
         """Count items that the encoder leaves out, by the reasons that it gives; of many reasons the first 20."""

@@ -5,6 +5,7 @@ Two encode where the encoder's ``encode_is_thread_safe``, so that no core waits 
 
 from __future__ import annotations
 
+import contextvars
 import os
 import queue
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from vicinal.ingest.changes import Change
 from vicinal.ingest.counter import RunCounter
 from vicinal.ingest.encode_stage import EncodeStage
 from vicinal.ingest.engine import Engine
-from vicinal.ingest.worker_group import WorkerGroup
+from vicinal.ingest.worker_group import WorkerGroup, adopt_context
 from vicinal.toolkit.torch_runtime import low_priority
 
 __all__ = ["LocalEngine"]
@@ -35,8 +36,11 @@ class LocalEngine(Engine[Future[list[DecodedItem]], DecodedItem]):
         self._task_size = 1 if encoder.segmented else encoder.decode_batch_size
         self.tasks = queue.Queue(self._max_decoded_ahead())
         threads = os.cpu_count() or 2 if config.workers == "auto" else config.workers
-        self._decoders = ThreadPoolExecutor(threads, "vicinal-decode")
-        self._encoders = ThreadPoolExecutor(2 if encoder.encode_is_thread_safe else 1, "vicinal-encode")
+        context = (contextvars.copy_context(),)
+        self._decoders = ThreadPoolExecutor(threads, "vicinal-decode", adopt_context, context)
+        self._encoders = ThreadPoolExecutor(
+            2 if encoder.encode_is_thread_safe else 1, "vicinal-encode", adopt_context, context
+        )
 
     def _max_decoded_ahead(self) -> int:
         """How many decode tasks may be submitted and not yet be part of a batch."""
@@ -69,14 +73,15 @@ class LocalEngine(Engine[Future[list[DecodedItem]], DecodedItem]):
         return len(element.segments)
 
     def _decode_changes(self, changes: Sequence[Change]) -> list[DecodedItem]:
-        items, failures, skipped = self._stage.decode_changes(changes)
+        with self._counter.time_stage("decode", len(changes)):
+            items, failures, skipped = self._stage.decode_changes(changes)
         self._record(failures, skipped)
         return items
 
     def _encode_items(self, items: list[DecodedItem]) -> Batch:
         if self._workers.stopped:
             return Batch()
-        with low_priority(lambda: self._workers.error is not None):
+        with self._counter.time_stage("encode", len(items)), low_priority(lambda: self._workers.error is not None):
             encoded, failures = self._stage.encode_batch(Batch(items))
         self._record(failures)
         return encoded

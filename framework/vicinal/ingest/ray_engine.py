@@ -6,6 +6,7 @@ in which the items were read. Ray starts with the first change: a run that finds
 
 from __future__ import annotations
 
+import contextvars
 import math
 import queue
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from vicinal.ingest.engine import Engine
 from vicinal.ingest.ray_pool import BATCHES_PER_WORKER, RayWorkerPool, WorkerLostError
 from vicinal.ingest.ray_session import RaySession, require_ray
 from vicinal.ingest.ray_worker import EncodedChanges, EncoderRecipe, WorkerSettings, is_file
-from vicinal.ingest.worker_group import WorkerGroup
+from vicinal.ingest.worker_group import WorkerGroup, adopt_context
 from vicinal.types import Failure
 
 __all__ = ["RayEngine"]
@@ -74,7 +75,7 @@ class RayEngine(Engine[Sequence[Change], Change]):
         for changes in self._collect_batches():
             if pool is None or senders is None:
                 pool, senders = self._start()
-            yield senders.submit(self._encode_changes, pool, changes)
+            yield senders.submit(self._encode_timed, pool, changes)
 
     def _start(self) -> tuple[RayWorkerPool, ThreadPoolExecutor]:
         """Connect, start workers, and a thread for each batch that they may have at once."""
@@ -83,7 +84,7 @@ class RayEngine(Engine[Sequence[Change], Change]):
         pool = RayWorkerPool(session, self._config.ray, self._settings, self._workers)
         in_flight = BATCHES_PER_WORKER * pool.size
         self.encoded.maxsize = in_flight
-        senders = ThreadPoolExecutor(in_flight, "vicinal-ray")
+        senders = ThreadPoolExecutor(in_flight, "vicinal-ray", adopt_context, (contextvars.copy_context(),))
         self._open.callback(senders.shutdown)
         self._open.callback(pool.close)
         return pool, senders
@@ -95,6 +96,10 @@ class RayEngine(Engine[Sequence[Change], Change]):
         content = element.item.content
         chars = len(content) if isinstance(content, str) else 0
         return max(self._segments_per_item, chars // _CHARS_PER_SAMPLE)
+
+    def _encode_timed(self, pool: RayWorkerPool, changes: Sequence[Change]) -> Batch:
+        with self._counter.time_stage("encode", len(changes)):
+            return self._encode_changes(pool, changes)
 
     def _encode_changes(self, pool: RayWorkerPool, changes: Sequence[Change], losses: int = 0) -> Batch:
         """Have changes encoded, with which so many workers were lost already."""

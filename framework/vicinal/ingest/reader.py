@@ -140,6 +140,7 @@ class SourceReader:
             self._see_failures(chunk.failures)
         changes, unchanged, failures = detect_changes(chunk.items, self._seen, self._lookup, force=self._force)
         self._counter.count_read(len(chunk.items) + len(chunk.failures), unchanged)
+        self._counter.report_read(len(chunk.items) + len(chunk.failures), time.monotonic() - chunk.started)
         self._counter.record_failures(chunk.failures + failures)
         self._submit(changes)
 

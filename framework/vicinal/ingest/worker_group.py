@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import signal
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 from vicinal.errors import SourceError
 from vicinal.ingest.store_retry import call_with_retry
 
-__all__ = ["SENTINEL", "WorkerGroup"]
+__all__ = ["SENTINEL", "WorkerGroup", "adopt_context"]
 
 SENTINEL = None
 """The last element of a queue."""
@@ -59,7 +60,7 @@ class WorkerGroup:
                 if output is not None:
                     self.put(output, SENTINEL, even_if_stopped=True)
 
-        thread = threading.Thread(target=run, name=name)
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name=name)
         thread.start()
         return thread
 
@@ -94,6 +95,12 @@ class WorkerGroup:
             yield
         finally:
             signal.signal(signal.SIGINT, previous)
+
+
+def adopt_context(context: contextvars.Context) -> None:
+    """Give this thread the context variables of the run, as a trace that it belongs to; a pool's ``initializer``."""
+    for variable, value in context.items():
+        variable.set(value)
 
 
 def _as_source_error(error: BaseException) -> BaseException:

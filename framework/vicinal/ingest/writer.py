@@ -41,10 +41,13 @@ class BatchWriter:
         }
         pending = {change.id: entries[change.id].as_pending(change.previous) for change in changes}
         resolved = self._counter.resolved_failures([change.item.key for change in changes])
-        self._workers.call_with_retry(self._metadata.begin, records, pending)
-        self._workers.call_with_retry(self._vectors.upsert_rows, batch.to_rows(self._vectors))
-        self._workers.call_with_retry(self._vectors.delete_rows, batch.stale_row_ids())
-        self._workers.call_with_retry(self._metadata.commit, entries, resolved)
+        with self._counter.time_stage("write_metadata", len(changes)):
+            self._workers.call_with_retry(self._metadata.begin, records, pending)
+        with self._counter.time_stage("write_vectors", len(changes)):
+            self._workers.call_with_retry(self._vectors.upsert_rows, batch.to_rows(self._vectors))
+            self._workers.call_with_retry(self._vectors.delete_rows, batch.stale_row_ids())
+        with self._counter.time_stage("commit", len(changes)):
+            self._workers.call_with_retry(self._metadata.commit, entries, resolved)
         new = sum(change.is_new for change in changes)
         truncated = sum(entry.counted_truncated for entry in entries.values())
         self._counter.count_written(new, len(changes) - new, truncated)

@@ -8,7 +8,7 @@ and not called again in that run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,10 +89,42 @@ def item_failed(solution: str, failures: Sequence[Failure]) -> None:
 
 
 @hookspec
+def stage_finished(solution: str, stage: str, items: int, milliseconds: float) -> None:
+    """A stage of a run is done with a part of its items: called in the thread that did it, right after it.
+
+    ``stage`` is ``read`` (a chunk of the source, compared with the ledger), ``decode``, ``encode``, ``write_metadata``
+    (Redis), ``write_vectors`` (Milvus), ``commit`` (the ledger in Redis) or ``index`` (all items made searchable). On a
+    Ray cluster ``encode`` is all that a worker does with a batch, and there is no ``decode``.
+    """
+
+
+@hookspec
 def ingest_finished(solution: str, report: IngestReport) -> None:
     """A run ended; what it wrote is searchable."""
 
 
 @hookspec
-def search_finished(solution: str, queries: int, hits: int, milliseconds: float) -> None:
-    """A search was answered: how many queries it had, the hits in all, and how long it took."""
+def ingest_failed(solution: str, error: BaseException) -> None:
+    """A run ended early, or could not begin; a ``KeyboardInterrupt`` is one that was cancelled."""
+
+
+@hookspec
+def search_finished(
+    solution: str, queries: int, hits: int, milliseconds: float, timings_ms: Mapping[str, float]
+) -> None:
+    """A search was answered: how many queries it had, the hits in all, and how long it and its steps took.
+
+    ``timings_ms`` has the steps in their order: ``decode``, ``encode``, ``search``, ``metadata``, ``rerank`` and
+    ``diversify`` where there are any, and their ``total``. A server calls it for each request, in the context
+    (``contextvars``) of that request; the times are those of the batch in which it was searched.
+    """
+
+
+@hookspec
+def job_started(solution: str, kind: str, job: str) -> None:
+    """A server runs a job, in the thread that calls this: ``ingest``, ``retry``, ``reindex`` or ``promote``, its id."""
+
+
+@hookspec
+def job_finished(solution: str, kind: str, job: str, state: str) -> None:
+    """A server's job ended: ``done``, ``failed`` or ``cancelled``; called in the thread of ``job_started``."""

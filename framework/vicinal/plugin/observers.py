@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["OBSERVING", "Observers"]
 
-OBSERVING = ("ingest_started", "batch_written", "item_failed", "ingest_finished", "search_finished")
+OBSERVING = (
+    "ingest_started",
+    "batch_written",
+    "item_failed",
+    "stage_finished",
+    "ingest_finished",
+    "ingest_failed",
+    "search_finished",
+    "job_started",
+    "job_finished",
+)
 
 logger = logging.getLogger("vicinal.plugin")
 
@@ -31,6 +43,14 @@ class Observers:
         if hook not in OBSERVING:
             raise AttributeError(f"{hook!r} is not a hook that observes; these are: {', '.join(OBSERVING)}")
         return partial(self._notify, hook)
+
+    @contextmanager
+    def time_stage(self, solution: str, stage: str, items: int) -> Iterator[None]:
+        """Report the stage of a run that this block is; not where it fails, since then the run does."""
+        started = time.perf_counter()
+        yield
+        milliseconds = (time.perf_counter() - started) * 1000
+        self.stage_finished(solution=solution, stage=stage, items=items, milliseconds=milliseconds)
 
     def _notify(self, hook: str, **event: Any) -> None:
         if hook == "ingest_started":

@@ -31,7 +31,7 @@ from vicinal.types import Hit, SearchRequest, SearchResult, SegmentMatch, item_i
 if TYPE_CHECKING:
     from vicinal.plugin.observers import Observers
 
-__all__ = ["Searcher"]
+__all__ = ["Searcher", "report_search"]
 
 
 @dataclass(slots=True)
@@ -105,21 +105,16 @@ class Searcher:
         for numbers in _group_requests(requests, queries):
             group = [requests[number] for number in numbers]
             try:
-                found = self._search_group(group, [queries[number] for number in numbers], timer)
+                answers = self._search_group(group, [queries[number] for number in numbers], timer)
             except VicinalError as error:
-                found = [error] * len(numbers)
-            for number, hits in zip(numbers, found, strict=True):
+                answers = [error] * len(numbers)
+            for number, hits in zip(numbers, answers, strict=True):
                 results[number] = hits
         timings = timer.to_timings()
-        answered = [result for result in results if not isinstance(result, Exception)]
-        if answered and notify:
-            self.observers.search_finished(
-                solution=self.metadata.name,
-                queries=len(answered),
-                hits=sum(map(len, answered)),
-                milliseconds=timings["total"],
-            )
-        return [result if isinstance(result, Exception) else SearchResult(result, timings) for result in results]
+        found = [result if isinstance(result, Exception) else SearchResult(result, timings) for result in results]
+        if notify:
+            report_search(self.observers, self.metadata.name, found)
+        return found
 
     def search_vectors(self, vectors: Sequence[Any], limit: int, filter: str = "") -> list[list[Candidate]]:
         """The nearest segments of vectors in stored form, as the index finds them."""
@@ -217,6 +212,20 @@ class Searcher:
         elif self.encoder.segmented:
             segment = {"number": candidate.segment, "start": candidate.start, "end": candidate.end}
         return Hit(candidate.item, rank, distance, similarity, record.uri, record.metadata, record.content, segment)
+
+
+def report_search(observers: Observers, solution: str, results: Sequence[SearchResult | Exception]) -> None:
+    """Notify observers of queries that were searched together, without those that failed."""
+    answered = [result for result in results if isinstance(result, SearchResult)]
+    if answered:
+        timings_ms = answered[0].timings_ms
+        observers.search_finished(
+            solution=solution,
+            queries=len(answered),
+            hits=sum(len(result.hits) for result in answered),
+            milliseconds=timings_ms["total"],
+            timings_ms=timings_ms,
+        )
 
 
 def _group_requests(requests: Sequence[SearchRequest], queries: Sequence[EncodedQuery | Exception]) -> list[list[int]]:

@@ -28,7 +28,9 @@ from vicinal.server.routes import (
 )
 from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
+from vicinal.server.tracing import TraceMiddleware
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.tracing import get_tracer
 
 __all__ = ["create_app"]
 
@@ -61,6 +63,7 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
         lifespan=lifespan,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
+        telemetry={"tracing": False, "logs": False},  # of newer FastAPI; its spans tell paths, which hold items' keys
     )
     app.state.vicinal = state
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign]
@@ -82,6 +85,8 @@ def create_app(solutions: Sequence[Solution | str | Path], *, settings: Settings
     routes = [*app.routes, *(route for router in routers for route in router.routes)]
     add_exception_handlers(app, [route for route in routes if isinstance(route, Route)])
     app.add_middleware(SecurityMiddleware, state=state)
+    if (tracer := get_tracer()) is not None:
+        app.add_middleware(TraceMiddleware, tracer=tracer)
     app.add_middleware(HeadMiddleware)
     if state.settings.cors_origins:  # outermost, so that a page of another origin can read why it was refused
         app.add_middleware(

@@ -8,10 +8,12 @@ ended. A lone query never waits.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 
 from vicinal.errors import VicinalError
@@ -22,10 +24,19 @@ from vicinal.types import SearchRequest, SearchResult
 __all__ = ["MAX_BATCHES_IN_FLIGHT", "QueryBatcher"]
 
 Result = SearchResult | Exception
-_Submission = tuple[Sequence[SearchRequest], "asyncio.Future[list[Result]]"]
 
 MAX_BATCHES_IN_FLIGHT = 2
 """One is encoded while the other is searched."""
+
+
+@dataclass(slots=True)
+class _Submission:
+    """The queries of one request, and where their results go."""
+
+    requests: Sequence[SearchRequest]
+    results: asyncio.Future[list[Result]]
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    """That of the request, to which its trace belongs."""
 
 
 class QueryBatcher:
@@ -40,6 +51,7 @@ class QueryBatcher:
         executor: Executor,
         settings: Settings,
         record_size: Callable[[int], None],
+        report: Callable[[Sequence[Result]], None] = lambda _: None,
     ) -> None:
         """
         Args:
@@ -47,11 +59,14 @@ class QueryBatcher:
                 query.
             executor: runs ``search``.
             record_size: receives the size of each batch.
+            report: receives the results of each submission, in the context of the request and on the thread that
+                searched, before the request does.
         """
         self._search = search
         self._executor = executor
         self._settings = settings
         self._record_size = record_size
+        self._report = report
         self._queue: deque[_Submission] = deque()
         self._queued = 0
         self._in_flight = 0
@@ -63,6 +78,11 @@ class QueryBatcher:
         self._scheduler: asyncio.Task[None] | None = None
         self._batches: set[asyncio.Task[None]] = set()
 
+    @property
+    def queued(self) -> int:
+        """The number of queries that wait for a batch."""
+        return self._queued
+
     async def submit(self, requests: Sequence[SearchRequest]) -> list[Result]:
         """Queue these queries and return their results, an exception in the place of each that failed.
 
@@ -72,7 +92,7 @@ class QueryBatcher:
         if self._queued + len(requests) > self._settings.max_queued_queries:
             raise ApiError(503, f"{self._queued} queries are queued already", hint="retry in a moment")
         results: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        self._queue.append((requests, results))
+        self._queue.append(_Submission(requests, results))
         self._queued += len(requests)
         if self._queued >= self._target_size:
             self._target_reached.set()
@@ -103,11 +123,15 @@ class QueryBatcher:
 
     async def _run_batch(self, batch: Sequence[_Submission], encoded: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        requests = [request for submitted, _ in batch for request in submitted]
+        requests = [request for submission in batch for request in submission.requests]
         self._in_flight += len(requests)
         try:
             results = await loop.run_in_executor(
-                self._executor, self._search, requests, partial(loop.call_soon_threadsafe, encoded.set)
+                self._executor,
+                self._search_and_report,
+                batch,
+                requests,
+                partial(loop.call_soon_threadsafe, encoded.set),
             )
         except Exception as error:
             is_expected = isinstance(error, VicinalError)
@@ -119,19 +143,36 @@ class QueryBatcher:
         self._slots.release()
         _deliver_results(batch, results)
 
+    def _search_and_report(
+        self, batch: Sequence[_Submission], requests: Sequence[SearchRequest], on_encoded: Callable[[], object]
+    ) -> list[Result]:
+        results = self._search(requests, on_encoded)
+        for submission, own in _split_results(batch, results):
+            submission.context.run(self._report, own)
+        return results
+
     def _pop_batch(self) -> list[_Submission]:
         batch = [self._queue.popleft()]
-        size = len(batch[0][0])
-        while self._queue and size + len(self._queue[0][0]) <= self._settings.max_batch:
+        size = len(batch[0].requests)
+        while self._queue and size + len(self._queue[0].requests) <= self._settings.max_batch:
             batch.append(self._queue.popleft())
-            size += len(batch[-1][0])
+            size += len(batch[-1].requests)
         self._queued -= size
         return batch
 
 
 def _deliver_results(batch: Sequence[_Submission], results: Sequence[Result]) -> None:
+    for submission, own in _split_results(batch, results):
+        if not submission.results.done():  # the client may have disconnected
+            submission.results.set_result(own)
+
+
+def _split_results(
+    batch: Sequence[_Submission], results: Sequence[Result]
+) -> Iterator[tuple[_Submission, list[Result]]]:
+    """Each submission with the results of its own queries."""
     start = 0
-    for requests, future in batch:
-        if not future.done():  # the client may have disconnected
-            future.set_result(list(results[start : start + len(requests)]))
-        start += len(requests)
+    for submission in batch:
+        end = start + len(submission.requests)
+        yield submission, list(results[start:end])
+        start = end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import secrets
 import threading
 import time
@@ -59,9 +60,14 @@ class Job:
     def is_active(self) -> bool:
         return self.state in ("running", "cancelling")
 
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return self._duration if self._duration is not None else time.monotonic() - self._started_at
+
     def to_dict(self) -> dict[str, Any]:
         """Return the job as JSON shows it."""
-        seconds = self._duration if self._duration is not None else time.monotonic() - self._started_at
+        seconds = self.seconds
         speed = self.seen / seconds if seconds > 0 else 0.0
         left = None if self.total is None or not self.is_active or not self.seen else max(0, self.total - self.seen)
         return {
@@ -89,10 +95,19 @@ class Job:
 class Jobs:
     """The jobs of one solution, registered as a plugin: they are observed through the solution's own hooks."""
 
-    def __init__(self, solution: Solution, count_items: Callable[[str, int], None]) -> None:
-        """``count_items`` receives an outcome (``new``, ``failed``, …) and how many items had it."""
+    def __init__(
+        self,
+        solution: Solution,
+        count_items: Callable[[str, int], None],
+        count_job: Callable[[Job], None] = lambda _: None,
+    ) -> None:
+        """``count_items`` receives an outcome (``new``, ``failed``, …) and how many items had it.
+
+        ``count_job`` receives each job that has ended.
+        """
         self._solution = solution
         self._count_items = count_items
+        self._count_job = count_job
         self._jobs: list[Job] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -135,7 +150,8 @@ class Jobs:
             job = Job(kind)
             self._jobs = [*self._jobs, job][-_MAX_JOBS:]
             name = f"vicinal-ingest-{self._solution.name}"
-            self._thread = threading.Thread(target=self._run, args=(job, options), name=name)
+            work = contextvars.copy_context().run  # that of the request, to whose trace the job belongs
+            self._thread = threading.Thread(target=work, args=(self._run_observed, job, options), name=name)
             self._thread.start()
         return job
 
@@ -160,6 +176,15 @@ class Jobs:
         self._solution.manager.unregister(self)
 
     # --- the run itself
+
+    def _run_observed(self, job: Job, options: dict[str, Any]) -> None:
+        observers, event = self._solution.manager.observers, {"kind": job.kind, "job": job.id}
+        observers.job_started(solution=self._solution.name, **event)
+        try:
+            self._run(job, options)
+        finally:
+            self._count_job(job)
+            observers.job_finished(solution=self._solution.name, **event, state=job.state)
 
     def _run(self, job: Job, options: dict[str, Any]) -> None:
         try:

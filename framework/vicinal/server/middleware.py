@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import Mapping
 from hashlib import sha256
@@ -22,6 +23,8 @@ from vicinal.server.settings import Settings
 from vicinal.server.state import AppState
 
 __all__ = ["COOKIE", "HeadMiddleware", "RootPathMiddleware", "SecurityMiddleware", "is_authorized", "is_valid_key"]
+
+logger = logging.getLogger("vicinal.access")
 
 COOKIE = "vicinal_key"
 
@@ -73,7 +76,10 @@ class SecurityMiddleware:
             await to_response(to_api_error(error))(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._state.metrics.count_request(route, scope["method"], status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._state.metrics.count_request(route, scope["method"], status, seconds)
+            if logger.isEnabledFor(logging.DEBUG):
+                _log_request(scope, route, status, seconds * 1000)
 
     def _security_headers(self) -> Mapping[str, str]:
         if not self._settings.cors_origins:
@@ -106,6 +112,14 @@ class SecurityMiddleware:
         if headers.get("content-type", "").startswith("multipart/form-data"):
             return self._settings.upload_bytes + _FORM_OVERHEAD_BYTES
         return self._settings.body_bytes
+
+
+def _log_request(scope: Scope, route: str, status: int, milliseconds: float) -> None:
+    """Log a request by its route: its path and its query may tell contents."""
+    fields = {"method": scope["method"], "route": route, "status": status, "milliseconds": round(milliseconds, 3)}
+    if (name := scope.get("path_params", {}).get("name")) is not None:
+        fields["solution"] = name
+    logger.debug("%s %s %d, %.1f ms", scope["method"], route, status, milliseconds, extra=fields)
 
 
 def _is_protected(scope: Scope) -> bool:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from vicinal.server.connections import close_slow_clients, connection_factory, raise_file_limit
 from vicinal.server.state import AppState
+from vicinal.toolkit.logs import writes_json
 
 __all__ = ["serve"]
 
@@ -35,6 +36,7 @@ def serve(app: FastAPI, listener: socket.socket, on_started: Callable[[], object
         app,
         http=connection_factory(app.state.vicinal.settings, raise_file_limit()),  # type: ignore[arg-type]
         log_level="warning",
+        log_config=None if writes_json() else uvicorn.config.LOGGING_CONFIG,  # None: by the root logger's handler
         access_log=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         server_header=False,

@@ -7,12 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeVar
 
 from vicinal.errors import PluginError, StoreError, StoreUnreachableError, VicinalError
 from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.registry import Registration
 from vicinal.search.item_filters import list_item_filters
+from vicinal.search.searcher import report_search
 from vicinal.server.api_errors import ApiError, logger
 from vicinal.server.batching import MAX_BATCHES_IN_FLIGHT, QueryBatcher
 from vicinal.server.duplicates import Duplicates
@@ -56,7 +58,11 @@ class SolutionService:
         self.solution = solution
         self.settings = settings
         self.name = solution.name
-        self.jobs = Jobs(solution, lambda outcome, number: metrics.count_ingested(self.name, outcome, number))
+        self.jobs = Jobs(
+            solution,
+            lambda outcome, number: metrics.count_ingested(self.name, outcome, number),
+            lambda job: metrics.count_job(self.name, job.kind, job.state, job.seconds),
+        )
         self.maps = Maps(solution, self.jobs)
         self.duplicates = Duplicates(solution, self.jobs)
         self.uploads = Uploads(solution, settings.uploads)
@@ -69,8 +75,13 @@ class SolutionService:
         self._worker_pool = ThreadPoolExecutor(_WORKER_THREADS, f"vicinal-{self.name}")
         self._search_pool = ThreadPoolExecutor(MAX_BATCHES_IN_FLIGHT, f"vicinal-search-{self.name}")
         self._batcher = QueryBatcher(
-            self._search_batch, self._search_pool, settings, lambda size: metrics.observe_batch(self.name, size)
+            self._search_batch,
+            self._search_pool,
+            settings,
+            lambda size: metrics.observe_batch(self.name, size),
+            partial(report_search, solution.manager.observers, self.name),
         )
+        metrics.add_solution(self.name, lambda: self._batcher.queued)
         self._health_lock = asyncio.Lock()
         self._preloading: Future[None] | None = None
 
@@ -209,7 +220,11 @@ class SolutionService:
         if (now := time.monotonic()) - self._refreshed_at > _REFRESH_SECONDS:
             self._refreshed_at = now
             self._refresh_if_changed()
-        return self._open_and_run(self.solution.search_many, requests, on_encoded)
+        results = self._open_and_run(partial(self.solution.search_many, notify=False), requests, on_encoded)
+        timings_ms = next((result.timings_ms for result in results if isinstance(result, SearchResult)), None)
+        if timings_ms is not None:  # the same for each query of the batch
+            self._metrics.observe_steps(self.name, timings_ms)
+        return results
 
     def _refresh_if_changed(self) -> None:
         """Reload the collection if another process has filled, changed, replaced or dropped it since."""

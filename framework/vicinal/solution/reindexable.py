@@ -64,7 +64,8 @@ class ReindexableSolution(WritableSolution):
             StoreBusyError, TooManyFailuresError, KeyboardInterrupt: as ``ingest`` does.
         """
         started = time.perf_counter()
-        with show_progress(self.manager) if progress else nullcontext(), ReindexLock(self.metadata) as lock:
+        shown = show_progress(self.manager) if progress else nullcontext()
+        with shown, self._report_failure(), ReindexLock(self.metadata) as lock:
             try:
                 report = self._build_and_replace(lock, gate, keep=keep, from_stored=from_stored)
             except GateFailedError:
@@ -164,7 +165,8 @@ class ReindexableSolution(WritableSolution):
         catch_up = CatchUp(self.metadata, new, lock, lambda: run.interrupted)
         catch_up.run()
         catch_up.written += report.seen
-        report.rows = catch_up.make_searchable()
+        with self.manager.observers.time_stage(self.name, "index", report.new + report.updated):
+            report.rows = catch_up.make_searchable()
         if gate is not None:
             report.gate = _pass(gate.judge(self, new))
         _raise_if_interrupted(run)

@@ -161,7 +161,7 @@ class WritableSolution(SearchableSolution):
         encoder: Encoder | None = None,
     ) -> IngestReport:
         started = time.perf_counter()
-        with self._open_for_writing() as lock:
+        with self._report_failure(), self._open_for_writing() as lock:
             if encoder is not None:
                 restore_state(encoder, self.metadata)
             run = self._new_run(encoder, limit=limit, force=force, only=only, lock=lock)
@@ -174,7 +174,9 @@ class WritableSolution(SearchableSolution):
                 self._prune_unseen(run)
             if run.interrupted:
                 raise KeyboardInterrupt
-            report.rows = self._collection.make_searchable(report.new + report.updated + report.removed)
+            changed = report.new + report.updated + report.removed
+            with self.manager.observers.time_stage(self.name, "index", changed):
+                report.rows = self._collection.make_searchable(changed)
             self._add_warnings(report, self._fit_note, int(self.metadata.state()["rows"]))
         report.took(time.perf_counter() - started)
         self.manager.observers.ingest_finished(solution=self.name, report=report)
@@ -187,6 +189,15 @@ class WritableSolution(SearchableSolution):
             return run.run()
         finally:
             self._active_run = None
+
+    @contextmanager
+    def _report_failure(self) -> Iterator[None]:
+        """Report to observers that the run of this block ends early."""
+        try:
+            yield
+        except BaseException as error:
+            self.manager.observers.ingest_failed(solution=self.name, error=error)
+            raise
 
     def _add_warnings(self, report: IngestReport, fit_note: str, ledger_rows: int) -> None:
         report.warnings += filter(None, [fit_note])

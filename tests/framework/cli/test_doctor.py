@@ -119,7 +119,8 @@ def test_plugins_lists_commands_and_hooks_beside_types(cli):
     found = {row["name"]: row for row in cli.json("plugins")}
     assert found["files"]["commands"] == ["peek"]
     assert found["log"]["hooks"] == [
-        "configure", "ingest_finished", "ingest_started", "item_failed", "register_settings", "search_finished",
+        "configure", "ingest_failed", "ingest_finished", "ingest_started", "item_failed", "register_settings",
+        "search_finished",
     ]  # fmt: skip
     lines = [" ".join(line.split()) for line in cli("plugins").splitlines()]
     start = next(number for number, line in enumerate(lines) if line.startswith("files vicinal"))

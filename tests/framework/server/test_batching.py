@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import pytest
 
@@ -41,13 +42,13 @@ def search():
     return Search()
 
 
-def run(search, scenario, **settings):
+def run(search, scenario, report=lambda _: None, **settings):
     """Run a scenario with a batcher on an event loop of its own; return its result and the sizes of the batches."""
     sizes = []
     with ThreadPoolExecutor(MAX_BATCHES_IN_FLIGHT) as executor:
 
         async def run_scenario():
-            batcher = QueryBatcher(search, executor, Settings(**settings), sizes.append)
+            batcher = QueryBatcher(search, executor, Settings(**settings), sizes.append, report)
             async with asyncio.timeout(SECONDS):
                 return await scenario(batcher)
 
@@ -150,3 +151,22 @@ def test_disconnected_client_does_not_cancel_batch(search):
         return await connected
 
     assert run(search, scenario)[0] == ["B"]
+
+
+CALLER: ContextVar[str] = ContextVar("caller")
+
+
+def test_each_request_of_a_batch_is_reported_in_its_own_context(search):
+    """So that the spans and the log lines of a search belong to the trace of who asked."""
+    reported = []
+
+    async def submit(batcher, caller, *queries):
+        CALLER.set(caller)
+        return await batcher.submit(requests(*queries))
+
+    async def scenario(batcher):
+        return await asyncio.gather(submit(batcher, "one", "a", "b"), submit(batcher, "other", "c"))
+
+    results, sizes = run(search, scenario, lambda results: reported.append((CALLER.get(), results)))
+    assert (results, sizes) == ([["A", "B"], ["C"]], [3])
+    assert reported == [("one", ["A", "B"]), ("other", ["C"])]

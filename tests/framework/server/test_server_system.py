@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -95,6 +97,7 @@ def test_health_and_metrics(text_client):
         text_client.search("text 1")
     text_client.get("/no/such/route")
     text_client.ingest()
+    wait_until(lambda: 'vicinal_job_seconds_count{kind="ingest"' in text_client.get("/metrics").text)
     lines = text_client.get("/metrics").text.splitlines()
     for line in (
         'vicinal_requests_total{method="POST",route="/api/{name}/search",status="200"} 3.0',
@@ -102,6 +105,10 @@ def test_health_and_metrics(text_client):
         'vicinal_batch_size_count{solution="things"} 3.0',
         'vicinal_items{solution="things"} 60.0',
         'vicinal_ready{solution="things"} 1.0',
+        'vicinal_search_step_seconds_count{solution="things",step="encode"} 3.0',
+        'vicinal_queued_queries{solution="things"} 0.0',
+        'vicinal_jobs_total{kind="ingest",solution="things",state="done"} 1.0',
+        'vicinal_jobs_total{kind="reindex",solution="things",state="failed"} 0.0',
         'vicinal_ingested_items_total{outcome="unchanged",solution="things"} 60.0',
     ):
         assert line in lines
@@ -213,6 +220,22 @@ def test_traceback_of_an_unexpected_error_is_logged_once(lite):
         log = client.log_file.read_text()
     assert log.count("Traceback (most recent call last)") == 1
     assert log.count("RuntimeError: a decoder's own defect") == 1
+
+
+def test_every_line_of_a_server_that_logs_json_is_an_object(lite):
+    """Those of uvicorn, too, which has handlers of its own."""
+    lite.write([("k", "text", 1)])
+    solution = lite.solution(extra="plugins: {log: {slow_search_ms: 0}}")
+    solution.ingest()
+    solution.close()
+    with run_server_process(lite.folder / "things.yaml", log_pattern=".*", log_format="json") as client:
+        with socket.create_connection(("127.0.0.1", client.port)) as connection:
+            connection.sendall(b"garbage\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        assert client.post("/api/things/search", json={"query": "text"}).is_success
+    lines = list(map(json.loads, client.log_file.read_text().splitlines()))
+    assert [one["logger"] for one in lines] == ["uvicorn.error", "vicinal"]
+    assert lines[1]["fields"]["hits"] == 1
 
 
 class Observer:
