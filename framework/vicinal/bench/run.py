@@ -112,7 +112,7 @@ class BenchRun:
         with self.engine.watch_memory() as peak:
             seconds = self._import_rows() if self.config.bulk_folder else self._insert_rows()
             seconds += _time(collection.flush)
-            compacted = _time(collection.compact)
+            merged = _time(lambda: collection.merge_segments(self.config.data.metric))
         record = {
             "kind": "insert",
             "rows": self.rows,
@@ -121,7 +121,7 @@ class BenchRun:
             "engine": str(collection.engine),
             "insert_duration": round(seconds, 3),
             "insert_rate": round(self.rows / seconds, 1),
-            "compact_duration": round(compacted, 3),
+            "merge_duration": round(merged, 3),
             "memory_peak": peak.bytes,
             "disk": _subtract(self.engine.read_disk(), disk),
         }

@@ -60,6 +60,26 @@ class IndexBuilder:
         self.client.create_index(self.collection, params, timeout=None if self.embedded else _CALL_SECONDS, sync=False)
         self._wait_until_built()
 
+    def merge_segments(self) -> None:
+        """Let a server merge small segments, and wait for it; it merges only what is indexed, so there is an index.
+
+        It does so by itself, too, at a time of its own, and builds the index of what it has merged anew. A merge that
+        goes on meanwhile is awaited for a minute.
+        """
+        if self.embedded:
+            return
+        deadline = time.monotonic() + _CALL_SECONDS
+        while True:
+            count = len(self.client.list_persistent_segments(self.collection))
+            job = self.client.compact(self.collection)
+            while str(self.client.get_compaction_state(job)) not in ("Completed", "3"):
+                time.sleep(0.2)
+            plans = self.client.get_compaction_plans(job).plans
+            if sum(len(plan.sources) for plan in plans) >= count or time.monotonic() > deadline:
+                break
+            time.sleep(1)
+        self._wait_until_built()
+
     def _build_params(self, index: Index) -> dict[str, Any]:
         """Build parameters for an embedded engine: nlist is at most a segment's rows / 39, as FAISS advises.
 

@@ -181,6 +181,11 @@ class MilvusCollection(MilvusLoading):
         with self._wrap_errors():
             self._index_builder.build_index(index)
 
+    def merge_segments(self) -> None:
+        """Let a server merge small segments, of which an index is built, and wait for it."""
+        with self._wrap_errors():
+            self._index_builder.merge_segments()
+
     def nlist_too_small(self, index: Index) -> bool:
         """Whether an embedded IVF index has fewer than half the cells that its rows can train by now."""
         with self._wrap_errors():

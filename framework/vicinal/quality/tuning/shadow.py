@@ -50,9 +50,16 @@ class ShadowCollection:
         self._store.upsert_rows([{**row, "vector": to_query_vector(row["vector"])} for row in rows])
         self.rows += len(rows)
 
-    def flush(self) -> None:
-        """Seal the copied rows, so that an index serves them."""
+    def seal(self, exact: Index) -> None:
+        """Seal the copied rows, so that an index serves them, and merge them into segments that no longer change.
+
+        Args:
+            exact: the index that compares with every vector, which costs nothing to build: a server merges only what
+                is indexed.
+        """
         self._store.flush()
+        self._store.build_index(exact)
+        self._store.merge_segments()
 
     def build(self, index: Index) -> Index:
         """Build an index in place of the last one, load it, and search with it from now on.
