@@ -12,7 +12,6 @@ import redis
 
 from serve_process import make_plugin_environment, run_server_process
 from servers import wait_until
-from vicinal.plugin import manager as plugin_manager
 
 YAML = """\
 # what we search
@@ -24,16 +23,12 @@ fields: {year: int64}   # of the text
 
 
 @pytest.fixture
-def things(tmp_path, monkeypatch):
-    """The YAML of fifty texts; the tests' encoders are an installed plugin."""
+def things(installed_encoders, tmp_path):
+    """The YAML of fifty texts."""
     write_items(50)
-    make_plugin_environment(tmp_path, {})
-    monkeypatch.syspath_prepend(tmp_path)
-    plugin_manager._entry_points.cache_clear()
     file = tmp_path / "things.yaml"
     file.write_text(YAML)
-    yield file
-    plugin_manager._entry_points.cache_clear()
+    return file
 
 
 def write_items(count):
