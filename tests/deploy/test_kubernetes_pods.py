@@ -74,7 +74,10 @@ class Pod:
             wait_for_port(self.moved["8000"], process, 300)
             with httpx.Client(base_url=f"http://127.0.0.1:{self.moved['8000']}", timeout=60) as client:
                 for probe in ("startup", "liveness", "readiness"):
-                    self.wait_for_probe(client, self.container[f"{probe}Probe"])
+                    tries = self.container["startupProbe" if probe == "readiness" else f"{probe}Probe"][
+                        "failureThreshold"
+                    ]
+                    self.wait_for_probe(client, self.container[f"{probe}Probe"], tries)
                 yield client
             process.send_signal(signal.SIGTERM)
             assert process.wait(40) in (0, -signal.SIGTERM)
@@ -83,13 +86,17 @@ class Pod:
                 end(process)
 
     @staticmethod
-    def wait_for_probe(client, probe):
-        for _ in range(probe["failureThreshold"]):
+    def wait_for_probe(client, probe, tries):
+        """Ask as often as Kubernetes does; until a pod is ready that is without an end, and here as long as a start."""
+        said = ""
+        for _ in range(tries):
             with suppress(httpx.TimeoutException):
-                if client.get(probe["httpGet"]["path"], timeout=probe["timeoutSeconds"]).status_code == 200:
+                response = client.get(probe["httpGet"]["path"], timeout=probe["timeoutSeconds"])
+                if response.status_code == 200:
                     return
+                said = response.text
             time.sleep(probe["periodSeconds"])
-        pytest.fail(f"{probe['httpGet']['path']} is not 200")
+        pytest.fail(f"{probe['httpGet']['path']} is not 200: {said}")
 
 
 def list_files(folder):
