@@ -10,14 +10,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
-from vicinal.errors import (
-    DependencyError,
-    PluginError,
-    StoreError,
-    StoreMismatchError,
-    StoreUnreachableError,
-    VicinalError,
-)
+from vicinal.errors import DependencyError, PluginError, StoreError, StoreUnreachableError, VicinalError
 from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.registry import Registration
 from vicinal.search.item_filters import list_item_filters
@@ -81,7 +74,8 @@ class SolutionService:
         self._checked_at = 0.0
         self._refreshed_at = 0.0
         self._outage = ""
-        self._unfit = ""  # why no query can be answered although both stores respond
+        self.unfit_reason = ""
+        """Why no query can be answered although both stores respond; empty where they can."""
         self._preloaded_at = 0.0
         self._worker_pool = ThreadPoolExecutor(_WORKER_THREADS, f"vicinal-{self.name}")
         self._search_pool = ThreadPoolExecutor(MAX_BATCHES_IN_FLIGHT, f"vicinal-search-{self.name}")
@@ -126,8 +120,8 @@ class SolutionService:
     def _preload(self) -> None:
         """Load the models, the index and the connections by searching for an indexed item, if there is one.
 
-        Where the YAML does not describe what is stored, or a model is missing, every query would fail: then the
-        solution is not ready, and a rolling update keeps the servers that answer.
+        Where the YAML does not describe what is stored, a model is missing or a store fails, every query would: then
+        the solution is not ready, and a rolling update keeps the servers that answer. It is tried again.
         """
         try:
             records, _ = self.solution.open().metadata.list_records(1, max_read=1)
@@ -137,11 +131,11 @@ class SolutionService:
                 (result,) = self.solution.search_many([request], notify=False)
                 if isinstance(result, Exception):
                     raise result
-            self._unfit = ""
-        except (StoreMismatchError, DependencyError) as error:
-            if str(error) != self._unfit:
+            self.unfit_reason = ""
+        except (StoreError, DependencyError) as error:
+            if str(error) != self.unfit_reason:
                 logger.warning("%s: not ready: %s", self.name, error, extra={"solution": self.name})
-            self._unfit = str(error)
+            self.unfit_reason = str(error)
         except VicinalError as error:
             logger.warning("%s: the model was not preloaded: %s", self.name, error, extra={"solution": self.name})
         except Exception as error:
@@ -163,7 +157,7 @@ class SolutionService:
             probe = asyncio.get_running_loop().run_in_executor(self._worker_pool, self._probe_stores)
             try:
                 self._counts = await asyncio.wait_for(asyncio.shield(probe), self.settings.request_timeout_seconds)
-                self.ready, self.reason, self._outage = not self._unfit, self._unfit, ""
+                self.ready, self.reason, self._outage = not self.unfit_reason, self.unfit_reason, ""
                 self._retry_preload()
             except VicinalError as error:
                 self.ready, self.reason = False, str(error)
@@ -180,7 +174,7 @@ class SolutionService:
     def _retry_preload(self) -> None:
         """See whether a solution that could not answer can do so now, as after a reindex or a download."""
         wait = _CHECKS_PER_PRELOAD * self.settings.health_interval_seconds
-        if self._unfit and not self.is_loading_model and time.monotonic() - self._preloaded_at > wait:
+        if self.unfit_reason and not self.is_loading_model and time.monotonic() - self._preloaded_at > wait:
             self._start_preload()
 
     def _probe_stores(self) -> dict[str, int]:
@@ -254,7 +248,7 @@ class SolutionService:
         results = self._open_and_run(partial(self.solution.search_many, notify=False), requests, on_encoded)
         timings_ms = next((result.timings_ms for result in results if isinstance(result, SearchResult)), None)
         if timings_ms is not None:  # the same for each query of the batch
-            self._unfit = ""
+            self.unfit_reason = ""
             self._metrics.observe_steps(self.name, timings_ms)
         return results
 
