@@ -74,6 +74,7 @@ def _promote(
 ) -> None:
     from vicinal.solution.promotion.config_file import list_variables, require_writable_stores, write_stores
     from vicinal.solution.promotion.targets import choose_stores
+    from vicinal.stores import redact_url
 
     stores = choose_stores(solution.config.stores, milvus, redis, os.environ.get("MILVUS_TOKEN") or None)
     if write:
@@ -83,7 +84,7 @@ def _promote(
     report = _run(solution, stores, queries, hand_over=write, quiet=as_json)
     if write:
         write_stores(file, stores)
-    variables = list_variables(stores)
+    variables = {name: redact_url(location) for name, location in list_variables(stores).items()}
     if as_json:
         print_json({**report.to_dict(), "variables": variables, "written": str(file) if write else None})
         return
@@ -94,6 +95,8 @@ def _promote(
         click.echo("to use the new stores, set")
         for name, value in variables.items():
             click.echo(f"{name}={value}")
+        if any("…" in value for value in variables.values()):
+            click.echo("with what was given in place of …, as a password, which is not printed")
 
 
 def _run(

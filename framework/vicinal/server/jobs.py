@@ -199,7 +199,8 @@ class Jobs:
             job.error, job.error_type, job.hint = str(error), type(error).__name__, error.hint
             job.finish("failed")
         except Exception as error:
-            logger.error("the run %s of %s failed", job.id, self._solution.name, exc_info=error)
+            name = self._solution.name
+            logger.error("the run %s of %s failed", job.id, name, exc_info=error, extra={"solution": name})
             job.error, job.hint = f"{type(error).__name__}: {error}", "the server log has the traceback"
             job.finish("failed")
 

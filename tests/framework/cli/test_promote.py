@@ -40,7 +40,7 @@ def to_item(key):
     return {"key": key, "content": "added at the old stores", "metadata": {"year": 2030}}
 
 
-def test_promotion_is_proved_and_prints_the_variables(cli, things, tmp_path, monkeypatch):
+def test_promotion_is_proved_and_prints_the_variables(cli, things, tmp_path, monkeypatch, redis_url):
     cli("ingest", things)
     cli("promote", things, "--to", "http://127.0.0.1:9", "--redis", "new/redis", code=5)
     assert cli.err.startswith("error: Milvus at 127.0.0.1:9 does not respond")
@@ -53,6 +53,13 @@ def test_promotion_is_proved_and_prints_the_variables(cli, things, tmp_path, mon
     )
     variables = [f"MILVUS_URI={tmp_path}/new/milvus.db", f"REDIS_URL={tmp_path}/new/redis"]
     assert done[7:] == ["to use the new stores, set", *variables]
+    with_password = f"redis://default:s3cret@{redis_url.removeprefix('redis://').partition('/')[0]}/7"
+    done = cli("promote", things, "--to", "other/milvus.db", "--redis", with_password).splitlines()
+    assert done[9:] == [
+        f"REDIS_URL={with_password.replace('default:s3cret', '…')}",
+        "with what was given in place of …, as a password, which is not printed",
+    ]
+    assert "s3cret" not in cli.err
     for variable in variables:
         monkeypatch.setenv(*variable.split("="))
     assert cli.json("ingest", things)["unchanged"] == 50
