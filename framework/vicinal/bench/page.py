@@ -70,7 +70,7 @@ def format_bytes(count: int | float | None) -> str:
 
 
 def _plot_frontier(report: Report) -> Mapping[str, Any]:
-    lines = _group(report.cases, lambda case: format_settings(case["index"], case["params"]))
+    lines = _group_cases(report.cases, lambda case: format_settings(case["index"], case["params"]))
     data = [
         {
             "type": "scatter",
@@ -82,7 +82,7 @@ def _plot_frontier(report: Report) -> Mapping[str, Any]:
         }
         for name, cases in lines.items()
     ]
-    return {"data": data, "layout": _layout(f"recall@{report.limit}", "linear", "p50 ms", "log")}
+    return {"data": data, "layout": _make_layout(f"recall@{report.limit}", "linear", "p50 ms", "log")}
 
 
 def _plot_throughput(cases: Sequence[Case]) -> Mapping[str, Any] | None:
@@ -96,10 +96,10 @@ def _plot_throughput(cases: Sequence[Case]) -> Mapping[str, Any] | None:
         }
         for case in cases
     ]
-    return {"data": data, "layout": _layout("clients", "category", "queries/s", "linear")} if data else None
+    return {"data": data, "layout": _make_layout("clients", "category", "queries/s", "linear")} if data else None
 
 
-def _layout(x: str, x_type: str, y: str, y_type: str) -> Mapping[str, Any]:
+def _make_layout(x: str, x_type: str, y: str, y_type: str) -> Mapping[str, Any]:
     axes = {"xaxis": {"title": {"text": x}, "type": x_type}, "yaxis": {"title": {"text": y}, "type": y_type}}
     return {**axes, "height": 420, "margin": {"l": 70, "r": 20, "t": 20, "b": 60}}
 
@@ -172,7 +172,7 @@ def _proof_table(cases: Sequence[Case]) -> str:
             proof.get("smallest_recall", "exact"),
             {True: "yes", False: "no", None: ""}[proof.get("is_quicker_than_flat")],
         )
-        for name, (case, *_) in _group(cases, lambda case: format_settings(case["index"], case["params"])).items()
+        for name, (case, *_) in _group_cases(cases, lambda case: format_settings(case["index"], case["params"])).items()
         for proof in [case["proof"]]
     ]
     return format_table(("index", "rows indexed", "recall at its smallest setting", "quicker than FLAT"), rows)
@@ -182,7 +182,7 @@ def _format_estimate(estimate: Mapping[str, float]) -> str:
     return f"{estimate['value']:.4f} [{estimate['low']:.4f}, {estimate['high']:.4f}]"
 
 
-def _group(cases: Sequence[Case], key: Callable[[Case], str]) -> dict[str, list[Case]]:
+def _group_cases(cases: Sequence[Case], key: Callable[[Case], str]) -> dict[str, list[Case]]:
     groups: dict[str, list[Case]] = {}
     for case in cases:
         groups.setdefault(key(case), []).append(case)

@@ -87,16 +87,16 @@ def time_sample(encoder: Encoder, items: Sequence[Item]) -> Timing:
         PluginError: the encoder is at fault, or a model is missing.
     """
     timing = Timing()
-    first, *parts = _split(items, max(1, len(items) // (_MIN_CHUNKS + 1)))
+    first, *parts = _split_batches(items, max(1, len(items) // (_MIN_CHUNKS + 1)))
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         started = time.perf_counter()
-        _encode(encoder, _decode(encoder, first, pool, timing))
+        _encode_samples(encoder, _decode_items(encoder, first, pool, timing))
         timing.start_seconds = time.perf_counter() - started
         for part in parts or [first]:
             before = time.perf_counter()
-            samples = _decode(encoder, part, pool, timing)
+            samples = _decode_items(encoder, part, pool, timing)
             decoded = time.perf_counter()
-            _encode(encoder, samples)
+            _encode_samples(encoder, samples)
             now = time.perf_counter()
             timing.decode.append((decoded - before) / len(part))
             timing.encode.append((now - decoded) / len(part))
@@ -105,10 +105,10 @@ def time_sample(encoder: Encoder, items: Sequence[Item]) -> Timing:
     return timing
 
 
-def _decode(encoder: Encoder, items: Sequence[Item], pool: ThreadPoolExecutor, timing: Timing) -> list[Any]:
+def _decode_items(encoder: Encoder, items: Sequence[Item], pool: ThreadPoolExecutor, timing: Timing) -> list[Any]:
     """The samples of the items; an item that cannot be decoded is a failure."""
     samples: list[Any] = []
-    parts = list(_split(items, encoder.decode_batch_size))
+    parts = list(_split_batches(items, encoder.decode_batch_size))
     for part, results in zip(parts, pool.map(lambda part: decode_items(encoder, part), parts), strict=True):
         for item, segments in zip(part, results, strict=True):
             if isinstance(segments, ItemError):
@@ -119,12 +119,12 @@ def _decode(encoder: Encoder, items: Sequence[Item], pool: ThreadPoolExecutor, t
     return samples
 
 
-def _encode(encoder: Encoder, samples: Sequence[Any]) -> None:
-    for part in _split(samples, encoder.encode_batch_size):
+def _encode_samples(encoder: Encoder, samples: Sequence[Any]) -> None:
+    for part in _split_batches(samples, encoder.encode_batch_size):
         encode_samples(encoder, part)
 
 
-def _split(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def _split_batches(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(values), max(1, size)):
         yield values[start : start + max(1, size)]
 

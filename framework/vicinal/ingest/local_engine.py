@@ -75,7 +75,7 @@ class LocalEngine(Engine[Future[list[DecodedItem]], DecodedItem]):
     def _decode_changes(self, changes: Sequence[Change]) -> list[DecodedItem]:
         with self._counter.time_stage("decode", len(changes)):
             items, failures, skipped = self._stage.decode_changes(changes)
-        self._record(failures, skipped)
+        self._record_failures(failures, skipped)
         return items
 
     def _encode_items(self, items: list[DecodedItem]) -> Batch:
@@ -83,5 +83,5 @@ class LocalEngine(Engine[Future[list[DecodedItem]], DecodedItem]):
             return Batch()
         with self._counter.time_stage("encode", len(items)), low_priority(lambda: self._workers.error is not None):
             encoded, failures = self._stage.encode_batch(Batch(items))
-        self._record(failures)
+        self._record_failures(failures)
         return encoded

@@ -110,10 +110,10 @@ class CandidateRetriever:
         if not cut or len(candidates) < limit:
             return not cut
         return not query.matches_any or all(
-            self._distance(candidates[limit - 1]) <= self._distance(last) for last in cut
+            self._to_distance(candidates[limit - 1]) <= self._to_distance(last) for last in cut
         )
 
-    def _distance(self, candidate: Candidate) -> float:
+    def _to_distance(self, candidate: Candidate) -> float:
         return to_distance_and_similarity(candidate.distance, self.index.metric)[0]
 
     def _list_row_ids(self, keys: Iterable[str]) -> list[int]:
@@ -177,7 +177,7 @@ class CandidateRetriever:
         best: dict[str, Candidate] = {}
         for candidate in sorted(
             (candidate for part in lists for candidate in part),
-            key=lambda candidate: (self._distance(candidate), candidate.item, candidate.segment),
+            key=lambda candidate: (self._to_distance(candidate), candidate.item, candidate.segment),
         ):
             if candidate.item not in excluded and (metric != "JACCARD" or candidate.distance < 1.0):
                 best.setdefault(candidate.item, candidate)

@@ -84,11 +84,11 @@ class QueryEncoder:
 
     def _decode_or_error(self, place: _Place) -> _Part | Exception:
         try:
-            return self._decode(place)
+            return self._decode_place(place)
         except Exception as error:  # a defect of the encoder at one query, too, is that query's error alone
             return error
 
-    def _decode(self, place: _Place) -> _Part:
+    def _decode_place(self, place: _Place) -> _Part:
         """A query or an example, with the samples that have to be encoded: none where it is an indexed item."""
         content = place.content
         if isinstance(content, str) and content.startswith("@") and place.segments is None:

@@ -118,7 +118,7 @@ def learn(new: WritableSolution, live: WritableSolution, *, from_stored: bool) -
 def begin_pinned(live: S) -> S:
     """The solution by what its YAML says now, pinned at the generation that a reindex builds."""
     config, yaml = live._read_yaml()
-    new = live._pin(open_unfinished(live.metadata), config, yaml)
+    new = live._pin_generation(open_unfinished(live.metadata), config, yaml)
     new.__dict__["encoder"] = new.create_encoder()
     _ = new._collection
     return new

@@ -82,7 +82,7 @@ class EmbeddedRedis:
         if self._users.closed:
             return
         atexit.unregister(self.close)
-        with self._exclusively():
+        with self._lock_server():
             if try_lock(self._users.fileno()):
                 shut_down_server(self.socket)
         self._close_files()
@@ -92,7 +92,7 @@ class EmbeddedRedis:
         self._start.close()
 
     @contextmanager
-    def _exclusively(self) -> Iterator[None]:
+    def _lock_server(self) -> Iterator[None]:
         """Keep other processes and threads from starting to use the server, and from shutting it down."""
         with self._threads:
             fcntl.flock(self._start, fcntl.LOCK_EX)
@@ -107,7 +107,7 @@ class EmbeddedRedis:
         ``server.lock`` is inherited by redis-server and held for its lifetime, so that a server that is starting,
         loading or shutting down is waited for.
         """
-        with self._exclusively():
+        with self._lock_server():
             fcntl.flock(self._users, fcntl.LOCK_SH)
             launch: _Launch | None = None
             deadline = time.monotonic() + _START_SECONDS

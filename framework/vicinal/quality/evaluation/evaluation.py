@@ -112,13 +112,13 @@ def evaluate(
         report.warnings.insert(0, note)
     report.seconds = time.perf_counter() - started
     if keep:
-        _keep(solution, report, version)
+        _keep_report(solution, report, version)
     if page is not None:
         write_page(page, build_report_page(solution, report))
     return report
 
 
-def _keep(solution: Solution, report: Report, version: Version | None) -> None:
+def _keep_report(solution: Solution, report: Report, version: Version | None) -> None:
     """Keep a report for the solution's page; it gets a warning where that fails."""
     content = {"summary": describe_report(report), "findings": list_findings(report), "report": report.to_dict()}
     if isinstance(report, SelfReport):

@@ -65,7 +65,7 @@ class ProjectionProcess:
                 self._process.kill()
 
 
-def _run(folder: Path, metric: Metric, seed: str, method: Method | None) -> None:
+def _run_projection(folder: Path, metric: Metric, seed: str, method: Method | None) -> None:
     os.nice(_NICENESS)
     placed = project(np.load(folder / _VECTORS), metric, int(seed), method)
     np.savez(
@@ -78,4 +78,4 @@ def _run(folder: Path, metric: Metric, seed: str, method: Method | None) -> None
 
 
 if __name__ == "__main__":
-    _run(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] or None)  # type: ignore[arg-type]
+    _run_projection(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] or None)  # type: ignore[arg-type]

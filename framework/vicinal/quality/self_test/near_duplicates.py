@@ -47,10 +47,10 @@ def find_near_duplicates(
 ) -> dict[tuple[str, str], NearDuplicate]:
     """Those of the pairs of keys that are near-duplicates; ``usual`` is the similarity of two random items."""
     least = max(MIN_SIMILARITY, 1 - _MAX_SHARE * (1 - usual))
-    return {(one.key, one.found): one for one in _compare(solution, pairs) if one.similarity >= least}
+    return {(one.key, one.found): one for one in _compare_pairs(solution, pairs) if one.similarity >= least}
 
 
-def _compare(solution: Solution, pairs: Sequence[tuple[str, str]]) -> Iterator[NearDuplicate]:
+def _compare_pairs(solution: Solution, pairs: Sequence[tuple[str, str]]) -> Iterator[NearDuplicate]:
     import numpy as np
 
     for start in range(0, len(pairs), _PAIRS_PER_FETCH):

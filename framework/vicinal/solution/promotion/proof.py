@@ -127,11 +127,11 @@ def prove(
     recalls = [_measure_recall(side, near, list(asked)) for side, near in zip(sides, nearest, strict=True)]
     index = target._collection.current_index()
     return Proof(
-        items=Pair(*(_count(side, "items") for side in sides)),
+        items=Pair(*(_read_count(side, "items") for side in sides)),
         rows=Pair(*(digest.count for digest in rows)),
-        vectors=_pair(rows),
-        metadata=_pair(items),
-        failures=_pair(failures),
+        vectors=_make_pair(rows),
+        metadata=_make_pair(items),
+        failures=_make_pair(failures),
         encoder=Pair(*(side.metadata.fitted_state.read_hash() for side in sides)),
         queries=len(asked),
         same_top_10=_count_same(*(near.distances for near in nearest)),
@@ -141,11 +141,11 @@ def prove(
     )
 
 
-def _pair(digests: Sequence[Digest]) -> Pair:
+def _make_pair(digests: Sequence[Digest]) -> Pair:
     return Pair(*map(str, digests))
 
 
-def _count(solution: WritableSolution, name: str) -> int:
+def _read_count(solution: WritableSolution, name: str) -> int:
     return int(solution.metadata.state().get(name, 0))
 
 
