@@ -67,7 +67,7 @@ def duplicates(
         raise click.UsageError("--out: name a .csv file.")
     from vicinal.quality.duplicates.duplicates import find_duplicates
     from vicinal.solution.solution import Solution
-    from vicinal.toolkit.pages import require_writable
+    from vicinal.toolkit.atomic_files import require_writable
 
     if out is not None:
         require_writable(out)

@@ -52,7 +52,8 @@ def map_(file: Path, out: Path, color: str | None, limit: int, seed: int, method
     from vicinal.quality.map.item_map import build_map
     from vicinal.quality.map.projection import is_umap_installed
     from vicinal.solution.solution import Solution
-    from vicinal.toolkit.pages import require_plotly, require_writable
+    from vicinal.toolkit.atomic_files import require_writable
+    from vicinal.toolkit.pages import require_plotly
 
     require_writable(out)
     require_plotly("map")

@@ -72,7 +72,8 @@ def tune(
     from vicinal.quality.tuning import tune as find_index
     from vicinal.quality.tuning.yaml_edit import require_editable
     from vicinal.solution.solution import Solution
-    from vicinal.toolkit.pages import require_plotly, require_writable, write_page
+    from vicinal.toolkit.atomic_files import require_writable
+    from vicinal.toolkit.pages import require_plotly, write_page
 
     if not dry_run:
         require_editable(file)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from vicinal.errors import VicinalError
-from vicinal.toolkit.pages import open_replacing, require_writable
+from vicinal.toolkit.atomic_files import open_replacing, require_writable
 
 __all__ = ["PerQueryTable", "require_writable_table"]
 

@@ -24,7 +24,7 @@ from vicinal.plugin.encoder import Encoder
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis import MetadataStore
 from vicinal.stores.writer_lock import WriterLock
-from vicinal.toolkit.pages import open_replacing
+from vicinal.toolkit.atomic_files import open_replacing
 from vicinal.types import item_id
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from vicinal.quality.sample import require_seed
 from vicinal.quality.self_test.report import SelfReport
 from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
-from vicinal.toolkit.pages import require_plotly, require_writable, write_page
+from vicinal.toolkit.atomic_files import require_writable
+from vicinal.toolkit.pages import require_plotly, write_page
 
 __all__ = ["evaluate", "require_outputs"]
 
