@@ -214,7 +214,7 @@ def load_bench_config(path: Path) -> tuple[BenchConfig, Path]:
         raise ConfigError(
             f"{path} has {len(problems)} mistake{'s' if len(problems) > 1 else ''}",
             problems=problems,
-            hint="its keys stand in docs/benchmarks.md",
+            hint="`vicinal schema --bench` prints every key and its values; editors can use it too",
         )
     return config, folder / config.name
 
