@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vicinal.errors import VicinalError
 from vicinal.plugin.evaluation import Evaluation
-from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.plugin.foreign_calls import attribute_errors, name_encoder
 from vicinal.quality.evaluation.model_report import ModelReport
 from vicinal.quality.evaluation.report_sections import build_report_page
 from vicinal.quality.evaluation.report_texts import Report, describe_report, list_findings
@@ -135,7 +135,7 @@ def _build_evaluation(solution: Solution) -> Evaluation:
         PluginError: the encoder fails.
         VicinalError: it brings no evaluation.
     """
-    with attribute_errors(f"encoder {type(solution.encoder).__name__}", "build_evaluation"):
+    with attribute_errors(name_encoder(solution.encoder), "build_evaluation"):
         evaluation = solution.encoder.build_evaluation(SourceItems(solution.source))
     if evaluation is None:
         raise _no_relevance_error(solution)
