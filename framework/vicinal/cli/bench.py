@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 

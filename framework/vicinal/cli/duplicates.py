@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:

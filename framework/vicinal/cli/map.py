@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE, seed_option
 from vicinal.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     help="Of more items it takes a random sample of so many.",
     metavar="N",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the sample and of UMAP."
-)
+@seed_option("Of the sample and of UMAP.")
 @click.option(
     "--method",
     type=click.Choice(["umap", "pca"]),

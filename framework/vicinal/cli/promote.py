@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE
 from vicinal.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
