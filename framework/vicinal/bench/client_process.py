@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vicinal.stores.milvus_client import import_client
+from vicinal.toolkit.slices import iter_slices
 
 if TYPE_CHECKING:
     from vicinal.bench.search_request import Search
@@ -58,4 +59,4 @@ def _make_requests(queries: np.ndarray, batch: int, number: int) -> list[Any]:
     """The queries in an order of this client's own, so many for each request; fewer ones are repeated."""
     order = np.random.default_rng(number).permutation(len(queries))
     order = np.resize(order, max(len(order) // batch, 1) * batch)
-    return [list(queries[order[start : start + batch]]) for start in range(0, len(order), batch)]
+    return [list(queries[part]) for part in iter_slices(order, batch)]

@@ -29,6 +29,7 @@ from vicinal.plugin.manager import create_manager
 from vicinal.plugin.params import Params
 from vicinal.plugin.state import pack_state, unpack_state
 from vicinal.toolkit.malloc import retain_freed_memory
+from vicinal.toolkit.slices import iter_slices
 from vicinal.toolkit.torch_runtime import low_priority
 from vicinal.types import Failure, Metric, Segment
 
@@ -177,7 +178,7 @@ class EncodeWorker:
     ) -> list[DecodedItem]:
         encoder = self._stage.encoder
         size = 1 if encoder.segmented else encoder.decode_batch_size
-        parts = [changes[start : start + size] for start in range(0, len(changes), size)]
+        parts = list(iter_slices(changes, size))
         decoded = []
         for items, failures, skipped in self._decoders.map(self._stage.decode_changes, parts):
             decoded += items

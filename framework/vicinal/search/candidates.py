@@ -13,6 +13,7 @@ from vicinal.stores import tanimoto
 from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import SegmentMatch, item_id
 
 __all__ = ["CandidateRetriever"]
@@ -136,8 +137,7 @@ class CandidateRetriever:
             for examples in (query.vectors, query.unliked)
         )
         kept: list[Candidate] = []
-        for start in range(0, len(candidates), _CANDIDATES_PER_STEP):
-            part = candidates[start : start + _CANDIDATES_PER_STEP]
+        for part in iter_slices(candidates, _CANDIDATES_PER_STEP):
             keys = [candidate.item for candidate in part]
             near, far = liked.compute_best_matches(keys), unliked.compute_best_matches(keys)
             kept += [one for one in part if one.item in near and min(near[one.item]) <= min(far[one.item])]

@@ -16,6 +16,7 @@ from vicinal.search.examples import EncodedExample, EncodedQuery, combine_to_que
 from vicinal.search.timer import Timer
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.toolkit.text import shorten
 from vicinal.types import Metric, SearchRequest, Segment, TextQuery, item_id
 
@@ -125,8 +126,8 @@ class QueryEncoder:
         ids = list({id_: None for part in parts.values() for id_ in part.row_ids})
         vectors: dict[int, Any] = {}
         try:
-            for start in range(0, len(ids), _ROWS_PER_FETCH):
-                vectors |= self.vectors.fetch_vectors(ids[start : start + _ROWS_PER_FETCH])
+            for some in iter_slices(ids, _ROWS_PER_FETCH):
+                vectors |= self.vectors.fetch_vectors(some)
         except Exception as error:
             return {key: error if part.row_ids else part for key, part in parts.items()}
         for part in parts.values():

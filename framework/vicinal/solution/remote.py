@@ -23,6 +23,7 @@ from vicinal.solution.remote_search import RemoteSearcher, replace_surrogates
 from vicinal.solution.remote_server import OnJob, RemoteServer
 from vicinal.stores.milvus_lite_lock import LockHolder
 from vicinal.stores.records import Record
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Hit, IngestReport, Modality, Rendering, SearchRequest, SearchResult
 
 if TYPE_CHECKING:
@@ -207,8 +208,8 @@ class RemoteSolution:
     def remove(self, keys: Sequence[str]) -> int:
         """As ``Solution.remove``; of more than 1,000 keys the first may be removed when a later one is unknown."""
         unique = list(dict.fromkeys(map(replace_surrogates, keys)))
-        parts = [unique[start : start + _MAX_KEYS] for start in range(0, len(unique), _MAX_KEYS)]
-        return sum(int(self._server.request("DELETE", "items", {"keys": part})["removed"]) for part in parts)
+        replies = [self._server.request("DELETE", "items", {"keys": part}) for part in iter_slices(unique, _MAX_KEYS)]
+        return sum(int(reply["removed"]) for reply in replies)
 
     def _run_job(self, route: str, options: Any, on_progress: OnJob) -> IngestReport:
         job = self._server.run_job(route, options, on_progress)

@@ -13,6 +13,7 @@ from typing import Any
 from vicinal.errors import ItemError
 from vicinal.solution.api_client import ApiResponseError
 from vicinal.solution.remote_server import RemoteServer
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Hit, SearchRequest, SearchResult, TextQuery
 
 __all__ = ["RemoteSearcher", "replace_surrogates"]
@@ -59,8 +60,7 @@ class RemoteSearcher:
                 results[number] = self._search_by_file(file, request)
             else:
                 typed.append(number)
-        for start in range(0, len(typed), _MAX_QUERIES):
-            part = typed[start : start + _MAX_QUERIES]
+        for part in iter_slices(typed, _MAX_QUERIES):
             found = self._search_together([requests[number] for number in part])
             results |= dict(zip(part, found, strict=True))
         return [results[number] for number in range(len(requests))]

@@ -8,6 +8,7 @@ from vicinal.ingest.changes import SeenIds
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.records import Entry
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
 __all__ = ["prune", "remove"]
@@ -17,9 +18,8 @@ _BATCH = 1_000
 
 def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Entry]) -> None:
     """Remove items from Milvus first, then from Redis, so that no hit is ever without its metadata."""
-    ids = list(entries)
-    for start in range(0, len(ids), _BATCH):
-        part = {id_: entries[id_] for id_ in ids[start : start + _BATCH]}
+    for ids in iter_slices(list(entries), _BATCH):
+        part = {id_: entries[id_] for id_ in ids}
         row_ids: list[int] = []
         for id_, record in zip(part, metadata.records(list(part)), strict=True):
             segments = part[id_].segments

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from vicinal.stores.key_names import BUCKETS, KeyNames
 from vicinal.stores.live_generation import LiveGeneration
 from vicinal.stores.redis_connection import RedisConnection
+from vicinal.toolkit.slices import iter_slices
 
 __all__ = ["Buckets", "encode_id"]
 
@@ -189,4 +190,4 @@ def encode_id(id_: int) -> bytes:
 
 def _split_keys(sequence: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """Split a sequence into parts of as many keys as a command may have."""
-    return (sequence[start : start + _MAX_COMMAND_KEYS] for start in range(0, len(sequence), _MAX_COMMAND_KEYS))
+    return iter_slices(sequence, _MAX_COMMAND_KEYS)

@@ -18,6 +18,7 @@ from vicinal.quality.measures import Measures
 from vicinal.quality.per_query import PerQueryTable
 from vicinal.solution.solution import Solution
 from vicinal.stores.milvus import MAX_LIMIT
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Hit, SearchRequest
 
 __all__ = ["Answers", "ask_all"]
@@ -60,8 +61,7 @@ def ask_all(
     equal = dict.fromkeys(pairs, 0)
     parts: list[np.ndarray] = [np.empty((len(names), 0, len(measures.names)))]
     asked, refused = list[SearchQuery](), list[str]()
-    for start in range(0, len(questions.queries), _QUERIES_PER_TURN):
-        part = questions.queries[start : start + _QUERIES_PER_TURN]
+    for part in iter_slices(questions.queries, _QUERIES_PER_TURN):
         found = [
             _search_queries(turns.open(number), part, items, number, measures.depth) for number in range(len(names))
         ]

@@ -16,6 +16,7 @@ from vicinal.quality.duplicates.near_items import NearItems, Progress
 from vicinal.quality.duplicates.report import DuplicateGroup, DuplicateItem, DuplicateReport
 from vicinal.quality.duplicates.stored_vectors import StoredVectors, open_stored_vectors
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.slices import iter_slices
 
 __all__ = ["DEFAULT_SIMILARITY", "find_duplicates"]
 
@@ -144,8 +145,7 @@ class _GroupBuilder:
     def _read_facts(self, items: np.ndarray) -> None:
         """Read what is known of these items; of one that is being written or was removed meanwhile nothing is."""
         stored, metadata = self.near.distances.stored, self.solution.metadata
-        for start in range(0, len(items), _RECORDS_PER_FETCH):
-            part = items[start : start + _RECORDS_PER_FETCH]
+        for part in iter_slices(items, _RECORDS_PER_FETCH):
             ids = stored.item_ids[part].tolist()
             entries, records = metadata.ledger_entries(ids), metadata.records(ids)
             for item, entry, record in zip(part.tolist(), entries, records, strict=True):

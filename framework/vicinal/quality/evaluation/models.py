@@ -17,6 +17,7 @@ from vicinal.quality.evaluation.model_report import BaselineComparison, ModelRep
 from vicinal.quality.labels import require_queries
 from vicinal.quality.measures import Measures, Ranking
 from vicinal.quality.per_query import PerQueryTable
+from vicinal.toolkit.slices import iter_slices
 
 __all__ = ["ModelOptions", "evaluate_models"]
 
@@ -123,8 +124,7 @@ def _measure_model(
         rank = evaluation.fit_model(name, held_out, params)
     numbers = _choose_queries(held_out, options)
     depth, values, lists = options.measures.depth, [], []
-    for start in range(0, len(numbers), _QUERIES_PER_CALL):
-        part = numbers[start : start + _QUERIES_PER_CALL]
+    for part in iter_slices(numbers, _QUERIES_PER_CALL):
         found = _rank_items(rank, part, depth, name)
         rankings = [
             _judge_ranking(row, held_out.relevant[number]) for row, number in zip(found, part.tolist(), strict=True)

@@ -19,6 +19,7 @@ from vicinal.quality.judgments import JudgedQuery, read_judgments
 from vicinal.quality.labels import LabelCounts, count_labels, read_label, require_queries, sample_keys
 from vicinal.quality.measures import Measures, Ranking
 from vicinal.quality.per_query import PerQueryTable
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Hit, SearchRequest, item_id
 
 if TYPE_CHECKING:
@@ -190,8 +191,7 @@ def _fill_report(
     asked: list[Mapping[str, str]] = []
     details = DetailCollector(measures, label_field)
     with PerQueryTable(options.per_query, columns, measures.names) as table:
-        for start in range(0, len(queries), _QUERIES_PER_CALL):
-            part = queries[start : start + _QUERIES_PER_CALL]
+        for part in iter_slices(queries, _QUERIES_PER_CALL):
             answered = list(_search_queries(solution, part, measures.depth, refused))
             rankings = [query.judge(hits) for query, hits in answered]
             parts.append(figures := measures.compute(rankings))

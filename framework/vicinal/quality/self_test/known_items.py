@@ -26,6 +26,7 @@ from vicinal.quality.self_test.near_duplicates import compute_usual_similarity, 
 from vicinal.quality.self_test.report import DisturbanceResult, SelfReport
 from vicinal.quality.self_test.warnings import list_warnings
 from vicinal.stores.records import Record
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Hit, SearchRequest, path_from_file_uri
 
 if TYPE_CHECKING:
@@ -145,8 +146,7 @@ def _search_disturbed(
     """Search with all items under one disturbance, some at a time, so that few files lie on the disk at once."""
     answers = _Answers(disturbance, [], 0, {})
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
-    for start in range(0, len(records), _ITEMS_PER_CALL):
-        part = records[start : start + _ITEMS_PER_CALL]
+    for part in iter_slices(records, _ITEMS_PER_CALL):
         contents = _read_contents(solution, part)
         with TemporaryDirectory(prefix="vicinal-self-") as folder, ThreadPoolExecutor(threads) as pool:
 

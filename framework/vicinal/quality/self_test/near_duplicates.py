@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vicinal.quality.sample import read_item_vectors
 from vicinal.quality.self_test.report import NearDuplicate
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Metric
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ def find_near_duplicates(
 def _compare_pairs(solution: Solution, pairs: Sequence[tuple[str, str]]) -> Iterator[NearDuplicate]:
     import numpy as np
 
-    for start in range(0, len(pairs), _PAIRS_PER_FETCH):
-        part = pairs[start : start + _PAIRS_PER_FETCH]
+    for part in iter_slices(pairs, _PAIRS_PER_FETCH):
         vectors = read_item_vectors(solution, dict.fromkeys(key for pair in part for key in pair))
         known = [pair for pair in part if pair[0] in vectors and pair[1] in vectors]
         if not known:

@@ -19,6 +19,7 @@ from vicinal.solution.writable import WritableSolution
 from vicinal.stores.layout import to_matrix, to_vector_bytes
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.writer_lock import WriterLock
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
 __all__ = ["Copier"]
@@ -118,8 +119,8 @@ class Copier:
             StoreMismatchError: they were not.
         """
         again = sorted(self.incomplete)
-        for start in range(0, len(again), _MAX_BATCH_ITEMS):
-            self.copy_items(again[start : start + _MAX_BATCH_ITEMS])
+        for part in iter_slices(again, _MAX_BATCH_ITEMS):
+            self.copy_items(part)
         if self.incomplete:
             records = self._source.metadata.records(sorted(self.incomplete)[:5])
             keys = ", ".join(record.key for record in records if record)

@@ -16,6 +16,7 @@ from vicinal.solution.writable import WritableSolution
 from vicinal.stores.layout import to_matrix, to_vector_bytes
 from vicinal.stores.milvus import Candidate
 from vicinal.toolkit.nearest import NearestNeighbors, compute_distances, compute_recalls
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
 __all__ = ["LIMIT", "Pair", "Proof", "prove"]
@@ -211,7 +212,7 @@ def _fetch_all(solution: WritableSolution, ids: Sequence[int]) -> dict[int, byte
     """Stored vectors in one form, by id."""
     space, unique = solution.encoder.space, sorted(set(ids))
     found: dict[int, bytes] = {}
-    for start in range(0, len(unique), step := solution.vectors.rows_per_message):
-        vectors = solution.vectors.fetch_vectors(unique[start : start + step])
+    for part in iter_slices(unique, solution.vectors.rows_per_message):
+        vectors = solution.vectors.fetch_vectors(part)
         found |= {id_: to_vector_bytes(vector, space) for id_, vector in vectors.items()}
     return found
