@@ -166,7 +166,7 @@ class BenchRun:
             built = _time_work(lambda: self.collection.build_index(index))
             indexed = self.collection.count_indexed()
             loaded = _time_work(self.collection.load)
-        self.collection.settle()
+        self.collection.wait_for_memory()
         written = self.matrix.get(self.matrix.insert_key) or {}
         return {
             "kind": "build",

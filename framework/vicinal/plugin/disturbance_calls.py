@@ -17,7 +17,7 @@ from vicinal.plugin.foreign_calls import attribute_errors, name_encoder
 from vicinal.toolkit.text import describe_kind
 from vicinal.types import item_id
 
-__all__ = ["disturb", "list_disturbances", "make_generator", "to_query"]
+__all__ = ["disturb_content", "list_disturbances", "make_generator", "to_query"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -49,7 +49,7 @@ def make_generator(seed: int, key: str, disturbance: str) -> np.random.Generator
     return np.random.default_rng([seed, item_id(key), crc32(disturbance.encode())])
 
 
-def disturb(
+def disturb_content(
     encoder: Encoder, disturbance: Disturbance, content: Any, generator: np.random.Generator
 ) -> str | bytes | None:
     """What a user would search with, a text or the bytes of a file; None where the disturbance changes nothing.

@@ -155,7 +155,7 @@ class CatchUp:
             if run.interrupted:
                 raise KeyboardInterrupt
         entries = zip(written.gone, metadata.ledger_entries(written.gone), strict=True)
-        removal.remove(behind.vectors, metadata, {id_: entry for id_, entry in entries if entry is not None})
+        removal.remove_items(behind.vectors, metadata, {id_: entry for id_, entry in entries if entry is not None})
         metadata.unmark_manual(written.others)
         self._added.update(written.added)
         self._added.difference_update(written.others)

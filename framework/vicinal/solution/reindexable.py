@@ -22,7 +22,7 @@ from vicinal.solution.generations import (
 )
 from vicinal.solution.handover import require_writable
 from vicinal.solution.progress import show_progress
-from vicinal.solution.reindex import NewGeneration, begin_pinned, learn, require_indexed
+from vicinal.solution.reindex import NewGeneration, begin_pinned, learn_state, require_indexed
 from vicinal.solution.writable import WritableSolution
 from vicinal.stores.writer_lock import ReindexLock, WriterLock
 from vicinal.types import IngestReport
@@ -161,7 +161,7 @@ class ReindexableSolution(WritableSolution):
         report = self._execute_run(run, generation.source.count())
         self._active_run = run  # so that `interrupt` still ends this
         _raise_if_interrupted(run)
-        generation.tidy(run)
+        generation.remove_leftovers(run)
         catch_up = CatchUp(self.metadata, new, lock, lambda: run.interrupted)
         catch_up.run()
         catch_up.written += report.seen
@@ -182,7 +182,7 @@ class ReindexableSolution(WritableSolution):
             require_indexed(self)
             finish_replacement(self.vectors, self.metadata)
         new = begin_pinned(self)
-        learnt = learn(new, self, from_stored=from_stored)
+        learnt = learn_state(new, self, from_stored=from_stored)
         with WriterLock(self.metadata, brief=True):
             return new, NewGeneration.begin(self, learnt, new, from_stored=from_stored)
 

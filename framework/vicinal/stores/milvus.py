@@ -163,7 +163,9 @@ class VectorStore(MilvusCollection):
         """
         limit = min(limit, MAX_LIMIT)
         expression = _join_conditions(
-            self._to_milvus_filter(filter), "" if popcount is None else f"ones == {popcount}", _exclude(excluded_ids)
+            self._to_milvus_filter(filter),
+            "" if popcount is None else f"ones == {popcount}",
+            _exclude_ids(excluded_ids),
         )
         candidates: list[list[Candidate]] = []
         for part in iter_slices(queries, self._max_queries_per_call(index, limit, rows)):
@@ -202,7 +204,7 @@ class VectorStore(MilvusCollection):
         from pymilvus import AnnSearchRequest, RRFRanker
 
         depth = min(max(limit * 2, 50), MAX_LIMIT)
-        expression = _join_conditions(self._to_milvus_filter(filter), _exclude(excluded_ids)) or None
+        expression = _join_conditions(self._to_milvus_filter(filter), _exclude_ids(excluded_ids)) or None
         by_vector = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=expression)
         by_text = AnnSearchRequest([text], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=expression)
         with self._wrap_filter_errors(filter):
@@ -233,7 +235,7 @@ class VectorStore(MilvusCollection):
         return wrap_errors(self._location, filter, self._row_format.filter_columns if filter else ())
 
 
-def _exclude(ids: Sequence[int]) -> str:
+def _exclude_ids(ids: Sequence[int]) -> str:
     return f"id not in {list(ids)}" if ids else ""
 
 

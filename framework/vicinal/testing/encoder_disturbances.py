@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vicinal.plugin.disturbance_calls import disturb, list_disturbances, make_generator, to_query
+from vicinal.plugin.disturbance_calls import disturb_content, list_disturbances, make_generator, to_query
 from vicinal.plugin.evaluation import Disturbance
 from vicinal.testing.encoder_under_test import EncoderUnderTest
 
@@ -43,4 +43,4 @@ class DisturbanceContract(EncoderUnderTest):
         """The good contents, and what one disturbance makes of them."""
         for content in self._select_queries(self.good):
             generator = make_generator(0, str(content), disturbance.name)
-            yield content, disturb(self.encoder, disturbance, content, generator)
+            yield content, disturb_content(self.encoder, disturbance, content, generator)

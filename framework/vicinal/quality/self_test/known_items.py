@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, UnknownItemError, VicinalError
-from vicinal.plugin.disturbance_calls import disturb, list_disturbances, make_generator, to_query
+from vicinal.plugin.disturbance_calls import disturb_content, list_disturbances, make_generator, to_query
 from vicinal.plugin.evaluation import Disturbance
 from vicinal.quality.estimates import estimate_means
 from vicinal.quality.labels import require_queries
@@ -185,7 +185,7 @@ def _make_query(
         return ItemError(f"there is no file {content}")
     generator = make_generator(seed, key, disturbance.name)
     try:
-        query = disturb(solution.encoder, disturbance, content, generator)
+        query = disturb_content(solution.encoder, disturbance, content, generator)
         return None if query is None else to_query(query, path)
     except ItemError as error:
         return error

@@ -221,7 +221,7 @@ class Copier:
         found = zip(ids, self._target.metadata.ledger_entries(ids), strict=True)
         if gone := {id_: entry for id_, entry in found if entry is not None}:
             self._lock.check()
-            removal.remove(self._target.vectors, self._target.metadata, gone)
+            removal.remove_items(self._target.vectors, self._target.metadata, gone)
             self.removed += len(gone)
             self.written += len(gone)
 

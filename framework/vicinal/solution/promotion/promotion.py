@@ -19,7 +19,7 @@ from vicinal.solution.generations import finish_replacement
 from vicinal.solution.handover import describe_side, describe_stores, require_replaceable, require_writable
 from vicinal.solution.ownership import create_owner
 from vicinal.solution.promotion.copier import Copier
-from vicinal.solution.promotion.proof import Proof, prove
+from vicinal.solution.promotion.proof import Proof, prove_copy
 from vicinal.solution.promotion.report import PromotionReport
 from vicinal.solution.promotion.targets import same_redis_error
 from vicinal.solution.writable import WritableSolution
@@ -212,7 +212,7 @@ class Promotion:
             if self.stop.is_set():
                 raise KeyboardInterrupt
 
-        return prove(self.live, self.target, self.queries, raise_if_stopped=raise_if_stopped)
+        return prove_copy(self.live, self.target, self.queries, raise_if_stopped=raise_if_stopped)
 
     def _note_twins(self) -> None:
         live, target = self.live, self.target

@@ -19,7 +19,7 @@ from vicinal.toolkit.nearest import NearestNeighbors, compute_distances, compute
 from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
-__all__ = ["LIMIT", "Pair", "Proof", "prove"]
+__all__ = ["LIMIT", "Pair", "Proof", "prove_copy"]
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class Proof:
         return asdict(self)
 
 
-def prove(
+def prove_copy(
     source: WritableSolution,
     target: WritableSolution,
     queries: int,
