@@ -75,7 +75,7 @@ def require_fit(estimate: Estimate) -> None:
     if reasons := list(_find_reasons(estimate)):
         memory = max(cost.memory_peak.high for cost in estimate.indexes)
         disk = max(cost.disk.high for cost in estimate.indexes)
-        fitting = [cost.index for cost in estimate.indexes if not list(_reasons_of(cost, estimate))]
+        fitting = [cost.index for cost in estimate.indexes if not list(_list_reasons(cost, estimate))]
         parts = [
             f"a machine with {_format_gigabytes(memory)} of memory and {_format_gigabytes(disk)} of disk free would do"
         ]
@@ -136,10 +136,10 @@ def _read_limits(engine: EngineProcess) -> tuple[int | None, int | None]:
 
 def _find_reasons(estimate: Estimate) -> Iterator[str]:
     for cost in estimate.indexes:
-        yield from _reasons_of(cost, estimate)
+        yield from _list_reasons(cost, estimate)
 
 
-def _reasons_of(cost: IndexCost, estimate: Estimate) -> Iterator[str]:
+def _list_reasons(cost: IndexCost, estimate: Estimate) -> Iterator[str]:
     for what, forecast, have in (
         ("memory", cost.memory_peak, estimate.machine_memory),
         ("disk", cost.disk, estimate.machine_disk),

@@ -27,11 +27,11 @@ def build_page(report: Report) -> str:
     loaded = [case for case in report.cases if "conc_qps_list" in case]
     sections = [
         Section("Recall and latency", format_table(COLUMNS, build_rows(report)), _plot_frontier(report)),
-        Section("Throughput", _clients_table(loaded), _plot_throughput(loaded)),
-        Section("Queries in a request", _batches_table(report.cases)),
-        Section("Filters", _filters_table(report.cases)),
-        Section("Recall at each limit", _limits_table(report.cases)),
-        Section("Proof that the index is used", _proof_table(report.cases)),
+        Section("Throughput", _format_clients(loaded), _plot_throughput(loaded)),
+        Section("Queries in a request", _format_batches(report.cases)),
+        Section("Filters", _format_filters(report.cases)),
+        Section("Recall at each limit", _format_limits(report.cases)),
+        Section("Proof that the index is used", _format_proof(report.cases)),
     ]
     if report.warnings:
         rows = "".join(f"<li>{escape(warning)}</li>" for warning in report.warnings)
@@ -104,7 +104,7 @@ def _make_layout(x: str, x_type: str, y: str, y_type: str) -> Mapping[str, Any]:
     return {**axes, "height": 420, "margin": {"l": 70, "r": 20, "t": 20, "b": 60}}
 
 
-def _clients_table(cases: Sequence[Case]) -> str:
+def _format_clients(cases: Sequence[Case]) -> str:
     if not cases:
         return ""
     rows = [
@@ -121,7 +121,7 @@ def _clients_table(cases: Sequence[Case]) -> str:
     return format_table(("index", "clients", "queries/s", "mean ms", "p99 ms"), rows)
 
 
-def _batches_table(cases: Sequence[Case]) -> str:
+def _format_batches(cases: Sequence[Case]) -> str:
     rows = [
         (
             format_settings(case["index"], case["search"]),
@@ -135,7 +135,7 @@ def _batches_table(cases: Sequence[Case]) -> str:
     return format_table(("index", "queries in a request", "queries/s", "p50 ms"), rows) if rows else ""
 
 
-def _filters_table(cases: Sequence[Case]) -> str:
+def _format_filters(cases: Sequence[Case]) -> str:
     rows = [
         (
             format_settings(case["index"], case["search"]),
@@ -150,7 +150,7 @@ def _filters_table(cases: Sequence[Case]) -> str:
     return format_table(("index", "rows left", "recall", "p50 ms", "p99 ms"), rows) if rows else ""
 
 
-def _limits_table(cases: Sequence[Case]) -> str:
+def _format_limits(cases: Sequence[Case]) -> str:
     rows = [
         (
             format_settings(case["index"], case["search"]),
@@ -164,7 +164,7 @@ def _limits_table(cases: Sequence[Case]) -> str:
     return format_table(("index", "limit", "recall", "p50 ms"), rows)
 
 
-def _proof_table(cases: Sequence[Case]) -> str:
+def _format_proof(cases: Sequence[Case]) -> str:
     rows = [
         (
             name,

@@ -97,7 +97,7 @@ class BenchRun:
     def _find_truth(self) -> Truth:
         config = self.config
         limit = min(max(config.limits) + _TIES, self.rows)
-        truth = find_truth(self.vectors, self.rows, config, limit, self._folder, _say_quarters(self._say))
+        truth = find_truth(self.vectors, self.rows, config, limit, self._folder, _report_quarters(self._say))
         given = self.vectors.read_neighbors(len(truth.queries)) if self.rows == self.vectors.rows else None
         if given is not None and (share := measure_agreement(truth, given)) < _MIN_AGREEMENT:
             self.warnings.append(f"{share:.1%} of the data's own neighbours are the nearest ones: is `metric` right?")
@@ -130,7 +130,7 @@ class BenchRun:
 
     def _insert_rows(self) -> float:
         """Send the rows; returns the seconds of the requests alone."""
-        seconds, report = 0.0, _say_quarters(self._say)
+        seconds, report = 0.0, _report_quarters(self._say)
         for first, vectors in self.vectors.iter_blocks(self.rows):
             seconds += self.collection.insert(first, vectors, self.config.insert_rows)
             report("rows written", first + len(vectors), self.rows)
@@ -138,7 +138,7 @@ class BenchRun:
 
     def _import_rows(self) -> float:
         """Write files and let the server import them; returns the seconds of the imports alone."""
-        seconds, report, config = 0.0, _say_quarters(self._say), self.config
+        seconds, report, config = 0.0, _report_quarters(self._say), self.config
         folder = (config.bulk_folder or self._folder) / self.collection.name
         blocks = self.vectors.iter_blocks(self.rows)
         for done, paths in write_files(blocks, folder, self.vectors.dimension, config.bulk_rows, self.rows):
@@ -236,13 +236,13 @@ def _subtract(value: int | None, other: int | None) -> int | None:
     return None if value is None or other is None else value - other
 
 
-def _say_quarters(say: Say) -> Callable[[str, int, int], None]:
-    """Tell of a work that goes on whenever another quarter of it is done."""
-    said = [0]
+def _report_quarters(say: Say) -> Callable[[str, int, int], None]:
+    """Report the progress of work whenever another quarter of it is done."""
+    reported = [0]
 
     def report(what: str, done: int, total: int) -> None:
-        if (quarter := 4 * done // total) > said[0] and done < total:
-            said[0] = quarter
+        if (quarter := 4 * done // total) > reported[0] and done < total:
+            reported[0] = quarter
             say(f"{what}: {done:,} of {total:,}")
 
     return report
