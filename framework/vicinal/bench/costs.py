@@ -77,8 +77,8 @@ class CostModel:
             params,
             None if build is None else build.predict(compute_work(type_, params, self.dimension, rows)),
             self.memory.predict(compute_index_bytes(type_, params, self.dimension, rows)),
-            self.memory_peak.predict(_peak_bytes(type_, params, self.dimension, rows)),
-            self.disk.predict(_disk_bytes(type_, params, self.dimension, rows)),
+            self.memory_peak.predict(_compute_peak_bytes(type_, params, self.dimension, rows)),
+            self.disk.predict(_compute_folder_bytes(type_, params, self.dimension, rows)),
         )
 
 
@@ -101,7 +101,7 @@ def fit_costs(dimension: int, sizes: Sequence[Sequence[Record]], names: Sequence
         fit_lines([([record["rows"] for record in inserts], [one["insert_duration"] for one in inserts])])[0],
         dict(zip(names, fit_lines(groups), strict=True)),
         _fit_sizes(builds, "memory", dimension, compute_index_bytes, _ASSUMED_MEMORY),
-        _fit_sizes(builds, "memory_peak", dimension, _peak_bytes, _ASSUMED_PEAK),
+        _fit_sizes(builds, "memory_peak", dimension, _compute_peak_bytes, _ASSUMED_PEAK),
         _fit_disk(builds, written, dimension),
     )
 
@@ -125,16 +125,16 @@ def _fit_disk(builds: Sequence[Record], written: Mapping[int, Record], dimension
     for record in builds:
         disk = (written[record["rows"]].get("disk") or 0) + (record.get("disk") or 0)
         if disk > 0:
-            points.append(_disk_bytes(record["index"], record["params"], dimension, record["rows"]))
+            points.append(_compute_folder_bytes(record["index"], record["params"], dimension, record["rows"]))
             sizes.append(disk)
     return fit_lines([(points, sizes)], with_base=False)[0] if len(points) > 1 else _ASSUMED_DISK
 
 
-def _peak_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
+def _compute_peak_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
     """A build holds the vectors of a segment beside the indexes that are loaded."""
     segment = min(SEGMENT_BYTES, compute_raw_bytes(dimension, rows))
     return segment + compute_index_bytes(type_, params, dimension, rows)
 
 
-def _disk_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
+def _compute_folder_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
     return compute_raw_bytes(dimension, rows) + compute_disk_bytes(type_, params, dimension, rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 from vicinal.errors import ConfigError, ExitCode, VicinalError
 
