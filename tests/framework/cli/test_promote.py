@@ -72,6 +72,9 @@ def test_writing_the_stores_into_the_yaml_hands_over(cli, things):
     assert (report["copied"], report["handed_over"], report["written"]) == (50, True, str(things))
     assert things.read_text() == YAML + "stores:\n  milvus: new/milvus.db\n  redis: new/redis\n"
     assert cli.json("ingest", things)["unchanged"] == 50
+    moved = f"moved to {things.parent}/new/milvus.db on "
+    assert moved in " ".join(cli("status", old).split())
+    assert cli.json("status", old)["promotion"]["state"] == "moved"
     cli("ingest", old, code=1)
     assert "'things' was promoted to " in cli.err and "take its writes now" in cli.err
     assert cli("promote", old, "--release") == "things: takes writes again\n"

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
-from vicinal import back_up, restore
+from vicinal import Solution, back_up, restore
 from vicinal.errors import (
     DependencyError,
     NothingIndexedError,
@@ -255,8 +255,10 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
         restore(away, place, on_progress=interrupt)
     items = away.status()["items"]
     assert 60 < items < ITEMS
-    with pytest.raises(StoreBusyError, match="'away' is being restored, and not all of it is here yet"):
-        back_up(away, str(lite.folder / "backups"))
+    for copy in (back_up, Solution.promote):
+        with pytest.raises(StoreBusyError, match="'away' is being restored, and not all of it is here yet"):
+            copy(away, str(lite.folder / "other.db"))
+    assert away.status()["restoring"] == place.rpartition("/")[2]
     other = back_up(home, str(lite.folder / "backups")).path
     with pytest.raises(StoreMismatchError, match=f"holds {items} items already"):
         restore(away, other)
@@ -264,6 +266,7 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
     report = restore(away, place, on_progress=lambda done, total: progress.append((done, total)))
     assert (report.written, report.items, report.consistent) == (ITEMS + 1 - items, ITEMS + 1, True)
     assert progress[-1] == (ITEMS + 1, ITEMS + 1)
+    assert away.status()["restoring"] is None
 
 
 def test_what_an_encoder_learnt_is_restored(lite):
