@@ -72,7 +72,7 @@ def _promote(
     write: bool,
     as_json: bool,
 ) -> None:
-    from vicinal.solution.promotion.config_file import list_variables, require_writable_stores, write_stores
+    from vicinal.solution.promotion.config_file import describe_variables, require_writable_stores, write_stores
     from vicinal.solution.promotion.targets import choose_stores
 
     stores = choose_stores(solution.config.stores, milvus, redis, os.environ.get("MILVUS_TOKEN") or None)
@@ -83,7 +83,7 @@ def _promote(
     report = _run(solution, stores, queries, hand_over=write, quiet=as_json)
     if write:
         write_stores(file, stores)
-    variables = list_variables(stores)
+    variables = describe_variables(stores)
     if as_json:
         print_json({**report.to_dict(), "variables": variables, "written": str(file) if write else None})
         return
@@ -94,6 +94,8 @@ def _promote(
         click.echo("to use the new stores, set")
         for name, value in variables.items():
             click.echo(f"{name}={value}")
+        if any("…" in value for value in variables.values()):
+            click.echo("where … stands for the password and the like that you gave")
 
 
 def _run(

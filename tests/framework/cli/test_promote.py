@@ -12,7 +12,9 @@ import redis
 
 from serve_process import make_plugin_environment, run_server_process
 from servers import wait_until
+from vicinal.config.models import StoresConfig
 from vicinal.plugin import manager as plugin_manager
+from vicinal.solution.promotion.config_file import describe_variables
 
 YAML = """\
 # what we search
@@ -91,6 +93,11 @@ def test_odd_input_is_refused_before_the_work(cli, things):
         "error: redis://…@localhost:6379/1 has a password or the like, which does not belong into a file",
         "hint: set REDIS_URL to the whole of it, and promote again: the file then says ${REDIS_URL}",
     ]
+    stores = StoresConfig(milvus="https://root:secret@milvus", redis="rediss://:secret@redis/0?ssl_password=secret")
+    assert describe_variables(stores) == {
+        "MILVUS_URI": "https://…@milvus",
+        "REDIS_URL": "rediss://…@redis/0?ssl_password=…",
+    }
     cli("promote", things, "--to", "http://localhost:19530", code=1)
     assert "hint: --redis names another one" in cli.err
     assert things.read_text() == YAML

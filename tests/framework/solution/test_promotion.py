@@ -342,6 +342,19 @@ def test_the_same_redis_by_another_name_is_recognized(lite, other):
     assert home.check().consistent
 
 
+@pytest.mark.long
+def test_the_same_milvus_by_another_name_is_recognized(lite, other, milvus_server):
+    lite.write(MANY[:5])
+    home = open_other(lite, "served", milvus_server, other / "redis")
+    home.ingest()
+    host, same = ("127.0.0.1", "localhost") if "127.0.0.1" in milvus_server else ("localhost", "127.0.0.1")
+    try:
+        with pytest.raises(VicinalError, match=f"the vectors are in .*{same}.* already"):
+            home.promote(milvus_server.replace(host, same), str(other / "redis2"))
+    finally:
+        home.drop()
+
+
 SAME = Pair(1, 1)
 PROOF = Proof(SAME, SAME, SAME, SAME, SAME, SAME, 100, 100, Pair(1.0, 1.0), False, 0.1)
 

@@ -21,7 +21,7 @@ from vicinal.solution.ownership import create_owner
 from vicinal.solution.promotion.copier import Copier
 from vicinal.solution.promotion.proof import Proof, prove
 from vicinal.solution.promotion.report import PromotionReport
-from vicinal.solution.promotion.targets import same_redis_error
+from vicinal.solution.promotion.targets import same_milvus_error, same_redis_error
 from vicinal.solution.writable import WritableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.write_log import PART
@@ -113,8 +113,10 @@ class Promotion:
         Raises:
             UnsupportedByEngineError: the target's engine cannot do what the YAML asks for; nothing is created.
             StoreMismatchError: the target has other or newer data.
+            VicinalError: it is the same Milvus.
         """
         live, target = self.live, self.target
+        self._require_other_milvus()
         origin = describe_side(live.metadata.state(), live.config.stores)
         place = redact_url(target.config.stores.milvus)
         state = target.metadata.state()
@@ -142,6 +144,17 @@ class Promotion:
         live.metadata.set_state(promoting=describe_stores(target.config.stores))
         target._collection.ensure()
         return is_resumed
+
+    def _require_other_milvus(self) -> None:
+        """See that the target's Milvus is not that of the old stores by another name.
+
+        Raises:
+            VicinalError: it has the very collection that is copied.
+        """
+        state, target = self.live.metadata.state(), self.target
+        found = target.vectors.find_collection(state["physical"])
+        if found is not None and found.owner and found.owner == state.get("owner"):
+            raise same_milvus_error(target.config.stores.milvus)
 
     def _catch_up(self, copier: Copier, *, locked: bool = False) -> bool:
         """Copy what was written since the last call; returns whether there was anything.
