@@ -188,6 +188,7 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--recall", type=float, default=0.95)
     parser.add_argument("--seeds", type=int, default=10, help="how often to tune")
+    parser.add_argument("--first-seed", type=int, default=0, help="of those, since ten may take hours")
     parser.add_argument("--rounds", type=int, default=3, help="of timing the choices and the best of the sweep in turn")
     parser.add_argument("--milvus", metavar="URI", help="a server; by default Milvus Lite")
     parser.add_argument(
@@ -214,7 +215,8 @@ def main() -> None:
 
 def run(solution: Solution, unseen: np.ndarray, arguments: Any, results: Results) -> None:
     reports = []
-    for seed in range(arguments.seeds):
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    for seed in seeds:
         report = tune(solution, arguments.recall, seed=seed, defaults_only=arguments.defaults_only, on_step=log)
         log(f"seed {seed}: {report.chosen.describe()}, {report.reason}; {report.seconds:.0f} s")
         reports.append(report)
@@ -235,7 +237,7 @@ def run(solution: Solution, unseen: np.ndarray, arguments: Any, results: Results
                 "met": "yes" if recalls[describe(index)] >= arguments.recall else "no",
                 "tuning s": report.seconds,
             }
-            for seed, (index, report) in enumerate(zip(choices, reports, strict=True))
+            for seed, index, report in zip(seeds, choices, reports, strict=True)
         ]
         results.add("tune", f"{report.rows:,} rows on {report.engine}, recall@{LIMIT} {arguments.recall}", rows)
         if arguments.no_sweep:

@@ -7,6 +7,7 @@
     python.md              every public name
     solutions.md           what belongs to each of the six solutions
     vicinal.schema.json    the same for editors
+    bench.schema.json      the YAML of `vicinal bench`, for editors
 
 Only vicinal's own plugins are described, whatever else is installed.
 """
@@ -28,6 +29,7 @@ from generator.http_api import http_page
 from generator.markdown import fence, table
 from generator.python_api import python_page
 from generator.solutions import solutions_page
+from vicinal.bench.schema import bench_json_schema
 from vicinal.cli.app import app
 from vicinal.config.indexes import INDEXES, IndexDescription
 from vicinal.config.schema import json_schema
@@ -50,6 +52,7 @@ def pages() -> dict[str, str]:
         "hooks.md": MARK + hooks_page(),
         **{name: MARK + text for name, text in hook_pages().items()},
         "vicinal.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        "bench.schema.json": json.dumps(bench_json_schema(), indent=2, ensure_ascii=False) + "\n",
     }
 
 

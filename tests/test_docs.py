@@ -56,7 +56,15 @@ def test_the_generated_pages_are_what_the_code_says():
 
 def test_a_stale_page_is_named(tmp_path):
     pages = generate.pages()
-    assert {"cli.md", "config.md", "http.md", "python.md", "solutions.md", "vicinal.schema.json"} <= set(pages)
+    assert {
+        "cli.md",
+        "config.md",
+        "http.md",
+        "python.md",
+        "solutions.md",
+        "vicinal.schema.json",
+        "bench.schema.json",
+    } <= set(pages)
     assert generate.stale(tmp_path) == list(pages)
     for name, text in pages.items():
         generate.write(tmp_path / name, text)
@@ -208,13 +216,15 @@ def test_every_link_within_the_repository_leads_somewhere(page):
 
 @pytest.mark.parametrize(
     "file",
-    [file for file in sorted((ROOT / "configs").glob("*.yaml")) if not file.name.startswith("bench-")],
+    sorted((ROOT / "configs").glob("*.yaml")),
     ids=lambda file: file.name,
 )
 def test_the_samples_name_the_schema_beside_the_documentation(file):
     first = file.read_text(encoding="utf-8").splitlines()[0]
     schema = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)[1]
-    assert (file.parent / schema).resolve() == ROOT / "docs" / "vicinal.schema.json"
+    assert (
+        file.parent / schema
+    ).resolve() == ROOT / "docs" / f"{'bench' if file.name.startswith('bench-') else 'vicinal'}.schema.json"
     assert (file.parent / schema).is_file()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.sparse import csr_array
 
+from vicinal.toolkit.slices import iter_slices
 from vicinal_audio.filters import apply_filterbank, hann_window, mel_htk, mel_slaney, power_spectrum
 
 __all__ = ["ClapFeatureExtractor"]
@@ -35,7 +36,7 @@ class ClapFeatureExtractor:
         size, hop = int(self.settings["fft_window_size"]), int(self.settings["hop_length"])
         padded = np.pad(self._pad(samples), size // 2, mode="reflect")
         frames = sliding_window_view(padded, size)[::hop]
-        parts = (frames[start : start + _FRAME_BATCH] for start in range(0, len(frames), _FRAME_BATCH))
+        parts = iter_slices(frames, _FRAME_BATCH)
         bands = np.concatenate(
             [apply_filterbank(self._filterbank, power_spectrum(part, self._window)) for part in parts]
         )

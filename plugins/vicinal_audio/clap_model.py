@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import transformers
 
+from vicinal.toolkit.slices import iter_slices
 from vicinal.toolkit.torch_runtime import Device, Precision, choose_precision, parallel_map, torch_device
 from vicinal.toolkit.transformers_loading import TextEncoder, Tokenizer, load_model
 from vicinal.toolkit.vectors import l2_normalize
@@ -27,7 +28,7 @@ class AudioEncoder:
 
     def encode(self, mels: np.ndarray) -> np.ndarray:
         """Vectors of ``(n, frames, bands)`` spectrograms, ``(n, dimension)`` float32 of length 1."""
-        batches = [mels[row : row + self.batch_size] for row in range(0, len(mels), self.batch_size)]
+        batches = list(iter_slices(mels, self.batch_size))
 
         def encode_batch(batch: np.ndarray) -> np.ndarray:
             return self._encode_batch(batch, self.dtype)

@@ -38,15 +38,15 @@ _MP3_SAMPLE_RATE = 22_050
 def list_disturbances(sample_rate: int, max_seconds: float) -> list[Disturbance]:
     """The disturbances of sounds at this rate; a longer one is refused, as the encoder refuses it."""
     sounds = [
-        Disturbance(name, label, partial(_disturb, change, sample_rate, max_seconds), ".wav", hint)
+        Disturbance(name, label, partial(_disturb_sound, change, sample_rate, max_seconds), ".wav", hint)
         for name, label, change, hint in _CHANGES
     ]
-    compress = partial(_compress, sample_rate, max_seconds)
+    compress = partial(_compress_sound, sample_rate, max_seconds)
     hint = "the encoder hears what a codec leaves out; convert what you index in the same way"
     return [*sounds, Disturbance("compressed", "sounds as MP3 of 32 kbit/s", compress, ".mp3", hint)]
 
 
-def _disturb(
+def _disturb_sound(
     change: _Change, sample_rate: int, max_seconds: float, content: Any, generator: np.random.Generator
 ) -> bytes | None:
     """A changed sound as a WAV file of 16 bits; None where it is too short to be changed so.
@@ -62,7 +62,7 @@ def _disturb(
     return file.getvalue()
 
 
-def _compress(sample_rate: int, max_seconds: float, content: Any, _: np.random.Generator) -> bytes:
+def _compress_sound(sample_rate: int, max_seconds: float, content: Any, _: np.random.Generator) -> bytes:
     """The sound as an MP3.
 
     Raises:
@@ -86,13 +86,13 @@ def _read_samples(content: Any, sample_rate: int, max_seconds: float) -> np.ndar
     """
     blocks = read_blocks(require_path(content, "sound"), sample_rate, max_seconds)
     limit = round(_MAX_SECONDS * sample_rate)
-    samples: np.ndarray = np.concatenate(list(_take(blocks, limit)))[:limit]
+    samples: np.ndarray = np.concatenate(list(_take_blocks(blocks, limit)))[:limit]
     if not samples.any():
         raise ItemError("the sound is silent")
     return samples
 
 
-def _take(blocks: Iterator[np.ndarray], limit: int) -> Iterator[np.ndarray]:
+def _take_blocks(blocks: Iterator[np.ndarray], limit: int) -> Iterator[np.ndarray]:
     """The first blocks that hold ``limit`` samples; the rest of the file is not decoded."""
     count = 0
     for block in blocks:
@@ -107,7 +107,7 @@ def _to_int16(samples: np.ndarray) -> np.ndarray:
     return clipped.astype(np.int16)
 
 
-def _cut(samples: np.ndarray, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
+def _take_half(samples: np.ndarray, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
     """A random half; none of a sound of which that would be shorter than a second, or silent."""
     half = len(samples) // 2
     start = int(generator.integers(0, len(samples) - half + 1))
@@ -125,25 +125,25 @@ def _add_noise(samples: np.ndarray, _: int, generator: np.random.Generator) -> n
     return samples + generator.normal(0.0, power, len(samples))
 
 
-def _telephone(samples: np.ndarray, sample_rate: int, _: np.random.Generator) -> np.ndarray:
+def _filter_as_telephone(samples: np.ndarray, sample_rate: int, _: np.random.Generator) -> np.ndarray:
     filtered: np.ndarray = signal.sosfilt(
         signal.butter(4, _TELEPHONE_HZ, "bandpass", fs=sample_rate, output="sos"), samples
     )
     return filtered
 
 
-def _amplify(decibels: float, samples: np.ndarray, _: int, __: np.random.Generator) -> np.ndarray:
+def _amplify_sound(decibels: float, samples: np.ndarray, _: int, __: np.random.Generator) -> np.ndarray:
     return samples * 10 ** (decibels / 20)
 
 
-def _overdrive(samples: np.ndarray, _: int, __: np.random.Generator) -> np.ndarray:
+def _overdrive_sound(samples: np.ndarray, _: int, __: np.random.Generator) -> np.ndarray:
     """Louder than full scale, so that the peaks are cut off."""
     louder: np.ndarray = samples / np.abs(samples).max() * 10 ** (_LOUDER_DB / 20)
     return louder
 
 
 _CHANGES: tuple[tuple[str, str, _Change, str], ...] = (
-    ("cut", "halves of sounds", _cut, "index sounds in windows: `window: 10` on the encoder"),
+    ("cut", "halves of sounds", _take_half, "index sounds in windows: `window: 10` on the encoder"),
     (
         "faster",
         "sounds played a semitone higher, and faster by as much",
@@ -159,14 +159,14 @@ _CHANGES: tuple[tuple[str, str, _Change, str], ...] = (
     (
         "telephone",
         "sounds as through a telephone, 300 to 3,400 Hz",
-        _telephone,
+        _filter_as_telephone,
         "the encoder hears which frequencies are missing; try `clap`, or index filtered copies too",
     ),
-    ("quieter", "sounds 20 dB quieter", partial(_amplify, _QUIETER_DB), "bring all sounds to one level first"),
+    ("quieter", "sounds 20 dB quieter", partial(_amplify_sound, _QUIETER_DB), "bring all sounds to one level first"),
     (
         "overdriven",
         "sounds 6 dB louder than full scale",
-        _overdrive,
+        _overdrive_sound,
         "record at a lower level: what is cut off cannot be brought back",
     ),
 )

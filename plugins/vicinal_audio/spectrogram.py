@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.sparse import csr_array
 
+from vicinal.toolkit.slices import iter_slices
 from vicinal_audio.filters import (
     apply_filterbank,
     chroma_filters,
@@ -96,7 +97,7 @@ def compute_spectra(blocks: Iterable[np.ndarray], sample_rate: int) -> Spectra:
     filters = build_filters(sample_rate)
     rows: list[tuple[np.ndarray, ...]] = []
     for frames in _split_frames(blocks):
-        batches = (frames[start : start + _FRAME_BATCH] for start in range(0, len(frames), _FRAME_BATCH))
+        batches = iter_slices(frames, _FRAME_BATCH)
         rows += [_analyze_frames(batch, filters) for batch in batches]
     power, mel, chroma, valley, peak = (np.concatenate(part) for part in zip(*rows, strict=True))
     return Spectra(power, mel, chroma, valley, peak, filters.band_counts)

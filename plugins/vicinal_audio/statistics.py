@@ -61,7 +61,13 @@ def summarize_spectra(spectra: Spectra) -> np.ndarray:
     weights /= weights.sum()
     decibels = _power_to_db(spectra.mel / spectra.power.max())[counts]
     mfcc = dct(decibels, axis=1, norm="ortho")[:, :N_MFCC]
-    series = (mfcc, _delta(mfcc), spectra.chroma[counts], _spectral_contrast(spectra)[counts], _mel_shape(decibels))
+    series = (
+        mfcc,
+        _compute_delta(mfcc),
+        spectra.chroma[counts],
+        _spectral_contrast(spectra)[counts],
+        _mel_shape(decibels),
+    )
     moments = [_weighted_moments(each, weights) for each in series]
     del moments[1][0]
     parts = [part for pair in moments for part in pair]
@@ -118,7 +124,7 @@ def _level_changes(power: np.ndarray) -> np.ndarray:
     return np.array([rises.mean(), *logs, level.std()])
 
 
-def _delta(series: np.ndarray) -> np.ndarray:
+def _compute_delta(series: np.ndarray) -> np.ndarray:
     """Slope of the line through 9 frames; the first and the last four frames have that of the nearest nine."""
     size, margin = len(series), len(_DELTA_KERNEL) // 2
     series = np.pad(series, ((0, max(0, len(_DELTA_KERNEL) - size)), (0, 0)), mode="edge")

@@ -11,6 +11,7 @@ import torch
 import torchaudio
 
 from vicinal.errors import PluginError
+from vicinal.toolkit.slices import iter_slices
 from vicinal.toolkit.torch_hub import load_state_dict
 from vicinal.toolkit.torch_runtime import Device, Precision, choose_precision, parallel_map, torch_device
 from vicinal_audio.torchaudio_bundles import SAMPLE_RATE
@@ -36,7 +37,7 @@ class Network:
 
     def encode(self, waveforms: np.ndarray) -> np.ndarray:
         """Vectors of waveforms of one length, ``(n, samples)``: ``(n, dimension)`` float32, of any length."""
-        batches = [waveforms[row : row + self.batch_size] for row in range(0, len(waveforms), self.batch_size)]
+        batches = list(iter_slices(waveforms, self.batch_size))
 
         def encode_batch(batch: np.ndarray) -> np.ndarray:
             return self._encode_batch(batch, self.dtype)

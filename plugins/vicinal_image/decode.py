@@ -57,7 +57,7 @@ def load_image(content: Any, *, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
     Raises:
         ItemError: it cannot be loaded; the message is a reason for people.
     """
-    return _load(content, max_pixels, lambda image, _: _decode_upright(image))
+    return _load_decoded(content, max_pixels, lambda image, _: _decode_upright(image))
 
 
 def load_image_downscaled(content: Any, min_side: int, *, max_pixels: int = MAX_PIXELS) -> Pillow.Image | np.ndarray:
@@ -81,10 +81,10 @@ def load_image_downscaled(content: Any, min_side: int, *, max_pixels: int = MAX_
             image.draft(None, (min_side, min_side))
         return _decode_upright(image)
 
-    return _load(content, max_pixels, decode)
+    return _load_decoded(content, max_pixels, decode)
 
 
-def _load(content: Any, max_pixels: int, decode: Callable[[Pillow.Image, File], T]) -> Pillow.Image | T:
+def _load_decoded(content: Any, max_pixels: int, decode: Callable[[Pillow.Image, File], T]) -> Pillow.Image | T:
     with _suppress_pillow_warnings():
         if _is_pillow_image(content):
             with _errors_as_item_error():

@@ -31,7 +31,7 @@ _BLUR = 1 / 100
 _MIN_DEGREES, _MAX_DEGREES = 4.0, 8.0
 
 
-def _disturb(
+def _disturb_image(
     change: _Change, content: Any, generator: np.random.Generator, *, max_pixels: int, quality: int = _QUALITY
 ) -> bytes:
     """A changed picture as a JPEG.
@@ -48,20 +48,20 @@ def _disturb(
     return target.getvalue()
 
 
-def _crop(image: Image.Image, generator: np.random.Generator) -> Image.Image:
+def _crop_image(image: Image.Image, generator: np.random.Generator) -> Image.Image:
     width, height = (max(1, round(_CROP * side)) for side in image.size)
     left = int(generator.integers(0, image.width - width + 1))
     top = int(generator.integers(0, image.height - height + 1))
     return image.crop((left, top, left + width, top + height))
 
 
-def _blur(image: Image.Image, _: np.random.Generator) -> Image.Image:
+def _blur_image(image: Image.Image, _: np.random.Generator) -> Image.Image:
     from PIL import ImageFilter
 
     return image.filter(ImageFilter.GaussianBlur(_BLUR * min(image.size)))
 
 
-def _keep(image: Image.Image, _: np.random.Generator) -> Image.Image:
+def _keep_image(image: Image.Image, _: np.random.Generator) -> Image.Image:
     return image
 
 
@@ -69,13 +69,13 @@ def _to_grey(image: Image.Image, _: np.random.Generator) -> Image.Image:
     return image.convert("L")
 
 
-def _mirror(image: Image.Image, _: np.random.Generator) -> Image.Image:
+def _mirror_image(image: Image.Image, _: np.random.Generator) -> Image.Image:
     from PIL import ImageOps
 
     return ImageOps.mirror(image)
 
 
-def _rotate(image: Image.Image, generator: np.random.Generator) -> Image.Image:
+def _rotate_image(image: Image.Image, generator: np.random.Generator) -> Image.Image:
     """Turn it either way, and keep of it the largest upright rectangle of the same proportions."""
     from PIL.Image import Resampling
 
@@ -92,21 +92,21 @@ _CHANGES: tuple[tuple[str, str, _Change, int, str], ...] = (
     (
         "cropped",
         "pictures cropped to 80% of their sides",
-        _crop,
+        _crop_image,
         _QUALITY,
         "index crops of your pictures too, or try a network that was trained on larger crops: `timm`, `clip`",
     ),
     (
         "blurred",
         "blurred pictures",
-        _blur,
+        _blur_image,
         _QUALITY,
         "the encoder looks at fine detail; try another network: `timm`, `clip`",
     ),
     (
         "recompressed",
         "pictures saved again as a poor JPEG",
-        _keep,
+        _keep_image,
         _LOW_QUALITY,
         "try a larger network: `timm`, `clip`",
     ),
@@ -120,14 +120,14 @@ _CHANGES: tuple[tuple[str, str, _Change, int, str], ...] = (
     (
         "mirrored",
         "mirrored pictures",
-        _mirror,
+        _mirror_image,
         _QUALITY,
         "index a mirrored copy of each picture too, or search by both",
     ),
     (
         "rotated",
         "pictures turned by 4 to 8 degrees",
-        _rotate,
+        _rotate_image,
         _QUALITY,
         "straighten pictures before you search with them, or try a larger network: `timm`, `clip`",
     ),
@@ -137,6 +137,6 @@ _CHANGES: tuple[tuple[str, str, _Change, int, str], ...] = (
 def list_disturbances(max_pixels: int) -> list[Disturbance]:
     """The disturbances; a picture of more pixels is refused, as the encoder refuses it."""
     return [
-        Disturbance(name, label, partial(_disturb, change, max_pixels=max_pixels, quality=quality), ".jpg", hint)
+        Disturbance(name, label, partial(_disturb_image, change, max_pixels=max_pixels, quality=quality), ".jpg", hint)
         for name, label, change, quality, hint in _CHANGES
     ]

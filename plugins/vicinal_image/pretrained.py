@@ -66,7 +66,7 @@ class PretrainedEncoder(ImageEncoder):
     params: Params
 
     @abstractmethod
-    def _build(self, *, as_skeleton: bool = False) -> nn.Module:
+    def _build_network(self, *, as_skeleton: bool = False) -> nn.Module:
         """Build the network with random weights, without its head; as a skeleton it is only looked at."""
 
     @property
@@ -79,7 +79,7 @@ class PretrainedEncoder(ImageEncoder):
         return path
 
     @abstractmethod
-    def _load(self, path: Path) -> nn.Module:
+    def _load_network(self, path: Path) -> nn.Module:
         """Build the network with the weights of a file, without its head."""
 
     @property
@@ -124,9 +124,9 @@ class PretrainedEncoder(ImageEncoder):
         with warnings.catch_warnings(action="ignore"):
             try:
                 with torch.device("meta"):
-                    return self._build(as_skeleton=True)
+                    return self._build_network(as_skeleton=True)
             except NotImplementedError:  # torchvision's RegNets compute with tensors while they are built
-                return self._build(as_skeleton=True)
+                return self._build_network(as_skeleton=True)
 
     def _network_factory(self) -> NetworkFactory:
         import torch
@@ -137,8 +137,8 @@ class PretrainedEncoder(ImageEncoder):
         with warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.params.seed)
             if self.params.weights == "random":
-                return make_network_factory(self._build(), input_size)
-            network = self._load(path := self._weights_path)
+                return make_network_factory(self._build_network(), input_size)
+            network = self._load_network(path := self._weights_path)
         require_finite(network.state_dict(), f"{self.params.model}: the weights in {path}")
         return make_network_factory(network, input_size)
 

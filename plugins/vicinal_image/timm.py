@@ -53,7 +53,7 @@ class Timm(PretrainedEncoder):
         config = resolve_model_data_config(self._skeleton)
         return _to_preprocessing(config, create_transform(**config, use_prefetcher=True))
 
-    def _build(self, *, as_skeleton: bool = False) -> nn.Module:
+    def _build_network(self, *, as_skeleton: bool = False) -> nn.Module:
         import timm
 
         require_known(self.params.model, [*timm.list_models(), *timm.list_pretrained()], "model: timm's network")
@@ -74,7 +74,7 @@ class Timm(PretrainedEncoder):
         files = (file for pattern in WEIGHT_PATTERNS for file in sorted(path.rglob(pattern)))
         return path if path.is_file() else next(files)
 
-    def _load(self, path: Path) -> nn.Module:
+    def _load_network(self, path: Path) -> nn.Module:
         """Build the network with as many classes as the file has, so that timm compares all names and shapes."""
         from timm import create_model
 

@@ -62,7 +62,7 @@ class TorchvisionEncoder(PretrainedEncoder):
         require_known(name, list(known.__members__), f"weights: {self.params.model} with")
         return known[name]
 
-    def _build(self, *, as_skeleton: bool = False) -> nn.Module:
+    def _build_network(self, *, as_skeleton: bool = False) -> nn.Module:
         return self._get_model() if as_skeleton else _remove_head(self._get_model(**self._options))
 
     def _get_model(self, **options: Any) -> nn.Module:
@@ -81,7 +81,7 @@ class TorchvisionEncoder(PretrainedEncoder):
     def _published_model(self) -> WeightsUrl:
         return WeightsUrl(self._published_weights.url, ALTERNATIVE_HINT)
 
-    def _load(self, path: Path) -> nn.Module:
+    def _load_network(self, path: Path) -> nn.Module:
         if self.params.weights.endswith(SUFFIXES):
             return self._load_file(path)
         try:
@@ -131,7 +131,7 @@ class Torchvision(TorchvisionEncoder):
         """A classification network of ``torchvision.models``: convnext_tiny, vit_b_16, swin_t, efficientnet_v2_s, …"""
 
 
-def _resnet(name: str, network: str) -> type[TorchvisionEncoder]:
+def _make_resnet(name: str, network: str) -> type[TorchvisionEncoder]:
     """Make the class of a network that is an encoder with a name of its own."""
 
     class Params(TorchvisionEncoder.Params):
@@ -144,13 +144,13 @@ def _resnet(name: str, network: str) -> type[TorchvisionEncoder]:
     return type(name, (TorchvisionEncoder,), {"Params": Params, "__module__": __name__})
 
 
-ResNet18 = _resnet("ResNet18", "resnet18")
-ResNet34 = _resnet("ResNet34", "resnet34")
-ResNet50 = _resnet("ResNet50", "resnet50")
-ResNet101 = _resnet("ResNet101", "resnet101")
-ResNet152 = _resnet("ResNet152", "resnet152")
-ResNeXt50 = _resnet("ResNeXt50", "resnext50_32x4d")
-ResNeXt101 = _resnet("ResNeXt101", "resnext101_32x8d")
-ResNeXt101Wide = _resnet("ResNeXt101Wide", "resnext101_64x4d")
-WideResNet50 = _resnet("WideResNet50", "wide_resnet50_2")
-WideResNet101 = _resnet("WideResNet101", "wide_resnet101_2")
+ResNet18 = _make_resnet("ResNet18", "resnet18")
+ResNet34 = _make_resnet("ResNet34", "resnet34")
+ResNet50 = _make_resnet("ResNet50", "resnet50")
+ResNet101 = _make_resnet("ResNet101", "resnet101")
+ResNet152 = _make_resnet("ResNet152", "resnet152")
+ResNeXt50 = _make_resnet("ResNeXt50", "resnext50_32x4d")
+ResNeXt101 = _make_resnet("ResNeXt101", "resnext101_32x8d")
+ResNeXt101Wide = _make_resnet("ResNeXt101Wide", "resnext101_64x4d")
+WideResNet50 = _make_resnet("WideResNet50", "wide_resnet50_2")
+WideResNet101 = _make_resnet("WideResNet101", "wide_resnet101_2")

@@ -22,7 +22,7 @@ _MAX_TAUTOMERS = 50
 _MAX_SEED = 2**31 - 1
 
 
-def _rewrite(rewrite: _Rewrite, content: Any, generator: np.random.Generator) -> str | None:
+def _rewrite_molecule(rewrite: _Rewrite, content: Any, generator: np.random.Generator) -> str | None:
     """
     Raises:
         ItemError: the content is not a molecule.
@@ -83,11 +83,13 @@ DISTURBANCES = (
     Disturbance(
         "other-smiles",
         "other SMILES of the same molecules",
-        partial(_rewrite, _write_randomly),
+        partial(_rewrite_molecule, _write_randomly),
         hint="the same molecule has to have the same fingerprint, however it is written: were these items indexed by"
         " another version? run `vicinal check FILE`",
         expected=1.0,
     ),
-    Disturbance("salt", "salts of molecules", partial(_rewrite, _write_salt), hint=_STANDARDIZE),
-    Disturbance("tautomer", "other tautomers of molecules", partial(_rewrite, _write_tautomer), hint=_STANDARDIZE),
+    Disturbance("salt", "salts of molecules", partial(_rewrite_molecule, _write_salt), hint=_STANDARDIZE),
+    Disturbance(
+        "tautomer", "other tautomers of molecules", partial(_rewrite_molecule, _write_tautomer), hint=_STANDARDIZE
+    ),
 )

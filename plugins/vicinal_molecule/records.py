@@ -60,13 +60,13 @@ class _Header:
         return cls(columns, structure, name, "\t" in line)
 
     def to_record(self, line: str) -> Record:
-        cells = [cell.strip() for cell in self._split(line)]
+        cells = [cell.strip() for cell in self._split_line(line)]
         found = dict(zip(self.columns, cells, strict=False))
         notation = found.pop(self.columns[self.structure], "")
         name = "" if self.name is None else found.pop(self.columns[self.name], "")
         return Record(notation, name, {column: cell for column, cell in found.items() if cell})
 
-    def _split(self, line: str) -> list[str]:
+    def _split_line(self, line: str) -> list[str]:
         if self.is_tabbed:
             return line.split("\t")
         if self.structure > 0:

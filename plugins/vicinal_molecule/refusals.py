@@ -55,7 +55,7 @@ def explain_refusal(text: str, fingerprints: Fingerprints) -> str:
     """Say why a text has no fingerprint: an error of its notation, in RDKit's words, or of its chemistry."""
     from rdkit import Chem
 
-    shown = _shorten(text)
+    shown = _shorten_text(text)
     with rdkit_log() as log:
         molecule = parse_molecule(text, sanitize=False)
         if molecule is None:
@@ -133,6 +133,6 @@ def _explain_molfile(text: str, log: str) -> str:
     return violation[1] if violation else "RDKit cannot parse its atoms and bonds"
 
 
-def _shorten(text: str) -> str:
+def _shorten_text(text: str) -> str:
     line = text.strip()
     return repr(line if len(line) <= 80 else f"{line[:77]}…")

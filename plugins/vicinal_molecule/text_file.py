@@ -59,10 +59,10 @@ def _decode_lines(path: Path, binary: io.BufferedReader) -> Iterator[str]:
             while len(line) == MAX_LINE_CHARS and not line.endswith("\n") and (rest := text.readline(MAX_LINE_CHARS)):
                 if rest.endswith("\n"):
                     break
-            yield _repair(line.removesuffix("\n"))
+            yield _repair_line(line.removesuffix("\n"))
 
 
-def _repair(line: str) -> str:
+def _repair_line(line: str) -> str:
     """The line, read as cp1252 if it is not UTF-8: names in older files are."""
     if line.isascii() or not any("\udc80" <= char <= "\udcff" for char in line):
         return line

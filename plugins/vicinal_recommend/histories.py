@@ -49,18 +49,18 @@ class HistoryBuilder:
 
     def add(self, chunk: InteractionChunk) -> None:
         """Keep those of a chunk's interactions that name a user and a known item, and have a weight."""
-        users = _select(chunk.users.codes, [self._number_user(id_) for id_ in chunk.users.values])
-        items = _select(chunk.items.codes, [self._find_item(id_) for id_ in chunk.items.values])
-        kept = self._refuse("without a user", users < 0, np.ones(len(users), bool))
-        kept = self._refuse("with an item that the source does not have", items < 0, kept)
+        users = _select_numbers(chunk.users.codes, [self._number_user(id_) for id_ in chunk.users.values])
+        items = _select_numbers(chunk.items.codes, [self._find_item(id_) for id_ in chunk.items.values])
+        kept = self._refuse_rows("without a user", users < 0, np.ones(len(users), bool))
+        kept = self._refuse_rows("with an item that the source does not have", items < 0, kept)
         if chunk.weights is not None:
             with np.errstate(invalid="ignore"):
-                kept = self._refuse("whose weight is no number", ~np.isfinite(chunk.weights), kept)
-                kept = self._refuse("whose weight is not above 0", chunk.weights <= 0, kept)
+                kept = self._refuse_rows("whose weight is no number", ~np.isfinite(chunk.weights), kept)
+                kept = self._refuse_rows("whose weight is not above 0", chunk.weights <= 0, kept)
                 held = to_float32(chunk.weights)
-                kept = self._refuse("whose weight float32 cannot hold", ~np.isfinite(held) | (held <= 0), kept)
+                kept = self._refuse_rows("whose weight float32 cannot hold", ~np.isfinite(held) | (held <= 0), kept)
                 if self._min_weight is not None:
-                    kept = self._refuse("below min_weight", chunk.weights < self._min_weight, kept)
+                    kept = self._refuse_rows("below min_weight", chunk.weights < self._min_weight, kept)
         weights = None if chunk.weights is None else to_float32(chunk.weights[kept])
         self._parts.append((users[kept], items[kept], weights))
 
@@ -74,7 +74,7 @@ class HistoryBuilder:
         """
         from scipy.sparse import coo_matrix
 
-        rows, columns, weights = self._concatenate()
+        rows, columns, weights = self._concatenate_parts()
         if not len(rows):
             raise self._empty_error()
         names = sorted(self._users, key=str.encode)
@@ -99,7 +99,7 @@ class HistoryBuilder:
         weights = csr_matrix((matrix.data, columns[matrix.indices], indptr), (len(users), len(items)))
         return InteractionMatrix(users, items, weights)
 
-    def _concatenate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def _concatenate_parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """The arrays of all parts, which are freed as they are joined."""
         if not self._parts:
             return np.empty(0, np.int32), np.empty(0, np.int32), None
@@ -118,7 +118,7 @@ class HistoryBuilder:
             self._unknown = id_
         return row
 
-    def _refuse(self, reason: str, refused: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    def _refuse_rows(self, reason: str, refused: np.ndarray, kept: np.ndarray) -> np.ndarray:
         """The rows that are kept without those that are refused, which are counted."""
         if count := int(np.count_nonzero(refused & kept)):
             self.refused[reason] += count
@@ -139,7 +139,7 @@ def to_float32(weights: np.ndarray) -> np.ndarray:
         return weights.astype(np.float32)
 
 
-def _select(codes: np.ndarray, numbers: list[int]) -> np.ndarray:
+def _select_numbers(codes: np.ndarray, numbers: list[int]) -> np.ndarray:
     """The number of each row's id; -1 where it has none."""
     selected: np.ndarray = np.array([*numbers, -1], np.int32)[codes]
     return selected

@@ -40,11 +40,11 @@ class MovieLens(Source["MovieLens.Params"]):
                 f"{path} is none of {', '.join(FILM_FILES)}", "a source of type `table` reads other tables"
             )
         try:
-            text = _decode(path.read_bytes())
+            text = _decode_text(path.read_bytes())
         except OSError as error:
             hint = f"a MovieLens folder has {', '.join(FILM_FILES[:-1])} or {FILM_FILES[-1]}"
             raise SourceError(f"{path} cannot be read: {error.strerror}", hint) from error
-        for number, cells in enumerate(_split(path.name, text), 1):
+        for number, cells in enumerate(_split_cells(path.name, text), 1):
             if path.name == "movies.csv" and cells[:1] == ["movieId"]:
                 continue
             try:
@@ -58,7 +58,7 @@ class MovieLens(Source["MovieLens.Params"]):
         return path.read_bytes().count(b"\n") if path.is_file() else None
 
 
-def _decode(data: bytes) -> str:
+def _decode_text(data: bytes) -> str:
     """UTF-8, or else Latin-1, which 100K and 1M are in."""
     try:
         return data.decode("utf-8-sig")
@@ -66,7 +66,7 @@ def _decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _split(name: str, text: str) -> Iterator[list[str]]:
+def _split_cells(name: str, text: str) -> Iterator[list[str]]:
     """The cells of each film; only line feeds and carriage returns end a line, and in quotes not even these.
 
     Raises:

@@ -191,7 +191,7 @@ class TableReader:
         Raises:
             SourceError: the file is UTF-16 or UTF-32, and another encoding is given.
         """
-        with self._open() as binary:
+        with self._open_file() as binary:
             self._require_encoding(binary.read(_HEAD_BYTES))
             binary.seek(0)
             encoding = "utf-8-sig" if self._dialect.encoding == "utf-8" else self._dialect.encoding
@@ -208,7 +208,7 @@ class TableReader:
                 f"write `encoding: {guess}` in `interactions`",
             )
 
-    def _open(self) -> gzip.GzipFile | BinaryIO:
+    def _open_file(self) -> gzip.GzipFile | BinaryIO:
         return gzip.open(self._path) if self._path.suffix.lower() == ".gz" else self._path.open("rb")
 
     def _read_parquet(self) -> Iterator[dict[str, pyarrow.Array]]:
@@ -222,7 +222,7 @@ class TableReader:
     def _read_jsonl(self) -> Iterator[dict[str, pyarrow.Array]]:
         import pyarrow
 
-        with self._open() as lines:
+        with self._open_file() as lines:
             while rows := [self._parse_row(line) for line in islice(lines, _JSON_ROWS)]:
                 valid = [row for row in rows if row is not None]
                 yield {name: pyarrow.array([_to_text(row.get(name)) for row in valid]) for name in self._names}

@@ -73,7 +73,7 @@ class CrossEncoderReranker(Reranker["CrossEncoderReranker.Params"]):
         if not hits or not isinstance(query, str) or query.startswith("@"):
             return list(hits)
         text = query[1:] if query.startswith("\\@") else query
-        scores = self._score([(text, self._read_text(hit)) for hit in hits])
+        scores = self._score_pairs([(text, self._read_text(hit)) for hit in hits])
         order = sorted(range(len(hits)), key=lambda row: (-scores[row], row))
         return [hits[row].with_score(float(scores[row]), f"no. {hits[row].rank} by similarity") for row in order]
 
@@ -84,7 +84,7 @@ class CrossEncoderReranker(Reranker["CrossEncoderReranker.Params"]):
         values = [hit.metadata.get(name) for name in (hit.metadata if names is True else names or ())]
         return "\n".join([content, *(value for value in values if isinstance(value, str))])
 
-    def _score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    def _score_pairs(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """The score of each pair, float32."""
         import numpy as np
 

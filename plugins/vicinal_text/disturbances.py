@@ -18,7 +18,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])|\n\s*\n")
 _MIN_SENTENCE_CHARS = 10
 
 
-def _read(content: Any) -> str:
+def _require_text(content: Any) -> str:
     if not isinstance(content, str):
         raise ItemError(f"the content must be a text, not {type(content).__name__}")
     return content
@@ -26,16 +26,16 @@ def _read(content: Any) -> str:
 
 def _drop_words(content: Any, generator: np.random.Generator) -> str | None:
     """Drop a fifth of the words, one at least."""
-    words = _read(content).split()
+    words = _require_text(content).split()
     if len(words) < 2:
         return None
     dropped = set(generator.choice(len(words), max(1, round(_DROPPED * len(words))), replace=False).tolist())
     return " ".join(word for place, word in enumerate(words) if place not in dropped)
 
 
-def _mistype(content: Any, generator: np.random.Generator) -> str | None:
+def _mistype_words(content: Any, generator: np.random.Generator) -> str | None:
     """Swap two neighbouring letters of a fifth of the words that have four or more, of one at least."""
-    words = re.split(r"(\s+)", _read(content))
+    words = re.split(r"(\s+)", _require_text(content))
     long = [place for place, word in enumerate(words) if len(word) >= 4 and not word.isspace()]
     if not long:
         return None
@@ -56,13 +56,13 @@ def _swap_letters(word: str, generator: np.random.Generator) -> str:
 
 def _to_capitals(content: Any, _: np.random.Generator) -> str | None:
     """Write it in capitals; None where it has no case, or is in capitals already."""
-    capitals = _read(content).upper()
+    capitals = _require_text(content).upper()
     return capitals if capitals != content else None
 
 
 def _take_first_sentence(content: Any, _: np.random.Generator) -> str | None:
     """Take the first sentence, of ten characters or more; None where there is no further one."""
-    text = _read(content).strip()
+    text = _require_text(content).strip()
     for end in _SENTENCE_END.finditer(text):
         if end.start() >= _MIN_SENTENCE_CHARS and text[end.end() :].strip():
             return text[: end.start()]
@@ -79,7 +79,7 @@ DISTURBANCES = (
     Disturbance(
         "mistyped",
         "texts with a typing error in every fifth word",
-        _mistype,
+        _mistype_words,
         hint="try a larger model, or one that was trained on questions as people type them",
     ),
     Disturbance(

@@ -86,7 +86,7 @@ class SentenceModelDir(ModelDir):
         """The length of its vectors, or None where only the loaded model knows."""
         size = None
         for name, path in self.modules:
-            config = self.read_json(_join(path, "config.json"))
+            config = self.read_json(_join_path(path, "config.json"))
             if name == "Transformer":
                 size = config.get("hidden_size") or config.get("dim") or config.get("d_model")
             elif name == "Pooling":
@@ -188,10 +188,10 @@ class SentenceModelDir(ModelDir):
     @property
     def _pooling_config(self) -> Mapping[str, Any]:
         folder = next((path for name, path in self.modules if name == "Pooling"), "1_Pooling")
-        return self.read_json(_join(folder, "config.json"))
+        return self.read_json(_join_path(folder, "config.json"))
 
     def _read_transformer_json(self, name: str) -> dict[str, Any]:
-        return self.read_json(_join(self.modules[0][1], name))
+        return self.read_json(_join_path(self.modules[0][1], name))
 
     @property
     def _has_bert_weights(self) -> bool:
@@ -265,5 +265,5 @@ def _cache_dirs() -> tuple[Path, ...]:
     return (*([Path(home).expanduser()] if home else []), cache_dir())
 
 
-def _join(folder: str, name: str) -> str:
+def _join_path(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name

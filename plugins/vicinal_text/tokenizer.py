@@ -53,17 +53,17 @@ class TextTokenizer:
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text's tokens, truncated. Computed without the interpreter's lock."""
-        return [encoding.ids for encoding in self._encode(texts)]
+        return [encoding.ids for encoding in self._encode_texts(texts)]
 
     def to_segments(self, texts: Sequence[str], prompt: str = "") -> list[Segment]:
         """A segment for each text, its sample a ``TokenizedText``; tokens of the prompt come first."""
-        encodings = self._encode([prompt + text for text in texts])
+        encodings = self._encode_texts([prompt + text for text in texts])
         return [
             Segment(TokenizedText(text, encoding.ids), truncated=self._is_truncated(encoding))
             for text, encoding in zip(texts, encodings, strict=True)
         ]
 
-    def _encode(self, texts: Sequence[str]) -> list[Any]:
+    def _encode_texts(self, texts: Sequence[str]) -> list[Any]:
         encodings: list[Any] = self._tokenizer.encode_batch_fast(list(texts))
         return encodings
 

@@ -57,34 +57,34 @@ def stage_finished(solution: str, stage: str, items: int, milliseconds: float) -
 
 @hookimpl
 def ingest_started(solution: str, total: int | None) -> None:
-    _begin("ingest", solution, {} if total is None else {"vicinal.total": total})
+    _begin_span("ingest", solution, {} if total is None else {"vicinal.total": total})
 
 
 @hookimpl
 def ingest_finished(solution: str, report: IngestReport) -> None:
     counts = {name: getattr(report, name) for name in _REPORTED}
-    _end("ingest", solution, {f"vicinal.{name}": count for name, count in counts.items() if count is not None})
+    _end_span("ingest", solution, {f"vicinal.{name}": count for name, count in counts.items() if count is not None})
 
 
 @hookimpl
 def ingest_failed(solution: str, error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt):
-        _end("ingest", solution, {"vicinal.state": "cancelled"})
+        _end_span("ingest", solution, {"vicinal.state": "cancelled"})
     else:
-        _end("ingest", solution, {"vicinal.state": "failed", "error.type": type(error).__name__}, failed=True)
+        _end_span("ingest", solution, {"vicinal.state": "failed", "error.type": type(error).__name__}, failed=True)
 
 
 @hookimpl
 def job_started(solution: str, kind: str, job: str) -> None:
-    _begin("job", solution, {"vicinal.job.kind": kind, "vicinal.job.id": job})
+    _begin_span("job", solution, {"vicinal.job.kind": kind, "vicinal.job.id": job})
 
 
 @hookimpl
 def job_finished(solution: str, kind: str, job: str, state: str) -> None:
-    _end("job", solution, {"vicinal.state": state}, failed=state == "failed")
+    _end_span("job", solution, {"vicinal.state": state}, failed=state == "failed")
 
 
-def _begin(name: str, solution: str, attributes: dict[str, Any]) -> None:
+def _begin_span(name: str, solution: str, attributes: dict[str, Any]) -> None:
     """Begin a span, to which all belongs that this thread, and those that it starts, do until it ends."""
     if (tracer := get_tracer()) is None:
         return
@@ -95,7 +95,7 @@ def _begin(name: str, solution: str, attributes: dict[str, Any]) -> None:
     _open[name, solution, threading.get_ident()] = (span, token)
 
 
-def _end(name: str, solution: str, attributes: dict[str, Any], *, failed: bool = False) -> None:
+def _end_span(name: str, solution: str, attributes: dict[str, Any], *, failed: bool = False) -> None:
     """End it, if it was begun: a run may fail before."""
     if (begun := _open.pop((name, solution, threading.get_ident()), None)) is None:
         return

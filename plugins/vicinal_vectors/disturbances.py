@@ -29,23 +29,23 @@ def list_disturbances(space: Space) -> list[Disturbance]:
 
 def _add_noise(content: Any, generator: np.random.Generator) -> str:
     """Add a normal deviate to each number; together they have a tenth of the vector's length, in the mean."""
-    row = _read(content).astype(np.float64)
+    row = _read_vector(content).astype(np.float64)
     deviation = _NOISE * float(np.linalg.norm(row)) / len(row) ** 0.5
-    return _write(row + generator.normal(0.0, deviation, len(row)))
+    return _to_json(row + generator.normal(0.0, deviation, len(row)))
 
 
 def _drop_bits(dimension: int, content: Any, generator: np.random.Generator) -> str | None:
     """Drop a tenth of the bits that are set, one at least; None where there is one."""
-    row = _read(content)
+    row = _read_vector(content)
     bits = (row if len(row) == dimension else np.unpackbits(row.astype(np.uint8))).astype(np.uint8)
     places = np.flatnonzero(bits)
     if len(places) < 2:
         return None
     bits[generator.choice(places, max(1, round(_DROPPED * len(places))), replace=False)] = 0
-    return _write(bits)
+    return _to_json(bits)
 
 
-def _read(content: Any) -> np.ndarray:
+def _read_vector(content: Any) -> np.ndarray:
     """
     Raises:
         ItemError: it is no vector.
@@ -55,5 +55,5 @@ def _read(content: Any) -> np.ndarray:
     return to_row(parse_query(f"text:{content}") if isinstance(content, str) else content)
 
 
-def _write(row: np.ndarray) -> str:
+def _to_json(row: np.ndarray) -> str:
     return orjson.dumps(row.tolist()).decode()

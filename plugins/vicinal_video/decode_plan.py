@@ -52,21 +52,21 @@ def plan_decoding(codec: str, packets: Sequence[Packet], every: float) -> Plan |
     for packet in sorted(packets):
         if interval_index(packet.start, every) > last:
             wanted[packet.pts], last = packet.start, interval_index(packet.start, every)
-    return _plan(packets, wanted)
+    return _make_plan(packets, wanted)
 
 
 def plan_part(codec: str, packets: Sequence[Packet], start: float, end: float) -> Plan | None:
     """Plan for the frames from ``start`` to ``end``, in seconds; None where all frames have to be decoded."""
     if not _can_be_planned(codec, packets):
         return None
-    return _plan(packets, {packet.pts: packet.start for packet in packets if start <= packet.start <= end})
+    return _make_plan(packets, {packet.pts: packet.start for packet in packets if start <= packet.start <= end})
 
 
 def _can_be_planned(codec: str, packets: Sequence[Packet]) -> bool:
     return codec in _CODECS and bool(packets) and packets[0].is_keyframe and _is_regular(packets)
 
 
-def _plan(packets: Sequence[Packet], wanted: dict[int, float]) -> Plan:
+def _make_plan(packets: Sequence[Packet], wanted: dict[int, float]) -> Plan:
     return Plan(_assign_roles(packets, wanted), wanted, max(packet.start + packet.duration for packet in packets))
 
 

@@ -102,7 +102,7 @@ def _pick_moment(max_seconds: float, max_short_side: int, content: Any, generato
     Raises:
         ItemError: the video cannot be read.
     """
-    video = _open(content, max_seconds)
+    video = _open_video(content, max_seconds)
     codec, packets = video.index_packets()
     moment = float(generator.choice(sorted(packet.start for packet in packets))) if packets else 0.0
     frame = next(_decode_part(video, codec, packets, moment, moment), None)
@@ -113,25 +113,27 @@ def _pick_moment(max_seconds: float, max_short_side: int, content: Any, generato
 
 def _make_clip(max_seconds: float, max_short_side: int, content: Any, generator: np.random.Generator) -> bytes | None:
     """Five random seconds, or half of a video of less than ten; none of one below a second, or without times."""
-    video = _open(content, max_seconds)
+    video = _open_video(content, max_seconds)
     codec, packets = video.index_packets()
     last = max((packet.start for packet in packets), default=0.0)
     if last < _MIN_SECONDS:
         return None
     seconds = min(_CLIP_SECONDS, last / 2)
     start = float(generator.uniform(0.0, last - seconds))
-    return _encode(video, _decode_part(video, codec, packets, start, start + seconds), max_short_side, _CLIP_QUANTIZER)
+    return _encode_frames(
+        video, _decode_part(video, codec, packets, start, start + seconds), max_short_side, _CLIP_QUANTIZER
+    )
 
 
 def _make_copy(max_seconds: float, max_short_side: int, content: Any, _: np.random.Generator) -> bytes:
     """The first minute."""
-    video = _open(content, max_seconds)
+    video = _open_video(content, max_seconds)
     codec, packets = video.index_packets()
     frames = _decode_part(video, codec, packets, 0.0, _COPY_SECONDS)
-    return _encode(video, frames, min(_COPY_SHORT_SIDE, max_short_side), _COPY_QUANTIZER)
+    return _encode_frames(video, frames, min(_COPY_SHORT_SIDE, max_short_side), _COPY_QUANTIZER)
 
 
-def _open(content: Any, max_seconds: float) -> Video:
+def _open_video(content: Any, max_seconds: float) -> Video:
     return Video(require_path(content, "video"), max_seconds)
 
 
@@ -148,7 +150,7 @@ def _decode_part(video: Video, codec: str, packets: Sequence[Packet], start: flo
             return
 
 
-def _encode(video: Video, frames: Iterator[TimedFrame], short_side: int, quantizer: int) -> bytes:
+def _encode_frames(video: Video, frames: Iterator[TimedFrame], short_side: int, quantizer: int) -> bytes:
     """The frames as an MP4 in MPEG-4, at the times at which they are shown.
 
     Raises:

@@ -58,7 +58,7 @@ class Video:
         Raises:
             ItemError: nothing, or the lesser part, can be decoded, or the video is longer than ``max_seconds``.
         """
-        with self._open() as (container, stream):
+        with self._open_stream() as (container, stream):
             timestamps, origin = Timestamps(stream), _start_time(container)
             stated = ((_to_seconds(frame, stream, origin), frame) for frame in decode_frames(container, stream))
             frame = None
@@ -71,7 +71,7 @@ class Video:
 
     def index_packets(self) -> tuple[str, list[Packet]]:
         """Return the codec's name and the packets in the order of the file; none if the file states no times."""
-        with self._open() as (container, stream):
+        with self._open_stream() as (container, stream):
             origin = _start_time(container)
             stored = [packet for packet in demux(container, stream) if packet.size]
             stated = ((_to_seconds(packet, stream, origin), packet) for packet in stored)
@@ -86,13 +86,13 @@ class Video:
 
     def decode_planned(self, plan: Plan) -> Iterator[TimedFrame]:
         """Decode the frames that a plan wants, and as few others as that takes; fewer where the file is damaged."""
-        with self._open() as (container, stream):
+        with self._open_stream() as (container, stream):
             self.end = plan.end
             frames = _follow_plan(demux(container, stream), stream, plan)
             yield from (TimedFrame(frame, plan.wanted[frame.pts]) for frame in frames if frame.pts in plan.wanted)
 
     @contextmanager
-    def _open(self) -> Iterator[tuple[Any, Any]]:
+    def _open_stream(self) -> Iterator[tuple[Any, Any]]:
         if kind := _name_picture(self.path):
             raise ItemError(f"{kind}, not a video; search pictures with an encoder of images")
         try:
@@ -170,17 +170,17 @@ def _follow_plan(packets: Iterable[Any], stream: Any, plan: Plan) -> Iterator[An
     for packet, role in zip(stored, plan.roles, strict=False):
         if role is Role.SKIPPED:
             if not is_flushed:
-                yield from _flush(stream)
+                yield from _flush_decoder(stream)
             is_flushed = True
             continue
         is_flushed = False
         context.skip_frame = "DEFAULT" if role is Role.WANTED else "NONREF"
         yield from _decode_if_possible(stream, packet)
     if not is_flushed:
-        yield from _flush(stream)
+        yield from _flush_decoder(stream)
 
 
-def _flush(stream: Any) -> list[Any]:
+def _flush_decoder(stream: Any) -> list[Any]:
     """Return the frames that the decoder holds back, and reset it."""
     frames = _decode_if_possible(stream, None)
     stream.codec_context.flush_buffers()

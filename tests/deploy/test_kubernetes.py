@@ -9,7 +9,9 @@ import ast
 import copy
 import re
 import shutil
+import subprocess
 import tomllib
+from os.path import relpath
 from pathlib import Path
 
 import pytest
@@ -51,11 +53,12 @@ def read_resources():
 
 
 RESOURCES = read_resources()
-SERVER, CRONJOB, MILVUS, MONITOR = (
+SERVER, CRONJOB, BACKUP, MILVUS, MONITOR = (
     next(one.values[0] for one in RESOURCES if one.id == name)
     for name in (
         "base/deployment.yaml-Deployment",
         "components/ingest/cronjob.yaml-CronJob",
+        "components/backup/cronjob.yaml-CronJob",
         "overlays/cluster/milvus.yaml-Milvus",
         "components/monitoring/service-monitor.yaml-ServiceMonitor",
     )
@@ -106,6 +109,8 @@ CONTAINER = (*POD, "containers", 0)
         (SERVER, (*POD, "hostNetwork"), True, "hostNetwork is set"),
         (SERVER, (*CONTAINER, "resources", "limits"), None, "no limit of memory"),
         (CRONJOB, ("spec", "concurrencyPolicy"), "Allow", "two of its Jobs may run at once"),
+        (BACKUP, ("spec", "concurrencyPolicy"), None, "two of its Jobs may run at once"),
+        (BACKUP, ("spec", "jobTemplate", "spec", "backofLimit"), 0, "'backofLimit' was unexpected"),
         (MILVUS, ("spec", "components", "queryNode", "replica"), 2, "'replica' was unexpected"),
         (MILVUS, ("spec", "mode"), "distributed", "is not one of"),
         (MILVUS, ("spec", "components", "image"), "milvusdb/milvus:latest", "does not match"),
@@ -168,6 +173,68 @@ def test_the_others_are_several_servers_on_a_milvus_and_a_redis(rendered, overla
     redis = next(resource for resource in resources if resource["kind"] == "StatefulSet")
     args = redis["spec"]["template"]["spec"]["containers"][0]["args"]
     assert args[args.index("--appendonly") + 1] == "yes"
+
+
+def find_cronjob(resources, name):
+    return next(one for one in resources if (one["kind"], one["metadata"]["name"]) == ("CronJob", name))
+
+
+def test_backups_go_to_a_volume(rendered, tmp_path):
+    """`components/backup` beside an overlay, before the image, as the page says to add it."""
+    kustomization = {
+        "kind": "Kustomization",
+        "namespace": "vicinal",
+        "resources": [relpath(FOLDER / "overlays" / "standalone", tmp_path)],
+        "components": [relpath(folder, tmp_path) for folder in (FOLDER / "components" / "backup", FOLDER / "image")],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+    resources = manifests.parse(manifests.render(tmp_path))
+    assert check_all(resources) == []
+    before = count_kinds(rendered["overlays/standalone"])
+    more = {"CronJob": 1, "PersistentVolumeClaim": 1}
+    assert count_kinds(resources) == {kind: number + more.get(kind, 0) for kind, number in before.items()}
+    (container,) = find_template(find_cronjob(resources, "vicinal-backup"))["spec"]["containers"]
+    assert {"name": "BACKUP_TO", "value": "/backups"} in container["env"]
+    assert {"name": "backups", "mountPath": "/backups"} in container["volumeMounts"]
+
+
+def test_backups_to_object_storage_have_its_keys_and_alone_reach_it(rendered):
+    resources = rendered["overlays/example"]
+    template = find_template(find_cronjob(resources, "vicinal-backup"))
+    (container,) = template["spec"]["containers"]
+    assert {"name": "BACKUP_TO", "value": "s3://backups/vicinal"} in container["env"]
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= {one["name"] for one in container["env"]}
+    assert "/backups" not in {one["mountPath"] for one in container["volumeMounts"]}
+    policy = next(
+        one["spec"] for one in resources if one["metadata"]["name"] == "vicinal-backup" and "egress" in one["spec"]
+    )
+    chosen = policy["podSelector"]["matchLabels"].items()
+    templates = [found["metadata"]["labels"] for found in map(find_template, resources) if found]
+    assert [labels for labels in templates if chosen <= labels.items()] == [template["metadata"]["labels"]]
+
+
+def test_a_cronjob_makes_jobs_of_another_command(rendered):
+    """What the page has `kubectl` do, but for the cluster."""
+    jobs = re.findall(r"--from=cronjob/(\S+) --dry-run=client .*?--patch '(\[.*?\])'", PAGE, re.DOTALL)
+    commands = []
+    for name, patch in jobs:
+        spec = find_cronjob(rendered["overlays/example"], name)["spec"]["jobTemplate"]["spec"]
+        job = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": "made", "namespace": "vicinal"},
+            "spec": spec,
+        }
+        command = ["kubectl", "patch", "--local", "--filename", "-", "--output", "yaml", "--type", "json", "--patch"]
+        done = subprocess.run([*command, patch], input=yaml.safe_dump(job), capture_output=True, text=True, check=True)
+        (made,) = manifests.parse(done.stdout)
+        assert check_resource(made) == []
+        (container,) = find_template(made)["spec"]["containers"]
+        commands.append([*container["command"], *container["args"]])
+    assert commands == [
+        ["vicinal", "reindex", "/srv/solutions/faq.yaml"],
+        ["vicinal", "restore", "qa.yaml", "--from", "$(BACKUP_TO)"],
+    ]
 
 
 def find_settings(resources):
@@ -245,7 +312,8 @@ def test_secrets_come_from_the_secret_alone():
                 is_secret = re.search(r"KEY|PASSWORD|TOKEN|REDIS_URL|AUTH", variable["name"])
                 assert bool(is_secret) == ("secretKeyRef" in variable.get("valueFrom", {})), variable
     keys = set(re.findall(r"secretKeyRef: \{name: vicinal, key: (\w+)", "".join(map(read, FOLDER.rglob("*.yaml")))))
-    assert keys == {"VICINAL_API_KEYS", "VICINAL_API_KEY", "REDIS_URL", "REDIS_PASSWORD", "MILVUS_TOKEN"}
+    of_storage = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert keys == {"VICINAL_API_KEYS", "VICINAL_API_KEY", "REDIS_URL", "REDIS_PASSWORD", "MILVUS_TOKEN"} | of_storage
     assert all(f"`{key}`" in PAGE for key in keys)
 
 
@@ -310,5 +378,6 @@ def test_a_job_is_not_tried_again_where_that_cannot_help():
     useless = {ExitCode.USAGE, ExitCode.BAD_CONFIG, ExitCode.PLUGIN_MISSING}
     jobs = [one.values[0] for one in RESOURCES if one.values[0]["kind"] in ("Job", "CronJob")]
     specs = [job["spec"]["jobTemplate"]["spec"] if job["kind"] == "CronJob" else job["spec"] for job in jobs]
-    policies = [spec["podFailurePolicy"]["rules"] for spec in specs if "podFailurePolicy" in spec]
-    assert [{*rule["onExitCodes"]["values"]} for (rule,) in policies] == [useless] * 4
+    rules = [rule for spec in specs if "podFailurePolicy" in spec for rule in spec["podFailurePolicy"]["rules"]]
+    assert [{*rule["onExitCodes"]["values"]} for rule in rules if "onExitCodes" in rule] == [useless] * 4
+    assert [spec["backoffLimit"] for spec in specs].count(0) == 1  # the backup, whose command tries again

@@ -34,8 +34,8 @@ def rendered():
 class Pod:
     """The one container of a resource, as a process with its variables alone, and with other paths and ports."""
 
-    def __init__(self, resources, kind, secret, moved):
-        (resource,) = (one for one in resources if one["kind"] == kind)
+    def __init__(self, resources, kind, secret, moved, name=None):
+        (resource,) = (one for one in resources if one["kind"] == kind and name in (None, one["metadata"]["name"]))
         (self.container,) = find_template(resource)["spec"]["containers"]
         settings = [one["data"] for one in resources if one["metadata"]["name"] == "vicinal-settings"]
         self.moved = moved
@@ -74,7 +74,10 @@ class Pod:
             wait_for_port(self.moved["8000"], process, 300)
             with httpx.Client(base_url=f"http://127.0.0.1:{self.moved['8000']}", timeout=60) as client:
                 for probe in ("startup", "liveness", "readiness"):
-                    self.wait_for_probe(client, self.container[f"{probe}Probe"])
+                    tries = self.container["startupProbe" if probe == "readiness" else f"{probe}Probe"][
+                        "failureThreshold"
+                    ]
+                    self.wait_for_probe(client, self.container[f"{probe}Probe"], tries)
                 yield client
             process.send_signal(signal.SIGTERM)
             assert process.wait(40) in (0, -signal.SIGTERM)
@@ -83,13 +86,17 @@ class Pod:
                 end(process)
 
     @staticmethod
-    def wait_for_probe(client, probe):
-        for _ in range(probe["failureThreshold"]):
+    def wait_for_probe(client, probe, tries):
+        """Ask as often as Kubernetes does; until a pod is ready that is without an end, and here as long as a start."""
+        said = ""
+        for _ in range(tries):
             with suppress(httpx.TimeoutException):
-                if client.get(probe["httpGet"]["path"], timeout=probe["timeoutSeconds"]).status_code == 200:
+                response = client.get(probe["httpGet"]["path"], timeout=probe["timeoutSeconds"])
+                if response.status_code == 200:
                     return
+                said = response.text
             time.sleep(probe["periodSeconds"])
-        pytest.fail(f"{probe['httpGet']['path']} is not 200")
+        pytest.fail(f"{probe['httpGet']['path']} is not 200: {said}")
 
 
 def list_files(folder):
@@ -130,8 +137,14 @@ def test_a_solution_of_ones_own_is_indexed_by_the_cronjob_and_served(rendered, r
     secret = {"VICINAL_API_KEYS": f"another,{KEY}", "VICINAL_API_KEY": KEY, "REDIS_URL": redis_pod}
     address = next(one for one in resources if one["metadata"]["name"] == "vicinal-settings")["data"]["MILVUS_URI"]
     moved = {"/srv/solutions": solutions, "/srv/uploads": uploads, address: milvus_server, "8000": free_port()}
-    job = Pod(resources, "CronJob", secret, moved)
+    job = Pod(resources, "CronJob", secret, moved, "vicinal-ingest")
     assert "3 items seen" in job.run() and "3 new" not in job.run()
+    backups = {"s3://backups/vicinal": tmp_path / "backups", "sleep 60": "sleep 0"}
+    backup = Pod(resources, "CronJob", secret, moved | backups, "vicinal-backup")
+    assert "3 items" in backup.run()
+    with pytest.raises(AssertionError, match=r"cannot read missing\.yaml"):  # the pod fails; the other one is backed up
+        backup.run("missing.yaml", str(solutions / "faq.yaml"))
+    assert len(list((tmp_path / "backups" / "faq").glob("*/manifest.json"))) == 2
     reindex = Pod(rendered["jobs/reindex"], "Job", secret, moved)
     reindex.environment |= job.environment
     assert "3 rows indexed" in reindex.run(str(solutions / "faq.yaml"), "--keep")

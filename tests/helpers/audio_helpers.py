@@ -14,7 +14,16 @@ from vicinal import Item
 from vicinal_audio.decode import read_blocks
 from vicinal_audio.melstats import MelStats
 
-__all__ = ["DATA", "RATE", "encode_sound", "make_chirp", "make_sounds", "read_samples", "write_sound"]
+__all__ = [
+    "DATA",
+    "RATE",
+    "encode_sound",
+    "make_chirp",
+    "make_sounds",
+    "read_samples",
+    "write_sound",
+    "write_three_sounds",
+]
 
 DATA = Path(__file__).parents[2] / "configs" / "data"
 RATE = 22_050
@@ -62,6 +71,16 @@ def write_sound(path, samples, rate=44_100, codec=None, video=False):
         if video_stream:
             container.mux(video_stream.encode(None))
     return path
+
+
+def write_three_sounds(folder):
+    """Write sounds of three lengths, formats and sample rates, one of them with two channels."""
+    noise = 0.1 * np.random.default_rng(3).standard_normal((60_000, 2))
+    return [
+        write_sound(folder / "chirp.wav", make_chirp(2.2)),
+        write_sound(folder / "noise.flac", noise, 32_000),
+        write_sound(folder / "short.ogg", make_chirp(0.4)[::-1], 44_100),
+    ]
 
 
 def read_samples(path, rate=RATE, max_seconds=3600.0):

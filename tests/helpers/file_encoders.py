@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,15 @@ def register_encoders(encoders):
     encoders.add("bytes", "file_encoders:ByteHistogram", summary="for tests")
     encoders.add("either", "file_encoders:FileOrText", summary="for tests")
     encoders.add("undeclared", "file_encoders:Undeclared", summary="for tests")
+
+
+def index_pictures(lite, images):
+    """Ingest copies of images in two folders, ``even`` and ``odd``, as a solution of histograms."""
+    assert lite.manager.register(sys.modules[__name__], "files of the tests").status == "ok"
+    for number, image in enumerate(images):
+        folder = lite.folder / "files" / ("even", "odd")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / image.name).write_bytes(image.read_bytes())
+    solution = lite.solution(encoder="{type: bytes}", source="{type: folder, path: files}")
+    solution.ingest()
+    return solution

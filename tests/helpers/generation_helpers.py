@@ -1,6 +1,18 @@
-"""What the stores hold of the generations of a solution."""
+"""A solution whose encoder learns, and what the stores hold of its generations."""
 
 from __future__ import annotations
+
+ROWS = [(f"k{number}", f"common word{number} rest{number % 3}", 2000 + number) for number in range(60)]
+MORE = [*ROWS, *((f"n{number}", f"common word{number} other{number}", 1990) for number in range(30))]
+QUERIES = ["word7 rest1", "common", "@k7", "other3 word3"]
+
+
+def index_learning(workshop):
+    """Ingest ``ROWS`` as a solution whose encoder learns from them."""
+    workshop.write(ROWS)
+    solution = workshop.solution("learning", encoder="{type: learner}")
+    solution.ingest()
+    return solution
 
 
 def stored(solution):

@@ -19,6 +19,18 @@ def make_als(path=FILMS, interactions=None, **params):
     return Als(Als.Params.model_validate({"interactions": {"path": path, **(interactions or {})}, **params}))
 
 
+def index_films(lite):
+    """Ingest the sample, with what users of it rated, as a solution of recommendations."""
+    solution = lite.solution(
+        "films",
+        source=f"{{type: movielens, path: '{FILMS}'}}",
+        encoder=f"{{type: als, interactions: {{path: '{FILMS}'}}}}",
+        extra="fields: {genre: varchar(64)}",
+    )
+    solution.ingest()
+    return solution
+
+
 def fit(encoder, keys=KEYS):
     encoder.restore(encoder.fit([Item(key, f"film {key}") for key in keys]))
     return encoder

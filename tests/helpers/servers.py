@@ -52,6 +52,22 @@ MILVUS_PORTS = (
     "PROXY_INTERNALPORT",
     *(f"{part}_PORT" for part in ("ROOTCOORD", "DATACOORD", "QUERYCOORD", "DATANODE", "QUERYNODE", "INDEXNODE")),
 )
+MILVUS_INTERVALS = {
+    "PROXY_TIMETICKINTERVAL": "100",
+    "DATANODE_TIMETICK_INTERVAL": "100",
+    "INDEXCOORD_SCHEDULER_INTERVAL": "100",
+    "QUERYCOORD_CHECKINTERVAL": "50",
+    "QUERYCOORD_CHECKSEGMENTINTERVAL": "50",
+    "QUERYCOORD_CHECKCHANNELINTERVAL": "50",
+    "QUERYCOORD_CHECKINDEXINTERVAL": "200",
+    "QUERYCOORD_CHECKHANDOFFINTERVAL": "100",
+    "QUERYCOORD_DISTPULLINTERVAL": "100",
+    "QUERYCOORD_TASK_RETRYINTERVAL": "100",
+    "QUERYCOORD_LEADERVIEWUPDATEINTERVAL": "0.1",
+    "QUERYCOORD_UPDATENEXTTARGETINTERVAL": "0.2",
+}
+"""How often the server looks for something to do: loading 50 rows takes 1 s, not 3 to 4, and an idle server 0.05 of a
+core, not 0.03. In milliseconds, the last two in seconds."""
 ETCD = """\
 name: default
 listen-client-urls: http://127.0.0.1:{client}
@@ -94,7 +110,7 @@ class Milvus:
         The launcher chooses the port of the metrics itself.
         """
         ports = {name: str(free_port()) for name in MILVUS_PORTS}
-        environment = {**os.environ, **ports, "ETCD_CONFIG_PATH": str(self.etcd), **variables}
+        environment = {**os.environ, **ports, **MILVUS_INTERVALS, "ETCD_CONFIG_PATH": str(self.etcd), **variables}
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True, cwd=cwd, env=environment

@@ -31,7 +31,7 @@ def run_benchmark(
         DependencyError: psutil or plotly is not installed.
         VicinalError: the folder cannot be written, or this machine has too little memory or disk.
     """
-    config, folder = _open(path, out)
+    config, folder = _load_config(path, out)
     require_plotly("bench")  # the page needs it, and an hour of work comes before the page
     records = Records(folder / "records.jsonl")
     with BenchRun(config, folder, records, say) as run:
@@ -56,13 +56,13 @@ def estimate_benchmark(path: Path, out: Path | None = None, *, say: Say = lambda
         StoreUnreachableError: the engine does not respond.
         VicinalError: the folder cannot be written.
     """
-    config, folder = _open(path, out)
+    config, folder = _load_config(path, out)
     records = Records(folder / "records.jsonl")
     measure_sizes(config, folder, records, say)
     with BenchRun(config, folder, records, say) as run:
         return estimate_costs(run)
 
 
-def _open(path: Path, out: Path | None) -> tuple[BenchConfig, Path]:
+def _load_config(path: Path, out: Path | None) -> tuple[BenchConfig, Path]:
     config, folder = load_bench_config(path)
     return config, out or folder

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vicinal.stores.milvus_client import import_client
+from vicinal.toolkit.slices import iter_slices
 
 if TYPE_CHECKING:
     from vicinal.bench.search_request import Search
@@ -26,9 +27,9 @@ def run_client(search: Search, queries: np.ndarray, number: int, seconds: float,
     try:
         client = MilvusClient(search.address, token=search.token)
         requests = _make_requests(queries, search.batch, number)
-        _send(client, search, requests[0])
+        _send_request(client, search, requests[0])
         barrier.wait(_WAIT_SECONDS)
-        results.put(_search(client, search, requests, seconds))
+        results.put(_search_for_seconds(client, search, requests, seconds))
     except BrokenBarrierError:
         results.put("another client failed")
     except Exception as error:
@@ -36,17 +37,19 @@ def run_client(search: Search, queries: np.ndarray, number: int, seconds: float,
         results.put(f"{type(error).__name__}: {str(error)[:300]}")
 
 
-def _search(client: MilvusClient, search: Search, requests: list[Any], seconds: float) -> tuple[float, np.ndarray]:
+def _search_for_seconds(
+    client: MilvusClient, search: Search, requests: list[Any], seconds: float
+) -> tuple[float, np.ndarray]:
     latencies: list[float] = []
     started = now = time.perf_counter()
     while now - started < seconds:
-        _send(client, search, requests[len(latencies) % len(requests)])
+        _send_request(client, search, requests[len(latencies) % len(requests)])
         before, now = now, time.perf_counter()
         latencies.append(now - before)
     return now - started, np.array(latencies)
 
 
-def _send(client: MilvusClient, search: Search, vectors: Any) -> None:
+def _send_request(client: MilvusClient, search: Search, vectors: Any) -> None:
     client.search(
         search.collection, data=vectors, limit=search.limit, filter=search.filter, search_params=dict(search.params)
     )
@@ -56,4 +59,4 @@ def _make_requests(queries: np.ndarray, batch: int, number: int) -> list[Any]:
     """The queries in an order of this client's own, so many for each request; fewer ones are repeated."""
     order = np.random.default_rng(number).permutation(len(queries))
     order = np.resize(order, max(len(order) // batch, 1) * batch)
-    return [list(queries[order[start : start + batch]]) for start in range(0, len(order), batch)]
+    return [list(queries[part]) for part in iter_slices(order, batch)]

@@ -51,7 +51,7 @@ def measure_throughput(search: Search, queries: np.ndarray, clients: int, second
     try:
         for process in processes:
             process.start()
-        found = list(_collect(results, processes))
+        found = list(_collect_results(results, processes))
     finally:
         for process in processes:
             if process.pid is not None:
@@ -63,7 +63,7 @@ def measure_throughput(search: Search, queries: np.ndarray, clients: int, second
     return Throughput(float(sum(rates)), np.concatenate([latencies for _, latencies in found]))
 
 
-def _collect(results: Any, processes: Sequence[Any]) -> Iterator[Any]:
+def _collect_results(results: Any, processes: Sequence[Any]) -> Iterator[Any]:
     """A result of each process.
 
     Raises:

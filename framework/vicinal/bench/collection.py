@@ -116,9 +116,9 @@ class BenchCollection(MilvusConnection):
             self._client.release_collection(self.name)
             for index in self._client.list_indexes(self.name):
                 self._client.drop_index(self.name, index)
-        self.settle()
+        self.wait_for_memory()
 
-    def settle(self) -> None:
+    def wait_for_memory(self) -> None:
         """Wait for a server to free the memory that its last work needed."""
         time.sleep(0 if self.embedded else _SETTLE_SECONDS)
 

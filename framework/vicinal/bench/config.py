@@ -120,14 +120,14 @@ class IndexMatrix(Params):
     def _check_search(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if any(value == [] for value in values.values()):
             raise ValueError("a list of settings is empty")
-        for setting in _combine(values) if "type" in info.data else ():
+        for setting in _combine_values(values) if "type" in info.data else ():
             check_parameters(info.data["type"], "search", setting)
         return values
 
     @property
     def settings(self) -> list[dict[str, Any]]:
         """The search settings, the smallest first."""
-        return list(_combine(self.search))
+        return list(_combine_values(self.search))
 
     def to_index_config(self, metric: FloatMetric, setting: Mapping[str, Any] | None = None) -> IndexConfig:
         return IndexConfig(type=self.type, metric=metric, params=self.params, search=dict(setting or {}))
@@ -214,7 +214,7 @@ def load_bench_config(path: Path) -> tuple[BenchConfig, Path]:
         raise ConfigError(
             f"{path} has {len(problems)} mistake{'s' if len(problems) > 1 else ''}",
             problems=problems,
-            hint="its keys stand in docs/benchmarks.md",
+            hint="`vicinal schema --bench` prints every key and its values; editors can use it too",
         )
     return config, folder / config.name
 
@@ -229,7 +229,7 @@ def _resolve_store(config: BenchConfig, document: Document, base: Path, folder: 
     return config.model_copy(update={"stores": config.stores.model_copy(update={"milvus": milvus})})
 
 
-def _combine(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _combine_values(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every combination of parameters that have a value or a list of values; the last one varies first."""
     lists = [value if isinstance(value, list) else [value] for value in values.values()]
     for combination in product(*lists):

@@ -1,9 +1,9 @@
 """The cost of a benchmark, or of any collection: time, memory and disk, from what smaller sizes took.
 
-A build takes ``a + b * work``, where the work of cells is rows x cells, of a graph rows x log rows. The engine's memory
-is ``base + factor * size`` with one base and factor for all indexes, since each of them alone is small beside the noise
-of a server's memory at the sizes that are quick to measure; so is the disk. Without measurements memory and disk are
-taken from factors that are assumed, and times are unknown.
+A build takes ``a + b * work``, with the work that ``compute_work`` knows of each type. The engine's memory is
+``base + factor * size`` with one base and factor for all indexes, since each of them alone is small beside the noise of
+a server's memory at the sizes that are quick to measure; so is the disk. Without measurements memory and disk are taken
+from factors that are assumed, and times are unknown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from vicinal.bench.lines import Forecast, Line, fit_lines
-from vicinal.config.index_size import compute_disk_bytes, compute_index_bytes, compute_raw_bytes, compute_work
+from vicinal.config.index_size import (
+    SEGMENT_BYTES,
+    compute_disk_bytes,
+    compute_index_bytes,
+    compute_raw_bytes,
+    compute_work,
+)
 
 __all__ = ["CostModel", "IndexCost", "fit_costs"]
 
@@ -24,8 +30,6 @@ _ASSUMED_PEAK = Line(400e6, 1.3, 0.2)
 _EXPECTED_FACTOR = (1.3, 0.3)
 """Of an engine's memory to the size of its indexes, and how far from it that may be: at 100,000 rows the noise of a
 server's memory is as large as the index, so that measurements alone would say little."""
-_SEGMENT_BYTES = 1 << 30
-"""Vectors of a segment at most, by Milvus' default."""
 _ASSUMED_DISK = Line(0.0, 1.5, 0.2)
 
 
@@ -71,10 +75,10 @@ class CostModel:
         return IndexCost(
             type_,
             params,
-            None if build is None else build.predict(compute_work(type_, params, rows)),
+            None if build is None else build.predict(compute_work(type_, params, self.dimension, rows)),
             self.memory.predict(compute_index_bytes(type_, params, self.dimension, rows)),
-            self.memory_peak.predict(_peak_bytes(type_, params, self.dimension, rows)),
-            self.disk.predict(_disk_bytes(type_, params, self.dimension, rows)),
+            self.memory_peak.predict(_compute_peak_bytes(type_, params, self.dimension, rows)),
+            self.disk.predict(_compute_folder_bytes(type_, params, self.dimension, rows)),
         )
 
 
@@ -91,19 +95,19 @@ def fit_costs(dimension: int, sizes: Sequence[Sequence[Record]], names: Sequence
     if len(inserts) < 2 or not builds:
         return CostModel(dimension, None, {})
     written = {record["rows"]: record for record in inserts}
-    groups = [_to_work_points([records[number] for records in by_size]) for number in range(len(names))]
+    groups = [_to_work_points([records[number] for records in by_size], dimension) for number in range(len(names))]
     return CostModel(
         dimension,
         fit_lines([([record["rows"] for record in inserts], [one["insert_duration"] for one in inserts])])[0],
         dict(zip(names, fit_lines(groups), strict=True)),
         _fit_sizes(builds, "memory", dimension, compute_index_bytes, _ASSUMED_MEMORY),
-        _fit_sizes(builds, "memory_peak", dimension, _peak_bytes, _ASSUMED_PEAK),
+        _fit_sizes(builds, "memory_peak", dimension, _compute_peak_bytes, _ASSUMED_PEAK),
         _fit_disk(builds, written, dimension),
     )
 
 
-def _to_work_points(builds: Sequence[Record]) -> tuple[list[float], list[float]]:
-    work = [compute_work(record["index"], record["params"], record["rows"]) for record in builds]
+def _to_work_points(builds: Sequence[Record], dimension: int) -> tuple[list[float], list[float]]:
+    work = [compute_work(record["index"], record["params"], dimension, record["rows"]) for record in builds]
     return work, [max(record["build_duration"], 0.1) for record in builds]
 
 
@@ -121,16 +125,16 @@ def _fit_disk(builds: Sequence[Record], written: Mapping[int, Record], dimension
     for record in builds:
         disk = (written[record["rows"]].get("disk") or 0) + (record.get("disk") or 0)
         if disk > 0:
-            points.append(_disk_bytes(record["index"], record["params"], dimension, record["rows"]))
+            points.append(_compute_folder_bytes(record["index"], record["params"], dimension, record["rows"]))
             sizes.append(disk)
     return fit_lines([(points, sizes)], with_base=False)[0] if len(points) > 1 else _ASSUMED_DISK
 
 
-def _peak_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
+def _compute_peak_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
     """A build holds the vectors of a segment beside the indexes that are loaded."""
-    segment = min(_SEGMENT_BYTES, compute_raw_bytes(dimension, rows))
+    segment = min(SEGMENT_BYTES, compute_raw_bytes(dimension, rows))
     return segment + compute_index_bytes(type_, params, dimension, rows)
 
 
-def _disk_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
+def _compute_folder_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
     return compute_raw_bytes(dimension, rows) + compute_disk_bytes(type_, params, dimension, rows)

@@ -56,13 +56,13 @@ def estimate_costs(run: BenchRun) -> Estimate:
     done = [matrix for matrix in matrices if all(matrix.is_done(case, searches=False) for case in matrix.cases)]
     names = [str(number) for number, _ in enumerate(run.matrix.cases)]
     model = fit_costs(run.vectors.dimension, [matrix.read_records() for matrix in done], names)
-    costs = list(_predict(config, run, model))
+    costs = list(_predict_costs(config, run, model))
     insert = model.predict_insert(rows)
     times = [cost.build for cost in costs]
     total = None
     if insert is not None and all(time is not None for time in times):
-        total = sum((time for time in times if time is not None), insert + _searching(config))
-    memory, disk = _machine(run.engine)
+        total = sum((time for time in times if time is not None), insert + _predict_search_seconds(config))
+    memory, disk = _read_limits(run.engine)
     return Estimate(rows, config.sizes if model.is_measured else (), insert, costs, total, memory, disk)
 
 
@@ -75,10 +75,12 @@ def require_fit(estimate: Estimate) -> None:
     if reasons := list(_find_reasons(estimate)):
         memory = max(cost.memory_peak.high for cost in estimate.indexes)
         disk = max(cost.disk.high for cost in estimate.indexes)
-        fitting = [cost.index for cost in estimate.indexes if not list(_reasons_of(cost, estimate))]
-        parts = [f"a machine with {_gigabytes(memory)} of memory and {_gigabytes(disk)} of disk free would do"]
+        fitting = [cost.index for cost in estimate.indexes if not list(_list_reasons(cost, estimate))]
+        parts = [
+            f"a machine with {_format_gigabytes(memory)} of memory and {_format_gigabytes(disk)} of disk free would do"
+        ]
         parts += [f"here {', '.join(fitting)} would"] if fitting else []
-        parts += [f"or about {_largest(estimate):,} rows of all of them"]
+        parts += [f"or about {_find_max_rows(estimate):,} rows of all of them"]
         raise VicinalError("; ".join(reasons), hint="; ".join(parts))
 
 
@@ -87,21 +89,21 @@ def describe_estimate(estimate: Estimate) -> Iterator[str]:
     basis = f"measured at {', '.join(f'{size:,}' for size in estimate.sizes)}" if estimate.sizes else "assumed"
     yield f"expected of {estimate.rows:,} rows ({basis}):"
     for cost in estimate.indexes:
-        build = "unknown time" if cost.build is None else _format(cost.build, 1, "s")
-        memory, disk = _format(cost.memory_peak, 1e9, "GB"), _format(cost.disk, 1e9, "GB")
+        build = "unknown time" if cost.build is None else _format_forecast(cost.build, 1, "s")
+        memory, disk = _format_forecast(cost.memory_peak, 1e9, "GB"), _format_forecast(cost.disk, 1e9, "GB")
         yield f"  {cost.index}: build {build}, memory at most {memory}, disk {disk}"
     if estimate.insert is not None:
-        yield f"  writing: {_format(estimate.insert, 1, 's')}"
+        yield f"  writing: {_format_forecast(estimate.insert, 1, 's')}"
     if estimate.total_seconds is not None:
-        yield f"  in all: {_format(estimate.total_seconds, 60, 'min')}"
+        yield f"  in all: {_format_forecast(estimate.total_seconds, 60, 'min')}"
 
 
-def _format(forecast: Forecast, unit: float, name: str) -> str:
+def _format_forecast(forecast: Forecast, unit: float, name: str) -> str:
     value, low, high = (f"{one / unit:,.1f}" for one in (forecast.value, forecast.low, forecast.high))
     return f"{value} {name} ({low} to {high})"
 
 
-def _predict(config: BenchConfig, run: BenchRun, model: CostModel) -> Iterator[IndexCost]:
+def _predict_costs(config: BenchConfig, run: BenchRun, model: CostModel) -> Iterator[IndexCost]:
     """The costs of every index, also of those that this engine cannot build: another may."""
     names = {(case.index.type, str(case.settings)): str(number) for number, case in enumerate(run.matrix.cases)}
     for matrix in config.indexes:
@@ -110,7 +112,7 @@ def _predict(config: BenchConfig, run: BenchRun, model: CostModel) -> Iterator[I
         yield model.predict_index(name, matrix.type, params, run.rows)
 
 
-def _searching(config: BenchConfig) -> Forecast:
+def _predict_search_seconds(config: BenchConfig) -> Forecast:
     """The seconds of all searches, whose length the YAML limits: they take between a third and all of it."""
     settings = sum(len(matrix.settings) for matrix in config.indexes)
     loaded = len(config.indexes) if config.target_recall is not None else settings
@@ -119,7 +121,7 @@ def _searching(config: BenchConfig) -> Forecast:
     return Forecast(most / 2, most / 3, most)
 
 
-def _machine(engine: EngineProcess) -> tuple[int | None, int | None]:
+def _read_limits(engine: EngineProcess) -> tuple[int | None, int | None]:
     """The memory that the engine may have, with what it has already, and the disk that is free in its folder."""
     if engine.process is None:
         return None, None
@@ -134,22 +136,23 @@ def _machine(engine: EngineProcess) -> tuple[int | None, int | None]:
 
 def _find_reasons(estimate: Estimate) -> Iterator[str]:
     for cost in estimate.indexes:
-        yield from _reasons_of(cost, estimate)
+        yield from _list_reasons(cost, estimate)
 
 
-def _reasons_of(cost: IndexCost, estimate: Estimate) -> Iterator[str]:
+def _list_reasons(cost: IndexCost, estimate: Estimate) -> Iterator[str]:
     for what, forecast, have in (
         ("memory", cost.memory_peak, estimate.machine_memory),
         ("disk", cost.disk, estimate.machine_disk),
     ):
         if have is not None and forecast.low > have:
             yield (
-                f"{cost.index} of {estimate.rows:,} rows needs {_gigabytes(forecast.value)} of {what}"
-                f" ({_gigabytes(forecast.low)} to {_gigabytes(forecast.high)}), and {_gigabytes(have)} are free"
+                f"{cost.index} of {estimate.rows:,} rows needs {_format_gigabytes(forecast.value)} of {what}"
+                f" ({_format_gigabytes(forecast.low)} to {_format_gigabytes(forecast.high)}),"
+                f" and {_format_gigabytes(have)} are free"
             )
 
 
-def _largest(estimate: Estimate) -> int:
+def _find_max_rows(estimate: Estimate) -> int:
     """About how many rows fit, in two digits: costs are as good as proportional to rows where they are large."""
     shares = [1.0]
     for cost in estimate.indexes:
@@ -160,5 +163,5 @@ def _largest(estimate: Estimate) -> int:
     return rows // digits * digits
 
 
-def _gigabytes(count: float) -> str:
+def _format_gigabytes(count: float) -> str:
     return f"{count / 1e9:,.1f} GB"

@@ -76,7 +76,7 @@ def fit_lines(
     """
     import numpy as np
 
-    fits = [_fit(np.asarray(x, float), np.asarray(y, float), with_base, expected) for x, y in groups]
+    fits = [_fit_line(np.asarray(x, float), np.asarray(y, float), with_base, expected) for x, y in groups]
     freedom = sum(len(residuals) - used for _, residuals, _, used in fits)
     squares = sum(float((residuals**2).sum()) for _, residuals, _, _ in fits)
     error = max(_MIN_ERROR, math.sqrt(squares / freedom)) if freedom > 0 else 0.25
@@ -86,7 +86,7 @@ def fit_lines(
     ]
 
 
-def _fit(
+def _fit_line(
     x: np.ndarray, y: np.ndarray, with_base: bool, expected: tuple[float, float] | None
 ) -> tuple[tuple[float, float], np.ndarray, Any, int]:
     """Base and slope, relative residuals, the covariance for an error of 1, and how many numbers were fitted."""

@@ -26,7 +26,7 @@ class Case:
     index: Index
     settings: Sequence[dict[str, Any]]
 
-    def at(self, setting: Mapping[str, Any], engine: MilvusEngine, dimension: int, rows: int) -> Index:
+    def make_index(self, setting: Mapping[str, Any], engine: MilvusEngine, dimension: int, rows: int) -> Index:
         """The index with the parameters of a search setting."""
         index = self.index
         config = IndexConfig(type=index.type, metric=index.metric, params=dict(index.params), search=dict(setting))
@@ -71,10 +71,10 @@ class Matrix:
 
     @property
     def insert_key(self) -> str:
-        return self._key("insert")
+        return self._make_key("insert")
 
     def build_key(self, index: Index) -> str:
-        return self._key("build", index.type, dict(index.params))
+        return self._make_key("build", index.type, dict(index.params))
 
     def search_key(self, index: Index, setting: Mapping[str, Any], part: str) -> str:
         """The key of ``search``, ``clients``, ``batches`` or ``filters`` at a setting."""
@@ -85,7 +85,7 @@ class Matrix:
             "batches": [config.batches, config.limit, config.seconds],
             "filters": [config.filters, config.limit, config.queries],
         }
-        return self._key(part, index.type, [dict(index.params), dict(setting), options[part]])
+        return self._make_key(part, index.type, [dict(index.params), dict(setting), options[part]])
 
     def get(self, key: str) -> dict[str, Any] | None:
         return self.records.get(key)
@@ -131,6 +131,6 @@ class Matrix:
                 for part in ("search", "clients", "batches", "filters"):
                     yield self.search_key(case.index, setting, part)
 
-    def _key(self, part: str, name: str = "", options: Any = None) -> str:
+    def _make_key(self, part: str, name: str = "", options: Any = None) -> str:
         digest = blake2b(orjson.dumps(options, option=orjson.OPT_SORT_KEYS), digest_size=6).hexdigest()
         return "/".join([self.prefix, part, *([name, digest] if name else [])])

@@ -10,6 +10,7 @@ from vicinal.bench.collection import BenchCollection
 from vicinal.bench.truth import Truth
 from vicinal.bench.vectors import BUCKETS
 from vicinal.stores.milvus_engine import Index
+from vicinal.toolkit.slices import iter_slices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,9 +37,8 @@ def measure_recall(
 
     found: list[list[int]] = []
     step = max_batch(collection, rows, truth.queries.shape[1])
-    for start in range(0, len(truth.queries), step):
-        part = list(truth.queries[start : start + step])
-        found += collection.search(part, limit, index, filter_expression(share))
+    for part in iter_slices(truth.queries, step):
+        found += collection.search(list(part), limit, index, filter_expression(share))
     distances = _look_up(found, truth.ids[share], truth.distances[share], limit)
     recalls = compute_recalls(distances, truth.distances[share][:, :limit])
     return _estimate_mean(recalls[~np.isnan(recalls)])

@@ -27,11 +27,11 @@ def build_page(report: Report) -> str:
     loaded = [case for case in report.cases if "conc_qps_list" in case]
     sections = [
         Section("Recall and latency", format_table(COLUMNS, build_rows(report)), _plot_frontier(report)),
-        Section("Throughput", _clients_table(loaded), _plot_throughput(loaded)),
-        Section("Queries in a request", _batches_table(report.cases)),
-        Section("Filters", _filters_table(report.cases)),
-        Section("Recall at each limit", _limits_table(report.cases)),
-        Section("Proof that the index is used", _proof_table(report.cases)),
+        Section("Throughput", _format_clients(loaded), _plot_throughput(loaded)),
+        Section("Queries in a request", _format_batches(report.cases)),
+        Section("Filters", _format_filters(report.cases)),
+        Section("Recall at each limit", _format_limits(report.cases)),
+        Section("Proof that the index is used", _format_proof(report.cases)),
     ]
     if report.warnings:
         rows = "".join(f"<li>{escape(warning)}</li>" for warning in report.warnings)
@@ -70,7 +70,7 @@ def format_bytes(count: int | float | None) -> str:
 
 
 def _plot_frontier(report: Report) -> Mapping[str, Any]:
-    lines = _group(report.cases, lambda case: format_settings(case["index"], case["params"]))
+    lines = _group_cases(report.cases, lambda case: format_settings(case["index"], case["params"]))
     data = [
         {
             "type": "scatter",
@@ -82,7 +82,7 @@ def _plot_frontier(report: Report) -> Mapping[str, Any]:
         }
         for name, cases in lines.items()
     ]
-    return {"data": data, "layout": _layout(f"recall@{report.limit}", "linear", "p50 ms", "log")}
+    return {"data": data, "layout": _make_layout(f"recall@{report.limit}", "linear", "p50 ms", "log")}
 
 
 def _plot_throughput(cases: Sequence[Case]) -> Mapping[str, Any] | None:
@@ -96,15 +96,15 @@ def _plot_throughput(cases: Sequence[Case]) -> Mapping[str, Any] | None:
         }
         for case in cases
     ]
-    return {"data": data, "layout": _layout("clients", "category", "queries/s", "linear")} if data else None
+    return {"data": data, "layout": _make_layout("clients", "category", "queries/s", "linear")} if data else None
 
 
-def _layout(x: str, x_type: str, y: str, y_type: str) -> Mapping[str, Any]:
+def _make_layout(x: str, x_type: str, y: str, y_type: str) -> Mapping[str, Any]:
     axes = {"xaxis": {"title": {"text": x}, "type": x_type}, "yaxis": {"title": {"text": y}, "type": y_type}}
     return {**axes, "height": 420, "margin": {"l": 70, "r": 20, "t": 20, "b": 60}}
 
 
-def _clients_table(cases: Sequence[Case]) -> str:
+def _format_clients(cases: Sequence[Case]) -> str:
     if not cases:
         return ""
     rows = [
@@ -121,7 +121,7 @@ def _clients_table(cases: Sequence[Case]) -> str:
     return format_table(("index", "clients", "queries/s", "mean ms", "p99 ms"), rows)
 
 
-def _batches_table(cases: Sequence[Case]) -> str:
+def _format_batches(cases: Sequence[Case]) -> str:
     rows = [
         (
             format_settings(case["index"], case["search"]),
@@ -135,7 +135,7 @@ def _batches_table(cases: Sequence[Case]) -> str:
     return format_table(("index", "queries in a request", "queries/s", "p50 ms"), rows) if rows else ""
 
 
-def _filters_table(cases: Sequence[Case]) -> str:
+def _format_filters(cases: Sequence[Case]) -> str:
     rows = [
         (
             format_settings(case["index"], case["search"]),
@@ -150,7 +150,7 @@ def _filters_table(cases: Sequence[Case]) -> str:
     return format_table(("index", "rows left", "recall", "p50 ms", "p99 ms"), rows) if rows else ""
 
 
-def _limits_table(cases: Sequence[Case]) -> str:
+def _format_limits(cases: Sequence[Case]) -> str:
     rows = [
         (
             format_settings(case["index"], case["search"]),
@@ -164,7 +164,7 @@ def _limits_table(cases: Sequence[Case]) -> str:
     return format_table(("index", "limit", "recall", "p50 ms"), rows)
 
 
-def _proof_table(cases: Sequence[Case]) -> str:
+def _format_proof(cases: Sequence[Case]) -> str:
     rows = [
         (
             name,
@@ -172,7 +172,7 @@ def _proof_table(cases: Sequence[Case]) -> str:
             proof.get("smallest_recall", "exact"),
             {True: "yes", False: "no", None: ""}[proof.get("is_quicker_than_flat")],
         )
-        for name, (case, *_) in _group(cases, lambda case: format_settings(case["index"], case["params"])).items()
+        for name, (case, *_) in _group_cases(cases, lambda case: format_settings(case["index"], case["params"])).items()
         for proof in [case["proof"]]
     ]
     return format_table(("index", "rows indexed", "recall at its smallest setting", "quicker than FLAT"), rows)
@@ -182,7 +182,7 @@ def _format_estimate(estimate: Mapping[str, float]) -> str:
     return f"{estimate['value']:.4f} [{estimate['low']:.4f}, {estimate['high']:.4f}]"
 
 
-def _group(cases: Sequence[Case], key: Callable[[Case], str]) -> dict[str, list[Case]]:
+def _group_cases(cases: Sequence[Case], key: Callable[[Case], str]) -> dict[str, list[Case]]:
     groups: dict[str, list[Case]] = {}
     for case in cases:
         groups.setdefault(key(case), []).append(case)

@@ -122,8 +122,8 @@ def _count_items(drawn: ItemSample, notes: list[str]) -> Forecast:
 def _count_rows(items: Forecast, timing: Timing) -> Forecast:
     """The rows of all items, by the segments of those of the sample that could be decoded, and by their share."""
     segments = timing.segments or [1]
-    mean, margin = _estimate(segments)
-    share, share_margin = _estimate([1.0] * len(segments) + [0.0] * len(timing.failures))
+    mean, margin = _estimate_mean(segments)
+    share, share_margin = _estimate_mean([1.0] * len(segments) + [0.0] * len(timing.failures))
     low = max(min(segments), mean - margin) * max(0.0, share - share_margin)
     return Forecast(
         items.value * mean * share, items.low * low, items.high * (mean + margin) * min(1.0, share + share_margin)
@@ -135,7 +135,7 @@ def _predict_seconds(items: Forecast, rows: Forecast, timing: Timing) -> Forecas
 
     Writing goes on beside them.
     """
-    (decode, decode_margin), (encode, encode_margin) = _estimate(timing.decode), _estimate(timing.encode)
+    (decode, decode_margin), (encode, encode_margin) = _estimate_mean(timing.decode), _estimate_mean(timing.encode)
     least, most = (rows.low / _ROWS_PER_SECOND[1], rows.high / _ROWS_PER_SECOND[0])
     longer = max(decode, encode)
     low = max(items.low * max(decode - decode_margin, encode - encode_margin, 0.0), least)
@@ -171,7 +171,7 @@ def _find_engine(solution: Components, notes: list[str]) -> MilvusEngine:
         return MilvusEngine.parse(_ASSUMED_ENGINE)
 
 
-def _estimate(values: Sequence[float]) -> tuple[float, float]:
+def _estimate_mean(values: Sequence[float]) -> tuple[float, float]:
     """The mean and the margin of its 95% interval; a single value has none."""
     mean = sum(values) / len(values)
     if len(values) < 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.encoder_calls import decode_items, encode_samples
 from vicinal.plugin.source import Source
 from vicinal.stores.records import Record
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Item
 
 __all__ = ["ItemSample", "Timing", "sample_items", "time_sample"]
@@ -87,16 +88,16 @@ def time_sample(encoder: Encoder, items: Sequence[Item]) -> Timing:
         PluginError: the encoder is at fault, or a model is missing.
     """
     timing = Timing()
-    first, *parts = _split(items, max(1, len(items) // (_MIN_CHUNKS + 1)))
+    first, *parts = iter_slices(items, max(1, len(items) // (_MIN_CHUNKS + 1)))
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         started = time.perf_counter()
-        _encode(encoder, _decode(encoder, first, pool, timing))
+        _encode_samples(encoder, _decode_items(encoder, first, pool, timing))
         timing.start_seconds = time.perf_counter() - started
         for part in parts or [first]:
             before = time.perf_counter()
-            samples = _decode(encoder, part, pool, timing)
+            samples = _decode_items(encoder, part, pool, timing)
             decoded = time.perf_counter()
-            _encode(encoder, samples)
+            _encode_samples(encoder, samples)
             now = time.perf_counter()
             timing.decode.append((decoded - before) / len(part))
             timing.encode.append((now - decoded) / len(part))
@@ -105,10 +106,10 @@ def time_sample(encoder: Encoder, items: Sequence[Item]) -> Timing:
     return timing
 
 
-def _decode(encoder: Encoder, items: Sequence[Item], pool: ThreadPoolExecutor, timing: Timing) -> list[Any]:
+def _decode_items(encoder: Encoder, items: Sequence[Item], pool: ThreadPoolExecutor, timing: Timing) -> list[Any]:
     """The samples of the items; an item that cannot be decoded is a failure."""
     samples: list[Any] = []
-    parts = list(_split(items, encoder.decode_batch_size))
+    parts = list(iter_slices(items, encoder.decode_batch_size))
     for part, results in zip(parts, pool.map(lambda part: decode_items(encoder, part), parts), strict=True):
         for item, segments in zip(part, results, strict=True):
             if isinstance(segments, ItemError):
@@ -119,14 +120,9 @@ def _decode(encoder: Encoder, items: Sequence[Item], pool: ThreadPoolExecutor, t
     return samples
 
 
-def _encode(encoder: Encoder, samples: Sequence[Any]) -> None:
-    for part in _split(samples, encoder.encode_batch_size):
+def _encode_samples(encoder: Encoder, samples: Sequence[Any]) -> None:
+    for part in iter_slices(samples, encoder.encode_batch_size):
         encode_samples(encoder, part)
-
-
-def _split(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), max(1, size)):
-        yield values[start : start + max(1, size)]
 
 
 def _to_text(content: Any) -> str | None:

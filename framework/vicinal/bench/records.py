@@ -32,7 +32,7 @@ class Records:
                     file.write(b"\n")
         except OSError as error:
             raise VicinalError(f"cannot write {path}: {error.strerror}", "name another folder: --out FOLDER") from error
-        self._found = dict(_parse(text))
+        self._found = dict(_parse_lines(text))
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The record of a part that is done."""
@@ -53,7 +53,7 @@ class Records:
         self._found.pop(key, None)
 
 
-def _parse(text: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+def _parse_lines(text: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
     for line in text.splitlines():
         try:
             record = orjson.loads(line)

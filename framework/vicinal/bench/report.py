@@ -46,7 +46,7 @@ def build_report(name: str, records: Sequence[Record], limit: int, warnings: Seq
     cases = []
     for record in records:
         if record["kind"] == "search":
-            same = [other for other in records if _identify(other)[:2] == _identify(record)[:2]]
+            same = [other for other in records if _identify_setting(other)[:2] == _identify_setting(record)[:2]]
             cases.append(_build_case(record, same, limit, min(flat, default=None), int(facts.get("rows", 0))))
     return Report(name, facts, cases, limit, [*warnings, *_find_unproven(cases)])
 
@@ -64,13 +64,15 @@ def _build_case(record: Record, same: Sequence[Record], limit: int, flat: float 
     for other in same:
         if other["kind"] != "search" and other["search"] in ({}, record["search"]):
             case |= {key: value for key, value in other.items() if key not in _COMMON}
-    return {**case, "proof": _prove(record, same, limit, flat, rows)}
+    return {**case, "proof": _prove_index_use(record, same, limit, flat, rows)}
 
 
 _COMMON = ("kind", "key", "index", "params", "search", "rows")
 
 
-def _prove(record: Record, same: Sequence[Record], limit: int, flat: float | None, rows: int) -> dict[str, Any]:
+def _prove_index_use(
+    record: Record, same: Sequence[Record], limit: int, flat: float | None, rows: int
+) -> dict[str, Any]:
     """What shows that searches use the index: an index that is not used answers exactly, and as slowly as FLAT."""
     build = next((other for other in same if other["kind"] == "build"), {})
     smallest = next(other for other in same if other["kind"] == "search")
@@ -103,5 +105,5 @@ def _to_p50(record: Record, limit: int) -> float:
     return float(record["limits"][str(limit)]["latency_ms"]["p50"])
 
 
-def _identify(record: Record) -> tuple[str, str, str]:
+def _identify_setting(record: Record) -> tuple[str, str, str]:
     return record.get("index", ""), str(record.get("params", "")), str(record.get("search", ""))

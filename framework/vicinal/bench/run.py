@@ -89,7 +89,7 @@ class BenchRun:
             for case in missing:
                 self._build_unless_done(case)
                 if truth is not None:
-                    self._search(case, truth)
+                    self._measure_case(case, truth)
         if not keep:
             self.collection.drop()
         return self.matrix.read_records()
@@ -97,7 +97,7 @@ class BenchRun:
     def _find_truth(self) -> Truth:
         config = self.config
         limit = min(max(config.limits) + _TIES, self.rows)
-        truth = find_truth(self.vectors, self.rows, config, limit, self._folder, _say_quarters(self._say))
+        truth = find_truth(self.vectors, self.rows, config, limit, self._folder, _report_quarters(self._say))
         given = self.vectors.read_neighbors(len(truth.queries)) if self.rows == self.vectors.rows else None
         if given is not None and (share := measure_agreement(truth, given)) < _MIN_AGREEMENT:
             self.warnings.append(f"{share:.1%} of the data's own neighbours are the nearest ones: is `metric` right?")
@@ -111,8 +111,8 @@ class BenchRun:
         disk = self.engine.read_disk()
         with self.engine.watch_memory() as peak:
             seconds = self._import_rows() if self.config.bulk_folder else self._insert_rows()
-            seconds += _time(collection.flush)
-            merged = _time(lambda: collection.merge_segments(self.config.data.metric))
+            seconds += _time_work(collection.flush)
+            merged = _time_work(lambda: collection.merge_segments(self.config.data.metric))
         record = {
             "kind": "insert",
             "rows": self.rows,
@@ -130,7 +130,7 @@ class BenchRun:
 
     def _insert_rows(self) -> float:
         """Send the rows; returns the seconds of the requests alone."""
-        seconds, report = 0.0, _say_quarters(self._say)
+        seconds, report = 0.0, _report_quarters(self._say)
         for first, vectors in self.vectors.iter_blocks(self.rows):
             seconds += self.collection.insert(first, vectors, self.config.insert_rows)
             report("rows written", first + len(vectors), self.rows)
@@ -138,7 +138,7 @@ class BenchRun:
 
     def _import_rows(self) -> float:
         """Write files and let the server import them; returns the seconds of the imports alone."""
-        seconds, report, config = 0.0, _say_quarters(self._say), self.config
+        seconds, report, config = 0.0, _report_quarters(self._say), self.config
         folder = (config.bulk_folder or self._folder) / self.collection.name
         blocks = self.vectors.iter_blocks(self.rows)
         for done, paths in write_files(blocks, folder, self.vectors.dimension, config.bulk_rows, self.rows):
@@ -153,24 +153,24 @@ class BenchRun:
         is_recorded = self.matrix.get(key) is not None
         if is_recorded and self.collection.is_built(index):
             return
-        record = self._build(index)
+        record = self._build_index(index)
         if not is_recorded:
             self.matrix.records.add(key, record)
         times = f"built in {record['build_duration']:.1f} s, loaded in {record['load_collection_duration']:.1f} s"
-        self._say(f"{index.type} {_format(index.params)}: {times}")
+        self._say(f"{index.type} {_format_values(index.params)}: {times}")
 
-    def _build(self, index: Index) -> dict[str, Any]:
+    def _build_index(self, index: Index) -> dict[str, Any]:
         self.collection.release()
         disk, memory = self.engine.read_disk(), self.engine.read_memory()
         with self.engine.watch_memory() as peak:
-            built = _time(lambda: self.collection.build_index(index))
+            built = _time_work(lambda: self.collection.build_index(index))
             indexed = self.collection.count_indexed()
-            loaded = _time(self.collection.load)
-        self.collection.settle()
+            loaded = _time_work(self.collection.load)
+        self.collection.wait_for_memory()
         written = self.matrix.get(self.matrix.insert_key) or {}
         return {
             "kind": "build",
-            **_describe(index, {}),
+            **_describe_setting(index, {}),
             "rows": self.rows,
             "rows_indexed": indexed,
             "build_duration": round(built, 3),
@@ -183,25 +183,25 @@ class BenchRun:
             "disk": _subtract(self.engine.read_disk(), disk),
         }
 
-    def _search(self, case: Case, truth: Truth) -> None:
+    def _measure_case(self, case: Case, truth: Truth) -> None:
         """Recall and latency at every setting, the rest at those that the target chooses."""
         matrix, index = self.matrix, case.index
         for setting in case.settings:
             key = matrix.search_key(index, setting, "search")
             if matrix.get(key) is None:
-                limits = self._measure_limits(self._at(case, setting), setting, truth)
-                record = {"kind": "search", **_describe(index, setting), "queries": len(truth.queries)}
+                limits = self._measure_limits(self._make_index(case, setting), setting, truth)
+                record = {"kind": "search", **_describe_setting(index, setting), "queries": len(truth.queries)}
                 matrix.records.add(key, {**record, "limits": limits})
         load = LoadMeasurement(self.collection, self.config, truth, self.rows, self._say)
         for setting in matrix.loaded_settings(case):
             for part in matrix.loaded_parts:
                 key = matrix.search_key(index, setting, part)
                 if matrix.get(key) is None:
-                    figures = getattr(load, part)(self._at(case, setting))
-                    matrix.records.add(key, {"kind": part, **_describe(index, setting), **figures})
+                    figures = getattr(load, part)(self._make_index(case, setting))
+                    matrix.records.add(key, {"kind": part, **_describe_setting(index, setting), **figures})
 
-    def _at(self, case: Case, setting: Mapping[str, Any]) -> Index:
-        return case.at(setting, self.collection.engine, self.vectors.dimension, self.rows)
+    def _make_index(self, case: Case, setting: Mapping[str, Any]) -> Index:
+        return case.make_index(setting, self.collection.engine, self.vectors.dimension, self.rows)
 
     def _measure_limits(self, index: Index, setting: Mapping[str, Any], truth: Truth) -> dict[str, Any]:
         limits = {}
@@ -212,21 +212,21 @@ class BenchRun:
         main = limits[str(self.config.limit)]
         recall, latency = main["recall"]["value"], main["latency_ms"]
         self._say(
-            f"{index.type} {_format(setting)}: recall@{self.config.limit} {recall:.4f},"
+            f"{index.type} {_format_values(setting)}: recall@{self.config.limit} {recall:.4f},"
             f" p50 {latency['p50']:.2f} ms, p99 {latency['p99']:.2f} ms"
         )
         return limits
 
 
-def _describe(index: Index, setting: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_setting(index: Index, setting: Mapping[str, Any]) -> dict[str, Any]:
     return {"index": index.type, "params": dict(index.params), "search": dict(setting)}
 
 
-def _format(values: Mapping[str, Any]) -> str:
+def _format_values(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _time(work: Callable[[], object]) -> float:
+def _time_work(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
@@ -236,13 +236,13 @@ def _subtract(value: int | None, other: int | None) -> int | None:
     return None if value is None or other is None else value - other
 
 
-def _say_quarters(say: Say) -> Callable[[str, int, int], None]:
-    """Tell of a work that goes on whenever another quarter of it is done."""
-    said = [0]
+def _report_quarters(say: Say) -> Callable[[str, int, int], None]:
+    """Report the progress of work whenever another quarter of it is done."""
+    reported = [0]
 
     def report(what: str, done: int, total: int) -> None:
-        if (quarter := 4 * done // total) > said[0] and done < total:
-            said[0] = quarter
+        if (quarter := 4 * done // total) > reported[0] and done < total:
+            reported[0] = quarter
             say(f"{what}: {done:,} of {total:,}")
 
     return report

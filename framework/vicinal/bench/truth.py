@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vicinal.bench.config import BenchConfig
 from vicinal.bench.vectors import BUCKETS, VectorSet, to_buckets
+from vicinal.toolkit.atomic_files import open_replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,9 +37,8 @@ class Truth:
         arrays: dict[str, Any] = {"queries": self.queries}
         for share in self.ids:
             arrays |= {f"ids {share!r}": self.ids[share], f"distances {share!r}": self.distances[share]}
-        part = path.with_name(f"{path.stem}.part.npz")
-        np.savez(part, **arrays)
-        part.replace(path)
+        with open_replacing(path) as file:
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Truth:

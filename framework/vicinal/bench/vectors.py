@@ -61,22 +61,22 @@ class GeneratedVectors:
     @property
     def fingerprint(self) -> str:
         """That of all sizes: the first rows are the same."""
-        return _hash(repr(self._data.model_copy(update={"rows": 0})))
+        return _hash_text(repr(self._data.model_copy(update={"rows": 0})))
 
     def read_queries(self, count: int) -> np.ndarray:
         """Vectors like those of the blocks, and none of them."""
-        return self._generate([self._data.seed, 1], count)
+        return self._generate_vectors([self._data.seed, 1], count)
 
     def iter_blocks(self, rows: int | None = None) -> Iterator[Block]:
         """The first ``rows`` vectors, by default all."""
         rows = self.rows if rows is None else min(rows, self.rows)
         for start in range(0, rows, BLOCK_ROWS):
-            yield start, self._generate([self._data.seed, 2, start], min(BLOCK_ROWS, rows - start))
+            yield start, self._generate_vectors([self._data.seed, 2, start], min(BLOCK_ROWS, rows - start))
 
     def read_neighbors(self, count: int) -> np.ndarray | None:
         return None
 
-    def _generate(self, seed: Sequence[int], count: int) -> np.ndarray:
+    def _generate_vectors(self, seed: Sequence[int], count: int) -> np.ndarray:
         import numpy as np
 
         rng = np.random.default_rng(seed)
@@ -108,7 +108,7 @@ class FileVectors:
     @property
     def fingerprint(self) -> str:
         files = [*self._paths, self._data.queries]
-        return _hash(repr([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]))
+        return _hash_text(repr([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]))
 
     def read_queries(self, count: int) -> np.ndarray:
         return self._read_head(self._data.queries, self._data.columns[1], count)
@@ -168,5 +168,5 @@ def _list_files(paths: Path | Sequence[Path]) -> list[Path]:
     return found
 
 
-def _hash(text: str) -> str:
+def _hash_text(text: str) -> str:
     return blake2b(text.encode(), digest_size=6).hexdigest()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 from vicinal.errors import ConfigError, ExitCode, VicinalError
 
@@ -34,6 +34,8 @@ def backup(file: Path, to: str, keep: int | None, as_json: bool) -> int:
     from vicinal.solution.backup import back_up
     from vicinal.solution.solution import Solution
 
+    if to.startswith("memory:"):
+        raise click.UsageError(f"{to} is the memory of this command and ends with it; name {_PLACE}.")
     try:
         with Solution.from_yaml(file) as solution, _show_progress("backup", quiet=as_json) as on_progress:
             report = back_up(solution, to, keep=keep, on_progress=on_progress)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 
@@ -34,7 +34,7 @@ def bench(file: Path, out: Path | None, estimate: bool, keep: bool, as_json: boo
     if estimate:
         _print_estimate(file, out, as_json=as_json)
         return
-    report, folder = run_benchmark(file, out, keep=keep, say=_say)
+    report, folder = run_benchmark(file, out, keep=keep, say=_print_line)
     if as_json:
         print_json(report.to_dict())
         return
@@ -50,7 +50,7 @@ def _print_estimate(file: Path, out: Path | None, *, as_json: bool) -> None:
     from vicinal.bench.benchmark import estimate_benchmark
     from vicinal.bench.estimate import describe_estimate, require_fit
 
-    found = estimate_benchmark(file, out, say=_say)
+    found = estimate_benchmark(file, out, say=_print_line)
     if as_json:
         print_json(found.to_dict())
         return
@@ -59,5 +59,5 @@ def _print_estimate(file: Path, out: Path | None, *, as_json: bool) -> None:
     require_fit(found)
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     click.echo(text, err=True)

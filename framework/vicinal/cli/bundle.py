@@ -34,9 +34,9 @@ def bundle(files: tuple[Path, ...], out: Path | None, checked: Path | None, as_j
     """
     _check_arguments(files, out, checked)
     if checked is not None:
-        return _check(checked, as_json)
+        return _check_bundle(checked, as_json)
     assert out is not None
-    return _write(files, out, as_json)
+    return _write_bundle(files, out, as_json)
 
 
 def _check_arguments(files: tuple[Path, ...], out: Path | None, checked: Path | None) -> None:
@@ -46,7 +46,7 @@ def _check_arguments(files: tuple[Path, ...], out: Path | None, checked: Path | 
         raise click.UsageError("write `vicinal bundle FILE --out DIR`, or `vicinal bundle --check DIR`")
 
 
-def _write(files: tuple[Path, ...], out: Path, as_json: bool) -> int:
+def _write_bundle(files: tuple[Path, ...], out: Path, as_json: bool) -> int:
     from vicinal.solution.bundle import write_bundle
 
     try:
@@ -63,7 +63,7 @@ def _write(files: tuple[Path, ...], out: Path, as_json: bool) -> int:
     return ExitCode.DONE
 
 
-def _check(folder: Path, as_json: bool) -> int:
+def _check_bundle(folder: Path, as_json: bool) -> int:
     from vicinal.solution.bundle import check_bundle
 
     report = check_bundle(folder)

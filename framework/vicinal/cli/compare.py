@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vicinal.cli.evaluate import format_bound
-from vicinal.cli.judgment_options import IN_FILE, judgment_options, output_options, require_one_judgment
+from vicinal.cli.judgment_options import judgment_options, output_options, require_one_judgment
+from vicinal.cli.options import IN_FILE, seed_option
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
@@ -29,13 +30,7 @@ if TYPE_CHECKING:
     help="As P@5 or nDCG@20; may be repeated; the first decides (mAP@10).",
 )
 @click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Ask at most N random queries (2,000).")
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Of the sample, the intervals and the tests.",
-)
+@seed_option("Of the sample, the intervals and the tests.")
 @output_options
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the indexes."

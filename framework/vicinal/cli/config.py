@@ -102,9 +102,15 @@ def _normalize_location(location: str) -> str:
 
 
 @click.command()
+@click.option("--bench", is_flag=True, help="That of a benchmark's YAML, for `vicinal bench`.")
 @json_option
-def schema(as_json: bool) -> None:
+def schema(bench: bool, as_json: bool) -> None:
     """Print the JSON Schema of a solution's YAML, with the parameters of every installed plugin."""
+    if bench:
+        from vicinal.bench.schema import bench_json_schema
+
+        print_json(bench_json_schema())
+        return
     from vicinal.config.schema import json_schema
     from vicinal.plugin.manager import create_manager
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vicinal.cli.doctor_offline import find_bundle, find_needs
-from vicinal.cli.findings import NEEDS, Finding, look, without_network
+from vicinal.cli.findings import NEEDS, Finding, make_finding, without_network
 from vicinal.cli.output import build_table, describe_redis, json_option, make_console, print_json
 from vicinal.errors import ExitCode, VicinalError
 
@@ -43,43 +43,46 @@ def doctor(files: tuple[Path, ...], offline: bool, as_json: bool) -> int:
         raise click.UsageError("--offline needs the FILE of a solution")
     manager = create_manager()
     with without_network():
-        findings = [*_installation()]
+        findings = [*_find_packages()]
         if offline:
             findings += find_bundle()
         else:
-            findings += [*_redis_server(), *_plugins(manager), *_encoders(manager)]
+            findings += [*_find_redis(), *_find_plugins(manager), *_find_encoders(manager)]
         for file in files:
             needs = [*find_needs(file, manager)] if offline else []
             missing = {finding.detail for finding in needs if finding.status == "missing"}
-            findings += [*needs, *(finding for finding in _solution(file, manager) if finding.detail not in missing)]
+            findings += [
+                *needs,
+                *(finding for finding in _find_solution(file, manager) if finding.detail not in missing),
+            ]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        make_console().print(build_table(("", "what", "found"), list(_rows(findings))))
+        make_console().print(build_table(("", "what", "found"), list(_list_rows(findings))))
     if offline and any(finding.status == "missing" for finding in findings):
         return ExitCode.PLUGIN_MISSING
     return ExitCode.FAILED if any(finding.status == "failed" for finding in findings) else ExitCode.DONE
 
 
-def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
+def _list_rows(findings: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
     """A row a finding; encoders, of which there are many, have one for those that work and one for those that lack."""
     for kind, alike in groupby(findings, lambda finding: finding.what.partition(" ")[0]):
         group = list(alike)
         for status, more in (("ok", ""), ("missing", _LACKING)) if kind == "encoder" else ():
             some = [finding for finding in group if finding.status == status]
             if len(some) > 1:
-                yield status, "encoders", ", ".join(map(_named, some)) + more
+                yield status, "encoders", ", ".join(map(_name_finding, some)) + more
                 group = [finding for finding in group if finding.status != status]
         for finding in group:
             yield finding.status, finding.what, finding.detail + (f"; {finding.hint}" if finding.hint else "")
 
 
-def _named(finding: Finding) -> str:
+def _name_finding(finding: Finding) -> str:
     name = finding.what.partition(" ")[2]
     return f"{name} ({finding.detail})" if finding.detail.startswith(NEEDS) else name
 
 
-def _installation() -> Iterator[Finding]:
+def _find_packages() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in _PACKAGES:
         try:
@@ -88,33 +91,33 @@ def _installation() -> Iterator[Finding]:
             yield Finding(package, "failed", "not installed", "pip install vicinal")
 
 
-def _redis_server() -> Iterator[Finding]:
+def _find_redis() -> Iterator[Finding]:
     from vicinal.stores.redis_server import find_redis_server
 
-    yield look("redis-server", lambda: str(find_redis_server()))
+    yield make_finding("redis-server", lambda: str(find_redis_server()))
 
 
-def _plugins(manager: Manager) -> Iterator[Finding]:
+def _find_plugins(manager: Manager) -> Iterator[Finding]:
     for row in manager.rows:
         status = {"ok": "ok", "incomplete": "missing"}.get(row.status, "failed")
         yield Finding(f"plugin {row.name}", status, row.reason or f"{row.distribution} {row.version}", row.hint)
 
 
-def _encoders(manager: Manager) -> Iterator[Finding]:
+def _find_encoders(manager: Manager) -> Iterator[Finding]:
     for entry in manager.encoders:
         if not entry.missing():
-            yield look(f"encoder {entry.name}", partial(_by_default, manager, entry.name))
+            yield make_finding(f"encoder {entry.name}", partial(_describe_default, manager, entry.name))
 
 
-def _by_default(manager: Manager, name: str) -> str:
-    return _signature(manager.encoders.build(name, manager.encoders.load(name).Params()))
+def _describe_default(manager: Manager, name: str) -> str:
+    return _describe_encoder(manager.encoders.build(name, manager.encoders.load(name).Params()))
 
 
-def _signature(encoder: Encoder) -> str:
+def _describe_encoder(encoder: Encoder) -> str:
     return f"{encoder.space.dimension}-d {encoder.space.kind}, {encoder.signature}"
 
 
-def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
+def _find_solution(file: Path, manager: Manager) -> Iterator[Finding]:
     from vicinal.solution.solution import Solution
     from vicinal.stores import redact_url
 
@@ -125,16 +128,16 @@ def _solution(file: Path, manager: Manager) -> Iterator[Finding]:
         return
     yield Finding(str(file), "ok", f"solution {solution.name!r}")
     with solution:
-        yield look(f"{solution.name}: encoder", lambda: _signature(solution.encoder))
+        yield make_finding(f"{solution.name}: encoder", lambda: _describe_encoder(solution.encoder))
         if solution.config.rerank:
-            yield look(f"{solution.name}: reranker", lambda: _try_reranker(solution))
+            yield make_finding(f"{solution.name}: reranker", lambda: _try_reranker(solution))
         redis, milvus = map(redact_url, (solution.config.stores.redis, solution.config.stores.milvus))
-        yield look(
+        yield make_finding(
             f"{solution.name}: Redis",
             lambda: describe_redis(redis, solution.metadata.version(), solution.metadata.masters()),
         )
-        yield look(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
-        yield look(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
+        yield make_finding(f"{solution.name}: Milvus", lambda: f"{solution.vectors.engine}, {milvus}")
+        yield make_finding(f"{solution.name}: items", lambda: f"{solution.metadata.state().get('items', 0):,}")
 
 
 def _try_reranker(solution: Solution) -> str:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicinal.cli.findings import Finding, look
+from vicinal.cli.findings import Finding, make_finding
 from vicinal.errors import DependencyError, VicinalError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def find_bundle() -> list[Finding]:
         bundle = open_bundle()
         return f"{bundle.folder}, models: {len(bundle.manifest.models)}" if bundle else ""
 
-    return [look(VARIABLE, describe)] if os.environ.get(VARIABLE) else []
+    return [make_finding(VARIABLE, describe)] if os.environ.get(VARIABLE) else []
 
 
 def find_needs(file: Path, manager: Manager) -> Iterator[Finding]:
@@ -47,15 +47,15 @@ def find_needs(file: Path, manager: Manager) -> Iterator[Finding]:
         return  # the other findings of doctor say what is wrong with it
     needed = {module: entry for entry in list_registrations(solution) for module in entry.requires}
     for module, entry in needed.items():
-        yield look(f"{solution.name}: package {module}", partial(_import_package, module, entry))
+        yield make_finding(f"{solution.name}: package {module}", partial(_import_package, module, entry))
     yield from _find_models(solution)
     if "://" not in solution.config.stores.redis:
         from vicinal.stores.redis_server import find_redis_server
 
-        yield look(f"{solution.name}: redis-server", lambda: str(find_redis_server()))
+        yield make_finding(f"{solution.name}: redis-server", lambda: str(find_redis_server()))
     if "://" not in solution.config.stores.milvus:
-        yield look(f"{solution.name}: loopback", _connect_to_itself)
-    yield look(f"{solution.name}: source", lambda: _read_first_key(solution))
+        yield make_finding(f"{solution.name}: loopback", _connect_to_itself)
+    yield make_finding(f"{solution.name}: source", lambda: _read_first_key(solution))
 
 
 def _import_package(module: str, entry: Registration[Any]) -> str:
@@ -89,10 +89,10 @@ def _find_models(solution: Components) -> Iterator[Finding]:
     except VicinalError:
         return  # a package is missing, which another finding says
     for name, model in models.items():
-        yield look(f"{solution.name}: model {name}", partial(_resolve, model))
+        yield make_finding(f"{solution.name}: model {name}", partial(_resolve_model, model))
 
 
-def _resolve(model: Model) -> str:
+def _resolve_model(model: Model) -> str:
     path = model.resolve()
     size = sum(file.stat().st_size for file in model.list_files(path))
     return f"{size / 1e6:,.1f} MB, {path}"

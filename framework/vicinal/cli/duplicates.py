@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def duplicates(
         raise click.UsageError("--out: name a .csv file.")
     from vicinal.quality.duplicates.duplicates import find_duplicates
     from vicinal.solution.solution import Solution
-    from vicinal.toolkit.pages import require_writable
+    from vicinal.toolkit.atomic_files import require_writable
 
     if out is not None:
         require_writable(out)
@@ -102,12 +102,13 @@ def _show_progress(*, quiet: bool) -> Iterator[Callable[[float], object]]:
 def _print_report(report: DuplicateReport, max_groups: int, out: Path | None) -> None:
     way = "all compared" if report.method == "exact" else "found through the index"
     click.echo(
-        f"{report.solution}: {_count(report.items, 'item')}, {_count(len(report.groups), 'group')} of near-equal ones"
+        f"{report.solution}: {_format_count(report.items, 'item')},"
+        f" {_format_count(len(report.groups), 'group')} of near-equal ones"
         f" (similarity {report.similarity:g}), {way} in {report.seconds:.1f} s"
     )
     shown = report.groups[:max_groups]
     rows = [
-        (number, *_describe(item)) if not place else ("", *_describe(item))
+        (number, *_describe_item(item)) if not place else ("", *_describe_item(item))
         for number, group in enumerate(shown, 1)
         for place, item in enumerate(group.items)
     ]
@@ -117,17 +118,17 @@ def _print_report(report: DuplicateReport, max_groups: int, out: Path | None) ->
         cells = [tuple(row[place] for place in filled) for row in rows]
         make_console().print(build_table([columns[place] for place in filled], cells))
     if len(report.groups) > len(shown):
-        more = _count(len(report.groups) - len(shown), "more group")
+        more = _format_count(len(report.groups) - len(shown), "more group")
         click.echo(f"and {more}: --groups N prints more, --out FILE.csv writes all")
     if out is not None:
-        click.echo(f"{out}: {_count(sum(len(group.items) for group in report.groups), 'item')}")
+        click.echo(f"{out}: {_format_count(sum(len(group.items) for group in report.groups), 'item')}")
 
 
-def _count(number: int, one: str) -> str:
+def _format_count(number: int, one: str) -> str:
     return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
-def _describe(item: DuplicateItem) -> tuple[str, ...]:
+def _describe_item(item: DuplicateItem) -> tuple[str, ...]:
     fields = item.to_dict()
     return (
         "keep" if item.keep else "",
@@ -146,7 +147,7 @@ def _print_advice(report: DuplicateReport, file: Path, exact: bool | None) -> No
         return
     megabytes = report.removable_bytes / 1e6
     size = f", {megabytes:,.1f} MB" if megabytes >= 0.1 else ""
-    click.echo(f"{_count(len(keys), 'duplicate')}{size}; nothing was removed")
+    click.echo(f"{_format_count(len(keys), 'duplicate')}{size}; nothing was removed")
     if len(keys) <= _MAX_KEYS and all(key.isprintable() for key in keys):
         command = shlex.join(["vicinal", "remove", str(file), "--", *keys])
     else:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
 from vicinal.cli.judgment_options import judgment_options, output_options, require_one_judgment
+from vicinal.cli.options import FILE, seed_option
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
@@ -31,13 +31,7 @@ _REINDEX_ADVICE = " (write it into the encoder's block, then `vicinal reindex FI
 @click.option(
     "--sample", type=click.IntRange(min=2), metavar="N", help="Ask at most N random queries (2,000), or items (200)."
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Of the sample and of the intervals.",
-)
+@seed_option("Of the sample and of the intervals.")
 @output_options
 @click.option(
     "--index-recall/--no-index-recall", default=True, help="Whether to read all vectors to measure the index."

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from vicinal.errors import PluginError, VicinalError
 from vicinal.toolkit.environment import override_environment
 
-__all__ = ["NEEDS", "Finding", "look", "without_network"]
+__all__ = ["NEEDS", "Finding", "make_finding", "without_network"]
 
 NEEDS = "needs "
 _OFFLINE = ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
@@ -32,7 +32,7 @@ def without_network() -> AbstractContextManager[None]:
     return override_environment(dict.fromkeys(_OFFLINE, "1"))
 
 
-def look(what: str, find: Callable[[], str]) -> Finding:
+def make_finding(what: str, find: Callable[[], str]) -> Finding:
     try:
         return Finding(what, "ok", find())
     except PluginError as error:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vicinal.cli.options import FILE
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
     from vicinal.types import IngestReport
-
-FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
 @click.command()

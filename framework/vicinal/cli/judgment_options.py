@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["IN_FILE", "judgment_options", "output_options", "require_one_judgment"]
+from vicinal.cli.options import IN_FILE
+
+__all__ = ["judgment_options", "output_options", "require_one_judgment"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-IN_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _OUT_FILE = click.Path(path_type=Path, dir_okay=False)
 
 

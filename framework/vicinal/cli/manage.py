@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vicinal.cli.ingest import FILE, print_report
+from vicinal.cli.ingest import print_report
+from vicinal.cli.options import FILE
 from vicinal.cli.output import build_table, describe_redis, json_option, make_console, print_json
 from vicinal.errors import ExitCode, VicinalError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE, seed_option
 from vicinal.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     help="Of more items it takes a random sample of so many.",
     metavar="N",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the sample and of UMAP."
-)
+@seed_option("Of the sample and of UMAP.")
 @click.option(
     "--method",
     type=click.Choice(["umap", "pca"]),
@@ -52,7 +50,8 @@ def map_(file: Path, out: Path, color: str | None, limit: int, seed: int, method
     from vicinal.quality.map.item_map import build_map
     from vicinal.quality.map.projection import is_umap_installed
     from vicinal.solution.solution import Solution
-    from vicinal.toolkit.pages import require_plotly, require_writable
+    from vicinal.toolkit.atomic_files import require_writable
+    from vicinal.toolkit.pages import require_plotly
 
     require_writable(out)
     require_plotly("map")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE, seed_option
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--sample", type=click.IntRange(10, 100_000), default=200, show_default=True, help="Items to try.", metavar="N"
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the sample.")
+@seed_option("Of the sample.")
 @json_option
 def plan(file: Path, sample: int, seed: int, as_json: bool) -> None:
     """Tell what an ingest of the solution FILE will take, from a sample of its own source.

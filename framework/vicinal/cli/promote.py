@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE
 from vicinal.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def promote(
         if milvus is None:
             _print_released(solution.name, solution.release(), as_json=as_json)
             return
-        _promote(solution, file, milvus, redis, queries, write=write, as_json=as_json)
+        _promote_solution(solution, file, milvus, redis, queries, write=write, as_json=as_json)
 
 
-def _promote(
+def _promote_solution(
     solution: Solution | RemoteSolution,
     file: Path,
     milvus: str,
@@ -80,7 +80,7 @@ def _promote(
         from vicinal.plugin.manager import create_manager
 
         require_writable_stores(file, stores, create_manager())
-    report = _run(solution, stores, queries, hand_over=write, quiet=as_json)
+    report = _run_promotion(solution, stores, queries, hand_over=write, quiet=as_json)
     if write:
         write_stores(file, stores)
     variables = describe_variables(stores)
@@ -98,7 +98,7 @@ def _promote(
             click.echo("where … stands for the password and the like that you gave")
 
 
-def _run(
+def _run_promotion(
     solution: Solution | RemoteSolution, stores: StoresConfig, queries: int, *, hand_over: bool, quiet: bool
 ) -> PromotionReport:
     from vicinal.solution.progress import TerminalProgress

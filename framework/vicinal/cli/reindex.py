@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vicinal.cli.ingest import FILE, print_report
+from vicinal.cli.ingest import print_report
+from vicinal.cli.options import FILE
 from vicinal.cli.output import json_option, print_json
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.ingest import FILE
+from vicinal.cli.options import FILE, seed_option
 from vicinal.cli.output import build_table, json_option, make_console, print_json
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with a plot.")
 @click.option("--dry-run", is_flag=True, help="Measure, and leave the YAML as it is.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the sample of queries."
-)
+@seed_option("Of the sample of queries.")
 @json_option
 def tune(
     file: Path,
@@ -72,7 +70,8 @@ def tune(
     from vicinal.quality.tuning import tune as find_index
     from vicinal.quality.tuning.yaml_edit import require_editable
     from vicinal.solution.solution import Solution
-    from vicinal.toolkit.pages import require_plotly, require_writable, write_page
+    from vicinal.toolkit.atomic_files import require_writable
+    from vicinal.toolkit.pages import require_plotly, write_page
 
     if not dry_run:
         require_editable(file)

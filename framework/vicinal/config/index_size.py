@@ -11,11 +11,16 @@ from typing import Any
 
 from vicinal.config.indexes import INDEXES, recommended_nlist
 
-__all__ = ["compute_disk_bytes", "compute_index_bytes", "compute_raw_bytes", "compute_work"]
+__all__ = ["SEGMENT_BYTES", "compute_disk_bytes", "compute_index_bytes", "compute_raw_bytes", "compute_work"]
+
+SEGMENT_BYTES = 1 << 30
+"""Vectors of a segment at most, by Milvus' default; each segment has an index of its own."""
 
 _ID_BYTES = 8
 _QUANTIZED_BYTES = {"SQ6": 0.75, "SQ8": 1.0, "FP16": 2.0, "BF16": 2.0, "FP32": 4.0}
 _DISKANN_DEGREE = 56
+_TRAINING_ROUNDS, _TRAINING_ROWS = 10, 256
+"""FAISS looks for an index' cells by so many rounds of k-means, over so many rows a cell at most."""
 
 
 def compute_raw_bytes(dimension: int, rows: int, kind: str = "float") -> int:
@@ -40,12 +45,21 @@ def compute_disk_bytes(type_: str, params: Mapping[str, Any], dimension: int, ro
     return compute_index_bytes(type_, params, dimension, rows)
 
 
-def compute_work(type_: str, params: Mapping[str, Any], rows: int) -> float:
-    """What the time of a build grows with: rows x cells, rows x log rows of a graph, else rows."""
-    if cells := _count_cells(type_, params, rows):
-        return float(rows * cells)
+def compute_work(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> float:
+    """What the time of a build grows with, added up over the segments.
+
+    Cells are trained on a limited number of rows, then each row is compared with each cell; of a graph it is
+    rows x log rows; else rows.
+    """
+    segments = math.ceil(compute_raw_bytes(dimension, rows, INDEXES[type_].vectors) / SEGMENT_BYTES)
+    return segments * _compute_segment_work(type_, params, rows / max(segments, 1))
+
+
+def _compute_segment_work(type_: str, params: Mapping[str, Any], rows: float) -> float:
+    if cells := _count_cells(type_, params, int(rows)):
+        return cells * (_TRAINING_ROUNDS * min(rows, _TRAINING_ROWS * cells) + rows)
     is_graph = "HNSW" in type_ or type_ in ("AUTOINDEX", "DISKANN")
-    return rows * math.log2(max(rows, 2)) if is_graph else float(rows)
+    return rows * math.log2(max(rows, 2)) if is_graph else rows
 
 
 def _code_bytes(type_: str, params: Mapping[str, Any], dimension: int, raw: int) -> float:

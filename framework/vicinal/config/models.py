@@ -111,16 +111,16 @@ def _to_bool(value: Any) -> bool:
         return True
     if text in ("false", "no", "0", "0.0"):
         return False
-    raise ValueError(f"is not true or false: {_abbreviate(value)}")
+    raise ValueError(f"is not true or false: {_abbreviate_value(value)}")
 
 
 def _to_integer(value: Any, type_: str) -> int:
     number = _parse_integer(value)
     if number is None or isinstance(value, bool):
-        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate(value)}")
+        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate_value(value)}")
     limit = 2 ** (int(type_[3:]) - 1)
     if not -limit <= number < limit:
-        raise ValueError(f"is too large for {type_}: {_abbreviate(value)}")
+        raise ValueError(f"is too large for {type_}: {_abbreviate_value(value)}")
     return number
 
 
@@ -148,9 +148,9 @@ def _to_float(value: Any, type_: str) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or isinstance(value, bool):
-        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate(value)}")
+        raise ValueError(f"is not {_with_article(type_)}: {_abbreviate_value(value)}")
     if type_ == "float" and abs(number) > _LARGEST_FLOAT:
-        raise ValueError(f"is too large for float: {_abbreviate(value)}; use double")
+        raise ValueError(f"is too large for float: {_abbreviate_value(value)}; use double")
     return number
 
 
@@ -158,7 +158,7 @@ def _with_article(type_: str) -> str:
     return f"an {type_}" if type_.startswith("int") else f"a {type_}"
 
 
-def _abbreviate(value: Any) -> str:
+def _abbreviate_value(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 

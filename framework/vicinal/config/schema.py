@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from vicinal.config.indexes import INDEXES, parameters_of
@@ -10,7 +11,7 @@ from vicinal.errors import PluginError
 from vicinal.plugin.manager import Manager
 from vicinal.plugin.registry import Registry
 
-__all__ = ["json_schema"]
+__all__ = ["add_index_parameters", "json_schema"]
 
 
 def json_schema(manager: Manager) -> dict[str, Any]:
@@ -38,8 +39,13 @@ def json_schema(manager: Manager) -> dict[str, Any]:
 def _index_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     """An index: its type alone, or a block whose parameters are those of its type."""
     block = definitions["IndexConfig"]
-    block["allOf"] = [_if_type_then_parameters(name, definitions) for name in ("auto", *INDEXES)]
+    add_index_parameters(block, ("auto", *INDEXES), definitions)
     return {"anyOf": [block["properties"]["type"], {"$ref": "#/$defs/IndexConfig"}], "default": "auto"}
+
+
+def add_index_parameters(block: dict[str, Any], types: Iterable[str], definitions: dict[str, Any]) -> None:
+    """Have ``params`` and ``search`` of a block be those of its ``type``; adds their definitions, ``index.NAME``."""
+    block["allOf"] = [_if_type_then_parameters(name, definitions) for name in types]
 
 
 def _if_type_then_parameters(name: str, definitions: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import yaml
 
 from vicinal.errors import DependencyError, VicinalError
+from vicinal.toolkit.atomic_files import replace_file
 
 __all__ = ["edit_block", "edit_file", "edit_stores", "require_editable"]
 
@@ -37,7 +36,7 @@ def require_editable(path: Path, hint: str) -> None:
 
 
 def edit_file(path: Path, edit: Callable[[str], str]) -> None:
-    """Put the edited text in the place of a file's, in one step.
+    """Put the edited text in the place of a file's, in one step; its permissions stay.
 
     Raises:
         VicinalError: the file cannot be read or written.
@@ -45,9 +44,9 @@ def edit_file(path: Path, edit: Callable[[str], str]) -> None:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             text = file.read()
-        _write_atomically(path.resolve(), edit(text))
     except OSError as error:
         raise VicinalError(f"cannot write {path}: {error.strerror or error}") from error
+    replace_file(path, edit(text).encode())
 
 
 def edit_stores(text: str, stores: Mapping[str, str]) -> str:
@@ -116,16 +115,3 @@ def _import_editor() -> tuple[Any, Any]:
             "writing into a YAML file needs the package ruamel.yaml", hint='pip install "vicinal[tune]"'
         ) from None
     return YAML(typ="rt"), CommentedMap
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step; its permissions stay."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        shutil.copymode(path, name)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

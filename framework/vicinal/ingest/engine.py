@@ -117,6 +117,6 @@ class Engine(ABC, Generic[Task, Element]):
             return self.batch_size
         return min(self.batch_size, max(2 * MAX_CONSECUTIVE_ERRORS, self.batch_size // 4))
 
-    def _record(self, failures: list[Failure], skipped: Sequence[tuple[Change, str]] = ()) -> None:
+    def _record_failures(self, failures: list[Failure], skipped: Sequence[tuple[Change, str]] = ()) -> None:
         self._counter.record_failures(failures)
         self._counter.record_skipped(skipped)

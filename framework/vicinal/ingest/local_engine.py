@@ -19,6 +19,7 @@ from vicinal.ingest.counter import RunCounter
 from vicinal.ingest.encode_stage import EncodeStage
 from vicinal.ingest.engine import Engine
 from vicinal.ingest.worker_group import WorkerGroup, adopt_context
+from vicinal.toolkit.slices import iter_slices
 from vicinal.toolkit.torch_runtime import low_priority
 
 __all__ = ["LocalEngine"]
@@ -55,8 +56,8 @@ class LocalEngine(Engine[Future[list[DecodedItem]], DecodedItem]):
         self._encoders.shutdown()
 
     def submit(self, changes: Sequence[Change]) -> None:
-        for start in range(0, len(changes), self._task_size):
-            task = self._decoders.submit(self._decode_changes, changes[start : start + self._task_size])
+        for part in iter_slices(changes, self._task_size):
+            task = self._decoders.submit(self._decode_changes, part)
             self._workers.put(self.tasks, task)
 
     def iter_batches(self) -> Iterator[Future[Batch]]:
@@ -75,7 +76,7 @@ class LocalEngine(Engine[Future[list[DecodedItem]], DecodedItem]):
     def _decode_changes(self, changes: Sequence[Change]) -> list[DecodedItem]:
         with self._counter.time_stage("decode", len(changes)):
             items, failures, skipped = self._stage.decode_changes(changes)
-        self._record(failures, skipped)
+        self._record_failures(failures, skipped)
         return items
 
     def _encode_items(self, items: list[DecodedItem]) -> Batch:
@@ -83,5 +84,5 @@ class LocalEngine(Engine[Future[list[DecodedItem]], DecodedItem]):
             return Batch()
         with self._counter.time_stage("encode", len(items)), low_priority(lambda: self._workers.error is not None):
             encoded, failures = self._stage.encode_batch(Batch(items))
-        self._record(failures)
+        self._record_failures(failures)
         return encoded

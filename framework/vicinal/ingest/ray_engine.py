@@ -74,10 +74,10 @@ class RayEngine(Engine[Sequence[Change], Change]):
         pool = senders = None
         for changes in self._collect_batches():
             if pool is None or senders is None:
-                pool, senders = self._start()
+                pool, senders = self._start_workers()
             yield senders.submit(self._encode_timed, pool, changes)
 
-    def _start(self) -> tuple[RayWorkerPool, ThreadPoolExecutor]:
+    def _start_workers(self) -> tuple[RayWorkerPool, ThreadPoolExecutor]:
         """Connect, start workers, and a thread for each batch that they may have at once."""
         session = RaySession(self._config.ray)
         self._open.callback(session.close)
@@ -109,7 +109,7 @@ class RayEngine(Engine[Sequence[Change], Change]):
             encoded = pool.encode(changes, self._stage.has_succeeded, alone=losses > 0)
         except WorkerLostError:
             return self._encode_again(pool, changes, losses + 1)
-        return Batch() if encoded is None else self._take(changes, encoded)
+        return Batch() if encoded is None else self._make_batch(changes, encoded)
 
     def _encode_again(self, pool: RayWorkerPool, changes: Sequence[Change], losses: int) -> Batch:
         """Encode what a worker was lost with: by another, then by halves, so that only an item at fault is a failure.
@@ -123,13 +123,13 @@ class RayEngine(Engine[Sequence[Change], Change]):
             halves = (changes[:middle], changes[middle:])
             return join_batches([self._encode_changes(pool, half, losses=1) for half in halves])
         item = changes[0].item
-        self._record([Failure(item.key, "encode", _LOST_WORKERS, item.uri)])
+        self._record_failures([Failure(item.key, "encode", _LOST_WORKERS, item.uri)])
         return Batch()
 
-    def _take(self, changes: Sequence[Change], encoded: EncodedChanges) -> Batch:
+    def _make_batch(self, changes: Sequence[Change], encoded: EncodedChanges) -> Batch:
         self._stage.has_succeeded |= encoded.has_succeeded
         failures = _explain_missing_files(changes, encoded)
-        self._record(failures, [(changes[position], reason) for position, reason in encoded.skipped])
+        self._record_failures(failures, [(changes[position], reason) for position, reason in encoded.skipped])
         items = [DecodedItem(changes[position], fields, segments) for position, fields, segments in encoded.items]
         if items:
             self._segments_per_item = math.ceil(len(encoded.vectors) / len(items))

@@ -77,17 +77,17 @@ class RayWorkerPool:
             VicinalError: no worker is ready in time.
             Exception: the encoder's own error.
         """
-        if (worker := self._acquire(alone=alone)) is None:
+        if (worker := self._acquire_worker(alone=alone)) is None:
             return None
         try:
-            encoded = self._wait(_send(worker, changes, has_succeeded))
+            encoded = self._wait_for_result(_send_changes(worker, changes, has_succeeded))
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except self._ray.exceptions.RayError as error:
-            self._replace(worker, error)
+            self._replace_worker(worker, error)
             raise WorkerLostError from error
         finally:
-            self._release(worker, alone=alone)
+            self._release_worker(worker, alone=alone)
         self._losses = 0
         return encoded
 
@@ -95,7 +95,7 @@ class RayWorkerPool:
 
     def _count_workers(self) -> int:
         available = self._ray.cluster_resources()
-        rooms = [int(available.get(name, 0) / amount) for name, amount in self._needs().items() if amount]
+        rooms = [int(available.get(name, 0) / amount) for name, amount in self._list_needs().items() if amount]
         if not (count := min(rooms)):
             raise VicinalError(
                 f"no worker fits into the Ray cluster: {self._describe_needs()}",
@@ -103,11 +103,11 @@ class RayWorkerPool:
             )
         return count
 
-    def _needs(self) -> dict[str, float]:
+    def _list_needs(self) -> dict[str, float]:
         return {"CPU": self._config.num_cpus, "GPU": self._config.num_gpus, **self._config.resources}
 
     def _describe_needs(self) -> str:
-        needs = {name: amount for name, amount in self._needs().items() if amount}
+        needs = {name: amount for name, amount in self._list_needs().items() if amount}
         available = self._ray.cluster_resources()
         wanted = ", ".join(f"{name} {amount:g}" for name, amount in needs.items())
         return f"one needs {wanted}; the cluster has " + ", ".join(
@@ -141,13 +141,13 @@ class RayWorkerPool:
             if getattr(error, "actor_init_failed", False):
                 self._group.fail(_import_error(error))
             else:
-                self._replace(worker, error)
+                self._replace_worker(worker, error)
         else:
             with self._changed:
                 worker.batches = 0
                 self._changed.notify_all()
 
-    def _replace(self, worker: _Worker, error: BaseException) -> None:
+    def _replace_worker(self, worker: _Worker, error: BaseException) -> None:
         """Start another worker in place of one that is lost; each call that it had comes here."""
         with self._changed:
             if worker not in self._workers:
@@ -165,7 +165,7 @@ class RayWorkerPool:
         else:
             self._start_worker()
 
-    def _acquire(self, *, alone: bool) -> _Worker | None:
+    def _acquire_worker(self, *, alone: bool) -> _Worker | None:
         """Wait for a worker that has room; None where the run has ended."""
         with self._changed:
             while not self._group.stopped:
@@ -181,7 +181,7 @@ class RayWorkerPool:
         ready = [worker for worker in self._workers if worker.batches is not None and worker.batches <= max_batches]
         return min(ready, key=lambda worker: worker.batches or 0, default=None)
 
-    def _release(self, worker: _Worker, *, alone: bool) -> None:
+    def _release_worker(self, worker: _Worker, *, alone: bool) -> None:
         with self._changed:
             worker.batches = 0 if alone else (worker.batches or 1) - 1
             self._changed.notify_all()
@@ -199,7 +199,7 @@ class RayWorkerPool:
                 hint="`ray status` shows what the cluster waits for; see ingest.ray, start_timeout among it",
             )
 
-    def _wait(self, reference: Any) -> EncodedChanges | None:
+    def _wait_for_result(self, reference: Any) -> EncodedChanges | None:
         """Wait for a worker's result; None where the run has failed meanwhile, so that nobody wants it."""
         while not self._ray.wait([reference], timeout=_POLL_SECONDS)[0]:
             if self._group.error is not None:
@@ -208,7 +208,7 @@ class RayWorkerPool:
         return encoded
 
 
-def _send(worker: _Worker, changes: Sequence[Change], has_succeeded: bool) -> Any:
+def _send_changes(worker: _Worker, changes: Sequence[Change], has_succeeded: bool) -> Any:
     """Send a worker changes; returns the reference of its result.
 
     Raises:

@@ -29,6 +29,7 @@ from vicinal.plugin.manager import create_manager
 from vicinal.plugin.params import Params
 from vicinal.plugin.state import pack_state, unpack_state
 from vicinal.toolkit.malloc import retain_freed_memory
+from vicinal.toolkit.slices import iter_slices
 from vicinal.toolkit.torch_runtime import low_priority
 from vicinal.types import Failure, Metric, Segment
 
@@ -67,7 +68,7 @@ class EncoderRecipe:
         """
         if self.version != __version__:
             raise PluginError(f"vicinal {__version__} is installed there, here {self.version}", _SAME_VERSIONS)
-        encoder = self._build()
+        encoder = self._build_encoder()
         if self.state:
             encoder.restore(unpack_state(self.state))
         if (signature := require_signature(encoder)) != self.signature:
@@ -77,7 +78,7 @@ class EncoderRecipe:
             )
         return encoder
 
-    def _build(self) -> Encoder:
+    def _build_encoder(self) -> Encoder:
         manager = create_manager()
         manager.encoders.get(self.type)
         try:
@@ -147,18 +148,18 @@ class EncodeWorker:
             Exception: the encoder's own error, where the encoder and not an item is at fault.
         """
         try:
-            return self._encode(changes, has_succeeded)
+            return self._encode_changes(changes, has_succeeded)
         except Exception as error:
             if not isinstance(error, VicinalError):  # its traceback does not reach the driver
                 error.add_note(f"on the worker {self._host}:\n{traceback.format_exc()}")
             raise
 
-    def _encode(self, changes: Sequence[Change], has_succeeded: bool) -> EncodedChanges:
+    def _encode_changes(self, changes: Sequence[Change], has_succeeded: bool) -> EncodedChanges:
         self._stage.has_succeeded |= has_succeeded
         positions = {id(change): position for position, change in enumerate(changes)}
         done = EncodedChanges(host=self._host)
         batches = []
-        for batch in split_into_batches(self._decode(changes, positions, done), self._settings.batch_size):
+        for batch in split_into_batches(self._decode_changes(changes, positions, done), self._settings.batch_size):
             with low_priority(lambda: False):
                 encoded, failures = self._stage.encode_batch(batch)
             done.failures += failures
@@ -172,12 +173,12 @@ class EncodeWorker:
         done.has_succeeded = self._stage.has_succeeded
         return done
 
-    def _decode(
+    def _decode_changes(
         self, changes: Sequence[Change], positions: Mapping[int, int], done: EncodedChanges
     ) -> list[DecodedItem]:
         encoder = self._stage.encoder
         size = 1 if encoder.segmented else encoder.decode_batch_size
-        parts = [changes[start : start + size] for start in range(0, len(changes), size)]
+        parts = list(iter_slices(changes, size))
         decoded = []
         for items, failures, skipped in self._decoders.map(self._stage.decode_changes, parts):
             decoded += items

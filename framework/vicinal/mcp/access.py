@@ -57,7 +57,7 @@ class SolutionAccess:
             StoreBusyError: another process has held them for ten seconds.
         """
         with self._lock:
-            result: T = self._retrying(self._call, work)
+            result: T = self._retrying(self._call_once, work)
         return result
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class SolutionAccess:
         with self._lock:
             self._solution.close()
 
-    def _call(self, work: Callable[[AnySolution], T]) -> T:
+    def _call_once(self, work: Callable[[AnySolution], T]) -> T:
         if (remote := find_remote(self.config)) is not None:
             return work(remote)
         try:

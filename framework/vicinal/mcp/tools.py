@@ -185,10 +185,10 @@ class Toolbox:
 
     def search(self, arguments: _Search) -> Answer:
         like, unlike = tuple(arguments.like), tuple(arguments.unlike)
-        return self._search(arguments, arguments.query, like=like, unlike=unlike)
+        return self._answer_search(arguments, arguments.query, like=like, unlike=unlike)
 
     def more_like_this(self, arguments: _MoreLikeThis) -> Answer:
-        return self._search(arguments, f"@{arguments.key}")
+        return self._answer_search(arguments, f"@{arguments.key}")
 
     def get_item(self, arguments: _GetItem) -> Answer:
         record = self._find_solution(arguments.solution).call(lambda solution: solution.get_record(arguments.key))
@@ -218,7 +218,7 @@ class Toolbox:
             raise VicinalError(f"no solution is named {name[:100]!r}", hint=f"the solutions: {', '.join(self.names)}")
         return access
 
-    def _search(
+    def _answer_search(
         self,
         arguments: _Search | _MoreLikeThis,
         query: str | None,

@@ -13,11 +13,11 @@ import numpy as np
 from vicinal.errors import PluginError
 from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.evaluation import Disturbance
-from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.plugin.foreign_calls import attribute_errors, name_encoder
 from vicinal.toolkit.text import describe_kind
 from vicinal.types import item_id
 
-__all__ = ["disturb", "list_disturbances", "make_generator", "to_query"]
+__all__ = ["disturb_content", "list_disturbances", "make_generator", "to_query"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -28,16 +28,17 @@ def list_disturbances(encoder: Encoder) -> list[Disturbance]:
     Raises:
         PluginError: it returns something else, or two of the same name.
     """
-    with attribute_errors(_name(encoder), "list_disturbances"):
+    with attribute_errors(name_encoder(encoder), "list_disturbances"):
         disturbances = encoder.list_disturbances()
     if not isinstance(disturbances, Sequence) or not all(isinstance(one, Disturbance) for one in disturbances):
         raise PluginError(
-            f"{_name(encoder)}: list_disturbances returned {describe_kind(disturbances)}, not a list of Disturbance"
+            f"{name_encoder(encoder)}: list_disturbances returned {describe_kind(disturbances)},"
+            " not a list of Disturbance"
         )
     names = [disturbance.name for disturbance in disturbances]
     if invalid := [name for name in names if not _NAME.fullmatch(name) or names.count(name) > 1]:
         raise PluginError(
-            f"{_name(encoder)}: a disturbance is called {invalid[0]!r}",
+            f"{name_encoder(encoder)}: a disturbance is called {invalid[0]!r}",
             hint="a name has lower-case letters, digits and hyphens, and stands once",
         )
     return list(disturbances)
@@ -48,7 +49,7 @@ def make_generator(seed: int, key: str, disturbance: str) -> np.random.Generator
     return np.random.default_rng([seed, item_id(key), crc32(disturbance.encode())])
 
 
-def disturb(
+def disturb_content(
     encoder: Encoder, disturbance: Disturbance, content: Any, generator: np.random.Generator
 ) -> str | bytes | None:
     """What a user would search with, a text or the bytes of a file; None where the disturbance changes nothing.
@@ -57,7 +58,7 @@ def disturb(
         ItemError: the content cannot be read.
         PluginError: the disturbance returns something else.
     """
-    owner = f"{_name(encoder)}, disturbance {disturbance.name!r}"
+    owner = f"{name_encoder(encoder)}, disturbance {disturbance.name!r}"
     with attribute_errors(owner, "apply"):
         query = disturbance.apply(content, generator)
     if query is None or isinstance(query, str | bytes):
@@ -73,7 +74,3 @@ def to_query(query: str | bytes, path: Path) -> str | Path:
         return f"\\{query}" if query.startswith("@") else query
     path.write_bytes(query)
     return path
-
-
-def _name(encoder: Encoder) -> str:
-    return f"encoder {type(encoder).__name__}"

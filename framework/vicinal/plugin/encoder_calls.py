@@ -9,7 +9,7 @@ import numpy as np
 
 from vicinal.errors import ItemError, PluginError
 from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.foreign_calls import PluginExitError, attribute_errors
+from vicinal.plugin.foreign_calls import PluginExitError, attribute_errors, name_encoder
 from vicinal.toolkit.text import describe_kind
 from vicinal.types import Item, Metric, Modality, Segment, Space
 
@@ -33,10 +33,10 @@ def require_space(encoder: Encoder) -> Space:
     """
     space = encoder.space
     if not isinstance(space, Space):
-        raise PluginError(f"{_name(encoder)}: space is {space!r}, not a Space", hint="return Space(dimension)")
+        raise PluginError(f"{name_encoder(encoder)}: space is {space!r}, not a Space", hint="return Space(dimension)")
     if (space.kind == "binary") != (space.metric == "JACCARD"):
         raise PluginError(
-            f"{_name(encoder)}: its space is {space.kind} and its metric {space.metric}",
+            f"{name_encoder(encoder)}: its space is {space.kind} and its metric {space.metric}",
             hint='write Space(dimension, "binary", "JACCARD") for packed bits; other metrics are for float vectors',
         )
     return space
@@ -51,7 +51,8 @@ def require_modalities(encoder: Encoder) -> tuple[Modality, ...]:
     modalities = encoder.query_modalities
     if not isinstance(modalities, tuple) or not all(isinstance(modality, Modality) for modality in modalities):
         raise PluginError(
-            f"{_name(encoder)}: query_modalities is {modalities!r}, not a tuple of Modality", hint="write (TEXT,)"
+            f"{name_encoder(encoder)}: query_modalities is {modalities!r}, not a tuple of Modality",
+            hint="write (TEXT,)",
         )
     return modalities
 
@@ -65,7 +66,7 @@ def require_signature(encoder: Encoder) -> str:
     signature = encoder.signature
     if not isinstance(signature, str) or not signature:
         raise PluginError(
-            f"{_name(encoder)}: signature is {signature!r}, not a text",
+            f"{name_encoder(encoder)}: signature is {signature!r}, not a text",
             hint="a signature names the model, the hash of its weights, preprocessing and parameters",
         )
     return encoder.fitted_signature
@@ -85,7 +86,7 @@ def decode_items(encoder: Encoder, items: Sequence[Item]) -> list[Sequence[Segme
         results = [_decode_item(encoder, item) for item in items]
     if not isinstance(results, Sequence) or len(results) != len(items):
         raise PluginError(
-            f"{_name(encoder)}: decode_many returned {describe_kind(results)} for {len(items)} items",
+            f"{name_encoder(encoder)}: decode_many returned {describe_kind(results)} for {len(items)} items",
             hint="it returns a list with the segments of each item, or an ItemError in their place",
         )
     for item, result in zip(items, results, strict=True):
@@ -97,7 +98,7 @@ def decode_items(encoder: Encoder, items: Sequence[Item]) -> list[Sequence[Segme
 
 def _decode_item(encoder: Encoder, item: Item) -> Sequence[Segment] | ItemError:
     try:
-        with attribute_errors(_name(encoder), "decode"):
+        with attribute_errors(name_encoder(encoder), "decode"):
             return Encoder.decode_many(encoder, [item])[0]
     except PluginExitError as error:
         return ItemError(str(error))
@@ -110,7 +111,7 @@ def decode_query(encoder: Encoder, query: str | Path) -> Sequence[Segment]:
         ItemError: the query cannot be read.
         PluginError: the encoder returns something else than segments.
     """
-    with attribute_errors(_name(encoder), "decode_query"):
+    with attribute_errors(name_encoder(encoder), "decode_query"):
         segments = encoder.decode_query(query)
     _require_segments(encoder, "decode_query", segments)
     return segments
@@ -122,11 +123,11 @@ def suggest_queries(encoder: Encoder, prefix: str, limit: int) -> list[str]:
     Raises:
         PluginError: the encoder returns something else than texts.
     """
-    with attribute_errors(_name(encoder), "suggest_queries"):
+    with attribute_errors(name_encoder(encoder), "suggest_queries"):
         queries = encoder.suggest_queries(prefix, limit)
     if isinstance(queries, str) or not isinstance(queries, Sequence) or not all(isinstance(q, str) for q in queries):
         raise PluginError(
-            f"{_name(encoder)}: suggest_queries returned {describe_kind(queries)}, not a list of texts",
+            f"{name_encoder(encoder)}: suggest_queries returned {describe_kind(queries)}, not a list of texts",
             hint='return ["user:17", …]',
         )
     return list(queries[:limit])
@@ -138,14 +139,14 @@ def encode_samples(encoder: Encoder, samples: Sequence[object]) -> np.ndarray:
     Raises:
         PluginError: the vectors are not of the encoder's space (``PluginExitError``: it called ``sys.exit``).
     """
-    with attribute_errors(_name(encoder), "encode"):
+    with attribute_errors(name_encoder(encoder), "encode"):
         vectors = np.array(encoder.encode(samples), order="C")
     space = encoder.space
     shape = (len(samples), space.dimension if space.kind == "float" else space.dimension // 8)
     dtype = np.float32 if space.kind == "float" else np.uint8
     if vectors.shape != shape or vectors.dtype != dtype:
         raise PluginError(
-            f"{_name(encoder)} returned {vectors.dtype} of shape {vectors.shape},"
+            f"{name_encoder(encoder)} returned {vectors.dtype} of shape {vectors.shape},"
             f" not {np.dtype(dtype)} of shape {shape}",
             hint=f"return np.asarray(vectors, np.{np.dtype(dtype)}), a row for each sample",
         )
@@ -159,11 +160,11 @@ def find_invalid_vector(encoder: Encoder, vectors: np.ndarray, metric: Metric) -
     with np.errstate(over="ignore", invalid="ignore"):
         squared_lengths = np.einsum("ij,ij->i", vectors, vectors)
     if not np.isfinite(vectors).all():
-        return f"{_name(encoder)} returned NaN or infinity"
+        return f"{name_encoder(encoder)} returned NaN or infinity"
     if not np.isfinite(squared_lengths).all():
-        return f"{_name(encoder)} returned a vector that is too long for float32"
+        return f"{name_encoder(encoder)} returned a vector that is too long for float32"
     if metric == "COSINE" and not squared_lengths.all():
-        return f"{_name(encoder)} returned a vector of zeros, which has no direction to compare (COSINE)"
+        return f"{name_encoder(encoder)} returned a vector of zeros, which has no direction to compare (COSINE)"
     return ""
 
 
@@ -171,7 +172,7 @@ def _require_segments(encoder: Encoder, method: str, segments: object) -> None:
     if isinstance(segments, Sequence) and all(isinstance(segment, Segment) for segment in segments):
         return
     raise PluginError(
-        f"{_name(encoder)}: {method} returned {describe_kind(segments)}, not a list of Segment",
+        f"{name_encoder(encoder)}: {method} returned {describe_kind(segments)}, not a list of Segment",
         hint="return [Segment(sample)]",
     )
 
@@ -184,7 +185,7 @@ def _require_positions(encoder: Encoder, item: Item, segments: Sequence[Segment]
     """
     if len(segments) == 1 and not segments[0].label and not encoder.labelled:
         return  # what nearly all are; the checks below take 3 µs
-    returned = f"{_name(encoder)}: decode returned {{}} for {item.key!r}, but is"
+    returned = f"{name_encoder(encoder)}: decode returned {{}} for {item.key!r}, but is"
     if len(segments) > 1 and not encoder.segmented:
         raise PluginError(
             f"{returned.format(f'{len(segments)} segments')} not segmented",
@@ -204,7 +205,3 @@ def _require_positions(encoder: Encoder, item: Item, segments: Sequence[Segment]
             f"{returned.format('segments without times')} segmented",
             hint="write Segment(sample, start, end), in seconds, or set `labelled = True` and give labels",
         )
-
-
-def _name(encoder: Encoder) -> str:
-    return f"encoder {type(encoder).__name__}"

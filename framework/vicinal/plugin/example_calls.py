@@ -9,7 +9,7 @@ import numpy as np
 
 from vicinal.errors import PluginError
 from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.plugin.foreign_calls import attribute_errors, name_encoder
 from vicinal.toolkit.text import describe_kind
 
 __all__ = ["combine_examples", "list_excluded_keys", "to_query_vectors"]
@@ -41,23 +41,22 @@ def list_excluded_keys(encoder: Encoder, query: str | Path) -> Sequence[str]:
     Raises:
         PluginError: the encoder returns something else.
     """
-    with attribute_errors(_name(encoder), "list_excluded_keys"):
+    with attribute_errors(name_encoder(encoder), "list_excluded_keys"):
         keys = encoder.list_excluded_keys(query)
     if not isinstance(keys, Sequence) or isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
-        raise PluginError(f"{_name(encoder)}: list_excluded_keys returned {describe_kind(keys)}, not a list of keys")
+        raise PluginError(
+            f"{name_encoder(encoder)}: list_excluded_keys returned {describe_kind(keys)}, not a list of keys"
+        )
     return keys
 
 
 def _call_for_vector(encoder: Encoder, method: str, *vectors: np.ndarray) -> np.ndarray:
-    with attribute_errors(_name(encoder), method):
+    with attribute_errors(name_encoder(encoder), method):
         vector = np.asarray(getattr(encoder, method)(*vectors))
     shape = (encoder.space.dimension,)
     if vector.shape != shape or vector.dtype.kind != "f":
         raise PluginError(
-            f"{_name(encoder)}: {method} returned {vector.dtype} of shape {vector.shape}, not float32 of shape {shape}"
+            f"{name_encoder(encoder)}: {method} returned {vector.dtype} of shape {vector.shape},"
+            f" not float32 of shape {shape}"
         )
     return vector.astype(np.float32, copy=False)
-
-
-def _name(encoder: Encoder) -> str:
-    return f"encoder {type(encoder).__name__}"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from vicinal.errors import PluginError, VicinalError
 
 if TYPE_CHECKING:
+    from vicinal.plugin.encoder import Encoder
     from vicinal.plugin.source import Source
 
-__all__ = ["PluginExitError", "attribute_errors", "count_items"]
+__all__ = ["PluginExitError", "attribute_errors", "count_items", "name_encoder"]
 
 logger = logging.getLogger("vicinal.plugin")
 
@@ -37,6 +38,11 @@ def attribute_errors(owner: str, method: str) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"raised by {owner} in {method}")
         raise
+
+
+def name_encoder(encoder: Encoder) -> str:
+    """Name an encoder in errors of calls into it, as ``encoder Kmers``."""
+    return f"encoder {type(encoder).__name__}"
 
 
 def count_items(source: Source) -> int | None:

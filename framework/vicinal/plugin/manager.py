@@ -237,23 +237,23 @@ class Manager:
     def _collect(self, plugin: object, row: PluginInfo) -> None:
         """Have a plugin register its sources, encoders, rerankers, item filters and settings."""
         incomplete: list[Registration[Any]] = []
-        for kind, registry in self._registries().items():
-            self._call(plugin, f"register_{kind}", Registrar(registry, row.name))
+        for kind, registry in self._list_registries().items():
+            self._call_hook(plugin, f"register_{kind}", Registrar(registry, row.name))
             added = [entry for entry in registry if entry.plugin == row.name]
             setattr(row, kind, [entry.name for entry in added])
             incomplete += [entry for entry in added if entry.missing()]
-        self._call(plugin, "register_settings", SettingsRegistrar(self.settings, row.name))
+        self._call_hook(plugin, "register_settings", SettingsRegistrar(self.settings, row.name))
         if incomplete:
             row.status = "incomplete"
             row.reason = "; ".join(f"{entry.name} needs {', '.join(entry.missing())}" for entry in incomplete)
             row.hint = "; ".join(dict.fromkeys(entry.install_command() for entry in incomplete))
 
-    def _call(self, plugin: object, hook: str, registrar: object) -> None:
+    def _call_hook(self, plugin: object, hook: str, registrar: object) -> None:
         for implementation in getattr(self._pluggy.hook, hook).get_hookimpls():
             if implementation.plugin is plugin:
                 implementation.function(*[registrar] * len(implementation.argnames))
 
-    def _registries(self) -> dict[str, Registry[Any]]:
+    def _list_registries(self) -> dict[str, Registry[Any]]:
         return {
             "sources": self.sources,
             "encoders": self.encoders,
@@ -265,7 +265,7 @@ class Manager:
         row = self._registered.pop(str(self._pluggy.get_name(plugin)))
         self._pluggy.unregister(plugin)
         self.settings.remove_plugin(row.name)
-        for registry in self._registries().values():
+        for registry in self._list_registries().values():
             registry.remove_plugin(row.name)
         return row
 

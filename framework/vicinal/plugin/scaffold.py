@@ -65,10 +65,10 @@ def write_plugin(name: str, directory: Path, parts: Collection[str] = ()) -> Pat
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise VicinalError(f"{target} exists and is not empty", hint="choose another name or another directory")
         for template, place in layout.items():
-            _write(target / Template(place).substitute(values), _fill_template(template, values))
+            _write_file(target / Template(place).substitute(values), _fill_template(template, values))
         hooks = ["__init__.py", *(f"register_{part}" for part in parts)]
         text = "".join(_fill_template(template, values) for template in hooks)
-        _write(target / "src" / values["module"] / "__init__.py", text)
+        _write_file(target / "src" / values["module"] / "__init__.py", text)
     except OSError as error:
         raise VicinalError(f"{target} cannot be written: {error}", hint="choose another directory") from error
     return target
@@ -108,6 +108,6 @@ def _fill_template(name: str, values: dict[str, str]) -> str:
     return Template(text).substitute(values)
 
 
-def _write(path: Path, text: str) -> None:
+def _write_file(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")

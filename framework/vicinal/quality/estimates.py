@@ -53,7 +53,7 @@ def estimate_means(values: np.ndarray, seed: int = 0) -> list[Estimate]:
     rng = np.random.default_rng(seed)
     count = len(values)
     sums = []
-    for draws in _split(_BOOTSTRAP_DRAWS, count):
+    for draws in _split_draws(_BOOTSTRAP_DRAWS, count):
         drawn = rng.integers(0, count, (draws, count)) + count * np.arange(draws)[:, None]
         sums.append(np.bincount(drawn.ravel(), minlength=draws * count).reshape(draws, count) @ values)
     low, high = np.percentile(np.concatenate(sums) / count, [2.5, 97.5], axis=0)
@@ -106,7 +106,7 @@ def compute_sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
         return float((np.abs(patterns @ differences) >= observed).mean())
     rng = np.random.default_rng(seed)
     as_far = 1
-    for draws in _split(_SIGN_DRAWS, count):
+    for draws in _split_draws(_SIGN_DRAWS, count):
         flips = np.unpackbits(rng.integers(0, 256, (draws, count // 8 + 1), np.uint8), axis=1, count=count)
         as_far += int((np.abs(differences.sum() - 2.0 * (flips @ differences)) >= observed).sum())
     return as_far / (_SIGN_DRAWS + 1)
@@ -137,7 +137,7 @@ def _require_finite(values: np.ndarray) -> None:
         raise ValueError("a figure is NaN or infinite")
 
 
-def _split(draws: int, count: int) -> Iterator[int]:
+def _split_draws(draws: int, count: int) -> Iterator[int]:
     """The numbers of draws of ``count`` numbers each to make at once."""
     step = max(1, _MAX_NUMBERS // count)
     for start in range(0, draws, step):

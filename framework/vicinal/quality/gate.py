@@ -113,15 +113,15 @@ class QualityGate(Gate):
         Raises:
             VicinalError: fewer than two queries can be answered by both.
         """
-        figures = self._evaluate(new)
-        other = self._evaluate(live.open_live()) if self._is_relative else None
+        figures = self._evaluate_solution(new)
+        other = self._evaluate_solution(live.open_live()) if self._is_relative else None
         if other is not None:
             figures, other = _select_common(figures, other)
-        checks = [self._check(condition, figures, other) for condition in self._conditions]
+        checks = [self._check_condition(condition, figures, other) for condition in self._conditions]
         passed = all(check["passed"] for check in checks)
-        return GateResult(passed, "; ".join(map(_describe, checks)), checks)
+        return GateResult(passed, "; ".join(map(_describe_check, checks)), checks)
 
-    def _evaluate(self, solution: Solution) -> PerQuery:
+    def _evaluate_solution(self, solution: Solution) -> PerQuery:
         if self._labels:
             report = evaluate_labels(solution, self._labels, self._options)
         else:
@@ -129,7 +129,7 @@ class QualityGate(Gate):
         assert report.per_query is not None
         return report.per_query
 
-    def _check(self, condition: GateCondition, new: PerQuery, live: PerQuery | None) -> dict[str, Any]:
+    def _check_condition(self, condition: GateCondition, new: PerQuery, live: PerQuery | None) -> dict[str, Any]:
         values = new.values[condition.measure]
         others = live.values[condition.measure] if live is not None else None
         value, other = float(values.mean()), None if others is None else float(others.mean())
@@ -193,22 +193,24 @@ def _select_common(first: PerQuery, second: PerQuery) -> tuple[PerQuery, PerQuer
     Raises:
         VicinalError: those are fewer than two.
     """
-    places = [{_name(query): place for place, query in enumerate(one.queries)} for one in (first, second)]
+    places = [{_name_query(query): place for place, query in enumerate(one.queries)} for one in (first, second)]
     common = [name for name in places[0] if name in places[1]]
     require_queries(len(common), "both have to answer the same queries; take a larger sample")
-    return _select(first, [places[0][name] for name in common]), _select(second, [places[1][name] for name in common])
+    return _select_queries(first, [places[0][name] for name in common]), _select_queries(
+        second, [places[1][name] for name in common]
+    )
 
 
-def _name(query: Mapping[str, str]) -> str:
+def _name_query(query: Mapping[str, str]) -> str:
     return query.get("id", query["query"])
 
 
-def _select(figures: PerQuery, places: Sequence[int]) -> PerQuery:
+def _select_queries(figures: PerQuery, places: Sequence[int]) -> PerQuery:
     values = {name: values[list(places)] for name, values in figures.values.items()}
     return PerQuery([figures.queries[place] for place in places], values)
 
 
-def _describe(check: Mapping[str, Any]) -> str:
+def _describe_check(check: Mapping[str, Any]) -> str:
     verb = "passes" if check["passed"] else "does not pass"
     live = "" if check["live"] is None else f", {check['live']:.4f} of what is live"
     return (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from vicinal.errors import VicinalError
-from vicinal.toolkit.pages import open_replacing, require_writable
+from vicinal.toolkit.atomic_files import open_replacing, require_writable
 
 __all__ = ["PerQueryTable", "require_writable_table"]
 
@@ -57,7 +57,7 @@ class PerQueryTable:
         if self._path.suffix.lower() == ".parquet":
             import pyarrow as pa
 
-            self._writer.write_table(pa.Table.from_pylist(list(rows), self._schema()))
+            self._writer.write_table(pa.Table.from_pylist(list(rows), self._make_schema()))
             return
         import orjson
 
@@ -66,9 +66,9 @@ class PerQueryTable:
     def _open_parquet(self, file: BinaryIO) -> Any:
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(file, self._schema())
+        return pq.ParquetWriter(file, self._make_schema())
 
-    def _schema(self) -> Any:
+    def _make_schema(self) -> Any:
         import pyarrow as pa
 
         texts = [(name, pa.string()) for name in self._columns]

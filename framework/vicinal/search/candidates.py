@@ -13,6 +13,7 @@ from vicinal.stores import tanimoto
 from vicinal.stores.milvus import MAX_LIMIT, Candidate, VectorStore
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import SegmentMatch, item_id
 
 __all__ = ["CandidateRetriever"]
@@ -110,10 +111,10 @@ class CandidateRetriever:
         if not cut or len(candidates) < limit:
             return not cut
         return not query.matches_any or all(
-            self._distance(candidates[limit - 1]) <= self._distance(last) for last in cut
+            self._to_distance(candidates[limit - 1]) <= self._to_distance(last) for last in cut
         )
 
-    def _distance(self, candidate: Candidate) -> float:
+    def _to_distance(self, candidate: Candidate) -> float:
         return to_distance_and_similarity(candidate.distance, self.index.metric)[0]
 
     def _list_row_ids(self, keys: Iterable[str]) -> list[int]:
@@ -136,8 +137,7 @@ class CandidateRetriever:
             for examples in (query.vectors, query.unliked)
         )
         kept: list[Candidate] = []
-        for start in range(0, len(candidates), _CANDIDATES_PER_STEP):
-            part = candidates[start : start + _CANDIDATES_PER_STEP]
+        for part in iter_slices(candidates, _CANDIDATES_PER_STEP):
             keys = [candidate.item for candidate in part]
             near, far = liked.compute_best_matches(keys), unliked.compute_best_matches(keys)
             kept += [one for one in part if one.item in near and min(near[one.item]) <= min(far[one.item])]
@@ -177,7 +177,7 @@ class CandidateRetriever:
         best: dict[str, Candidate] = {}
         for candidate in sorted(
             (candidate for part in lists for candidate in part),
-            key=lambda candidate: (self._distance(candidate), candidate.item, candidate.segment),
+            key=lambda candidate: (self._to_distance(candidate), candidate.item, candidate.segment),
         ):
             if candidate.item not in excluded and (metric != "JACCARD" or candidate.distance < 1.0):
                 best.setdefault(candidate.item, candidate)

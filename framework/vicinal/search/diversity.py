@@ -77,12 +77,12 @@ class Diversifier:
         hits = [hit for hit, id_ in zip(hits, ids, strict=True) if id_ in stored]
         if not hits:
             return []
-        find_similarities = self._compare([stored[id_] for id_ in ids if id_ in stored])
+        find_similarities = self._make_similarity([stored[id_] for id_ in ids if id_ in stored])
         relevances = np.sort([hit.similarity for hit in hits])[::-1]
         selected = select_diverse(relevances, find_similarities, limit, diversity)
         return [replace(hits[number], rank=rank) for rank, number in enumerate(selected, 1)]
 
-    def _compare(self, stored: Sequence[Any]) -> Callable[[int], np.ndarray]:
+    def _make_similarity(self, stored: Sequence[Any]) -> Callable[[int], np.ndarray]:
         """What computes the similarity of all these vectors to one of them."""
         import numpy as np
 

@@ -12,6 +12,7 @@ from typing import Any
 from vicinal.search.similarity import compute_milvus_distances
 from vicinal.stores.milvus import Candidate, VectorStore
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Metric, item_id
 
 __all__ = ["BestMatchComputer", "rank_by_mean_match"]
@@ -55,8 +56,7 @@ def rank_by_mean_match(
     }
     order = sorted(items, key=lambda key: (optimistic[key], key))[: max(_MIN_CANDIDATES, _CANDIDATES_PER_HIT * limit)]
     means: dict[str, float] = {}
-    for start in range(0, len(order), _ITEMS_PER_STEP):
-        part = order[start : start + _ITEMS_PER_STEP]
+    for part in iter_slices(order, _ITEMS_PER_STEP):
         if len(means) >= limit and sorted(means.values())[limit - 1] < optimistic[part[0]]:
             break
         complete = {key for key in part if len(items[key].matches) == len(bounds)}
@@ -103,8 +103,8 @@ class BestMatchComputer:
             for number in range(entry.segments)
         }
         ids, nearest = list(owners), dict[str, Any]()
-        for start in range(0, len(ids), _SEGMENTS_PER_FETCH):
-            self._add_matches(ids[start : start + _SEGMENTS_PER_FETCH], owners, nearest)
+        for part in iter_slices(ids, _SEGMENTS_PER_FETCH):
+            self._add_matches(part, owners, nearest)
         return {key: distances.tolist() for key, distances in nearest.items()}
 
     def _add_matches(self, ids: Sequence[int], owners: Mapping[int, str], nearest: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from vicinal.search.examples import EncodedExample, EncodedQuery, combine_to_que
 from vicinal.search.timer import Timer
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.toolkit.text import shorten
 from vicinal.types import Metric, SearchRequest, Segment, TextQuery, item_id
 
@@ -84,11 +85,11 @@ class QueryEncoder:
 
     def _decode_or_error(self, place: _Place) -> _Part | Exception:
         try:
-            return self._decode(place)
+            return self._decode_place(place)
         except Exception as error:  # a defect of the encoder at one query, too, is that query's error alone
             return error
 
-    def _decode(self, place: _Place) -> _Part:
+    def _decode_place(self, place: _Place) -> _Part:
         """A query or an example, with the samples that have to be encoded: none where it is an indexed item."""
         content = place.content
         if isinstance(content, str) and content.startswith("@") and place.segments is None:
@@ -125,8 +126,8 @@ class QueryEncoder:
         ids = list({id_: None for part in parts.values() for id_ in part.row_ids})
         vectors: dict[int, Any] = {}
         try:
-            for start in range(0, len(ids), _ROWS_PER_FETCH):
-                vectors |= self.vectors.fetch_vectors(ids[start : start + _ROWS_PER_FETCH])
+            for some in iter_slices(ids, _ROWS_PER_FETCH):
+                vectors |= self.vectors.fetch_vectors(some)
         except Exception as error:
             return {key: error if part.row_ids else part for key, part in parts.items()}
         for part in parts.values():

@@ -72,7 +72,7 @@ class Duplicates:
             if report is not None and found_version == version:
                 return report, 1.0
             if self._search is None and not (report and self._jobs.is_active):
-                self._start(question, version)
+                self._start_search(question, version)
             is_computed = self._search is not None and self._search.question == question
             return report, self._share if is_computed else 0.0
 
@@ -81,9 +81,9 @@ class Duplicates:
         self._is_closed = True
         self._pool.shutdown(cancel_futures=True)
 
-    def _start(self, question: DuplicateQuestion, version: Hashable) -> None:
+    def _start_search(self, question: DuplicateQuestion, version: Hashable) -> None:
         self._share = 0.0
-        self._search = _Search(question, version, self._pool.submit(self._find, question))
+        self._search = _Search(question, version, self._pool.submit(self._find_duplicates, question))
 
     def _take_result(self, question: DuplicateQuestion) -> None:
         """Keep the report that has been computed; its error is of those who have asked for it."""
@@ -98,7 +98,7 @@ class Duplicates:
         elif search.question == question:
             search.report.result()
 
-    def _find(self, question: DuplicateQuestion) -> DuplicateReport:
+    def _find_duplicates(self, question: DuplicateQuestion) -> DuplicateReport:
         return find_duplicates(
             self._solution, question.similarity, question.keep, field=question.field, progress=self._note_progress
         )

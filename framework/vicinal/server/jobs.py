@@ -181,17 +181,17 @@ class Jobs:
         observers, event = self._solution.manager.observers, {"kind": job.kind, "job": job.id}
         observers.job_started(solution=self._solution.name, **event)
         try:
-            self._run(job, options)
+            self._run_job(job, options)
         finally:
             self._count_job(job)
             observers.job_finished(solution=self._solution.name, **event, state=job.state)
 
-    def _run(self, job: Job, options: dict[str, Any]) -> None:
+    def _run_job(self, job: Job, options: dict[str, Any]) -> None:
         try:
             if job.kind == "promote":
                 self._execute_promotion(job, **options)
             else:
-                _copy_report(job, self._execute(job.kind, options))
+                _copy_report(job, self._execute_ingest(job.kind, options))
             job.finish("done")
         except KeyboardInterrupt:
             job.finish("cancelled")
@@ -199,11 +199,12 @@ class Jobs:
             job.error, job.error_type, job.hint = str(error), type(error).__name__, error.hint
             job.finish("failed")
         except Exception as error:
-            logger.error("the run %s of %s failed", job.id, self._solution.name, exc_info=error)
+            name = self._solution.name
+            logger.error("the run %s of %s failed", job.id, name, exc_info=error, extra={"solution": name})
             job.error, job.hint = f"{type(error).__name__}: {error}", "the server log has the traceback"
             job.finish("failed")
 
-    def _execute(self, kind: Kind, options: dict[str, Any]) -> IngestReport:
+    def _execute_ingest(self, kind: Kind, options: dict[str, Any]) -> IngestReport:
         if kind == "reindex":
             return self._execute_reindex(**options)
         is_shared = self._solution.encoder.encode_is_thread_safe

@@ -46,9 +46,9 @@ class Maps:
             found = "one item" if items else "nothing"
             raise NothingIndexedError(f"{found} is indexed in {self._solution.name!r}", hint="a map takes two items")
         with self._lock:
-            return self._get(read_version(state))
+            return self._get_latest(read_version(state))
 
-    def _get(self, version: Version) -> dict[str, Any] | None:
+    def _get_latest(self, version: Version) -> dict[str, Any] | None:
         if self._building is not None and self._building.done():
             building, self._building = self._building, None
             self._version, self._latest = building.result()

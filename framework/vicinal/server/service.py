@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
-from vicinal.errors import PluginError, StoreError, StoreUnreachableError, VicinalError
+from vicinal.errors import DependencyError, PluginError, StoreError, StoreUnreachableError, VicinalError
 from vicinal.plugin.item_filter import ItemFilter
 from vicinal.plugin.registry import Registration
 from vicinal.search.item_filters import list_item_filters
@@ -44,6 +44,8 @@ T = TypeVar("T")
 
 _WORKER_THREADS = 8
 _REFRESH_SECONDS = 1.0
+_CHECKS_PER_PRELOAD = 5
+"""A solution that cannot answer is tried again at every fifth check of its health: in 10 s by default."""
 _MEDIA_KINDS = ("image", "audio", "video")
 
 
@@ -72,6 +74,9 @@ class SolutionService:
         self._checked_at = 0.0
         self._refreshed_at = 0.0
         self._outage = ""
+        self.unfit_reason = ""
+        """Why no query can be answered although both stores respond; empty where they can."""
+        self._preloaded_at = 0.0
         self._worker_pool = ThreadPoolExecutor(_WORKER_THREADS, f"vicinal-{self.name}")
         self._search_pool = ThreadPoolExecutor(MAX_BATCHES_IN_FLIGHT, f"vicinal-search-{self.name}")
         self._batcher = QueryBatcher(
@@ -91,7 +96,7 @@ class SolutionService:
         """Connect, and load the model in the background; a store that is unreachable is tried again later."""
         await self.check_health()
         if self.settings.preload_models:
-            self._preloading = self._search_pool.submit(self._preload)
+            self._start_preload()
 
     @property
     def is_loading_model(self) -> bool:
@@ -108,8 +113,16 @@ class SolutionService:
         await asyncio.to_thread(self._worker_pool.shutdown)
         self.solution.close()
 
+    def _start_preload(self) -> None:
+        self._preloaded_at = time.monotonic()
+        self._preloading = self._search_pool.submit(self._preload)
+
     def _preload(self) -> None:
-        """Load the models, the index and the connections by searching for an indexed item, if there is one."""
+        """Load the models, the index and the connections by searching for an indexed item, if there is one.
+
+        Where the YAML does not describe what is stored, a model is missing or a store fails, every query would: then
+        the solution is not ready, and a rolling update keeps the servers that answer. It is tried again.
+        """
         try:
             records, _ = self.solution.open().metadata.list_records(1, max_read=1)
             for record in records:
@@ -118,10 +131,15 @@ class SolutionService:
                 (result,) = self.solution.search_many([request], notify=False)
                 if isinstance(result, Exception):
                     raise result
+            self.unfit_reason = ""
+        except (StoreError, DependencyError) as error:
+            if str(error) != self.unfit_reason:
+                logger.warning("%s: not ready: %s", self.name, error, extra={"solution": self.name})
+            self.unfit_reason = str(error)
         except VicinalError as error:
-            logger.warning("%s: the model was not preloaded: %s", self.name, error)
+            logger.warning("%s: the model was not preloaded: %s", self.name, error, extra={"solution": self.name})
         except Exception as error:
-            logger.warning("%s: the model was not preloaded", self.name, exc_info=error)
+            logger.warning("%s: the model was not preloaded", self.name, exc_info=error, extra={"solution": self.name})
 
     # --- health
 
@@ -139,7 +157,8 @@ class SolutionService:
             probe = asyncio.get_running_loop().run_in_executor(self._worker_pool, self._probe_stores)
             try:
                 self._counts = await asyncio.wait_for(asyncio.shield(probe), self.settings.request_timeout_seconds)
-                self.ready, self.reason, self._outage = True, "", ""
+                self.ready, self.reason, self._outage = not self.unfit_reason, self.unfit_reason, ""
+                self._retry_preload()
             except VicinalError as error:
                 self.ready, self.reason = False, str(error)
                 self._outage = str(error) if isinstance(error, StoreUnreachableError) else ""
@@ -147,10 +166,16 @@ class SolutionService:
                 self.ready, self.reason = False, "the stores did not respond in time"
                 self._outage = self.reason
             except Exception as error:
-                logger.error("%s: the health check failed", self.name, exc_info=error)
+                logger.error("%s: the health check failed", self.name, exc_info=error, extra={"solution": self.name})
                 self.ready, self.reason = False, "the health check failed (see the server log)"
             self._checked_at = time.monotonic()
         self._metrics.set_health(self.name, self.ready, self._counts)
+
+    def _retry_preload(self) -> None:
+        """See whether a solution that could not answer can do so now, as after a reindex or a download."""
+        wait = _CHECKS_PER_PRELOAD * self.settings.health_interval_seconds
+        if self.unfit_reason and not self.is_loading_model and time.monotonic() - self._preloaded_at > wait:
+            self._start_preload()
 
     def _probe_stores(self) -> dict[str, int]:
         """Return the solution's counts.
@@ -223,6 +248,7 @@ class SolutionService:
         results = self._open_and_run(partial(self.solution.search_many, notify=False), requests, on_encoded)
         timings_ms = next((result.timings_ms for result in results if isinstance(result, SearchResult)), None)
         if timings_ms is not None:  # the same for each query of the batch
+            self.unfit_reason = ""
             self._metrics.observe_steps(self.name, timings_ms)
         return results
 

@@ -64,8 +64,8 @@ class ApiClient:
             ServerUnreachableError: there is none.
         """
         if body is None:
-            return self._send(method, path, None, {})
-        return self._send(method, path, orjson.dumps(body), {"Content-Type": "application/json"})
+            return self._send_request(method, path, None, {})
+        return self._send_request(method, path, orjson.dumps(body), {"Content-Type": "application/json"})
 
     def upload(self, path: str, file: Path, fields: Mapping[str, str]) -> Any:
         """Post a form with a file, which is read piece by piece. Raises as ``request`` does.
@@ -89,9 +89,11 @@ class ApiClient:
         except OSError as error:
             raise ItemError(f"cannot read {file}: {error.strerror}") from error
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(length)}
-        return self._send("POST", path, _iter_form(head, file, tail), headers)
+        return self._send_request("POST", path, _iter_form(head, file, tail), headers)
 
-    def _send(self, method: str, path: str, body: bytes | Iterator[bytes] | None, headers: Mapping[str, str]) -> Any:
+    def _send_request(
+        self, method: str, path: str, body: bytes | Iterator[bytes] | None, headers: Mapping[str, str]
+    ) -> Any:
         connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=self.timeout)
         try:
             connection.connect()

@@ -124,7 +124,7 @@ def _write_backup(
             raise StoreError(f"{solution.name!r} was dropped meanwhile; no backup was made", hint="run this again")
         folder.write_manifest(manifest)
     except BaseException:
-        _discard(folder)
+        _discard_backup(folder)
         raise
     return BackupReport(
         solution.name,
@@ -234,7 +234,7 @@ def _describe_engine(solution: Solution, rows: RowReader) -> str:
     return str(solution.vectors.engine)
 
 
-def _discard(folder: BackupFolder) -> None:
+def _discard_backup(folder: BackupFolder) -> None:
     """Remove what was written of a backup, as far as that is possible; it is none without its manifest."""
     try:
         folder.remove()

@@ -38,11 +38,11 @@ class BackupFileSystem:
     @property
     def is_local(self) -> bool:
         """Whether it is a folder on this machine."""
-        return "file" in _protocols(self.fs)
+        return "file" in _list_protocols(self.fs)
 
     @property
     def _is_object_store(self) -> bool:
-        return bool(_OBJECT_STORES & _protocols(self.fs))
+        return bool(_OBJECT_STORES & _list_protocols(self.fs))
 
     @contextmanager
     def wrap_errors(self, verb: str) -> Iterator[None]:
@@ -85,7 +85,7 @@ class BackupFileSystem:
             with self.create_file(path + ".part") as file:
                 file.write(data)
             os.replace(path + ".part", path)  # noqa: PTH105, paths are fsspec's
-            _sync(path.rpartition("/")[0])
+            _fsync_path(path.rpartition("/")[0])
 
     def open_file(self, path: str) -> io.BufferedReader:
         """A file to read, which can be sought.
@@ -194,7 +194,7 @@ class FileWriter:
             if not self._file.closed:
                 self._file.close()
                 if self._files.is_local:
-                    _sync(self._path)
+                    _fsync_path(self._path)
 
 
 def _open_file_system(location: str) -> tuple[Any, str]:
@@ -230,11 +230,11 @@ def _describe_error(error: Exception) -> str:
     return re.sub(r"://[^\s/]*@", "://…@", reason) or type(error).__name__
 
 
-def _protocols(fs: Any) -> set[str]:
+def _list_protocols(fs: Any) -> set[str]:
     return {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
 
 
-def _sync(path: str) -> None:
+def _fsync_path(path: str) -> None:
     """Have a file, or what a folder lists, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

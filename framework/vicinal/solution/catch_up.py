@@ -94,10 +94,10 @@ class CatchUp:
         rest: float = inf
         while True:
             with lock():
-                start, written = self._place, self._read()
+                start, written = self._place, self._read_part()
             if written is None:
                 return
-            self._write(written)
+            self._write_part(written)
             size = self._place - start
             if not locked and rest <= size < PART:
                 return
@@ -129,7 +129,7 @@ class CatchUp:
         written, self.written = self.written, 0
         return self._behind._collection.make_searchable(written)
 
-    def _read(self) -> _Written | None:
+    def _read_part(self) -> _Written | None:
         """The next part of the log with what the live generation has of it; None where there is no more."""
         if not (part := self._behind.metadata.write_log.read(self._place)):
             return None
@@ -145,7 +145,7 @@ class CatchUp:
             [id_ for id_ in ids if not manual[id_]],
         )
 
-    def _write(self, written: _Written) -> None:
+    def _write_part(self, written: _Written) -> None:
         behind, metadata = self._behind, self._behind.metadata
         if written.items:
             ingest = behind.config.ingest.model_copy(update={"max_failures": None, "engine": "local"})
@@ -155,7 +155,7 @@ class CatchUp:
             if run.interrupted:
                 raise KeyboardInterrupt
         entries = zip(written.gone, metadata.ledger_entries(written.gone), strict=True)
-        removal.remove(behind.vectors, metadata, {id_: entry for id_, entry in entries if entry is not None})
+        removal.remove_items(behind.vectors, metadata, {id_: entry for id_, entry in entries if entry is not None})
         metadata.unmark_manual(written.others)
         self._added.update(written.added)
         self._added.difference_update(written.others)

@@ -13,6 +13,7 @@ import numpy as np
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
 __all__ = ["CheckReport", "check"]
@@ -88,8 +89,8 @@ def check(vectors: VectorStore, metadata: MetadataStore, *, repair: bool = False
     report.orphan_vectors = len(orphans)
     report.wrong_counts = sum(state.get(name, 0) != value for name, value in counts.items())
     if repair:
-        for start in range(0, len(orphans), _MAX_DELETE):
-            vectors.delete_rows(orphans[start : start + _MAX_DELETE].tolist())
+        for part in iter_slices(orphans, _MAX_DELETE):
+            vectors.delete_rows(part.tolist())
         metadata.set_state(**counts)
     return report
 

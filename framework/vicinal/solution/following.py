@@ -60,7 +60,7 @@ class FollowingComponents(Components):
             live = self.metadata.read_live_generation()
             if live != self.metadata.generation:
                 metadata = self.metadata.of_generation(live)
-                self._adopt(self._find_described(metadata) or self._pin(metadata))
+                self._adopt_generation(self._find_described(metadata) or self._pin_generation(metadata))
             return live
 
     def read_checksum(self) -> str:
@@ -72,7 +72,9 @@ class FollowingComponents(Components):
         """
         return config_checksum(self._read_yaml()[0])
 
-    def _pin(self, metadata: MetadataStore, config: SolutionConfig | None = None, yaml: str | None = None) -> Self:
+    def _pin_generation(
+        self, metadata: MetadataStore, config: SolutionConfig | None = None, yaml: str | None = None
+    ) -> Self:
         """The solution at another generation, where it stays; by the same connections, and maybe another config."""
         made = type(self)(config or self.config, self.manager, self.folder)
         made.path, made.yaml = self.path, self.yaml if yaml is None else yaml
@@ -112,7 +114,7 @@ class FollowingComponents(Components):
         state = metadata.state()
         for config, yaml in self._iter_configs(str(state.get("yaml", ""))):
             try:
-                pinned = self._pin(metadata, config, yaml)
+                pinned = self._pin_generation(metadata, config, yaml)
                 restore_state(pinned.encoder, metadata)
                 contents = describe_contents(pinned.config, pinned.encoder)
                 if contents == {name: state.get(name) for name in contents}:
@@ -134,7 +136,7 @@ class FollowingComponents(Components):
                 others = {"stores": self.config.stores, "plugins": self.config.plugins}
                 yield config.model_copy(update=others), kept
 
-    def _adopt(self, pinned: FollowingComponents) -> None:
+    def _adopt_generation(self, pinned: FollowingComponents) -> None:
         """Use the generation and the config of a solution that is pinned there."""
         _ = pinned.encoder  # which is made before searches are paused
         metadata = pinned.metadata.of_generation(pinned.metadata.generation)

@@ -24,7 +24,8 @@ from vicinal.plugin.encoder import Encoder
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis import MetadataStore
 from vicinal.stores.writer_lock import WriterLock
-from vicinal.toolkit.pages import open_replacing
+from vicinal.toolkit.atomic_files import open_replacing
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ class _Export:
 
     def _write_found(self, ids: Sequence[int]) -> list[int]:
         skipped = []
-        for start in range(0, len(ids), _BATCH_SIZE):
-            part = ids[start : start + _BATCH_SIZE]
+        for part in iter_slices(ids, _BATCH_SIZE):
             entries = zip(part, self.metadata.ledger_entries(part), strict=True)
             records = zip(part, self.metadata.records(part), strict=True)
             skipped += self.write_part(
@@ -168,11 +168,7 @@ class _Export:
 
     def _fetch_rows(self, items: Sequence[tuple[int, Record, Entry]]) -> dict[int, dict[str, Any]]:
         ids = [item_id(record.key, number) for _, record, entry in items for number in range(entry.segments)]
-        return {
-            row["id"]: row
-            for start in range(0, len(ids), _BATCH_SIZE)
-            for row in self.vectors.fetch_rows(ids[start : start + _BATCH_SIZE])
-        }
+        return {row["id"]: row for part in iter_slices(ids, _BATCH_SIZE) for row in self.vectors.fetch_rows(part)}
 
 
 def split_by_rows(items: Iterable[T], count_rows: Callable[[T], int]) -> Iterator[list[T]]:

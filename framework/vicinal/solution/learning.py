@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vicinal.errors import ItemError, VicinalError
 from vicinal.plugin.encoder import Encoder
-from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.plugin.foreign_calls import attribute_errors, name_encoder
 from vicinal.plugin.source import Source
 from vicinal.plugin.state import pack_state, unpack_state
 from vicinal.stores.redis import MetadataStore
@@ -55,7 +55,7 @@ def learn_from_source(encoder: Encoder, source: Source) -> tuple[bytes, int]:
     """
     items = SourceItems(source)
     try:
-        with attribute_errors(f"encoder {type(encoder).__name__}", "fit"):
+        with attribute_errors(name_encoder(encoder), "fit"):
             state = encoder.fit(items)
     except ItemError as error:
         raise VicinalError(f"the encoder cannot learn from this source: {error}", error.hint) from error

@@ -74,12 +74,12 @@ class TerminalProgress:
     @hookimpl
     def batch_written(self, new: int, updated: int, unchanged: int) -> None:
         self._unchanged += unchanged
-        self._advance(new + updated + unchanged)
+        self._advance_bar(new + updated + unchanged)
 
     @hookimpl
     def item_failed(self, failures: Sequence[Failure]) -> None:
         self._failed += len(failures)
-        self._advance(len(failures))
+        self._advance_bar(len(failures))
 
     @hookimpl
     def ingest_finished(self, report: IngestReport) -> None:
@@ -98,7 +98,7 @@ class TerminalProgress:
             failed=f"[red]{job['failed']} failed[/]" if job["failed"] else "",
         )
 
-    def _advance(self, count: int) -> None:
+    def _advance_bar(self, count: int) -> None:
         speed = self._bar.tasks[self._task].finished_speed or self._bar.tasks[self._task].speed
         self._bar.update(
             self._task,
@@ -124,35 +124,35 @@ class NotebookProgress:
 
     def __exit__(self, *_: object) -> None:
         if self._display is not None:
-            self._display.update(self._draw())
+            self._display.update(self._draw_html())
 
     @hookimpl
     def ingest_started(self, solution: str, total: int | None) -> None:
         from IPython.display import display
 
         self._solution, self._total = solution, total
-        self._display = display(self._draw(), display_id=True)
+        self._display = display(self._draw_html(), display_id=True)
 
     @hookimpl
     def batch_written(self, new: int, updated: int, unchanged: int) -> None:
-        self._count(new=new, updated=updated, unchanged=unchanged)
+        self._count_items(new=new, updated=updated, unchanged=unchanged)
 
     @hookimpl
     def item_failed(self, failures: Sequence[Failure]) -> None:
-        self._count(failed=len(failures))
+        self._count_items(failed=len(failures))
 
     @hookimpl
     def ingest_finished(self, report: IngestReport) -> None:
         self._total = report.seen
 
-    def _count(self, **counts: int) -> None:
+    def _count_items(self, **counts: int) -> None:
         for name, count in counts.items():
             self._counts[name] += count
         if (now := time.monotonic()) - self._updated >= _SECONDS_BETWEEN_UPDATES:
             self._updated = now
-            self._display.update(self._draw())
+            self._display.update(self._draw_html())
 
-    def _draw(self) -> Any:
+    def _draw_html(self) -> Any:
         from IPython.display import HTML
 
         done = sum(self._counts.values())

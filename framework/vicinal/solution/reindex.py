@@ -25,7 +25,7 @@ from vicinal.solution.learning import keep_state, learn_from_source
 from vicinal.solution.stored_items import SourceWithAdded, StoredItems
 from vicinal.solution.writable import WritableSolution
 
-__all__ = ["NewGeneration", "begin_pinned", "learn", "require_indexed"]
+__all__ = ["NewGeneration", "begin_pinned", "learn_state", "require_indexed"]
 
 S = TypeVar("S", bound=WritableSolution)
 
@@ -77,7 +77,7 @@ class NewGeneration:
         source = StoredItems(live.metadata) if from_stored else SourceWithAdded(new.source, live.metadata)
         return cls(new, live, source, is_resumed)
 
-    def tidy(self, run: IngestRun) -> None:
+    def remove_leftovers(self, run: IngestRun) -> None:
         """Remove what a run before has indexed and the source no longer has.
 
         Raises:
@@ -95,9 +95,9 @@ class NewGeneration:
             )
         vectors, metadata = self.solution.vectors, self.solution.metadata
         if run.skipped_entries:
-            removal.remove(vectors, metadata, run.skipped_entries)
+            removal.remove_items(vectors, metadata, run.skipped_entries)
         if self.is_resumed:
-            removal.prune(vectors, metadata, run.seen)
+            removal.prune_items(vectors, metadata, run.seen)
 
     def _require_all_stored(self, run: IngestRun) -> None:
         if failed := run.report.failed:
@@ -107,7 +107,7 @@ class NewGeneration:
             )
 
 
-def learn(new: WritableSolution, live: WritableSolution, *, from_stored: bool) -> bytes:
+def learn_state(new: WritableSolution, live: WritableSolution, *, from_stored: bool) -> bytes:
     """Have the encoder of a new generation learn, where it does, from what will be indexed; returns what it learnt."""
     if not new.encoder.learns:
         return b""
@@ -118,7 +118,7 @@ def learn(new: WritableSolution, live: WritableSolution, *, from_stored: bool) -
 def begin_pinned(live: S) -> S:
     """The solution by what its YAML says now, pinned at the generation that a reindex builds."""
     config, yaml = live._read_yaml()
-    new = live._pin(open_unfinished(live.metadata), config, yaml)
+    new = live._pin_generation(open_unfinished(live.metadata), config, yaml)
     new.__dict__["encoder"] = new.create_encoder()
     _ = new._collection
     return new

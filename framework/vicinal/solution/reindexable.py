@@ -22,7 +22,7 @@ from vicinal.solution.generations import (
 )
 from vicinal.solution.handover import require_writable
 from vicinal.solution.progress import show_progress
-from vicinal.solution.reindex import NewGeneration, begin_pinned, learn, require_indexed
+from vicinal.solution.reindex import NewGeneration, begin_pinned, learn_state, require_indexed
 from vicinal.solution.writable import WritableSolution
 from vicinal.stores.writer_lock import ReindexLock, WriterLock
 from vicinal.types import IngestReport
@@ -101,7 +101,7 @@ class ReindexableSolution(WritableSolution):
                 finish_replacement(self.vectors, self.metadata)
             old = self._open_previous()
             old.vectors.load_collection()
-            self._replace(old, CatchUp(self.metadata, old, lock), lock, keep=True)
+            self._replace_generation(old, CatchUp(self.metadata, old, lock), lock, keep=True)
         warnings = [] if self._is_described_by_yaml() else [
             f"the YAML does not describe what is searched now, built by {self.encoder.fitted_signature!r}: put it back,"
             " or every new process refuses it"
@@ -156,37 +156,37 @@ class ReindexableSolution(WritableSolution):
     ) -> IngestReport:
         if gate is not None:
             gate.prepare(self)
-        new, generation = self._begin(from_stored=from_stored)
+        new, generation = self._begin_generation(from_stored=from_stored)
         run = new._new_run(source=generation.source, lock=lock)
         report = self._execute_run(run, generation.source.count())
         self._active_run = run  # so that `interrupt` still ends this
         _raise_if_interrupted(run)
-        generation.tidy(run)
+        generation.remove_leftovers(run)
         catch_up = CatchUp(self.metadata, new, lock, lambda: run.interrupted)
         catch_up.run()
         catch_up.written += report.seen
         with self.manager.observers.time_stage(self.name, "index", report.new + report.updated):
             report.rows = catch_up.make_searchable()
         if gate is not None:
-            report.gate = _pass(gate.judge(self, new))
+            report.gate = _require_passed(gate.judge(self, new))
         _raise_if_interrupted(run)
-        report.rows = self._replace(new, catch_up, lock, generation.source.added, keep=keep)
+        report.rows = self._replace_generation(new, catch_up, lock, generation.source.added, keep=keep)
         note = new.encoder.fit_note if new.encoder.learns else ""
         self._add_warnings(report, note, int(self.metadata.state()["rows"]))
         return report
 
-    def _begin(self, *, from_stored: bool) -> tuple[Self, NewGeneration]:
+    def _begin_generation(self, *, from_stored: bool) -> tuple[Self, NewGeneration]:
         """Begin a generation; nobody is locked out while its encoder learns, which may take long."""
         with WriterLock(self.metadata, brief=True):
             self.follow()
             require_indexed(self)
             finish_replacement(self.vectors, self.metadata)
         new = begin_pinned(self)
-        learnt = learn(new, self, from_stored=from_stored)
+        learnt = learn_state(new, self, from_stored=from_stored)
         with WriterLock(self.metadata, brief=True):
             return new, NewGeneration.begin(self, learnt, new, from_stored=from_stored)
 
-    def _replace(
+    def _replace_generation(
         self,
         new: WritableSolution,
         catch_up: CatchUp,
@@ -206,7 +206,7 @@ class ReindexableSolution(WritableSolution):
                 lock.check()
                 writer.check()
                 new.metadata.make_live()
-                self._adopt(new)
+                self._adopt_generation(new)
             finish_replacement(self.vectors, self.metadata)
         return rows
 
@@ -246,7 +246,7 @@ class ReindexableSolution(WritableSolution):
         )
 
 
-def _pass(result: GateResult) -> dict[str, Any]:
+def _require_passed(result: GateResult) -> dict[str, Any]:
     """What a report says of a gate that was passed.
 
     Raises:

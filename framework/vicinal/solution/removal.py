@@ -8,18 +8,18 @@ from vicinal.ingest.changes import SeenIds
 from vicinal.stores.milvus import VectorStore
 from vicinal.stores.records import Entry
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
-__all__ = ["prune", "remove"]
+__all__ = ["prune_items", "remove_items"]
 
 _BATCH = 1_000
 
 
-def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Entry]) -> None:
+def remove_items(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Entry]) -> None:
     """Remove items from Milvus first, then from Redis, so that no hit is ever without its metadata."""
-    ids = list(entries)
-    for start in range(0, len(ids), _BATCH):
-        part = {id_: entries[id_] for id_ in ids[start : start + _BATCH]}
+    for ids in iter_slices(list(entries), _BATCH):
+        part = {id_: entries[id_] for id_ in ids}
         row_ids: list[int] = []
         for id_, record in zip(part, metadata.records(list(part)), strict=True):
             segments = part[id_].segments
@@ -28,7 +28,7 @@ def remove(vectors: VectorStore, metadata: MetadataStore, entries: dict[int, Ent
         metadata.delete(part)
 
 
-def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
+def prune_items(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
     """Remove the items that a run over the source did not see, except those added by hand; return their number.
 
     Items that were added by hand and that the source yields, too, belong to the source from now on. The ledger is read
@@ -41,6 +41,6 @@ def prune(vectors: VectorStore, metadata: MetadataStore, seen: SeenIds) -> int:
         is_manual = np.array(metadata.are_manual(ids), bool)
         metadata.unmark_manual([ids[number] for number in np.flatnonzero(is_seen & is_manual)])
         gone = {ids[number]: entries[ids[number]] for number in np.flatnonzero(~is_seen & ~is_manual)}
-        remove(vectors, metadata, gone)
+        remove_items(vectors, metadata, gone)
         removed += len(gone)
     return removed

@@ -103,8 +103,8 @@ def restore(
     fitted = _read_fitted(folder) if solution.encoder.learns else b""
     _require_same_encoder(solution, manifest, fitted, folder)
     _require_fields(solution, folder)
-    _prepare(solution, folder, fitted, replace=replace)
-    written = _import(solution, folder, manifest, on_progress)
+    _prepare_solution(solution, folder, fitted, replace=replace)
+    written = _import_items(solution, folder, manifest, on_progress)
     found = solution.check()
     return RestoreReport(
         solution.name,
@@ -160,7 +160,7 @@ def _require_fields(solution: Solution, folder: BackupFolder) -> None:
                 ) from error
 
 
-def _prepare(solution: Solution, folder: BackupFolder, fitted: bytes, *, replace: bool) -> None:
+def _prepare_solution(solution: Solution, folder: BackupFolder, fitted: bytes, *, replace: bool) -> None:
     """Have the solution hold nothing, or a part of this backup, and its encoder know what it had learnt.
 
     Raises:
@@ -183,7 +183,7 @@ def _prepare(solution: Solution, folder: BackupFolder, fitted: bytes, *, replace
         adopt_state(solution.encoder, fitted, solution.metadata)
 
 
-def _import(
+def _import_items(
     solution: Solution, folder: BackupFolder, manifest: Manifest, on_progress: Callable[[int, int], object]
 ) -> int:
     """Write what is not there yet; returns how many items that were."""
@@ -191,14 +191,14 @@ def _import(
         metadata = solution.metadata
         metadata.set_state(restoring=folder.stamp)
         batches = import_items(file, solution.encoder, solution.config.field_specs, metadata, folder.location)
-        report = solution._new_run(lock=lock).write_batches(_count(batches, manifest.items, on_progress))
+        report = solution._new_run(lock=lock).write_batches(_count_items(batches, manifest.items, on_progress))
         solution._collection.make_searchable(report.new + report.updated)
         _restore_state(solution, folder)
         metadata.set_state(restoring=None)
     return report.new + report.updated
 
 
-def _count(batches: Iterator[Batch], total: int, notify: Callable[[int, int], object]) -> Iterator[Batch]:
+def _count_items(batches: Iterator[Batch], total: int, notify: Callable[[int, int], object]) -> Iterator[Batch]:
     done = 0
     for batch in batches:
         yield batch

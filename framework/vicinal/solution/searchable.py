@@ -139,12 +139,12 @@ class SearchableSolution(FollowingComponents):
             SearchRequest(one, int(limit), filter, None, item_filters or {}, *examples, min_similarity, diversity)
             for one in queries
         ]
-        results = self.read(partial(self._search, requests))
+        results = self.read(partial(self._search_requests, requests))
         for result in results:
             result.to_html = partial(build_result_html, render=self.render)
         return results if are_several else results[0]
 
-    def _search(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
+    def _search_requests(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
         with self._searcher.borrow() as searcher:
             return searcher.search(requests)
 

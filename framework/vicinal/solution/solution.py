@@ -163,7 +163,7 @@ class Solution(PromotableSolution):
             if unknown := [key for key in keys if key not in known]:
                 raise UnknownItemError(f"not indexed: {', '.join(unknown[:5])}", hint="keys are case-sensitive")
             entries = {item_id(key): entry for key, entry in known.items()}
-            removal.remove(self.vectors, self.metadata, entries)
+            removal.remove_items(self.vectors, self.metadata, entries)
             self._collection.make_searchable(len(keys))
         return len(keys)
 

@@ -10,6 +10,7 @@ from vicinal.plugin.foreign_calls import count_items
 from vicinal.plugin.source import Source
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.redis import MetadataStore
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Failure, Item, item_id, path_from_file_uri
 
 __all__ = ["ItemList", "SourceWithAdded", "StoredItems", "read_stored"]
@@ -46,8 +47,8 @@ class SourceWithAdded(Source):
                 self.added.discard(item_id(entry.key.encode(errors="backslashreplace").decode()))
             yield entry
         ids = sorted(self.added)
-        for start in range(0, len(ids), _BATCH):
-            yield from read_stored(self._metadata, ids[start : start + _BATCH])
+        for part in iter_slices(ids, _BATCH):
+            yield from read_stored(self._metadata, part)
 
 
 class StoredItems(Source):

@@ -168,7 +168,7 @@ class WritableSolution(SearchableSolution):
             total = len(only) if only is not None else count_items(self.source)
             report = self._execute_run(run, min(total, limit) if total is not None and limit is not None else total)
             if run.skipped_entries:
-                removal.remove(self.vectors, self.metadata, run.skipped_entries)
+                removal.remove_items(self.vectors, self.metadata, run.skipped_entries)
                 report.removed += len(run.skipped_entries)
             if prune and run.is_complete:
                 self._prune_unseen(run)
@@ -232,7 +232,7 @@ class WritableSolution(SearchableSolution):
                 " repair or exclude it (`vicinal failures` says what is wrong with it)"
             )
             return
-        run.report.removed += removal.prune(self.vectors, self.metadata, run.seen)
+        run.report.removed += removal.prune_items(self.vectors, self.metadata, run.seen)
 
     @contextmanager
     def _open_for_writing(self, *, brief: bool = False) -> Iterator[WriterLock]:

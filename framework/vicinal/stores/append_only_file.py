@@ -39,14 +39,14 @@ def prepare_append_only_file(folder: Path, *, split: bool) -> None:
     """
     _complete_join(folder)
     parts = _list_parts(folder / _PARTS)
-    if parts and all(part.exists() for part in parts) and _size(folder / _SINGLE):
+    if parts and all(part.exists() for part in parts) and _get_size(folder / _SINGLE):
         raise StoreError(
             f"{folder} holds two versions of its data, {_SINGLE} and {_PARTS}",
             hint="move the one that is out of date elsewhere",
         )
     if parts and not split:
         _require_readable(folder, parts[0])
-        _join(folder, parts)
+        _join_parts(folder, parts)
 
 
 def _list_parts(parts: Path) -> list[Path]:
@@ -70,7 +70,7 @@ def _require_readable(folder: Path, base: Path) -> None:
         )
 
 
-def _join(folder: Path, parts: list[Path]) -> None:
+def _join_parts(folder: Path, parts: list[Path]) -> None:
     with (folder / _NEW_SINGLE).open("wb") as joined:
         for part in parts:
             with part.open("rb") as file:
@@ -90,5 +90,5 @@ def _complete_join(folder: Path) -> None:
         shutil.rmtree(folder / _JOINED_PARTS)
 
 
-def _size(path: Path) -> int:
+def _get_size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0

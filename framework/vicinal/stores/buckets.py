@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from vicinal.stores.key_names import BUCKETS, KeyNames
 from vicinal.stores.live_generation import LiveGeneration
 from vicinal.stores.redis_connection import RedisConnection
+from vicinal.toolkit.slices import iter_slices
 
 __all__ = ["Buckets", "encode_id"]
 
@@ -70,7 +71,7 @@ class Buckets:
         if self._connection.is_cluster:
             return self._get_of_shards(kind, ids)
         values: list[bytes | None] = []
-        for part in _split(ids):
+        for part in _split_keys(ids):
             *found, live = self._connection.call("eval", *self._get_call(kind, part, self._live.key))
             self._live.require(live)
             values += found
@@ -78,7 +79,7 @@ class Buckets:
 
     def _get_of_shards(self, kind: str, ids: Sequence[int]) -> list[bytes | None]:
         """Fetch values of all shards at once, and only then which generation is live: no script reads both."""
-        parts = [part for _, group in self.group(ids) for part in _split(group)]
+        parts = [part for _, group in self.group(ids) for part in _split_keys(group)]
         pipe = self._connection.pipeline()
         for part in parts:
             self._connection.queue(pipe, self.key_of(kind, part[0]), "EVAL", *self._get_call(kind, part))
@@ -129,7 +130,7 @@ class Buckets:
         numbers = self._iter_numbers(kinds, max(after, 0) >> _SHIFT)
         part = list(islice(numbers, size))
         while part:
-            values = [self._read(kind, part, after) for kind in kinds]
+            values = [self._read_buckets(kind, part, after) for kind in kinds]
             size = min(2 * size, _MAX_PART) if max(map(len, values)) < _PART_ITEMS else max(1, size // 2)
             next_part = list(islice(numbers, size))
             self._live.require(self._connection.call("get", self._live.key))
@@ -162,7 +163,7 @@ class Buckets:
                     numbers.add(int(key.rpartition(b":")[2], 16))
         return sorted(numbers)
 
-    def _read(self, kind: str, numbers: Sequence[int], after: int) -> dict[int, bytes]:
+    def _read_buckets(self, kind: str, numbers: Sequence[int], after: int) -> dict[int, bytes]:
         pipe = self._connection.pipeline()
         for number in numbers:
             key = self._names.bucket(kind, number)
@@ -178,7 +179,7 @@ class Buckets:
         """Queue the deletion of all buckets in a pipeline."""
         for kind in kinds:
             for _, group in groupby(self._iter_numbers([kind]), self._names.group_of):
-                for keys in _split([self._names.bucket(kind, number) for number in group]):
+                for keys in _split_keys([self._names.bucket(kind, number) for number in group]):
                     self._connection.queue(pipe, keys[0], "UNLINK", *keys)
 
 
@@ -187,6 +188,6 @@ def encode_id(id_: int) -> bytes:
     return id_.to_bytes(8, "big")
 
 
-def _split(sequence: Sequence[_T]) -> Iterator[Sequence[_T]]:
+def _split_keys(sequence: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """Split a sequence into parts of as many keys as a command may have."""
-    return (sequence[start : start + _MAX_COMMAND_KEYS] for start in range(0, len(sequence), _MAX_COMMAND_KEYS))
+    return iter_slices(sequence, _MAX_COMMAND_KEYS)

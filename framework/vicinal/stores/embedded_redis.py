@@ -89,7 +89,7 @@ class EmbeddedRedis:
         if self._users.closed:
             return
         atexit.unregister(self.close)
-        with self._exclusively():
+        with self._lock_server():
             if try_lock(self._users.fileno()):
                 shut_down_server(self.socket)
         self._close_files()
@@ -99,7 +99,7 @@ class EmbeddedRedis:
         self._start.close()
 
     @contextmanager
-    def _exclusively(self) -> Iterator[None]:
+    def _lock_server(self) -> Iterator[None]:
         """Keep other processes and threads from starting to use the server, and from shutting it down."""
         with self._threads:
             fcntl.flock(self._start, fcntl.LOCK_EX)
@@ -114,7 +114,7 @@ class EmbeddedRedis:
         ``server.lock`` is inherited by redis-server and held for its lifetime, so that a server that is starting,
         loading or shutting down is waited for.
         """
-        with self._exclusively():
+        with self._lock_server():
             fcntl.flock(self._users, fcntl.LOCK_SH)
             launch: _Launch | None = None
             deadline = time.monotonic() + _START_SECONDS
@@ -151,7 +151,7 @@ class EmbeddedRedis:
         with log.open("ab") as output, (self._folder / "server.lock").open("a") as lock:
             launch = _Launch(server, log, output.tell())
             fcntl.flock(lock, fcntl.LOCK_EX)
-            _spawn(
+            _spawn_process(
                 [server.path, *(word for key, value in settings.items() for word in (f"--{key}", value))], output, lock
             )
         self._start_watchdog()
@@ -161,7 +161,9 @@ class EmbeddedRedis:
         with (self._folder / "users.lock").open("a") as users, (self._folder / "start.lock").open("a") as start:
             locks = map(str, (users.fileno(), start.fileno()))
             python = sys.executable or "python3"
-            _spawn([python, "-I", "-S", redis_watchdog.__file__, *locks, self.socket], subprocess.DEVNULL, users, start)
+            _spawn_process(
+                [python, "-I", "-S", redis_watchdog.__file__, *locks, self.socket], subprocess.DEVNULL, users, start
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class _Launch:
         )
 
 
-def _spawn(command: list[str], output: IO[bytes] | int, *locks: IO[str]) -> None:
+def _spawn_process(command: list[str], output: IO[bytes] | int, *locks: IO[str]) -> None:
     """Start a process that inherits the locks, and that outlives this one."""
     process = subprocess.Popen(
         command,

@@ -55,7 +55,7 @@ class Failures:
             The failures, the key after which the next page starts (None when this is the last page), and the number of
             all failures.
         """
-        total, ordered = self._counts()
+        total, ordered = self._read_counts()
         if total != ordered:  # a version without the sorted set wrote some
             self._rebuild_order()
         start = f"({_escape_surrogates(after)}" if after else "-"
@@ -66,7 +66,7 @@ class Failures:
         ]
         return failures, keys[limit - 1].decode() if len(keys) > limit else None, total
 
-    def _counts(self) -> tuple[int, int]:
+    def _read_counts(self) -> tuple[int, int]:
         """Return the number of failures, and of keys in the sorted set."""
         pipe = self._connection.pipeline(atomic=True)
         pipe.hlen(self._messages)

@@ -6,6 +6,7 @@ vicinal:{name}:fit               hash: "hash" -> of the state; "0", "1", … -> 
 from __future__ import annotations
 
 from vicinal.stores.redis_connection import RedisConnection
+from vicinal.toolkit.slices import iter_slices
 
 __all__ = ["FittedState"]
 
@@ -28,8 +29,8 @@ class FittedState:
         """Keep a state in place of any other; who reads meanwhile gets the old one or the new one."""
         new = self._key + ":new"
         self._connection.call("unlink", new)
-        for number, start in enumerate(range(0, len(data), _PIECE_BYTES)):
-            self._connection.call("hset", new, str(number), data[start : start + _PIECE_BYTES])
+        for number, piece in enumerate(iter_slices(data, _PIECE_BYTES)):
+            self._connection.call("hset", new, str(number), piece)
         self._connection.call("hset", new, "hash", hash_)
         self._connection.call("rename", new, self._key)
 

@@ -16,6 +16,7 @@ from vicinal.stores.layout import Candidate, Schema, candidate_from_hit, column_
 from vicinal.stores.milvus_collection import MilvusCollection, StoredCollection
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.milvus_errors import wrap_errors
+from vicinal.toolkit.slices import iter_slices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,9 +60,9 @@ class VectorStore(MilvusCollection):
 
     def delete_rows(self, ids: Sequence[int]) -> None:
         """Delete rows by id; unknown ids are ignored."""
-        for start in range(0, len(ids), 10_000):
+        for part in iter_slices(ids, 10_000):
             with self._wrap_errors():
-                self._client.delete(self.collection, ids=list(ids[start : start + 10_000]), timeout=_CALL_SECONDS)
+                self._client.delete(self.collection, ids=list(part), timeout=_CALL_SECONDS)
 
     def count_rows(self) -> int:
         """The number of rows, after all acknowledged writes and deletions."""
@@ -119,12 +120,11 @@ class VectorStore(MilvusCollection):
     def fetch_whole_rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The rows with these ids, with all ``stored_columns``, in messages well below Milvus' limit of 64 MiB."""
         rows: list[dict[str, Any]] = []
-        step = self._row_format.rows_per_message
-        for start in range(0, len(ids), step):
+        for part in iter_slices(ids, self._row_format.rows_per_message):
             with self._wrap_errors():
                 rows += self._client.get(
                     self.collection,
-                    ids=list(ids[start : start + step]),
+                    ids=list(part),
                     output_fields=self.stored_columns,
                     consistency_level="Strong",
                     timeout=_CALL_SECONDS,
@@ -163,14 +163,16 @@ class VectorStore(MilvusCollection):
         """
         limit = min(limit, MAX_LIMIT)
         expression = _join_conditions(
-            self._to_milvus_filter(filter), "" if popcount is None else f"ones == {popcount}", _exclude(excluded_ids)
+            self._to_milvus_filter(filter),
+            "" if popcount is None else f"ones == {popcount}",
+            _exclude_ids(excluded_ids),
         )
         candidates: list[list[Candidate]] = []
-        for start in range(0, len(queries), step := self._max_queries_per_call(index, limit, rows)):
+        for part in iter_slices(queries, self._max_queries_per_call(index, limit, rows)):
             with self._wrap_filter_errors(filter):
                 results = self._client.search(
                     self.collection,
-                    data=list(queries[start : start + step]),
+                    data=list(part),
                     anns_field="vector",
                     limit=limit,
                     filter=expression,
@@ -202,7 +204,7 @@ class VectorStore(MilvusCollection):
         from pymilvus import AnnSearchRequest, RRFRanker
 
         depth = min(max(limit * 2, 50), MAX_LIMIT)
-        expression = _join_conditions(self._to_milvus_filter(filter), _exclude(excluded_ids)) or None
+        expression = _join_conditions(self._to_milvus_filter(filter), _exclude_ids(excluded_ids)) or None
         by_vector = AnnSearchRequest([query], "vector", index.search_params(depth), limit=depth, expr=expression)
         by_text = AnnSearchRequest([text], "text_sparse", {"metric_type": "BM25"}, limit=depth, expr=expression)
         with self._wrap_filter_errors(filter):
@@ -233,7 +235,7 @@ class VectorStore(MilvusCollection):
         return wrap_errors(self._location, filter, self._row_format.filter_columns if filter else ())
 
 
-def _exclude(ids: Sequence[int]) -> str:
+def _exclude_ids(ids: Sequence[int]) -> str:
     return f"id not in {list(ids)}" if ids else ""
 
 

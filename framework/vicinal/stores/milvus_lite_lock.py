@@ -90,12 +90,12 @@ class MilvusLiteLock:
             holder = LockHolder.read(self._lock)
             self._lock.close()
             raise StoreBusyError(f"{path} is in use by {holder.process}", hint=_build_busy_hint(holder))
-        self._write(LockHolder(describe_process(), socket.gethostname()))
+        self._write_holder(LockHolder(describe_process(), socket.gethostname()))
 
     def publish_address(self, url: str) -> None:
         """Write into the lock file where this process answers others."""
         self.secret = secrets.token_hex(16)
-        self._write(LockHolder(describe_process(), socket.gethostname(), url, self.secret))
+        self._write_holder(LockHolder(describe_process(), socket.gethostname(), url, self.secret))
 
     def close(self) -> None:
         """Release the lock."""
@@ -113,7 +113,7 @@ class MilvusLiteLock:
                     time.sleep(_ACQUIRE_SECONDS)
         return False
 
-    def _write(self, holder: LockHolder) -> None:
+    def _write_holder(self, holder: LockHolder) -> None:
         data = orjson.dumps(asdict(holder))
         self._lock.seek(0)
         self._lock.write(data)

@@ -51,14 +51,14 @@ class MilvusLoading(MilvusConnection):
         if state != "Loading":  # as after a restart of Milvus, whose query nodes may not all be back
             self.require_query_nodes()
         with self._wrap_errors():
-            self._load(wait=wait)
+            self._load_collection(wait=wait)
 
     def _load_state(self) -> str:
         """``NotExist``, ``NotLoad``, ``Loading`` or ``Loaded``."""
         with self._wrap_errors():
             return str(self._client.get_load_state(self.collection)["state"])
 
-    def _load(self, *, wait: bool) -> None:
+    def _load_collection(self, *, wait: bool) -> None:
         """Load the collection; an embedded one again, if that fails.
 
         In Milvus Lite 3.2 a thread of its own writes an index after a flush, without a lock; who loads at that instant
@@ -113,7 +113,7 @@ class MilvusLoading(MilvusConnection):
         self.require_query_nodes()
         try:
             with self._wrap_errors():
-                self._load(wait=True)
+                self._load_collection(wait=True)
         except StoreUnreachableError:
             raise
         except StoreError:

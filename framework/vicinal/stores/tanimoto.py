@@ -56,13 +56,13 @@ def search_exact(
     return [results.get(number, []) for number in range(len(queries))]
 
 
-def _tanimoto(candidate: Candidate, popcount: int) -> float:
+def _compute_tanimoto(candidate: Candidate, popcount: int) -> float:
     common = round(candidate.distance * math.sqrt(popcount * candidate.popcount))
     return common / (popcount + candidate.popcount - common)
 
 
 def _rank_by_tanimoto(candidates: Sequence[Candidate], popcount: int) -> list[Candidate]:
-    return _sort_by_distance(replace(one, distance=1.0 - _tanimoto(one, popcount)) for one in candidates)
+    return _sort_by_distance(replace(one, distance=1.0 - _compute_tanimoto(one, popcount)) for one in candidates)
 
 
 def _sort_by_distance(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -67,9 +67,9 @@ def _to_varint(number: int) -> bytes:
 def send_upsert_request(client: MilvusClient, request: UpsertRequest, timeout: float) -> None:
     """Send it as the client's own ``upsert`` does: by its connection, with its retries, in its database."""
     metadata = client._generate_call_context().to_grpc_metadata()
-    _send(client._get_connection(), request, metadata, timeout=timeout)
+    _send_upsert(client._get_connection(), request, metadata, timeout=timeout)
 
 
 @retry_on_rpc_failure()  # type: ignore[untyped-decorator]
-def _send(handler: Any, request: UpsertRequest, metadata: Any, *, timeout: float) -> None:
+def _send_upsert(handler: Any, request: UpsertRequest, metadata: Any, *, timeout: float) -> None:
     check_status(handler._stub.Upsert(request, timeout=timeout, metadata=metadata).status)

@@ -55,11 +55,11 @@ def assert_same(space: Space, first: np.ndarray, second: np.ndarray, tolerance: 
     """Vectors are the same, row by row: bits exactly, floats within a tolerance."""
     assert first.shape == second.shape, f"{what}: shape {first.shape} is not {second.shape}"
     for row, (one, other) in enumerate(zip(first, second, strict=True)):
-        drift = _drift(space, one, other)
+        drift = _measure_drift(space, one, other)
         assert drift <= tolerance, f"{what}: row {row} is {drift:.3g} away, more than {tolerance:.3g}"
 
 
-def _drift(space: Space, one: np.ndarray, other: np.ndarray) -> float:
+def _measure_drift(space: Space, one: np.ndarray, other: np.ndarray) -> float:
     """1 - cosine; where lengths count (L2, IP) ``|a - b|² / 2|a||b|``, which is the same for equal lengths."""
     if np.array_equal(one, other, equal_nan=space.kind == "float"):
         return 0.0

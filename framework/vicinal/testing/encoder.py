@@ -35,7 +35,7 @@ class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
     # Making one
 
     def test_making_one_imports_nothing_heavy(self) -> None:
-        heavy = [name for name in self._ask(_describe).heavy if name not in self.libraries]
+        heavy = [name for name in self._ask_process(_describe_encoder).heavy if name not in self.libraries]
         assert not heavy, f"import {', '.join(heavy)} where they work: in the first encode or decode"
 
     def test_space_is_consistent(self) -> None:
@@ -52,7 +52,7 @@ class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
         signature = self.encoder.signature
         assert isinstance(signature, str)
         assert signature.strip()
-        assert self._ask(_describe).value == (self.encoder.space, signature)
+        assert self._ask_process(_describe_encoder).value == (self.encoder.space, signature)
 
     def test_signature_tells_parameters_apart(self) -> None:
         variants = [self.params, *(variant for variant in self.variants if variant != self.params)]
@@ -76,7 +76,7 @@ class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
             kept, other = unpack_state(pack_state(self.encoder.state)), self.make_encoder()
             assert hash_state(kept) == self.encoder.state_hash
             other.restore(kept)
-            self._assert_same(self._vectors(), self._vectors(other), "an encoder with the restored state")
+            self._assert_same(self._embed_items(), self._embed_items(other), "an encoder with the restored state")
 
     def test_fit_learns_the_same_from_the_same_items(self) -> None:
         if self.encoder.learns:
@@ -84,6 +84,6 @@ class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
             assert first == second, "fit twice gives two states; seed what is random"
 
 
-def _describe(make: Callable[[], Encoder]) -> tuple[Space, str]:
+def _describe_encoder(make: Callable[[], Encoder]) -> tuple[Space, str]:
     encoder = make()
     return encoder.space, encoder.signature

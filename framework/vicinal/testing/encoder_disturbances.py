@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vicinal.plugin.disturbance_calls import disturb, list_disturbances, make_generator, to_query
+from vicinal.plugin.disturbance_calls import disturb_content, list_disturbances, make_generator, to_query
 from vicinal.plugin.evaluation import Disturbance
 from vicinal.testing.encoder_under_test import EncoderUnderTest
 
@@ -24,7 +24,7 @@ class DisturbanceContract(EncoderUnderTest):
 
     def test_a_disturbed_item_is_a_query(self) -> None:
         for disturbance in list_disturbances(self.encoder):
-            queries = [query for _, query in self._disturb(disturbance) if query is not None]
+            queries = [query for _, query in self._disturb_contents(disturbance) if query is not None]
             assert queries, f"{disturbance.name} changes none of the good contents; give one that it changes"
             for query in queries:
                 with TemporaryDirectory(prefix="vicinal-testing-") as folder:
@@ -35,12 +35,12 @@ class DisturbanceContract(EncoderUnderTest):
         """The same content and generator give the same query, so that a report can be made again."""
         for disturbance in list_disturbances(self.encoder):
             for (content, first), (_, second) in zip(
-                self._disturb(disturbance), self._disturb(disturbance), strict=True
+                self._disturb_contents(disturbance), self._disturb_contents(disturbance), strict=True
             ):
                 assert first == second, f"{disturbance.name}: {content!r} gives two queries; draw from the generator"
 
-    def _disturb(self, disturbance: Disturbance) -> Iterator[tuple[str | Path, str | bytes | None]]:
+    def _disturb_contents(self, disturbance: Disturbance) -> Iterator[tuple[str | Path, str | bytes | None]]:
         """The good contents, and what one disturbance makes of them."""
         for content in self._select_queries(self.good):
             generator = make_generator(0, str(content), disturbance.name)
-            yield content, disturb(self.encoder, disturbance, content, generator)
+            yield content, disturb_content(self.encoder, disturbance, content, generator)

@@ -26,10 +26,10 @@ class QueryContract(EncoderUnderTest):
         for query in self._select_queries(self.good):
             segments = self.encoder.decode_query(query)
             assert segments, f"{query!r} has no segment"
-            vectors = self._encode(segments)
+            vectors = self._encode_segments(segments)
             if not self.query_differs:
                 item = Item("query", query)
-                self._assert_same(vectors, self._encode(self.encoder.decode(item)), f"{item} as a query")
+                self._assert_same(vectors, self._encode_segments(self.encoder.decode(item)), f"{item} as a query")
 
     def test_a_bad_query_raises_item_error(self) -> None:
         if not self.query_differs:
@@ -64,21 +64,21 @@ class QueryContract(EncoderUnderTest):
         assert vectors.shape[1:] == (width,)
         assert len(vectors), f"{mark + SENTENCE!r} has no segment"
         for query in self._select_queries(self.good) if mark else ():
-            text = self._encode(self.encoder.decode_query(f"{mark}{query}"))
-            item = self._encode(self.encoder.decode(Item("query", query)))
+            text = self._encode_segments(self.encoder.decode_query(f"{mark}{query}"))
+            item = self._encode_segments(self.encoder.decode(Item("query", query)))
             assert not np.array_equal(text, item), f"{mark}{query} is a text, and was read as a file"
 
     def test_suggested_queries_are_read(self) -> None:
         """Some of all for an empty prefix, never more than asked for, and a whole query suggests itself."""
         if self.encoder.suggests_queries:
-            suggested = self._suggest("", 3)
+            suggested = self._suggest_queries("", 3)
             assert suggested, "it suggests nothing for an empty prefix"
             for query in suggested:
                 assert self.encoder.decode_query(query), f"the suggestion {query!r} is not read"
-                assert query in self._suggest(query, 3), f"{query!r} is not suggested for itself"
-            assert not self._suggest("no query begins with this", 3), "suggest what begins with the prefix"
+                assert query in self._suggest_queries(query, 3), f"{query!r} is not suggested for itself"
+            assert not self._suggest_queries("no query begins with this", 3), "suggest what begins with the prefix"
 
-    def _suggest(self, prefix: str, limit: int) -> list[str]:
+    def _suggest_queries(self, prefix: str, limit: int) -> list[str]:
         queries = self.encoder.suggest_queries(prefix, limit)
         assert isinstance(queries, Sequence), f"{prefix!r}: return a list of texts"
         assert not isinstance(queries, str), f"{prefix!r}: return a list of texts"
@@ -89,14 +89,14 @@ class QueryContract(EncoderUnderTest):
     # Examples and indexed items as queries
 
     def test_an_item_s_vector_makes_a_query(self) -> None:
-        if self._overrides("to_query_vector"):
-            for vector in self._vectors():
+        if self._overrides_method("to_query_vector"):
+            for vector in self._embed_items():
                 self._assert_query_vector(self.encoder.to_query_vector(vector), "to_query_vector")
 
     def test_examples_combine_to_a_vector(self) -> None:
         """One liked example and several, without an unliked one and with some."""
-        if self._overrides("combine_examples"):
-            vectors = self._vectors()
+        if self._overrides_method("combine_examples"):
+            vectors = self._embed_items()
             if self.encoder.space.metric == "COSINE":
                 vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
             for liked in (vectors[:1], vectors[:2]):
@@ -110,7 +110,7 @@ class QueryContract(EncoderUnderTest):
             assert not isinstance(keys, str), f"{query!r}: return a list of keys"
             assert all(isinstance(key, str) for key in keys), f"{query!r}: a key is a text"
 
-    def _overrides(self, method: str) -> bool:
+    def _overrides_method(self, method: str) -> bool:
         return getattr(type(self.encoder), method) is not getattr(Encoder, method)
 
     def _assert_query_vector(self, vector: object, method: str) -> None:

@@ -44,7 +44,7 @@ class EncoderUnderTest:
 
     def make_encoder(self, params: Mapping[str, Any] | None = None) -> Encoder:
         """Make a fresh encoder; ``params`` are given for the ``variants`` only."""
-        return _build(self.encoder_class, dict(self.params if params is None else params))
+        return _build_encoder(self.encoder_class, dict(self.params if params is None else params))
 
     @property
     def items(self) -> list[Item]:
@@ -61,7 +61,7 @@ class EncoderUnderTest:
         return self._made[1]
 
     def _make_fitted(self, *more: Item) -> Encoder:
-        return _fit(self.make_encoder(), [*self.items, *more])
+        return _fit_encoder(self.make_encoder(), [*self.items, *more])
 
     def _get_reader(self, text: str) -> Encoder:
         """An encoder that reads a text; one that learns from texts learns from it too, or it may know no word of it."""
@@ -69,18 +69,18 @@ class EncoderUnderTest:
         is_learnt = self.encoder.learns and modalities[0].input == "text"
         return self._make_fitted(Item("query", text)) if is_learnt else self.encoder
 
-    def _samples(self) -> list[Any]:
+    def _decode_samples(self) -> list[Any]:
         return [segment.sample for item in self.items for segment in self.encoder.decode(item)]
 
-    def _vectors(self, encoder: Encoder | None = None) -> np.ndarray:
+    def _embed_items(self, encoder: Encoder | None = None) -> np.ndarray:
         return embed_items(lambda: encoder or self.encoder, self.items)
 
-    def _encode(self, segments: Sequence[Segment]) -> np.ndarray:
+    def _encode_segments(self, segments: Sequence[Segment]) -> np.ndarray:
         return encode_copy(self.encoder, [segment.sample for segment in segments])
 
     def _encode_item(self, encoder: Encoder, item: Item) -> tuple[list[tuple[float | None, float | None]], np.ndarray]:
         segments = encoder.decode(item)
-        return [(segment.start, segment.end) for segment in segments], self._encode(segments)
+        return [(segment.start, segment.end) for segment in segments], self._encode_segments(segments)
 
     def _select_queries(self, contents: Sequence[Any]) -> list[str | Path]:
         return [item.content for item in make_items(contents) if isinstance(item.content, str | Path)]
@@ -88,11 +88,11 @@ class EncoderUnderTest:
     def _assert_same(self, first: np.ndarray, second: np.ndarray, what: str) -> None:
         assert_same(self.encoder.space, first, second, self.tolerance, what)
 
-    def _ask(self, question: Callable[..., Any], *arguments: Any) -> Answer:
+    def _ask_process(self, question: Callable[..., Any], *arguments: Any) -> Answer:
         """Ask a fresh process, which imports the encoder's module alone where ``make_encoder`` is not overridden."""
         if type(self).make_encoder is not EncoderUnderTest.make_encoder:
             return ask(partial(question, self.make_encoder, *arguments), type(self))
-        make = partial(_build, self.encoder_class, dict(self.params))
+        make = partial(_build_encoder, self.encoder_class, dict(self.params))
         return ask(partial(question, make, *arguments), self.encoder_class)
 
 
@@ -101,7 +101,7 @@ def encode_copy(encoder: Encoder, samples: Sequence[Any]) -> np.ndarray:
     return np.array(encoder.encode(samples))
 
 
-def _fit(encoder: Encoder, items: Sequence[Item]) -> Encoder:
+def _fit_encoder(encoder: Encoder, items: Sequence[Item]) -> Encoder:
     """Have an encoder that learns do so."""
     if encoder.learns:
         encoder.restore(encoder.fit(items))
@@ -115,12 +115,12 @@ def make_items(contents: Sequence[Any]) -> list[Item]:
     ]
 
 
-def _build(encoder_class: type[Encoder], params: Mapping[str, Any]) -> Encoder:
+def _build_encoder(encoder_class: type[Encoder], params: Mapping[str, Any]) -> Encoder:
     return encoder_class(encoder_class.Params.model_validate(params))
 
 
 def embed_items(make: Callable[[], Encoder], items: Sequence[Item]) -> np.ndarray:
     encoder = make()
     if not encoder.state_hash:
-        _fit(encoder, items)
+        _fit_encoder(encoder, items)
     return encode_copy(encoder, [segment.sample for item in items for segment in encoder.decode(item)])

@@ -57,7 +57,7 @@ class VectorContract(EncoderUnderTest):
 
     def test_samples_are_strings_where_samples_are_text(self) -> None:
         if self.encoder.samples_are_text:
-            assert all(isinstance(sample, str) for sample in self._samples())
+            assert all(isinstance(sample, str) for sample in self._decode_samples())
 
     def test_decode_is_thread_safe(self) -> None:
         expected = [self._encode_item(self.encoder, item) for item in self.items]
@@ -67,7 +67,9 @@ class VectorContract(EncoderUnderTest):
         for call in calls:
             for item, segments, (times, vectors) in zip(self.items, call.result(), expected, strict=True):
                 assert [(segment.start, segment.end) for segment in segments] == times, f"{item}"
-                self._assert_same(self._encode(segments), vectors, f"{item} decoded on one of {THREADS} threads")
+                self._assert_same(
+                    self._encode_segments(segments), vectors, f"{item} decoded on one of {THREADS} threads"
+                )
 
     def test_bad_input_raises_item_error(self) -> None:
         assert self.bad, "give contents that must be refused, as `bad`"
@@ -86,49 +88,51 @@ class VectorContract(EncoderUnderTest):
                 f"{item}: {answer}, alone: {expected}"
             )
             if not isinstance(answer, ItemError) and not isinstance(expected, ItemError):
-                self._assert_same(self._encode(answer), self._encode(expected), f"{item} among others and alone")
+                self._assert_same(
+                    self._encode_segments(answer), self._encode_segments(expected), f"{item} among others and alone"
+                )
 
     # Encoding
 
     def test_shape_and_dtype(self) -> None:
-        space, vectors = self.encoder.space, self._vectors()
+        space, vectors = self.encoder.space, self._embed_items()
         width, dtype = (space.dimension // 8, "uint8") if space.kind == "binary" else (space.dimension, "float32")
         assert isinstance(vectors, np.ndarray)
-        assert (vectors.shape, vectors.dtype.name) == ((len(self._samples()), width), dtype)
+        assert (vectors.shape, vectors.dtype.name) == ((len(self._decode_samples()), width), dtype)
         assert vectors.flags.c_contiguous, "return np.ascontiguousarray(vectors)"
 
     def test_values_are_finite(self) -> None:
-        assert np.isfinite(self._vectors()).all()
+        assert np.isfinite(self._embed_items()).all()
 
     def test_vectors_have_a_direction(self) -> None:
         if self.encoder.space.metric in ("COSINE", "IP"):
-            assert self._vectors().any(axis=1).all(), "a zero vector is near to nothing; raise ItemError in decode"
+            assert self._embed_items().any(axis=1).all(), "a zero vector is near to nothing; raise ItemError in decode"
 
     def test_different_items_have_different_vectors(self) -> None:
-        assert len(np.unique(self._vectors(), axis=0)) > 1
+        assert len(np.unique(self._embed_items(), axis=0)) > 1
 
     def test_a_batch_equals_single_samples(self) -> None:
-        singles = [encode_copy(self.encoder, [sample]) for sample in self._samples()]
-        self._assert_same(self._vectors(), np.concatenate(singles), "a sample by itself and in a batch")
+        singles = [encode_copy(self.encoder, [sample]) for sample in self._decode_samples()]
+        self._assert_same(self._embed_items(), np.concatenate(singles), "a sample by itself and in a batch")
 
     def test_the_order_of_a_batch_does_not_matter(self) -> None:
-        backwards = encode_copy(self.encoder, self._samples()[::-1])
-        self._assert_same(self._vectors(), backwards[::-1], "a batch and its reverse")
+        backwards = encode_copy(self.encoder, self._decode_samples()[::-1])
+        self._assert_same(self._embed_items(), backwards[::-1], "a batch and its reverse")
 
     def test_encode_is_deterministic(self) -> None:
-        first, tolerance = self._vectors(), min(self.tolerance, 1e-6)
-        assert_same(self.encoder.space, first, self._vectors(), tolerance, "the same call twice")
-        fresh = self._vectors(self._make_fitted())
+        first, tolerance = self._embed_items(), min(self.tolerance, 1e-6)
+        assert_same(self.encoder.space, first, self._embed_items(), tolerance, "the same call twice")
+        fresh = self._embed_items(self._make_fitted())
         assert_same(self.encoder.space, first, fresh, tolerance, "a freshly made encoder")
 
     def test_vectors_are_stable_across_processes(self) -> None:
-        answer = self._ask(embed_items, self.items)
-        self._assert_same(self._vectors(), answer.value, "another process with other string hashes")
+        answer = self._ask_process(embed_items, self.items)
+        self._assert_same(self._embed_items(), answer.value, "another process with other string hashes")
 
     def test_encode_is_thread_safe_where_it_says_so(self) -> None:
         if not self.encoder.encode_is_thread_safe:
             return
-        samples, expected = self._samples(), self._vectors()
+        samples, expected = self._decode_samples(), self._embed_items()
         encoder, start = self._make_fitted(), Barrier(THREADS)
         with ThreadPoolExecutor(THREADS) as pool, _frequent_switches():
             calls = [pool.submit(_encode_turned, encoder, samples, turn, start) for turn in range(THREADS)]
@@ -137,7 +141,7 @@ class VectorContract(EncoderUnderTest):
             self._assert_same(call.result(), turned, f"the samples encoded on {THREADS} threads at once")
 
     def test_encode_returns_vectors_of_its_own(self) -> None:
-        samples = self._samples()
+        samples = self._decode_samples()
         first = self.encoder.encode(samples[:1])
         before = np.array(first)
         self.encoder.encode(samples[1:])
@@ -149,10 +153,10 @@ class VectorContract(EncoderUnderTest):
         assert encode_copy(self.encoder, []).shape == (0, width)
 
     def test_a_batch_larger_than_encode_batch_size(self) -> None:
-        samples, many = self._samples(), self.encoder.encode_batch_size + 1
+        samples, many = self._decode_samples(), self.encoder.encode_batch_size + 1
         rows = np.arange(many) % len(samples)
         vectors = encode_copy(self.encoder, [samples[row] for row in rows])
-        self._assert_same(vectors, self._vectors()[rows], f"{many} samples in one batch")
+        self._assert_same(vectors, self._embed_items()[rows], f"{many} samples in one batch")
 
 
 def _decode_all(encoder: Encoder, items: Sequence[Item], turn: int, start: Barrier) -> list[Sequence[Segment]]:

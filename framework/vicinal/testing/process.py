@@ -59,11 +59,15 @@ def ask(call: Callable[[], Any], home: type) -> Answer:
     """
     with TemporaryDirectory(prefix="vicinal-testing-") as folder:
         request, reply = Path(folder, "request"), Path(folder, "reply")
-        request.write_bytes(pickle.dumps((home.__module__, inspect.getfile(home), _pickled(call))))
+        request.write_bytes(pickle.dumps((home.__module__, inspect.getfile(home), _pickle_call(call))))
         # -P: a file in the working directory must not stand in for an installed package.
         program = [sys.executable, "-P", "-c", "from vicinal.testing.process import main; main()"]
         done = subprocess.run(
-            [*program, str(request), str(reply)], env=_environment(), capture_output=True, text=True, timeout=SECONDS
+            [*program, str(request), str(reply)],
+            env=_make_environment(),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
         )
         if done.returncode or not reply.exists():
             pytest.fail(f"a fresh process (status {done.returncode}) fails:\n{done.stderr[-4000:]}", pytrace=False)
@@ -74,25 +78,25 @@ def main() -> None:
     """What the fresh process runs: read a call, make it, write its answer."""
     request, reply = (Path(argument) for argument in sys.argv[1:])
     name, file, call = pickle.loads(request.read_bytes())
-    _import(name, file)
+    _import_file(name, file)
     value = pickle.loads(call)()
     reply.write_bytes(pickle.dumps((value, tuple(sorted(HEAVY & sys.modules.keys())))))
 
 
-def _pickled(call: Callable[[], Any]) -> bytes:
+def _pickle_call(call: Callable[[], Any]) -> bytes:
     try:
         return pickle.dumps(call)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         pytest.fail(f"a fresh process cannot be told how to make it, so define it at the top of a module: {error}")
 
 
-def _environment() -> dict[str, str]:
+def _make_environment() -> dict[str, str]:
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     return {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path}
 
 
-def _import(name: str, file: str) -> None:
+def _import_file(name: str, file: str) -> None:
     try:
         found = find_spec(name)
     except (ImportError, ValueError):

@@ -18,7 +18,7 @@ __all__ = ["RerankerContract"]
 TEXTS = ("a red apple on a table", "how to grow apples", "the night sky", "a table of prices")
 
 
-def _hit(number: int, text: str) -> Hit:
+def _make_hit(number: int, text: str) -> Hit:
     similarity = 0.9 - number / 10
     return Hit(f"hit-{number}", number, similarity, similarity, "", {"text": text}, content=text)
 
@@ -32,7 +32,7 @@ class RerankerContract:
     """The keys of its YAML block, beside ``type``."""
     query: ClassVar[Any] = "grow an apple tree"
     """What was searched for."""
-    hits: ClassVar[Sequence[Hit]] = tuple(_hit(number, text) for number, text in enumerate(TEXTS))
+    hits: ClassVar[Sequence[Hit]] = tuple(_make_hit(number, text) for number, text in enumerate(TEXTS))
     """Candidates as a search finds them, best first; three or more."""
 
     def make_reranker(self) -> Reranker:
@@ -47,7 +47,7 @@ class RerankerContract:
 
     def test_making_one_imports_nothing_heavy(self) -> None:
         reranker = self.make_reranker()
-        answer = ask(partial(_made, type(reranker), reranker.params), type(reranker))
+        answer = ask(partial(_make_reranker, type(reranker), reranker.params), type(reranker))
         assert not answer.heavy, f"import {', '.join(answer.heavy)} where it works: in rerank"
 
     def test_it_asks_for_candidates(self) -> None:
@@ -56,19 +56,19 @@ class RerankerContract:
         assert candidates >= 1
 
     def test_it_adds_no_hit(self) -> None:
-        keys = [hit.key for hit in self._reranked()]
+        keys = [hit.key for hit in self._rerank_hits()]
         assert set(keys) <= {hit.key for hit in self.hits}
         assert len(set(keys)) == len(keys), "a hit is there twice"
 
     def test_it_changes_no_hit(self) -> None:
         before = {hit.key: hit for hit in self.hits}
-        for hit in self._reranked():
+        for hit in self._rerank_hits():
             if hit.key in before:
                 as_found = replace(hit, rank=before[hit.key].rank, score=None, note=None)
                 assert as_found == before[hit.key], "similarity and distance stay as found"
 
     def test_scores_rise_with_relevance(self) -> None:
-        scores = [hit.score for hit in self._reranked()]
+        scores = [hit.score for hit in self._rerank_hits()]
         if any(score is not None for score in scores):
             assert None not in scores, "give every hit a score, or none"
             assert scores == sorted(scores, key=lambda score: -(score or 0.0)), f"best first, but {scores}"
@@ -82,7 +82,7 @@ class RerankerContract:
         reranker = self.make_reranker()
         first = [hit.key for hit in reranker.rerank(self.query, list(self.hits))]
         assert [hit.key for hit in reranker.rerank(self.query, list(self.hits))] == first
-        assert [hit.key for hit in self._reranked()] == first
+        assert [hit.key for hit in self._rerank_hits()] == first
 
     def test_no_hits_stay_no_hits(self) -> None:
         assert list(self.make_reranker().rerank(self.query, [])) == []
@@ -90,12 +90,12 @@ class RerankerContract:
     def test_it_loads_no_other_models_than_it_lists(self) -> None:
         """With those that it lists in a bundle, and no others, it reranks."""
         with bundle_models(self.make_reranker().list_models()):
-            self._reranked()
+            self._rerank_hits()
 
-    def _reranked(self) -> Sequence[Hit]:
+    def _rerank_hits(self) -> Sequence[Hit]:
         assert len(self.hits) >= 3, "give three or more candidates, as `hits`"
         return self.make_reranker().rerank(self.query, list(self.hits))
 
 
-def _made(reranker_class: type[Reranker], params: Any) -> None:
+def _make_reranker(reranker_class: type[Reranker], params: Any) -> None:
     reranker_class(params)

@@ -41,7 +41,7 @@ class SourceContract:
 
     def test_making_one_imports_nothing_heavy(self, tmp_path: Path) -> None:
         source = self.make_source(tmp_path)
-        answer = ask(partial(_made, type(source), source.params), type(source))
+        answer = ask(partial(_make_source, type(source), source.params), type(source))
         assert not answer.heavy, f"import {', '.join(answer.heavy)} where it works: in __iter__"
 
     def test_making_one_reads_nothing(self, tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ class SourceContract:
 
     def test_it_yields_the_same_again(self, tmp_path: Path) -> None:
         source = self.make_source(tmp_path)
-        first = _faces(list(source))
-        assert _faces(list(source)) == first, "the same source, iterated a second time"
-        assert _faces(list(type(source)(source.params))) == first, "another source with the same parameters"
+        first = _list_contents(list(source))
+        assert _list_contents(list(source)) == first, "the same source, iterated a second time"
+        assert _list_contents(list(type(source)(source.params))) == first, "another source with the same parameters"
 
     def test_keys_are_unique_strings(self, tmp_path: Path) -> None:
         keys = [entry.key for entry in self.make_source(tmp_path)]
@@ -87,11 +87,11 @@ class SourceContract:
         assert count is None or (isinstance(count, int) and count >= 0)
 
 
-def _made(source_class: type[Source], params: Any) -> None:
+def _make_source(source_class: type[Source], params: Any) -> None:
     source_class(params)
 
 
-def _faces(entries: Sequence[Item | Failure]) -> list[tuple[str, ...]]:
+def _list_contents(entries: Sequence[Item | Failure]) -> list[tuple[str, ...]]:
     """What should be equal in the next run; a failure's time is not."""
     return [
         (entry.key, entry.uri, repr(entry.content), repr(entry.metadata), str(entry.version))

@@ -53,11 +53,11 @@ def media_to_html(kind: str, value: str, label: str = "", start: float | None = 
             f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(shorten(value, _MAX_TEXT_CHARS))}</div>'
         )
     if kind == "svg":
-        return _svg(value, label)
+        return _svg_to_html(value, label)
     assert kind in ("image", "audio", "video")
     path = Path(value)
     preview = preview_media(kind, path, start, end)  # type: ignore[arg-type]
-    return _missing(path) if preview is None else _player(kind, preview, label or path.name)
+    return _missing_to_html(path) if preview is None else _player_to_html(kind, preview, label or path.name)
 
 
 def _format_card(card: Card) -> str:
@@ -78,7 +78,7 @@ def _format_detail(name: str, value: str) -> str:
     return f'<{tag} style="margin-right:12px;overflow-wrap:anywhere">{name} {escape(value)}</{tag}> '
 
 
-def _svg(source: str, label: str) -> str:
+def _svg_to_html(source: str, label: str) -> str:
     if 'xmlns="http://www.w3.org/2000/svg"' not in source and "xmlns='http://www.w3.org/2000/svg'" not in source:
         source = re.sub(r"<svg\b", '<svg xmlns="http://www.w3.org/2000/svg"', source, count=1)
     uri = _data_uri(Preview(source.encode(errors="replace"), "image/svg+xml"))
@@ -86,7 +86,7 @@ def _svg(source: str, label: str) -> str:
     return f'<img alt="{escape(label)}" src="{uri}" style="{style}">'
 
 
-def _player(kind: str, preview: Preview, label: str) -> str:
+def _player_to_html(kind: str, preview: Preview, label: str) -> str:
     uri, name = _data_uri(preview), escape(label)
     style = "display:block;max-width:100%;border-radius:4px"
     if kind == "image":
@@ -96,7 +96,7 @@ def _player(kind: str, preview: Preview, label: str) -> str:
     return f'<video controls muted preload="auto" title="{name}" src="{uri}" style="{style}"></video>'
 
 
-def _missing(path: Path) -> str:
+def _missing_to_html(path: Path) -> str:
     try:
         size = path.stat().st_size
     except (OSError, ValueError):

@@ -50,18 +50,18 @@ def render_page(title: str, sections: Sequence[Section], lead: str = "", extra: 
     figures = [_escape_figure(section.figure) for section in sections if section.figure is not None]
     if figures:
         require_plotly(extra)
-    scripts = [read_plotly(), _read("report_page.js")] if figures else []
+    scripts = [read_plotly(), _read_file("report_page.js")] if figures else []
     data = f'<script id="figures" type="application/json">{dump_json(figures)}</script>\n' if figures else ""
     numbers = iter(range(len(figures)))
     parts = {
         "title": escape(title),
         "lead": f"<p>{escape(lead)}</p>" if lead else "",
-        "style": _read("report_page.css"),
+        "style": _read_file("report_page.css"),
         "hashes": " ".join(map(_hash_script, scripts)) or "'none'",
         "sections": "\n".join(_format_section(section, numbers) for section in sections),
         "scripts": data + "\n".join(f"<script>{script}</script>" for script in scripts),
     }
-    return fill_template(_read("report_page.html"), parts)
+    return fill_template(_read_file("report_page.html"), parts)
 
 
 def format_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -92,5 +92,5 @@ def _hash_script(script: str) -> str:
     return f"'sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def _read(name: str) -> str:
+def _read_file(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")

@@ -90,7 +90,7 @@ def copy_model(found: FoundModel, bundle: Path) -> tuple[BundledModel, list[Bund
         PluginError: a file of the hub's cache is not the one that its name states.
         OSError: a file cannot be read or written.
     """
-    files = [copy_file(file, bundle, _join(found, file)) for file in found.files]
+    files = [copy_file(file, bundle, _to_target(found, file)) for file in found.files]
     entry = BundledModel(
         name=found.model.name, path=found.target, is_local=found.model.is_local, used_by=tuple(found.used_by)
     )
@@ -135,7 +135,7 @@ def write_model_bundle(models: Iterable[Model], bundle: Path) -> None:
     write_manifest(bundle, Manifest(models=tuple(model for model, _ in copied), files=files))
 
 
-def _join(found: FoundModel, file: Path) -> str:
+def _to_target(found: FoundModel, file: Path) -> str:
     if file == found.source:
         return found.target
     return f"{found.target}/{file.relative_to(found.source).as_posix()}"

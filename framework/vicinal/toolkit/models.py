@@ -84,7 +84,7 @@ class HubModel(Model):
         if self.is_local:
             return files
         patterns = (*WEIGHT_PATTERNS, *self.allow_patterns)
-        return [file for file in files if _matches(file, patterns)]
+        return [file for file in files if _matches_any(file, patterns)]
 
 
 @dataclass(frozen=True)
@@ -160,5 +160,5 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _matches(path: Path, patterns: Sequence[str]) -> bool:
+def _matches_any(path: Path, patterns: Sequence[str]) -> bool:
     return any(path.match(pattern) for pattern in patterns)

@@ -38,7 +38,7 @@ class NearestNeighbors:
         """
         self._metric = metric
         self._center = np.asarray(queries, np.float64).mean(axis=0) if metric == "L2" and len(queries) else None
-        self._queries = self._prepare(queries)
+        self._queries = self._prepare_vectors(queries)
         self._coarse = self._queries.astype(np.float32)
         self._squares = np.einsum("ij,ij->i", self._queries, self._queries)
         self._exclude = exclude
@@ -53,14 +53,14 @@ class NearestNeighbors:
         numbers = max(1, self._queries.shape[1])
         step = max(1, min(_MAX_PAIRS // max(1, len(self.ids)), _MAX_NUMBERS // numbers))
         for start in range(0, len(ids), step):
-            self._add(ids[start : start + step], self._prepare(vectors[start : start + step]))
+            self._add_block(ids[start : start + step], self._prepare_vectors(vectors[start : start + step]))
 
-    def _prepare(self, vectors: np.ndarray) -> np.ndarray:
+    def _prepare_vectors(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors as they are compared; moved towards zero for L2, so that float32 rounds less."""
-        prepared = _prepare(vectors, self._metric)
+        prepared = _to_float64(vectors, self._metric)
         return prepared if self._center is None else prepared - self._center
 
-    def _add(self, ids: np.ndarray, vectors: np.ndarray) -> None:
+    def _add_block(self, ids: np.ndarray, vectors: np.ndarray) -> None:
         squares = np.einsum("ij,ij->i", vectors, vectors)
         coarse = self._compute_coarse(vectors, squares)
         if self._exclude is not None:
@@ -75,7 +75,7 @@ class NearestNeighbors:
         if crowded := np.flatnonzero(np.bincount(rows, minlength=len(near)) > 2 * limit + _MAX_REPEATED).tolist():
             _thin_out(near, coarse, crowded, 2 * limit + _MAX_REPEATED)
             rows, columns = np.divmod(np.flatnonzero(near), len(ids))
-        self._merge(rows, ids[columns], self._compute_exact(rows, vectors, columns))
+        self._merge_rows(rows, ids[columns], self._compute_exact(rows, vectors, columns))
 
     def _compute_coarse(self, vectors: np.ndarray, squares: np.ndarray) -> np.ndarray:
         """Distances as rounded as float32 is; those of bits are exact."""
@@ -107,7 +107,7 @@ class NearestNeighbors:
             exact[part] = _compute_prepared(self._queries[rows[part]], vectors[columns[part]], self._metric)
         return exact
 
-    def _merge(self, rows: np.ndarray, ids: np.ndarray, distances: np.ndarray) -> None:
+    def _merge_rows(self, rows: np.ndarray, ids: np.ndarray, distances: np.ndarray) -> None:
         """Keep the nearest of those held and these."""
         if not len(rows):
             return
@@ -123,7 +123,7 @@ class NearestNeighbors:
 
 def compute_distances(queries: np.ndarray, vectors: np.ndarray, metric: str) -> np.ndarray:
     """The exact distance of each query to the vector in the same row, as ``NearestNeighbors`` has it; shape (n,)."""
-    return _compute_prepared(_prepare(queries, metric), _prepare(vectors, metric), metric)
+    return _compute_prepared(_to_float64(queries, metric), _to_float64(vectors, metric), metric)
 
 
 def compute_recalls(found_distances: np.ndarray, truth: np.ndarray, tolerance: float = 1e-6) -> np.ndarray:
@@ -155,7 +155,7 @@ def _thin_out(near: np.ndarray, distances: np.ndarray, rows: Sequence[int], limi
         near[row, kept] = True
 
 
-def _prepare(vectors: np.ndarray, metric: str) -> np.ndarray:
+def _to_float64(vectors: np.ndarray, metric: str) -> np.ndarray:
     """Vectors as they are compared, in float64: bits unpacked, and of length 1 where the metric is an angle."""
     if metric == "JACCARD":
         return np.unpackbits(np.asarray(vectors, np.uint8), axis=1).astype(np.float64)

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from errno import EISDIR
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
-from vicinal.errors import DependencyError, VicinalError
+from vicinal.errors import DependencyError
+from vicinal.toolkit.atomic_files import replace_file
 
-__all__ = [
-    "dump_json",
-    "fill_template",
-    "open_replacing",
-    "read_plotly",
-    "require_plotly",
-    "require_writable",
-    "write_page",
-]
-
-_HINT = "name a file in a folder that exists"
+__all__ = ["dump_json", "fill_template", "read_plotly", "require_plotly", "write_page"]
 
 
 def fill_template(template: str, parts: Mapping[str, str]) -> str:
@@ -58,64 +47,10 @@ def require_plotly(extra: str) -> None:
         raise DependencyError(message, hint=f'pip install "vicinal[{extra}]"') from None
 
 
-def require_writable(path: Path) -> None:
-    """See before the work that a file can be written; what is there already stays as it is.
-
-    Raises:
-        VicinalError: it cannot be written.
-    """
-    with _name_path(path):
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, "Is a directory")
-        if (part := _name_part(path)) != path:
-            part.touch()
-            part.unlink()
-
-
-@contextmanager
-def open_replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of the one at ``path`` once it is written, so that nobody sees a half of it.
-
-    Raises:
-        VicinalError: it cannot be written.
-    """
-    part = _name_part(path)
-    with _name_path(path):
-        file = part.open("wb")
-    try:
-        try:
-            yield file
-        finally:
-            with _name_path(path):
-                file.close()
-        with _name_path(path):
-            part.replace(path)
-    except BaseException:
-        if part != path:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-        raise
-
-
 def write_page(path: Path, html: str) -> None:
     """Write a page in one step.
 
     Raises:
         VicinalError: it cannot be written.
     """
-    with open_replacing(path) as file, _name_path(path):
-        file.write(html.encode(errors="replace"))
-
-
-def _name_part(path: Path) -> Path:
-    """Where a file is written first; a device or a pipe is written at once."""
-    return path if path.exists() and not path.is_file() else path.parent / f"{path.name}.part"
-
-
-@contextmanager
-def _name_path(path: Path) -> Iterator[None]:
-    """Name the file in errors of writing it."""
-    try:
-        yield
-    except OSError as error:
-        raise VicinalError(f"cannot write {path}: {error.strerror or error}", _HINT) from error
+    replace_file(path, html.encode(errors="replace"))

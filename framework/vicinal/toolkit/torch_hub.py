@@ -68,7 +68,7 @@ def require_available(url: str, alternative: str = "") -> Path:
         if variable := offline_variable():
             raise _missing_weights_error(url, f"{variable} forbids downloads", alternative)
         site = url.rpartition("/")[0] + "/"
-        if not _responds(site):
+        if not _is_reachable(site):
             raise _missing_weights_error(url, f"{site} does not respond", alternative)
     return path
 
@@ -183,7 +183,7 @@ def _find_wrong_sha256(path: Path) -> str:
 
 
 @functools.cache
-def _responds(site: str) -> bool:
+def _is_reachable(site: str) -> bool:
     """Whether a site responds within 3 s; probed once in a process, on a thread since resolving a name may hang."""
     responses = []
 

@@ -26,7 +26,10 @@ def read_log(table: InteractionTable, keys: Sequence[str]) -> tuple[Log, list[st
     """
     items = {key: number for number, key in enumerate(keys)}
     users: dict[str, int] = {}
-    parts = [_select(chunk, table.min_weight, users, items) for chunk in InteractionReader(table, with_times=True)]
+    parts = [
+        _select_interactions(chunk, table.min_weight, users, items)
+        for chunk in InteractionReader(table, with_times=True)
+    ]
     if not any(len(part.users) for part in parts):
         raise VicinalError(f"{table.file} has no interaction with an item of the source", "compare the ids of both")
     times = None if parts[0].times is None else np.concatenate([part.times for part in parts if part.times is not None])
@@ -34,7 +37,9 @@ def read_log(table: InteractionTable, keys: Sequence[str]) -> tuple[Log, list[st
     return Log(columns[0], columns[1], columns[2], times), list(users)
 
 
-def _select(chunk: InteractionChunk, min_weight: float | None, users: dict[str, int], items: dict[str, int]) -> Log:
+def _select_interactions(
+    chunk: InteractionChunk, min_weight: float | None, users: dict[str, int], items: dict[str, int]
+) -> Log:
     """A chunk's interactions that name a user and a known item, and have a weight and, where there are any, a time."""
     numbers = _to_numbers(
         chunk.users, [-1 if id_ is None else users.setdefault(id_, len(users)) for id_ in chunk.users.values]

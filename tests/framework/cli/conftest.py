@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from serve_process import make_plugin_environment
 from vicinal import Solution
 from vicinal.cli import main
+from vicinal.plugin import manager as plugin_manager
 
 SCRIPT = Path(sys.executable).with_name("vicinal")
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -74,6 +76,19 @@ class Cli:
 @pytest.fixture
 def cli(capsys):
     return Cli(capsys)
+
+
+@pytest.fixture
+def installed_encoders(tmp_path, monkeypatch):
+    """The tests' encoders as an installed plugin of this process, in the folder of the test.
+
+    Returns the variable with which other processes find it.
+    """
+    variable = make_plugin_environment(tmp_path, {})["PYTHONPATH"]
+    monkeypatch.syspath_prepend(tmp_path)
+    plugin_manager._entry_points.cache_clear()
+    yield {"PYTHONPATH": variable}
+    plugin_manager._entry_points.cache_clear()
 
 
 @pytest.fixture

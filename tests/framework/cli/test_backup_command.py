@@ -42,6 +42,8 @@ def test_wrong_input_is_refused(cli, small_yaml):
     cli("restore", small_yaml, "--from", "backups", "--list", "--replace", code=2)
     assert "--list restores nothing" in cli.err
     assert cli("restore", small_yaml, "--from", "backups", "--list") == "no backups of things\n"
+    cli("backup", small_yaml, "--to", "memory://backups", code=2)
+    assert "memory://backups is the memory of this command and ends with it" in cli.err
     cli("backup", small_yaml, "--to", "s4://bucket", code=1)
     assert cli.err.startswith("error: s4://bucket: Protocol not known: s4")
     cli("restore", small_yaml, "--from", "backups", code=1)

@@ -97,6 +97,7 @@ def test_schema_is_the_same_with_and_without_json(cli):
     schema = cli.json("schema")
     assert schema["required"] == ["name", "source", "encoder"]
     assert json.loads(cli("schema")) == schema
+    assert cli.json("schema", "--bench")["required"] == ["name", "data", "indexes"]
 
 
 def test_plugins(cli):

@@ -13,7 +13,6 @@ import redis
 from serve_process import make_plugin_environment, run_server_process
 from servers import wait_until
 from vicinal.config.models import StoresConfig
-from vicinal.plugin import manager as plugin_manager
 from vicinal.solution.promotion.config_file import describe_variables
 
 YAML = """\
@@ -26,16 +25,12 @@ fields: {year: int64}   # of the text
 
 
 @pytest.fixture
-def things(tmp_path, monkeypatch):
-    """The YAML of fifty texts; the tests' encoders are an installed plugin."""
+def things(installed_encoders, tmp_path):
+    """The YAML of fifty texts."""
     write_items(50)
-    make_plugin_environment(tmp_path, {})
-    monkeypatch.syspath_prepend(tmp_path)
-    plugin_manager._entry_points.cache_clear()
     file = tmp_path / "things.yaml"
     file.write_text(YAML)
-    yield file
-    plugin_manager._entry_points.cache_clear()
+    return file
 
 
 def write_items(count):
@@ -47,7 +42,7 @@ def to_item(key):
     return {"key": key, "content": "added at the old stores", "metadata": {"year": 2030}}
 
 
-def test_promotion_is_proved_and_prints_the_variables(cli, things, tmp_path, monkeypatch):
+def test_promotion_is_proved_and_prints_the_variables(cli, things, tmp_path, monkeypatch, redis_url):
     cli("ingest", things)
     cli("promote", things, "--to", "http://127.0.0.1:9", "--redis", "new/redis", code=5)
     assert cli.err.startswith("error: Milvus at 127.0.0.1:9 does not respond")
@@ -60,6 +55,13 @@ def test_promotion_is_proved_and_prints_the_variables(cli, things, tmp_path, mon
     )
     variables = [f"MILVUS_URI={tmp_path}/new/milvus.db", f"REDIS_URL={tmp_path}/new/redis"]
     assert done[7:] == ["to use the new stores, set", *variables]
+    with_password = f"redis://default:s3cret@{redis_url.removeprefix('redis://').partition('/')[0]}/7"
+    done = cli("promote", things, "--to", "other/milvus.db", "--redis", with_password).splitlines()
+    assert done[9:] == [
+        f"REDIS_URL={with_password.replace('default:s3cret', '…')}",
+        "where … stands for the password and the like that you gave",
+    ]
+    assert "s3cret" not in cli.err
     for variable in variables:
         monkeypatch.setenv(*variable.split("="))
     assert cli.json("ingest", things)["unchanged"] == 50

@@ -7,8 +7,6 @@ import json
 import pytest
 
 from inprocess_server import run_server
-from serve_process import make_plugin_environment
-from vicinal.plugin import manager as plugin_manager
 
 ROWS = [(f"k{number}", f"label{number % 4}" + f" word{number % 4}" * (number // 4), number % 4) for number in range(24)]
 GOOD, BAD = "{type: learner}", "{type: hashed, salt: bad}"
@@ -16,16 +14,12 @@ GATE = ("--gate", "mAP@10>=live", "--labels", "year")
 
 
 @pytest.fixture
-def things(lite, monkeypatch):
+def things(lite, installed_encoders):
     """A solution whose encoders are those of an installed plugin."""
-    make_plugin_environment(lite.folder, {})
-    monkeypatch.syspath_prepend(lite.folder)
-    plugin_manager._entry_points.cache_clear()
     lite.write(ROWS)
     solution = lite.solution(encoder=GOOD)
     solution.ingest()
-    yield solution
-    plugin_manager._entry_points.cache_clear()
+    return solution
 
 
 @pytest.fixture(params=["alone", "through a server"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_process import make_plugin_environment, run_server_process
+from serve_process import run_server_process
 from servers import wait_until
 from vicinal.solution.generations import describe_unfinished
 from vicinal.stores.redis import MetadataStore
@@ -30,28 +30,32 @@ fields: {year: int64}
 
 
 class Terminal:
-    """Another terminal in the folder of a solution: it runs the installed script."""
+    """Another terminal in the folder of a solution: commands run in this process, beside the server in its own."""
 
-    def __init__(self, vicinal, folder):
-        self.vicinal = vicinal
-        self.environment = {"PYTHONPATH": make_plugin_environment(folder, {})["PYTHONPATH"]}
+    def __init__(self, cli, environment, monkeypatch):
+        self._cli = cli
+        self.environment = environment
+        """The variables of a command that a test runs in a process of its own."""
+        self._monkeypatch = monkeypatch
 
     def __call__(self, *arguments, code=0, **environment):
-        return self.vicinal(*arguments, code=code, **self.environment, **environment)
+        with self._monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            return self._cli(*arguments, code=code)
 
     def json(self, *arguments, **environment):
-        return json.loads(self(*arguments, "--json", **environment).stdout)
+        return json.loads(self(*arguments, "--json", **environment))
 
     def error(self, *arguments, code=1, **environment):
         """The lines of a command's error."""
-        done = self(*arguments, code=code, **environment)
-        assert done.stdout == ""
-        return done.stderr.splitlines()
+        assert self(*arguments, code=code, **environment) == ""
+        return self._cli.err.splitlines()
 
 
 @pytest.fixture
-def terminal(vicinal, tmp_path):
-    return Terminal(vicinal, tmp_path)
+def terminal(cli, installed_encoders, monkeypatch):
+    return Terminal(cli, installed_encoders, monkeypatch)
 
 
 @pytest.fixture
@@ -87,13 +91,13 @@ SEARCHES = [
 def test_search_and_status_are_the_same_while_a_server_holds_the_file(terminal, things):
     terminal("ingest", things)
     alone = [terminal.json("search", things, *search) for search in SEARCHES]
-    table = terminal("search", things, "text 7", "text 8").stdout
+    table = terminal("search", things, "text 7", "text 8")
     status = terminal.json("status", things)
     with run_server_process(things):
         assert [drop_timings(terminal.json("search", things, *search)) for search in SEARCHES] == [
             drop_timings(result) for result in alone
         ]
-        assert without_numbers_of_timings(terminal("search", things, "text 7", "text 8").stdout) == (
+        assert without_numbers_of_timings(terminal("search", things, "text 7", "text 8")) == (
             without_numbers_of_timings(table)
         )
         assert terminal.json("status", things) == status
@@ -105,7 +109,7 @@ def test_more_keys_are_removed_than_the_server_takes_at_once(terminal, things):
     terminal("ingest", things)
     with run_server_process(things) as server:
         keys = [f"k{number}" for number in range(1050)]
-        assert terminal("remove", things, *keys, *keys).stdout == "things: 1050 removed\n"
+        assert terminal("remove", things, *keys, *keys) == "things: 1050 removed\n"
         assert server.get("/api/things/stats").json()["items"] == 50
 
 
@@ -128,11 +132,11 @@ def test_ingest_retry_and_remove_go_through_the_server(terminal, things):
         assert terminal.json("failures", things, "--retry")["new"] == 1
         done = terminal("ingest", things, "--prune")
         assert re.fullmatch(
-            r"things: 51 items seen in .* s \(.*/s\): 1 new, 50 unchanged, 1 removed; 51 rows indexed\n", done.stdout
+            r"things: 51 items seen in .* s \(.*/s\): 1 new, 50 unchanged, 1 removed; 51 rows indexed\n", done
         )
         assert terminal.json("ingest", things, "--limit", 3)["seen"] == 3
         assert terminal.json("search", things, "a new text", "--limit", 1)["hits"][0]["key"] == "new"
-        assert terminal("remove", things, "new", "k1").stdout == "things: 2 removed\n"
+        assert terminal("remove", things, "new", "k1") == "things: 2 removed\n"
         assert server.get("/api/things/stats").json()["items"] == 49
     alone = terminal.json("ingest", things, "--limit", 1)
     assert list(alone) == list(report)
@@ -255,7 +259,7 @@ def test_what_the_api_does_not_offer_is_refused(terminal, things):
             assert f"is in use by process {server.process.pid} on" in error
             assert hint.startswith(f"hint: stop that server ({server.url}) first")
             assert hint.endswith("its page shows map and duplicates")
-    assert terminal("check", things).stdout.endswith("consistent\n")
+    assert terminal("check", things).endswith("consistent\n")
 
 
 @pytest.mark.long
@@ -310,7 +314,7 @@ def test_a_killed_server_leaves_the_file_free(terminal, things):
     holder = Path(".vicinal/things/milvus.db.holder")
     assert json.loads(holder.read_text())["url"]
     assert terminal.json("status", things)["items"] == 50
-    assert terminal("check", things).stdout.endswith("consistent\n")
+    assert terminal("check", things).endswith("consistent\n")
     assert holder.read_text() == ""
 
 
@@ -334,7 +338,7 @@ def test_reindex_goes_through_the_server_while_it_answers(terminal, things):
         assert old != new
         assert answers.count(old) + answers.count(new) == len(answers) > 10
         assert terminal.json("status", things)["generation"] == 2
-    assert terminal("check", things).stdout.endswith("consistent\n")
+    assert terminal("check", things).endswith("consistent\n")
 
 
 def test_a_server_takes_a_changed_yaml_by_a_reindex_and_goes_on(terminal, things):
@@ -360,14 +364,14 @@ def test_a_reindex_that_is_killed_leaves_the_old_and_the_next_one_continues(term
     things.write_text(YAML)
     assert re.search(
         rf"reindex +begun at \S+, {begun} items so far; `vicinal reindex` continues it",
-        terminal("status", things).stdout,
+        terminal("status", things),
     )
     assert terminal.json("search", things, "text 7", "--limit", 1)["hits"][0]["key"] == "k7"
     things.write_text(YAML.replace("pause: 0", "salt: new"))
     report = terminal.json("reindex", things)
     assert begun - 5 <= report["unchanged"] <= begun
     assert report["rows"] == 50
-    assert terminal("check", things).stdout.endswith("consistent\n")
+    assert terminal("check", things).endswith("consistent\n")
 
 
 @pytest.mark.long

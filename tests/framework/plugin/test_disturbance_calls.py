@@ -10,7 +10,7 @@ import pytest
 from tiny_encoders import TinyTypos
 from vicinal import Disturbance, ItemError
 from vicinal.errors import PluginError
-from vicinal.plugin.disturbance_calls import disturb, list_disturbances, make_generator, to_query
+from vicinal.plugin.disturbance_calls import disturb_content, list_disturbances, make_generator, to_query
 
 TYPOS = TinyTypos().list_disturbances()[0]
 
@@ -48,8 +48,8 @@ def test_an_encoder_has_none_by_default():
 
 def test_a_query_depends_on_the_seed_the_item_and_the_disturbance_alone():
     text = "a text of many characters"
-    query = disturb(TinyTypos(), TYPOS, text, make_generator(0, "k1", "mistyped"))
-    assert query == disturb(TinyTypos(), TYPOS, text, make_generator(0, "k1", "mistyped"))
+    query = disturb_content(TinyTypos(), TYPOS, text, make_generator(0, "k1", "mistyped"))
+    assert query == disturb_content(TinyTypos(), TYPOS, text, make_generator(0, "k1", "mistyped"))
     assert len(query) == len(text) - 1
     others = [(1, "k1", "mistyped"), (0, "k2", "mistyped"), (0, "k1", "other")]
     assert len({make_generator(*one).integers(2**63) for one in [(0, "k1", "mistyped"), *others]}) == 4
@@ -59,7 +59,7 @@ def test_a_query_depends_on_the_seed_the_item_and_the_disturbance_alone():
 def test_what_is_no_query_is_refused(returned):
     disturbance = replace(TYPOS, apply=lambda *_: returned)
     with pytest.raises(PluginError, match="encoder TinyTypos, disturbance 'mistyped': apply returned") as caught:
-        disturb(TinyTypos(), disturbance, "text", make_generator(0, "k", "mistyped"))
+        disturb_content(TinyTypos(), disturbance, "text", make_generator(0, "k", "mistyped"))
     assert caught.value.hint == "return a text, the bytes of a file, or None"
 
 
@@ -68,7 +68,7 @@ def test_an_item_that_cannot_be_read_stays_an_item_error():
         raise ItemError(f"no {content}")
 
     with pytest.raises(ItemError, match="no text"):
-        disturb(TinyTypos(), Disturbance("x", "x", refuse), "text", make_generator(0, "k", "x"))
+        disturb_content(TinyTypos(), Disturbance("x", "x", refuse), "text", make_generator(0, "k", "x"))
 
 
 def test_bytes_are_written_to_a_file_and_a_text_is_never_a_key(tmp_path):

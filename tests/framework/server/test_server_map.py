@@ -10,7 +10,7 @@ import pytest
 
 from inprocess_server import FIELDS, ROWS, check_error, run_server
 from vicinal import build_map
-from vicinal.quality.map.projection import project
+from vicinal.quality.map.projection import project_vectors
 from vicinal.quality.map.projection_process import ProjectionProcess
 
 
@@ -120,7 +120,7 @@ def test_a_server_that_stops_ends_what_is_computed(lite):
 def test_another_process_places_points_as_this_one_does():
     vectors = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
     for method in ("pca", "umap"):
-        there, here = (place(vectors, "L2", 3, method) for place in (ProjectionProcess(), project))
+        there, here = (place(vectors, "L2", 3, method) for place in (ProjectionProcess(), project_vectors))
         assert np.array_equal(there.coordinates, here.coordinates)
         assert (there.method, there.neighbors, there.neighbors_kept) == (method, here.neighbors, here.neighbors_kept)
 

@@ -10,22 +10,16 @@ from itertools import count
 import httpx
 import pytest
 
+from generation_helpers import MORE, QUERIES, ROWS, index_learning
 from inprocess_server import check_error, run_server
 from vicinal import Solution
 
 pytestmark = pytest.mark.long_on_server
 
-ROWS = [(f"k{number}", f"common word{number} rest{number % 3}", 2000 + number) for number in range(60)]
-MORE = [*ROWS, *((f"n{number}", f"common word{number} other{number}", 1990) for number in range(30))]
-QUERIES = ["word7 rest1", "common", "@k7", "other3 word3"]
-
 
 @pytest.fixture
 def learning(workshop):
-    workshop.write(ROWS)
-    solution = workshop.solution("learning", encoder="{type: learner}")
-    solution.ingest()
-    return solution
+    return index_learning(workshop)
 
 
 @pytest.fixture

@@ -282,10 +282,12 @@ def test_preloading_tells_of_a_reranker_whose_model_is_missing(lite, caplog):
     lite.write([("k", "text", 1)])
     solution = lite.solution(extra="rerank: {type: absent}")
     solution.ingest()
-    with run_server(solution, preload_models=True):
+    with run_server(solution, preload_models=True, health_interval_seconds=0.05) as client:
         assert Absent.is_asked.wait(30)
+        missing = {"things": {"ready": False, "reason": "the reranker's model is missing"}}
+        wait_until(lambda: check_error(client.get("/readyz"), 503)["solutions"] == missing)
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("vicinal")]
-    assert messages == ["things: the model was not preloaded: the reranker's model is missing"]
+    assert messages == ["things: not ready: the reranker's model is missing"]
 
 
 def test_openapi_has_examples_and_docs_need_no_network(text_client):

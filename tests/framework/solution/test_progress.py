@@ -32,11 +32,11 @@ things = make("things")
 FIRST = "things.ingest(progress=True);"
 SECOND = "things.ingest(progress=True);"
 WATCHED = """
-draw, drawn = NotebookProgress._draw, []
-NotebookProgress._draw = lambda self: drawn.append(html := draw(self)) or html
+draw, drawn = NotebookProgress._draw_html, []
+NotebookProgress._draw_html = lambda self: drawn.append(html := draw(self)) or html
 with make("slow", "{type: hashed, batch_size: 1, pause: 0.3}") as slow:
     slow.ingest(progress=True)
-NotebookProgress._draw = draw
+NotebookProgress._draw_html = draw
 print(*(html.data for html in drawn), sep="\\n")
 """
 ENDED = """

@@ -216,7 +216,7 @@ def test_what_is_written_during_the_proof_is_proved_again(lite, other, monkeypat
     home = lite.solution()
     home.ingest()
     proofs = []
-    prove = Promotion._prove
+    prove = Promotion._prove_copy
 
     def prove_and_write(promotion):
         proofs.append(prove(promotion))
@@ -226,7 +226,7 @@ def test_what_is_written_during_the_proof_is_proved_again(lite, other, monkeypat
             thread.join(30)
         return proofs[-1]
 
-    monkeypatch.setattr(Promotion, "_prove", prove_and_write)
+    monkeypatch.setattr(Promotion, "_prove_copy", prove_and_write)
     report = home.promote(str(other / "milvus.db"))
     assert [proof.items.source for proof in proofs] == [60, 61]
     assert report.proof is proofs[1]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from generation_helpers import stored
+from generation_helpers import MORE, QUERIES, ROWS, index_learning, stored
 from vicinal import Item, Solution, VicinalError, hookimpl
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreMismatchError
 from vicinal.solution import reindexable
@@ -15,17 +15,10 @@ from vicinal.types import SearchRequest, item_id
 
 pytestmark = pytest.mark.long_on_server
 
-ROWS = [(f"k{number}", f"common word{number} rest{number % 3}", 2000 + number) for number in range(60)]
-MORE = [*ROWS, *((f"n{number}", f"common word{number} other{number}", 1990) for number in range(30))]
-QUERIES = ["word7 rest1", "common", "@k7", "other3 word3"]
-
 
 @pytest.fixture
 def learning(workshop):
-    workshop.write(ROWS)
-    solution = workshop.solution("learning", encoder="{type: learner}")
-    solution.ingest()
-    return solution
+    return index_learning(workshop)
 
 
 def answer(solution, query):

@@ -7,7 +7,9 @@ import pytest
 from tiny_encoders import Tiny, TinyBits, TinyLabels, TinyLearner, TinyNames, TinyTypos, TinyVocabulary, TinyWords
 from vicinal import Item
 from vicinal.testing import EncoderContract
-from wrong_encoders import ACROSS, WRONG, FailsElsewhere, OtherQuery
+from wrong_encoders import ACROSS, WRONG
+from wrong_queries import OtherQuery
+from wrong_vectors import FailsElsewhere
 
 pytestmark = pytest.mark.usefixtures("light_onnxruntime")
 

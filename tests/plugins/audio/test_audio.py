@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 import vicinal_audio
-from audio_helpers import DATA, RATE, encode_sound, make_chirp, read_samples, write_sound
+from audio_helpers import DATA, RATE, encode_sound, make_chirp, read_samples, write_sound, write_three_sounds
 from vicinal import Item, Rendering, create_manager
 from vicinal.config import check_config
 from vicinal.testing import EncoderContract
@@ -27,11 +27,8 @@ HEAVY = ("torch", "torchaudio", "librosa", "numba", "av", "soundfile", "soxr", "
 def contents(tmp_path_factory):
     """Sounds that can be read, and files that cannot."""
     folder = tmp_path_factory.mktemp("sounds")
-    rng = np.random.default_rng(3)
     good = [
-        write_sound(folder / "chirp.wav", make_chirp(2.2)),
-        write_sound(folder / "noise.flac", 0.1 * rng.standard_normal((60_000, 2)), 32_000),
-        write_sound(folder / "short.ogg", make_chirp(0.4)[::-1], 44_100),
+        *write_three_sounds(folder),
         write_sound(
             folder / "speech.mp3", make_chirp(6) * (np.sin(np.arange(6 * 44_100) / 4000) > 0), 44_100, "libmp3lame"
         ),

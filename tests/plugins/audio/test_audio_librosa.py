@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from audio_helpers import DATA, RATE, make_chirp, read_samples, write_sound
+from audio_helpers import DATA, RATE, make_chirp, read_samples, write_sound, write_three_sounds
 from vicinal import Item, ItemError, create_manager
 from vicinal.config import check_config
 from vicinal.errors import PluginError
@@ -44,11 +44,8 @@ OTHER_PARAMETERS = [
 @pytest.fixture(scope="session")
 def contents(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sounds")
-    rng = np.random.default_rng(3)
     good = [
-        write_sound(folder / "chirp.wav", make_chirp(2.2)),
-        write_sound(folder / "noise.flac", 0.1 * rng.standard_normal((60_000, 2)), 32_000),
-        write_sound(folder / "short.ogg", make_chirp(0.4)[::-1], 44_100),
+        *write_three_sounds(folder),
         write_sound(folder / "low.m4a", make_chirp(5)[::2], 44_100, "aac"),
     ]
     (folder / "text.wav").write_text("no sound")

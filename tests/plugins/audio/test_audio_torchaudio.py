@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from audio_helpers import DATA, make_chirp, read_samples, write_sound
+from audio_helpers import DATA, make_chirp, read_samples, write_sound, write_three_sounds
 from tiny_torchaudio import TINY, TinyTorchaudio, make_tiny, register_tiny_bundles
 from vicinal import Item
 from vicinal.config import check_config
@@ -28,11 +28,8 @@ RATE = 16_000
 @pytest.fixture(scope="session")
 def contents(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sounds")
-    rng = np.random.default_rng(3)
     good = [
-        write_sound(folder / "chirp.wav", make_chirp(2.2)),
-        write_sound(folder / "noise.flac", 0.1 * rng.standard_normal((60_000, 2)), 32_000),
-        write_sound(folder / "short.ogg", make_chirp(0.4)[::-1], 44_100),
+        *write_three_sounds(folder),
         write_sound(folder / "other.wav", make_chirp(2.2)[::-1]),
     ]
     (folder / "text.wav").write_text("no sound")

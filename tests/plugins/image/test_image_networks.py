@@ -115,7 +115,7 @@ class TestTorchvision:
         encoder = make_encoder(Torchvision, model="vit_h_14", weights="random")
         assert encoder.preprocessing.input_size == (518, 518)
         with torch.device("meta"):
-            assert encoder._build().image_size == 518
+            assert encoder._build_network().image_size == 518
 
     def test_named_resnet_is_the_same_encoder(self):
         named = make_encoder(ResNet18, weights="random", seed=3)

@@ -9,19 +9,12 @@ import sys
 import pytest
 
 from inprocess_server import check_error, run_server
-from recommend_helpers import FILMS
+from recommend_helpers import FILMS, index_films
 
 
 @pytest.fixture
 def films(lite):
-    solution = lite.solution(
-        "films",
-        source=f"{{type: movielens, path: '{FILMS}'}}",
-        encoder=f"{{type: als, interactions: {{path: '{FILMS}'}}}}",
-        extra="fields: {genre: varchar(64)}",
-    )
-    solution.ingest()
-    return solution
+    return index_films(lite)
 
 
 def test_http(films):

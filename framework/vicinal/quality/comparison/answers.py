@@ -18,6 +18,7 @@ from vicinal.quality.measures import Measures
 from vicinal.quality.per_query import PerQueryTable
 from vicinal.solution.solution import Solution
 from vicinal.stores.milvus import MAX_LIMIT
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Hit, SearchRequest
 
 __all__ = ["Answers", "ask_all"]
@@ -60,9 +61,10 @@ def ask_all(
     equal = dict.fromkeys(pairs, 0)
     parts: list[np.ndarray] = [np.empty((len(names), 0, len(measures.names)))]
     asked, refused = list[SearchQuery](), list[str]()
-    for start in range(0, len(questions.queries), _QUERIES_PER_TURN):
-        part = questions.queries[start : start + _QUERIES_PER_TURN]
-        found = [_search(turns.open(number), part, items, number, measures.depth) for number in range(len(names))]
+    for part in iter_slices(questions.queries, _QUERIES_PER_TURN):
+        found = [
+            _search_queries(turns.open(number), part, items, number, measures.depth) for number in range(len(names))
+        ]
         answered = []
         for place, query in enumerate(part):
             error = next((one[place] for one in found if isinstance(one[place], Exception)), None)
@@ -72,7 +74,7 @@ def ask_all(
                 refused.append(f"{query.request!r} was left out: {error}")
         asked += (queries := [part[place] for place in answered])
         hits = [[list[Hit](one[place]) for place in answered] for one in found]  # type: ignore[arg-type]
-        parts.append(_judge(names, queries, hits, measures, table))
+        parts.append(_compute_values(names, queries, hits, measures, table))
         for first, second in pairs:
             for mine, others in zip(hits[first], hits[second], strict=True):
                 keys = [[hit.key for hit in one] for one in (mine, others)]
@@ -82,7 +84,7 @@ def ask_all(
     return Answers(np.concatenate(parts, axis=1), shares, equal, asked, refused)
 
 
-def _judge(
+def _compute_values(
     names: Sequence[str],
     queries: Sequence[SearchQuery],
     hits: Sequence[Sequence[Sequence[Hit]]],
@@ -100,7 +102,7 @@ def _judge(
     return values
 
 
-def _search(
+def _search_queries(
     solution: Solution, queries: Sequence[SearchQuery], items: CommonItems, number: int, depth: int
 ) -> list[Sequence[Hit] | Exception]:
     """The first ``depth`` hits of each query that are common items, or why it cannot be answered."""

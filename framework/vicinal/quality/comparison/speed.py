@@ -110,7 +110,7 @@ def _time_searches(turns: SolutionTurns, requests: Sequence[str], limit: int) ->
     for turn, start in enumerate(range(0, len(requests), size)):
         if turn and time.perf_counter() > deadline:
             break
-        for number in _rotate(len(work), turn):
+        for number in _rotate_order(len(work), turn):
             solution = turns.open(number)
             if turns.take_turns:
                 _warm_up(solution, work[number].requests, limit)
@@ -158,7 +158,7 @@ class _Batches:
         self.best_rate = 0.0
         self._encoder, self._left = encoder, list(items)
         self._size, self._largest = _FIRST_BATCH, 0
-        self._encode(self._take())  # loads the model
+        self._encode_items(self._take_batch())  # loads the model
 
     @property
     def has_more(self) -> bool:
@@ -166,9 +166,9 @@ class _Batches:
 
     def encode_next(self) -> None:
         """Encode one more batch; a smaller one than those before, the last, does not count."""
-        batch = self._take()
+        batch = self._take_batch()
         started = time.perf_counter()
-        encoded = self._encode(batch)
+        encoded = self._encode_items(batch)
         seconds = time.perf_counter() - started
         if len(batch) > self._largest:
             self._largest, self.items, self.best_rate = len(batch), 0, 0.0
@@ -176,12 +176,12 @@ class _Batches:
             self.items += encoded
             self.best_rate = max(self.best_rate, encoded / seconds)
 
-    def _take(self) -> list[Item]:
+    def _take_batch(self) -> list[Item]:
         batch, self._left = self._left[: self._size], self._left[self._size :]
         self._size = max(1, min(2 * self._size, self._encoder.encode_batch_size))
         return batch
 
-    def _encode(self, items: Sequence[Item]) -> int:
+    def _encode_items(self, items: Sequence[Item]) -> int:
         """How many items were encoded; none, and no more are tried, where the encoder fails."""
         try:
             decoded = [one for one in decode_items(self._encoder, items) if not isinstance(one, ItemError)]
@@ -198,7 +198,7 @@ def _time_encoding(turns: SolutionTurns, keys: Sequence[str]) -> list[_Batches]:
     work = [_Batches(solution.encoder, _read_items(solution, keys)) for solution in turns.solutions]
     deadline, turn = time.perf_counter() + _MAX_SECONDS * len(work), 0
     while any(batches.has_more for batches in work) and (not turn or time.perf_counter() < deadline):
-        for number in _rotate(len(work), turn):
+        for number in _rotate_order(len(work), turn):
             if work[number].has_more:
                 work[number].encode_next()
         turn += 1
@@ -215,6 +215,6 @@ def _read_items(solution: Solution, keys: Sequence[str]) -> list[Item]:
     return found
 
 
-def _rotate(count: int, turn: int) -> Iterator[int]:
+def _rotate_order(count: int, turn: int) -> Iterator[int]:
     """The numbers of the solutions, another one first in each turn."""
     return ((number + turn) % count for number in range(count))

@@ -44,7 +44,7 @@ def _describe_overlap(comparison: Comparison) -> str:
 
 def _describe_two(comparison: Comparison) -> str:
     pair = comparison.pairs[0]
-    best, other = _rank(comparison)
+    best, other = _rank_solutions(comparison)
     if pair.equal == comparison.queries:
         return _add_costs_of_cheaper(_describe_equal(comparison), best, other)
     if not pair.is_shown:
@@ -75,7 +75,7 @@ def _describe_unshown(comparison: Comparison, pair: PairedTest) -> str:
 def _describe_many(comparison: Comparison) -> str:
     if all(pair.equal == comparison.queries for pair in comparison.pairs):
         return _describe_equal(comparison)
-    best, *others = _rank(comparison)
+    best, *others = _rank_solutions(comparison)
     worse = [one for one in others if comparison.find_pair(best.name, one.name).is_shown]
     alike = [one for one in others if one not in worse]
     value, *values = _format_values([best, *others], comparison.measure)
@@ -97,7 +97,7 @@ def _describe_many(comparison: Comparison) -> str:
     )
 
 
-def _rank(comparison: Comparison) -> list[ComparedSolution]:
+def _rank_solutions(comparison: Comparison) -> list[ComparedSolution]:
     """The solutions by the measure that decides, best first; of equal ones the first."""
     return sorted(comparison.solutions, key=lambda one: -one.metrics[comparison.measure].value)
 

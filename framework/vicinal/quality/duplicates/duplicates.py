@@ -16,6 +16,7 @@ from vicinal.quality.duplicates.near_items import NearItems, Progress
 from vicinal.quality.duplicates.report import DuplicateGroup, DuplicateItem, DuplicateReport
 from vicinal.quality.duplicates.stored_vectors import StoredVectors, open_stored_vectors
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.slices import iter_slices
 
 __all__ = ["DEFAULT_SIMILARITY", "find_duplicates"]
 
@@ -66,7 +67,7 @@ def find_duplicates(
     started = time.perf_counter()
     _require_similarity(similarity)
     preference = Preference(keep, field)
-    report = solution.read(lambda: _find(solution, similarity, preference, exact, progress))
+    report = solution.read(lambda: _find_in_solution(solution, similarity, preference, exact, progress))
     return replace(report, seconds=time.perf_counter() - started)
 
 
@@ -75,7 +76,7 @@ def _require_similarity(similarity: float) -> None:
         raise VicinalError(f"similarity is {similarity}", hint="it is more than 0, and at most 1: 0.95, say")
 
 
-def _find(
+def _find_in_solution(
     solution: Solution, similarity: float, preference: Preference, exact: bool | None, progress: Progress
 ) -> DuplicateReport:
     solution.open()
@@ -144,8 +145,7 @@ class _GroupBuilder:
     def _read_facts(self, items: np.ndarray) -> None:
         """Read what is known of these items; of one that is being written or was removed meanwhile nothing is."""
         stored, metadata = self.near.distances.stored, self.solution.metadata
-        for start in range(0, len(items), _RECORDS_PER_FETCH):
-            part = items[start : start + _RECORDS_PER_FETCH]
+        for part in iter_slices(items, _RECORDS_PER_FETCH):
             ids = stored.item_ids[part].tolist()
             entries, records = metadata.ledger_entries(ids), metadata.records(ids)
             for item, entry, record in zip(part.tolist(), entries, records, strict=True):
@@ -160,11 +160,11 @@ class _GroupBuilder:
         items: list[DuplicateItem] = []
         while len(rest):
             kept, rest = int(rest[0]), rest[1:]
-            items.append(self._describe(kept, None, None))
+            items.append(self._describe_item(kept, None, None))
             distances = self.near.distances.compute_near(kept, rest, self.near.limit)
             is_near = np.isfinite(distances)
             items += [
-                self._describe(item, self._facts[kept][0], to_similarity(distance, self.near.distances.metric))
+                self._describe_item(item, self._facts[kept][0], to_similarity(distance, self.near.distances.metric))
                 for item, distance in zip(rest[is_near].tolist(), distances[is_near].tolist(), strict=True)
             ]
             rest = rest[~is_near]
@@ -174,7 +174,7 @@ class _GroupBuilder:
         key, _, facts = self._facts[item]
         return self.preference.sort_key(key, facts)
 
-    def _describe(self, item: int, duplicate_of: str | None, similarity: float | None) -> DuplicateItem:
+    def _describe_item(self, item: int, duplicate_of: str | None, similarity: float | None) -> DuplicateItem:
         key, uri, facts = self._facts[item]
         similarity = None if similarity is None else min(similarity, 1.0)
         return DuplicateItem(key, uri, duplicate_of, similarity, facts.bytes, facts.length, facts.modified)

@@ -51,11 +51,11 @@ class ItemDistances:
 
     def compute_block(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, float]:
         """Distances of some items to others, ``(len(first), len(second))``, and by how much they may be wrong."""
-        a, b = (self._read(items, np.float32) for items in (first, second))
+        a, b = (self._read_vectors(items, np.float32) for items in (first, second))
         margin = 1.0
         if self.metric == "L2":
             margin = sum(float(np.einsum("ij,ij->i", part, part).max(initial=0.0)) for part in (a, b))
-        return self._combine(a, first, b, second), _ROUNDING * margin
+        return self._compute_distances(a, first, b, second), _ROUNDING * margin
 
     def compute_near(self, item: int, others: np.ndarray, limit: float) -> np.ndarray:
         """The exact distance of an item to each of the others; infinite for those beyond the limit."""
@@ -77,8 +77,8 @@ class ItemDistances:
         distances = np.empty(len(first))
         for place, pair in enumerate(zip(first, second, strict=True)):
             one, other = (np.array([item]) for item in pair)
-            a, b = (self._read(items, np.float64) for items in (one, other))
-            distances[place] = self._combine(a, one, b, other)[0, 0]
+            a, b = (self._read_vectors(items, np.float64) for items in (one, other))
+            distances[place] = self._compute_distances(a, one, b, other)[0, 0]
         return distances
 
     def compute_row_pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ class ItemDistances:
         ]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def _read(self, items: np.ndarray, dtype: type) -> np.ndarray:
+    def _read_vectors(self, items: np.ndarray, dtype: type) -> np.ndarray:
         starts, counts = self.stored.starts[items], self.stored.counts[items]
         ends = np.cumsum(counts)
         rows = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - counts), counts)
@@ -104,7 +104,7 @@ class ItemDistances:
         vectors: np.ndarray = self.stored.read(rows).astype(dtype, copy=False)
         return l2_normalize(vectors) if self.metric == "COSINE" else vectors
 
-    def _combine(self, a: np.ndarray, first: np.ndarray, b: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def _compute_distances(self, a: np.ndarray, first: np.ndarray, b: np.ndarray, second: np.ndarray) -> np.ndarray:
         distances = _compute_block(a, b, self.metric)
         counts = self.stored.counts[first], self.stored.counts[second]
         return _combine_segments(distances, *counts)

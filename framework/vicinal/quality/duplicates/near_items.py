@@ -45,7 +45,7 @@ class NearItems:
 
     def compare_all(self, progress: Progress) -> None:
         """Compare all items with each other, block by block."""
-        self._compare(np.arange(self.distances.stored.items), progress)
+        self._compare_items(np.arange(self.distances.stored.items), progress)
 
     def search_index(self, solution: Solution, progress: Progress) -> None:
         """Search for each vector, and compare the items that have more near neighbours than that finds with all."""
@@ -59,7 +59,7 @@ class NearItems:
             progress(min(start + _QUERIES_PER_CALL, rows) / rows)
         items = np.unique(np.concatenate(crowded))
         if len(items):
-            self._compare(items, progress)
+            self._compare_items(items, progress)
 
     def _search_rows(self, solution: Solution, rows: np.ndarray, depth: int) -> np.ndarray:
         """Join the items that a search for these rows finds near; returns rows of which it may not have found all."""
@@ -78,7 +78,7 @@ class NearItems:
         incomplete: np.ndarray = rows[(counts == depth) & _find_late_hits(near, counts)]
         return incomplete
 
-    def _compare(self, items: np.ndarray, progress: Progress) -> None:
+    def _compare_items(self, items: np.ndarray, progress: Progress) -> None:
         """Compare these items with all; two of them are compared once."""
         stored = self.distances.stored
         is_chosen = np.zeros(stored.items, bool)
@@ -99,12 +99,12 @@ class NearItems:
             return
         distances, margin = self.distances.compute_block(block, other)
         first, second = np.nonzero(distances <= self.limit + margin)
-        self._join(block[first], other[second])
+        self._join_pairs(block[first], other[second])
 
     def _join_candidates(self, first: np.ndarray, second: np.ndarray) -> None:
         """Join items that have a near segment; of items of several that is true of many more than are near-equal."""
         if self.distances.stored.rows == self.distances.stored.items:
-            self._join(first, second)
+            self._join_pairs(first, second)
             return
         labels = self.sets.find_all()
         is_open = labels[first] != labels[second]
@@ -124,7 +124,7 @@ class NearItems:
             yield items[start:stop]
             start = stop
 
-    def _join(self, first: np.ndarray, second: np.ndarray) -> None:
+    def _join_pairs(self, first: np.ndarray, second: np.ndarray) -> None:
         """Join those of these pairs that are near-equal.
 
         Of each item one pair is computed at a time, since most others are in one set by then: of 20,000 equal items

@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 
 from vicinal.quality.duplicates.choice import Keep
 from vicinal.quality.duplicates.item_distances import ItemMetric
-from vicinal.toolkit.pages import open_replacing
+from vicinal.toolkit.atomic_files import open_replacing
 
 __all__ = ["DuplicateGroup", "DuplicateItem", "DuplicateReport"]
 

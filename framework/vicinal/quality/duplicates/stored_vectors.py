@@ -153,7 +153,7 @@ class _Spool:
             self.file.write(np.stack(vectors).tobytes())
             return
         self.form = "set bits" if isinstance(vectors[0], dict) else "packed bits"
-        self.file.write(b"".join(_pack(vector, self.encoder.space.dimension) for vector in vectors))
+        self.file.write(b"".join(_pack_fingerprint(vector, self.encoder.space.dimension) for vector in vectors))
 
     def sort_by_item(self) -> StoredVectors:
         space = self.encoder.space
@@ -172,7 +172,7 @@ class _Spool:
         )
 
 
-def _pack(vector: Any, dimension: int) -> bytes:
+def _pack_fingerprint(vector: Any, dimension: int) -> bytes:
     """A fingerprint as packed bits: some engines return the numbers of its set bits, or bytes in a list."""
     if isinstance(vector, dict):
         bits = np.zeros(dimension, np.uint8)

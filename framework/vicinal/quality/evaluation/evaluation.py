@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vicinal.errors import VicinalError
 from vicinal.plugin.evaluation import Evaluation
-from vicinal.plugin.foreign_calls import attribute_errors
+from vicinal.plugin.foreign_calls import attribute_errors, name_encoder
 from vicinal.quality.evaluation.model_report import ModelReport
 from vicinal.quality.evaluation.report_sections import build_report_page
 from vicinal.quality.evaluation.report_texts import Report, describe_report, list_findings
@@ -21,7 +21,8 @@ from vicinal.quality.sample import require_seed
 from vicinal.quality.self_test.report import SelfReport
 from vicinal.solution.learning import SourceItems
 from vicinal.solution.solution import Solution
-from vicinal.toolkit.pages import require_plotly, require_writable, write_page
+from vicinal.toolkit.atomic_files import require_writable
+from vicinal.toolkit.pages import require_plotly, write_page
 
 __all__ = ["evaluate", "require_outputs"]
 
@@ -112,13 +113,13 @@ def evaluate(
         report.warnings.insert(0, note)
     report.seconds = time.perf_counter() - started
     if keep:
-        _keep(solution, report, version)
+        _keep_report(solution, report, version)
     if page is not None:
         write_page(page, build_report_page(solution, report))
     return report
 
 
-def _keep(solution: Solution, report: Report, version: Version | None) -> None:
+def _keep_report(solution: Solution, report: Report, version: Version | None) -> None:
     """Keep a report for the solution's page; it gets a warning where that fails."""
     content = {"summary": describe_report(report), "findings": list_findings(report), "report": report.to_dict()}
     if isinstance(report, SelfReport):
@@ -134,7 +135,7 @@ def _build_evaluation(solution: Solution) -> Evaluation:
         PluginError: the encoder fails.
         VicinalError: it brings no evaluation.
     """
-    with attribute_errors(f"encoder {type(solution.encoder).__name__}", "build_evaluation"):
+    with attribute_errors(name_encoder(solution.encoder), "build_evaluation"):
         evaluation = solution.encoder.build_evaluation(SourceItems(solution.source))
     if evaluation is None:
         raise _no_relevance_error(solution)

@@ -75,14 +75,14 @@ class _CardBuilder:
     def _build_hit(self, place: int, judged: JudgedHit) -> str:
         hit = judged.hit
         segment = hit.segment or {}
-        media = self._embed(self._solution.render(hit), hit.key, segment.get("start"), segment.get("end"))
+        media = self._embed_rendering(self._solution.render(hit), hit.key, segment.get("start"), segment.get("end"))
         kind, mark = ("right", "✓ right") if judged.gain else ("wrong", "✗ wrong")
         facts = [f"{hit.similarity:.3f}", hit.place, _format_label(judged.label) if judged.label is not None else ""]
         return self._build_card(kind, media, f"{place}. {mark}", hit.key, " · ".join(filter(None, facts)))
 
     def _build_item(self, kind: str, mark: str, key: str, facts: str) -> str:
         record = self._records[key]
-        media = "" if record is None else self._embed(self._solution.render(to_item(record)), key)
+        media = "" if record is None else self._embed_rendering(self._solution.render(to_item(record)), key)
         return self._build_card(kind, media, mark, key, facts if record else "not indexed")
 
     def _build_card(self, kind: str, media: str, mark: str, title: str, facts: str = "") -> str:
@@ -95,13 +95,15 @@ class _CardBuilder:
         """An indexed item or a file as the encoder shows it, and so a text where items are texts."""
         if query.query.startswith("@"):
             record = self._records[query.query[1:]]
-            return "" if record is None else self._embed(self._solution.render(to_item(record)), record.key)
+            return "" if record is None else self._embed_rendering(self._solution.render(to_item(record)), record.key)
         modalities = self._solution.modalities
         if _is_file(query.query) or (modalities and modalities[0].input == "text"):
-            return self._embed(self._solution.render(Item(query.query, query.query)), query.query)
+            return self._embed_rendering(self._solution.render(Item(query.query, query.query)), query.query)
         return media_to_html("text", query.query)
 
-    def _embed(self, rendering: Rendering, label: str, start: float | None = None, end: float | None = None) -> str:
+    def _embed_rendering(
+        self, rendering: Rendering, label: str, start: float | None = None, end: float | None = None
+    ) -> str:
         """The HTML of a rendering; empty once there are too many bytes."""
         if self._bytes_left <= 0:
             return ""

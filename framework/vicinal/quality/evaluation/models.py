@@ -17,6 +17,7 @@ from vicinal.quality.evaluation.model_report import BaselineComparison, ModelRep
 from vicinal.quality.labels import require_queries
 from vicinal.quality.measures import Measures, Ranking
 from vicinal.quality.per_query import PerQueryTable
+from vicinal.toolkit.slices import iter_slices
 
 __all__ = ["ModelOptions", "evaluate_models"]
 
@@ -56,17 +57,17 @@ def evaluate_models(solution: str, evaluation: Evaluation, options: ModelOptions
     trials = list(_search_params(evaluation, split, options)) if options.search else []
     primary = options.measures.names[options.measures.primary]
     best = _choose_best(trials, primary)
-    held_out = _split(evaluation, split, options, validation=False)
+    held_out = _split_evaluation(evaluation, split, options, validation=False)
     asked = min(len(held_out.queries), options.sample)
     report = ModelReport(solution, model, split, {}, asked, held_out.items, params=best, trials=trials)
     columns = ("model", "query")
     with PerQueryTable(options.per_query, columns, options.measures.names) as table:
-        own = _measure(evaluation, model, best, held_out, options, table)
+        own = _measure_model(evaluation, model, best, held_out, options, table)
         report.warnings += filter(None, [evaluation.fit_note])
         measured = {}
         for name in baselines:
             try:
-                measured[name] = _measure(evaluation, name, {}, held_out, options, table)
+                measured[name] = _measure_model(evaluation, name, {}, held_out, options, table)
             except PluginError:
                 raise
             except VicinalError as error:
@@ -81,10 +82,10 @@ def _search_params(evaluation: Evaluation, split: str, options: ModelOptions) ->
     """Measure the solution's own parameters, then those of the grid, on a validation part."""
     if not evaluation.grid:
         raise VicinalError("this encoder has no parameters to search", "leave --search out")
-    held_out = _split(evaluation, split, options, validation=True)
+    held_out = _split_evaluation(evaluation, split, options, validation=True)
     with PerQueryTable(None, (), ()) as table:
         for params in ({}, *evaluation.grid):
-            measured = _measure(evaluation, evaluation.models[0], params, held_out, options, table)
+            measured = _measure_model(evaluation, evaluation.models[0], params, held_out, options, table)
             yield Trial(params, measured.metrics)
 
 
@@ -93,7 +94,7 @@ def _choose_best(trials: Sequence[Trial], measure: str) -> Mapping[str, Any]:
     return max(trials, key=lambda trial: round(trial.metrics[measure].value, 4)).params if trials else {}
 
 
-def _split(evaluation: Evaluation, split: str, options: ModelOptions, *, validation: bool) -> HeldOut:
+def _split_evaluation(evaluation: Evaluation, split: str, options: ModelOptions, *, validation: bool) -> HeldOut:
     """
     Raises:
         PluginError: what the evaluation held back is inconsistent.
@@ -110,7 +111,7 @@ def _split(evaluation: Evaluation, split: str, options: ModelOptions, *, validat
     return held_out
 
 
-def _measure(
+def _measure_model(
     evaluation: Evaluation,
     name: str,
     params: Mapping[str, Any],
@@ -123,10 +124,11 @@ def _measure(
         rank = evaluation.fit_model(name, held_out, params)
     numbers = _choose_queries(held_out, options)
     depth, values, lists = options.measures.depth, [], []
-    for start in range(0, len(numbers), _QUERIES_PER_CALL):
-        part = numbers[start : start + _QUERIES_PER_CALL]
-        found = _rank(rank, part, depth, name)
-        rankings = [_judge(row, held_out.relevant[number]) for row, number in zip(found, part.tolist(), strict=True)]
+    for part in iter_slices(numbers, _QUERIES_PER_CALL):
+        found = _rank_items(rank, part, depth, name)
+        rankings = [
+            _judge_ranking(row, held_out.relevant[number]) for row, number in zip(found, part.tolist(), strict=True)
+        ]
         values.append(options.measures.compute(rankings))
         lists.append(found)
         table.write(
@@ -156,7 +158,7 @@ def _choose_queries(held_out: HeldOut, options: ModelOptions) -> np.ndarray:
     return np.sort(np.random.default_rng(options.seed).choice(count, options.sample, replace=False))
 
 
-def _rank(rank: RankItems, queries: np.ndarray, depth: int, name: str) -> np.ndarray:
+def _rank_items(rank: RankItems, queries: np.ndarray, depth: int, name: str) -> np.ndarray:
     """
     Raises:
         PluginError: a model does not return what it has to.
@@ -167,7 +169,7 @@ def _rank(rank: RankItems, queries: np.ndarray, depth: int, name: str) -> np.nda
     return found
 
 
-def _judge(found: np.ndarray, relevant: np.ndarray) -> Ranking:
+def _judge_ranking(found: np.ndarray, relevant: np.ndarray) -> Ranking:
     return Ranking(np.isin(found, relevant).astype(int).tolist(), len(relevant))
 
 

@@ -124,7 +124,7 @@ def _iter_model_sections(report: ModelReport) -> Iterator[Section]:
     table = format_table(("model", *report.metrics), rows)
     yield Section("Verdict", _format_warnings(report.warnings) + verdict + table + refused)
     for measure in report.metrics:
-        yield Section(measure, "", plot_estimates(_select(models, measure), report.model, is_zoomed=True))
+        yield Section(measure, "", plot_estimates(_select_measure(models, measure), report.model, is_zoomed=True))
     if report.trials:
         names = list(report.trials[0].metrics)
         trials = [
@@ -135,7 +135,7 @@ def _iter_model_sections(report: ModelReport) -> Iterator[Section]:
         yield Section("Parameters tried on the validation part", format_table(("parameters", *names), trials) + best)
 
 
-def _select(models: Mapping[str, Mapping[str, Estimate]], measure: str) -> list[tuple[str, Estimate]]:
+def _select_measure(models: Mapping[str, Mapping[str, Estimate]], measure: str) -> list[tuple[str, Estimate]]:
     return [(name, metrics[measure]) for name, metrics in models.items() if measure in metrics]
 
 

@@ -19,6 +19,7 @@ from vicinal.quality.judgments import JudgedQuery, read_judgments
 from vicinal.quality.labels import LabelCounts, count_labels, read_label, require_queries, sample_keys
 from vicinal.quality.measures import Measures, Ranking
 from vicinal.quality.per_query import PerQueryTable
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Hit, SearchRequest, item_id
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def evaluate_labels(solution: Solution, field: str, options: SearchOptions) -> S
 
     report = SearchReport(solution.name, field, {}, 0, labels.items, len(labels.counts))
     report.warnings += describe_unused(labels)
-    _ask(solution, [make_query(key, label) for key, label in chosen], ("query", "label"), options, report, field)
+    _fill_report(
+        solution, [make_query(key, label) for key, label in chosen], ("query", "label"), options, report, field
+    )
     others = sum(labels.counts[label] - 1 for _, label in chosen) / len(chosen)
     report.chance = others / (labels.items - 1)
     if options.index_recall:
@@ -122,7 +125,7 @@ def evaluate_judged(
     report = SearchReport(solution.name, judged_by, {}, 0, int(solution.metadata.state().get("items", 0)))
     report.warnings += warnings
     indexed = _find_indexed(solution, judged, report)
-    _ask(solution, [build_judged_query(query) for query in judged], ("id", "query"), options, report)
+    _fill_report(solution, [build_judged_query(query) for query in judged], ("id", "query"), options, report)
     if options.index_recall:
         report.index = measure_index_recall(solution, indexed, options.measures.depth, options.seed)
     return report
@@ -169,7 +172,7 @@ def build_judged_query(query: JudgedQuery) -> SearchQuery:
     return SearchQuery(query.query, {"id": query.id, "query": query.query}, judge, list_relevant)
 
 
-def _ask(
+def _fill_report(
     solution: Solution,
     queries: Sequence[SearchQuery],
     columns: Sequence[str],
@@ -188,9 +191,8 @@ def _ask(
     asked: list[Mapping[str, str]] = []
     details = DetailCollector(measures, label_field)
     with PerQueryTable(options.per_query, columns, measures.names) as table:
-        for start in range(0, len(queries), _QUERIES_PER_CALL):
-            part = queries[start : start + _QUERIES_PER_CALL]
-            answered = list(_search(solution, part, measures.depth, refused))
+        for part in iter_slices(queries, _QUERIES_PER_CALL):
+            answered = list(_search_queries(solution, part, measures.depth, refused))
             rankings = [query.judge(hits) for query, hits in answered]
             parts.append(figures := measures.compute(rankings))
             asked += [query.columns for query, _ in answered]
@@ -209,7 +211,7 @@ def _ask(
     report.per_query = PerQuery(asked, dict(zip(measures.names, values.T, strict=True)))
 
 
-def _search(
+def _search_queries(
     solution: Solution, queries: Sequence[SearchQuery], limit: int, refused: list[str]
 ) -> Iterator[tuple[SearchQuery, Sequence[Hit]]]:
     """The hits of each query that can be answered; of the others, which they are and why, is added to ``refused``.

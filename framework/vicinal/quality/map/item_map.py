@@ -9,7 +9,7 @@ from vicinal.quality.colors import color_by
 from vicinal.quality.map.data import MapData
 from vicinal.quality.map.page import build_page
 from vicinal.quality.map.picture import draw_picture
-from vicinal.quality.map.projection import Method, Projector, project
+from vicinal.quality.map.projection import Method, Projector, project_vectors
 from vicinal.quality.map.thumbnails import make_thumbnails
 from vicinal.quality.sample import read_sample, require_seed
 from vicinal.solution.solution import Solution
@@ -63,7 +63,7 @@ def build_map(
     seed: int = 0,
     method: Method | None = None,
     thumbnails: bool = True,
-    projector: Projector = project,
+    projector: Projector = project_vectors,
 ) -> ItemMap:
     """Map a solution's items. The same collection and seed give the same map on one machine.
 
@@ -73,7 +73,7 @@ def build_map(
             collection.
         method: by default ``umap`` for more than 15 items where umap-learn is installed, else ``pca``.
         thumbnails: whether ``to_html`` has a small picture for each item.
-        projector: what places the vectors, as another process; by default ``project``.
+        projector: what places the vectors, as another process; by default ``project_vectors``.
 
     Raises:
         NothingIndexedError: fewer than two items are indexed.

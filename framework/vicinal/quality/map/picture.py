@@ -48,10 +48,10 @@ def _point_colors(item_map: MapData) -> list[str]:
         return [coloring.category_colors.get(str(value), "") for value in coloring.values]
     numbers = [value for value in coloring.values if isinstance(value, float)]
     low, width = min(numbers), (max(numbers) - min(numbers)) or 1.0
-    return [_mix((value - low) / width) if isinstance(value, float) else "" for value in coloring.values]
+    return [_mix_color((value - low) / width) if isinstance(value, float) else "" for value in coloring.values]
 
 
-def _mix(share: float) -> str:
+def _mix_color(share: float) -> str:
     """The colour at a place of the ramp."""
     stops = [[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in RAMP]
     channels = [np.interp(share * (len(RAMP) - 1), range(len(RAMP)), channel) for channel in zip(*stops, strict=True)]

@@ -13,7 +13,7 @@ import numpy as np
 from vicinal.errors import DependencyError
 from vicinal.types import Metric
 
-__all__ = ["NEIGHBORS", "Method", "Points", "Projection", "Projector", "is_umap_installed", "project"]
+__all__ = ["NEIGHBORS", "Method", "Points", "Projection", "Projector", "is_umap_installed", "project_vectors"]
 
 Method = Literal["umap", "pca"]
 
@@ -39,7 +39,7 @@ class Projection:
 
 
 Projector = Callable[[np.ndarray, Metric, int, Method | None], Projection]
-"""``project``, or what calls it elsewhere: vectors, metric, seed, method."""
+"""``project_vectors``, or what calls it elsewhere: vectors, metric, seed, method."""
 
 
 class Points:
@@ -97,7 +97,7 @@ class Points:
         return numbers, distances
 
 
-def project(vectors: np.ndarray, metric: Metric, seed: int = 0, method: Method | None = None) -> Projection:
+def project_vectors(vectors: np.ndarray, metric: Metric, seed: int = 0, method: Method | None = None) -> Projection:
     """Place vectors on a plane; the same vectors and seed always give the same places on one machine.
 
     Args:

@@ -1,4 +1,4 @@
-"""``project`` in a process of its own: UMAP compiles and computes for seconds during which other threads would wait."""
+"""``project_vectors`` in a process of its own: UMAP compiles and computes for seconds, and threads would wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from vicinal.quality.map.projection import Method, Projection, project
+from vicinal.quality.map.projection import Method, Projection, project_vectors
 from vicinal.types import Metric
 
 __all__ = ["ProjectionProcess"]
@@ -21,7 +21,7 @@ _NICENESS = 5
 
 
 class ProjectionProcess:
-    """Called as ``project`` is, it starts a process that computes the same at low priority, and waits for it."""
+    """Called as ``project_vectors``, it starts a process that computes the same at low priority, and waits for it."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,9 +65,9 @@ class ProjectionProcess:
                 self._process.kill()
 
 
-def _run(folder: Path, metric: Metric, seed: str, method: Method | None) -> None:
+def _run_projection(folder: Path, metric: Metric, seed: str, method: Method | None) -> None:
     os.nice(_NICENESS)
-    placed = project(np.load(folder / _VECTORS), metric, int(seed), method)
+    placed = project_vectors(np.load(folder / _VECTORS), metric, int(seed), method)
     np.savez(
         folder / _RESULT,
         coordinates=placed.coordinates,
@@ -78,4 +78,4 @@ def _run(folder: Path, metric: Metric, seed: str, method: Method | None) -> None
 
 
 if __name__ == "__main__":
-    _run(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] or None)  # type: ignore[arg-type]
+    _run_projection(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] or None)  # type: ignore[arg-type]

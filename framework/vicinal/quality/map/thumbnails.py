@@ -12,6 +12,7 @@ from typing import Any
 from vicinal.quality.sample import to_item
 from vicinal.solution.solution import Solution
 from vicinal.stores.records import Record
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Rendering
 
 __all__ = ["MAX_BYTES", "make_thumbnails"]
@@ -32,10 +33,8 @@ def make_thumbnails(solution: Solution, records: Sequence[Record], max_bytes: in
     made: list[str] = []
     used = 0
     with ThreadPoolExecutor(_THREADS) as pool:
-        step = 16 * _THREADS
-        for start in range(0, len(records), step):
-            part = pool.map(lambda record: _make_thumbnail(solution, record), records[start : start + step])
-            for uri in part:
+        for part in iter_slices(records, 16 * _THREADS):
+            for uri in pool.map(lambda record: _make_thumbnail(solution, record), part):
                 fits = used + len(uri) <= max_bytes
                 used += len(uri) if fits else max_bytes  # after the first that does not fit, none does
                 made.append(uri if fits else "")

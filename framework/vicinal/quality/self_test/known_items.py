@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from vicinal.errors import ItemError, UnknownItemError, VicinalError
-from vicinal.plugin.disturbance_calls import disturb, list_disturbances, make_generator, to_query
+from vicinal.plugin.disturbance_calls import disturb_content, list_disturbances, make_generator, to_query
 from vicinal.plugin.evaluation import Disturbance
 from vicinal.quality.estimates import estimate_means
 from vicinal.quality.labels import require_queries
@@ -26,6 +26,7 @@ from vicinal.quality.self_test.near_duplicates import compute_usual_similarity, 
 from vicinal.quality.self_test.report import DisturbanceResult, SelfReport
 from vicinal.quality.self_test.warnings import list_warnings
 from vicinal.stores.records import Record
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Hit, SearchRequest, path_from_file_uri
 
 if TYPE_CHECKING:
@@ -87,10 +88,10 @@ def evaluate_known_items(solution: Solution, options: SelfOptions) -> SelfReport
     disturbances = _choose_disturbances(solution, options.names)
     records, total = sample_records(solution, options.sample, options.seed)
     with PerQueryTable(options.per_query, ("disturbance", "query"), MEASURES) as table:
-        unchanged = _ask(solution, _UNCHANGED, records, options, table)
+        unchanged = _search_disturbed(solution, _UNCHANGED, records, options, table)
         readable = [record for record in records if record.key not in unchanged.errors]
         require_queries(len(readable), _describe_first(unchanged.errors))
-        answers = [unchanged, *(_ask(solution, one, readable, options, table) for one in disturbances)]
+        answers = [unchanged, *(_search_disturbed(solution, one, readable, options, table) for one in disturbances)]
     report = SelfReport(solution.name, {}, len(readable), total, len(unchanged.errors))
     usual = compute_usual_similarity(solution, [record.key for record in readable])
     intruders = (answer.intruder for found in answers for answer in found.given)
@@ -98,7 +99,9 @@ def evaluate_known_items(solution: Solution, options: SelfOptions) -> SelfReport
     duplicates = find_near_duplicates(solution, pairs, usual)
     report.near_duplicates = list(duplicates.values())
     report.disturbances = {
-        found.disturbance.name: _judge(found, duplicates.keys(), options.seed) for found in answers if found.given
+        found.disturbance.name: _judge_answers(found, duplicates.keys(), options.seed)
+        for found in answers
+        if found.given
     }
     report.warnings += list_warnings(report, {one.disturbance.name: one.disturbance for one in answers}, usual)
     report.warnings += _describe_errors(answers)
@@ -123,7 +126,7 @@ def _choose_disturbances(solution: Solution, names: Sequence[str]) -> list[Distu
     return [known[name] for name in dict.fromkeys(names)] if names else disturbances
 
 
-def _keep(content: Any, _: object) -> str:
+def _keep_content(content: Any, _: object) -> str:
     """The content as a query: that of a file is its path, and a vector is a list in JSON."""
     return str(content.tolist()) if hasattr(content, "tolist") else str(content)
 
@@ -131,20 +134,19 @@ def _keep(content: Any, _: object) -> str:
 _UNCHANGED = Disturbance(
     UNCHANGED,
     "unchanged items",
-    _keep,
+    _keep_content,
     hint="were files changed since? run `vicinal ingest`; else the index loses items: look at its `search` parameters",
     expected=1.0,
 )
 
 
-def _ask(
+def _search_disturbed(
     solution: Solution, disturbance: Disturbance, records: Sequence[Record], options: SelfOptions, table: PerQueryTable
 ) -> _Answers:
     """Search with all items under one disturbance, some at a time, so that few files lie on the disk at once."""
     answers = _Answers(disturbance, [], 0, {})
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
-    for start in range(0, len(records), _ITEMS_PER_CALL):
-        part = records[start : start + _ITEMS_PER_CALL]
+    for part in iter_slices(records, _ITEMS_PER_CALL):
         contents = _read_contents(solution, part)
         with TemporaryDirectory(prefix="vicinal-self-") as folder, ThreadPoolExecutor(threads) as pool:
 
@@ -157,7 +159,7 @@ def _ask(
             answers.unaffected += sum(query is None for query in queries.values())
             answers.errors |= {key: query for key, query in queries.items() if isinstance(query, ItemError)}
             asked = {key: query for key, query in queries.items() if isinstance(query, str | Path)}
-            found = list(_search(solution, asked, answers.errors))
+            found = list(_search_queries(solution, asked, answers.errors))
         answers.given += found
         table.write([_to_row(disturbance, answer) for answer in found])
     return answers
@@ -183,7 +185,7 @@ def _make_query(
         return ItemError(f"there is no file {content}")
     generator = make_generator(seed, key, disturbance.name)
     try:
-        query = disturb(solution.encoder, disturbance, content, generator)
+        query = disturb_content(solution.encoder, disturbance, content, generator)
         return None if query is None else to_query(query, path)
     except ItemError as error:
         return error
@@ -193,7 +195,9 @@ def _make_query(
         return ItemError(f"{type(error).__name__}: {error}")
 
 
-def _search(solution: Solution, queries: dict[str, str | Path], errors: dict[str, ItemError]) -> Iterator[_Answer]:
+def _search_queries(
+    solution: Solution, queries: dict[str, str | Path], errors: dict[str, ItemError]
+) -> Iterator[_Answer]:
     """The answers to the queries, by the item's key; why others cannot be searched with is added to ``errors``.
 
     Raises:
@@ -214,7 +218,7 @@ def _to_answer(key: str, hits: Sequence[Hit]) -> _Answer:
     return _Answer(key, found.index(key) + 1 if key in found else 0, found)
 
 
-def _judge(answers: _Answers, duplicates: Any, seed: int) -> DisturbanceResult:
+def _judge_answers(answers: _Answers, duplicates: Any, seed: int) -> DisturbanceResult:
     """The figures of one disturbance; ``duplicates`` has the pairs of an item and its near-duplicate."""
     import numpy as np
 

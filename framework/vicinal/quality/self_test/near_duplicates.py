@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vicinal.quality.sample import read_item_vectors
 from vicinal.quality.self_test.report import NearDuplicate
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Metric
 
 if TYPE_CHECKING:
@@ -47,14 +48,13 @@ def find_near_duplicates(
 ) -> dict[tuple[str, str], NearDuplicate]:
     """Those of the pairs of keys that are near-duplicates; ``usual`` is the similarity of two random items."""
     least = max(MIN_SIMILARITY, 1 - _MAX_SHARE * (1 - usual))
-    return {(one.key, one.found): one for one in _compare(solution, pairs) if one.similarity >= least}
+    return {(one.key, one.found): one for one in _compare_pairs(solution, pairs) if one.similarity >= least}
 
 
-def _compare(solution: Solution, pairs: Sequence[tuple[str, str]]) -> Iterator[NearDuplicate]:
+def _compare_pairs(solution: Solution, pairs: Sequence[tuple[str, str]]) -> Iterator[NearDuplicate]:
     import numpy as np
 
-    for start in range(0, len(pairs), _PAIRS_PER_FETCH):
-        part = pairs[start : start + _PAIRS_PER_FETCH]
+    for part in iter_slices(pairs, _PAIRS_PER_FETCH):
         vectors = read_item_vectors(solution, dict.fromkeys(key for pair in part for key in pair))
         known = [pair for pair in part if pair[0] in vectors and pair[1] in vectors]
         if not known:

@@ -46,13 +46,13 @@ class CandidateMeter:
 
     def measure_exact(self, index: Index) -> FrontierPoint:
         """The index that compares with every vector."""
-        built, seconds = self._build(index)
+        built, seconds = self._build_index(index)
         measured = self._choosing.measure(self.shadow.search, 0.0)
         return self._to_point(built, measured, seconds, "exact", rounds=3)
 
     def measure(self, index: Index, exact: FrontierPoint) -> list[FrontierPoint]:
         """What an index does with growing effort; the last point is the one that stands for it."""
-        built, seconds = self._build(index)
+        built, seconds = self._build_index(index)
         effort = INDEXES[index.type].search_effort
         lowest = self.limit if effort in INDEXES[index.type].at_least_limit else 1
         highest = self._highest_effort(built, effort, lowest)
@@ -67,18 +67,18 @@ class CandidateMeter:
             best = max(points.values(), key=lambda point: point.recall.value)
             reached = f"{best.recall.value:.3f} at most"
             return [*points.values(), replace(best, status="too low", reason=reached)]
-        return [*points.values(), self._confirm(built, effort, value, highest, seconds)]
+        return [*points.values(), self._confirm_effort(built, effort, value, highest, seconds)]
 
     def time_again(self, point: FrontierPoint) -> None:
         """Build an index once more, and keep the lower one of its latencies: a machine is not as busy at all times."""
         metric = self.truths[""].metric
-        index, _ = self._build(Index(point.type, metric, point.type, metric, point.params, point.search))
+        index, _ = self._build_index(Index(point.type, metric, point.type, metric, point.params, point.search))
         self.shadow.set_search(replace(index, search=point.search))
         for filter, before in point.latencies.items():
             again = self._measure_latency(filter, 3)
             point.latencies[filter] = min(before, again, key=lambda latency: latency.p50)
 
-    def _build(self, index: Index) -> tuple[Index, float]:
+    def _build_index(self, index: Index) -> tuple[Index, float]:
         started = time.perf_counter()
         return self.shadow.build(index), time.perf_counter() - started
 
@@ -134,7 +134,7 @@ class CandidateMeter:
             low, value = (low, middle) if reaches(middle) else (middle, value)
         return value
 
-    def _confirm(self, built: Index, effort: str, value: int, highest: int, seconds: float) -> FrontierPoint:
+    def _confirm_effort(self, built: Index, effort: str, value: int, highest: int, seconds: float) -> FrontierPoint:
         """The least effort from this on that reaches the target on the other half of the queries, too."""
         for _ in range(_MAX_CONFIRMATIONS):
             index = _with_effort(built, effort, value)

@@ -32,7 +32,7 @@ def build_page(report: TuneReport) -> str:
         Section("Each index", format_table(columns, list_rows(report, standing))),
         Section("Each step", format_table(columns, list_rows(report, report.frontier))),
     ]
-    return render_page(f"{report.solution}: tuned to a recall of {report.target:g}", sections, _describe(report))
+    return render_page(f"{report.solution}: tuned to a recall of {report.target:g}", sections, _describe_report(report))
 
 
 def list_columns(report: TuneReport) -> list[str]:
@@ -67,7 +67,7 @@ def _to_row(report: TuneReport, point: FrontierPoint) -> list[str]:
     ]
 
 
-def _describe(report: TuneReport) -> str:
+def _describe_report(report: TuneReport) -> str:
     filters = f", also under {', '.join(report.filters)}" if report.filters else ""
     return (
         f"{report.rows:,} rows on {report.engine}, {report.metric}; {report.queries:,} {describe_queries(report.kind)}"

@@ -15,6 +15,7 @@ import numpy as np
 from vicinal.errors import VicinalError
 from vicinal.plugin.example_calls import to_query_vectors
 from vicinal.solution.solution import Solution
+from vicinal.toolkit.slices import iter_slices
 
 __all__ = ["MAX_QUERIES", "QueryKind", "QuerySet", "ask_rows", "choose_queries", "describe_queries", "to_matrix"]
 
@@ -102,8 +103,8 @@ def to_matrix(solution: Solution, vectors: Sequence[Any]) -> np.ndarray:
 def _fetch_vectors(solution: Solution, ids: Sequence[int]) -> tuple[list[int], list[Any]]:
     """The stored vectors of those of these rows that are still there."""
     found: dict[int, Any] = {}
-    for start in range(0, len(ids), _PER_FETCH):
-        found |= solution.vectors.fetch_vectors(ids[start : start + _PER_FETCH])
+    for part in iter_slices(ids, _PER_FETCH):
+        found |= solution.vectors.fetch_vectors(part)
     kept = [id_ for id_ in ids if id_ in found]
     return kept, [found[id_] for id_ in kept]
 

@@ -49,7 +49,7 @@ class RecallMeter:
         recalls: dict[str, Estimate] = {}
         most = 0
         for filter, truth in self._truths.items():
-            recalls[filter], count = self._measure(search, truth, filter, target)
+            recalls[filter], count = self._measure_filter(search, truth, filter, target)
             most = max(most, count)
             if recalls[filter].high < target:
                 break  # it cannot be accepted any more
@@ -60,15 +60,15 @@ class RecallMeter:
         truth = self._truths[""]
         for start in range(0, self._stop - self._start, _FIRST_QUERIES):
             stop = min(start + _FIRST_QUERIES, self._stop - self._start)
-            if (self._ask(search, truth, "", start, stop) < 1.0).any():
+            if (self._compute_recalls(search, truth, "", start, stop) < 1.0).any():
                 return True
         return False
 
-    def _measure(self, search: Search, truth: Truth, filter: str, target: float) -> tuple[Estimate, int]:
+    def _measure_filter(self, search: Search, truth: Truth, filter: str, target: float) -> tuple[Estimate, int]:
         values = np.empty(0)
         count, wanted = 0, min(_FIRST_QUERIES, self._stop - self._start)
         while True:
-            values = np.concatenate([values, self._ask(search, truth, filter, count, wanted)])
+            values = np.concatenate([values, self._compute_recalls(search, truth, filter, count, wanted)])
             count = wanted
             known = values[~np.isnan(values)]
             estimate = estimate_means(known[:, None])[0] if len(known) else Estimate(1.0, 1.0, 1.0)
@@ -77,7 +77,7 @@ class RecallMeter:
                 return estimate, count
             wanted = min(2 * count, self._stop - self._start)
 
-    def _ask(self, search: Search, truth: Truth, filter: str, start: int, stop: int) -> np.ndarray:
+    def _compute_recalls(self, search: Search, truth: Truth, filter: str, start: int, stop: int) -> np.ndarray:
         limit = truth.limit + (truth.queries.kind == "stored")
         parts = []
         for first in range(self._start + start, self._start + stop, _PER_CALL):

@@ -13,6 +13,7 @@ from vicinal.quality.tuning.queries import QuerySet, to_matrix
 from vicinal.solution.solution import Solution
 from vicinal.stores.milvus import Candidate
 from vicinal.toolkit.nearest import NearestNeighbors, compute_distances, compute_recalls
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import Metric, item_id
 
 __all__ = ["Truth", "list_ids", "read_truth"]
@@ -78,8 +79,7 @@ class Truth:
 
     def _fetch_distances(self, pairs: Sequence[tuple[int, int]]) -> None:
         missing = [pair for pair in pairs if pair not in self._known]
-        for start in range(0, len(missing), _PER_FETCH):
-            part = missing[start : start + _PER_FETCH]
+        for part in iter_slices(missing, _PER_FETCH):
             stored = self.solution.vectors.fetch_vectors(list({id_ for _, id_ in part}))
             part = [pair for pair in part if pair[1] in stored]
             if part:

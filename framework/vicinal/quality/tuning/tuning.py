@@ -100,7 +100,7 @@ def tune(
         _require_neighbors(truths)
         meter = CandidateMeter(shadow, solution.encoder.space, truths, recall, limit, clients)
         points = _measure_indexes(solution, meter, types, on_step, defaults_only=defaults_only)
-    chosen = _choose(points)
+    chosen = _choose_point(points)
     report = TuneReport(
         solution=solution.name,
         engine=str(solution.vectors.engine),
@@ -165,7 +165,7 @@ def _measure_indexes(
     def try_index(index: Index) -> FrontierPoint:
         found = meter.measure(index, exact)
         points.extend(found)
-        seen.add(_identify(found[-1]))
+        seen.add(_identify_point(found[-1]))
         on_step(_describe_step(found[-1]))
         return found[-1]
 
@@ -176,7 +176,7 @@ def _measure_indexes(
     quickest = min((point.latency.p50 for _, point in best.values()), default=0.0)
     for index, point in list(best.values()):
         if not defaults_only and point.latency.p50 <= _WORTH_CLIMBING * quickest:
-            _climb(index, point, try_index, seen)
+            _climb_parameter(index, point, try_index, seen)
     _time_finalists(meter, points)
     return points
 
@@ -189,7 +189,9 @@ def _time_finalists(meter: CandidateMeter, points: Sequence[FrontierPoint]) -> N
             meter.time_again(point)
 
 
-def _climb(index: Index, point: FrontierPoint, try_index: Callable[[Index], FrontierPoint], seen: set[str]) -> None:
+def _climb_parameter(
+    index: Index, point: FrontierPoint, try_index: Callable[[Index], FrontierPoint], seen: set[str]
+) -> None:
     """Try half and twice as many cells or edges, and go on in the direction that is quicker."""
     largest = {name: value for name, value in point.params.items() if value != index.params.get(name)}
     index = replace(index, params=point.params)
@@ -206,7 +208,7 @@ def _climb(index: Index, point: FrontierPoint, try_index: Callable[[Index], Fron
             return
 
 
-def _identify(point: FrontierPoint) -> str:
+def _identify_point(point: FrontierPoint) -> str:
     return _identify_build(point.type, point.params)
 
 
@@ -214,7 +216,7 @@ def _identify_build(type_: str, params: object) -> str:
     return f"{type_} {params}"
 
 
-def _choose(points: Sequence[FrontierPoint]) -> FrontierPoint:
+def _choose_point(points: Sequence[FrontierPoint]) -> FrontierPoint:
     """The exact one if it is quickest; else the smallest of those that are nearly as quick as the quickest."""
     acceptable = [point for point in points if point.is_acceptable]
     quickest = min(acceptable, key=lambda point: point.latency.p50)

@@ -29,7 +29,7 @@ _RANGES = {"nlist": (4, 65_536), "M": (4, 64)}
 
 def exact_index(solution: Solution, rows: int) -> Index:
     """The index that compares with every vector."""
-    return _choose(solution, "FLAT" if solution.encoder.space.kind == "float" else "BIN_FLAT", rows, {}, {})
+    return _make_index(solution, "FLAT" if solution.encoder.space.kind == "float" else "BIN_FLAT", rows, {}, {})
 
 
 def require_types(solution: Solution, types: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ def list_variants(solution: Solution, rows: int, limit: int, types: Sequence[str
             search = {reorder: _REORDER_FACTOR * (limit if reorder == "reorder_k" else 1)}
         for params in _BUILD.get(name, ({},)):
             try:
-                index = _choose(solution, name, rows, params, search)
+                index = _make_index(solution, name, rows, params, search)
             except UnsupportedByEngineError:  # the dimension does not fit it
                 continue
             if not index.is_exact:
@@ -85,6 +85,8 @@ def _list_types(solution: Solution) -> list[str]:
     return [name for name, index in INDEXES.items() if name in built and index.search_effort]
 
 
-def _choose(solution: Solution, name: str, rows: int, params: Mapping[str, Any], search: Mapping[str, Any]) -> Index:
+def _make_index(
+    solution: Solution, name: str, rows: int, params: Mapping[str, Any], search: Mapping[str, Any]
+) -> Index:
     config = IndexConfig(type=name, metric=solution.metric, params=dict(params), search=dict(search))
     return choose_index(config, solution.encoder.space, solution.vectors.engine, rows)

@@ -11,6 +11,7 @@ import { installKeys } from "./keys.js";
 import { createOrderInput, renderCounts } from "./order.js";
 import { createRemovals, settleDeletions } from "./removals.js";
 import { formatRoute, navigate } from "./route.js";
+import { createEmptyMessage } from "./sample.js";
 
 const PAGE_SIZE = 24;
 const DEBOUNCE_MS = 250;
@@ -111,7 +112,7 @@ export function createItemsView(root, solution, { onChanged }) {
       total.textContent = prefix ? `of ${formatCount(page.total, "item")}` : formatCount(page.total, "item");
     } while (next !== null && items.length < PAGE_SIZE);
     if (list) appendCards(list, items, actions);
-    else if (!items.length) return fill(listing, createEmptyMessage());
+    else if (!items.length) return fill(listing, createMessage());
     else list = createCards(items, actions, "Items");
     const shown = list.entries.length;
     const button =
@@ -137,15 +138,9 @@ export function createItemsView(root, solution, { onChanged }) {
     }
   }
 
-  function createEmptyMessage() {
+  function createMessage() {
     if (route.p) return statusMessage("search", "No such key", `No item has a key that begins with “${route.p}”.`);
-    const link = h(
-      "a.button.primary",
-      { href: `#/${encodeURIComponent(solution.name)}/index` },
-      icon("stack"),
-      "Index the source",
-    );
-    return statusMessage("stack", "Nothing is indexed yet", "Index the source, or add an item by hand.", link);
+    return createEmptyMessage(solution, "Index the source, or add an item by hand.");
   }
 
   return {

@@ -46,20 +46,15 @@ export async function showSample(results, solution, route, actions, onText) {
   }
 }
 
-/** Creates the message of a solution without items. */
-export function createEmptyMessage(solution) {
+/** Creates the message of a solution without items, with what to do about it. */
+export function createEmptyMessage(solution, advice = "Index the source, and its items can be searched here.") {
   const link = h(
     "a.button.primary",
     { href: `#/${encodeURIComponent(solution.name)}/index` },
     icon("stack"),
     "Index the source",
   );
-  return statusMessage(
-    "stack",
-    "Nothing is indexed yet",
-    "Index the source, and its items can be searched here.",
-    link,
-  );
+  return statusMessage("stack", "Nothing is indexed yet", advice, link);
 }
 
 /** Returns queries to try, each with its name: what the encoder suggests, or else short contents that can be typed. */

@@ -118,11 +118,11 @@ async def add_item(
             raise unsuitable_value(
                 "content", f"items of {service.name!r} are files", "send multipart/form-data: file, key"
             )
-        status = await service.run_blocking(_add, service, Item(key, new.content, metadata=new.metadata), replace)
+        status = await service.run_blocking(_add_item, service, Item(key, new.content, metadata=new.metadata), replace)
     return json_response({"key": key, "status": status}, 201 if status == "new" else 200)
 
 
-def _add(service: SolutionService, item: Item, replace: bool) -> str:
+def _add_item(service: SolutionService, item: Item, replace: bool) -> str:
     try:
         return service.solution.add(item, replace=replace)
     except ItemError as error:
@@ -138,7 +138,7 @@ def _add_file(
         raise invalid_value("key", "is not valid Unicode") from None
     item, is_new = service.uploads.save(file, name, key, metadata)
     try:
-        status = _add(service, item, replace)
+        status = _add_item(service, item, replace)
     except BaseException:
         if is_new:
             service.uploads.discard(item)
@@ -167,10 +167,10 @@ def _to_api_error(item: Item, error: ItemError) -> ApiError:
 async def delete_items(request: Request, name: str) -> Response:
     service = get_service(request, name)
     keys = (await parse_json(request, schemas.DeleteRequest)).keys
-    return json_response({"removed": await service.run_blocking(_delete, service, keys)})
+    return json_response({"removed": await service.run_blocking(_delete_items, service, keys)})
 
 
-def _delete(service: SolutionService, keys: list[str]) -> int:
+def _delete_items(service: SolutionService, keys: list[str]) -> int:
     removed = service.solution.remove(keys)
     for key in keys:
         service.uploads.delete(key)
@@ -219,7 +219,7 @@ def _get_item(request: Request, service: SolutionService, key: str, whole: bool)
 @router.delete("/items/{key:path}", summary="Delete an item", responses={200: {"model": schemas.DeleteResponse}})
 async def delete_item(request: Request, name: str, key: ItemKey) -> Response:
     service = get_service(request, name)
-    return json_response({"removed": await service.run_blocking(_delete, service, [key])})
+    return json_response({"removed": await service.run_blocking(_delete_items, service, [key])})
 
 
 @router.post(

@@ -117,7 +117,7 @@ def _unready_reason(service: SolutionService) -> str:
     """Why a load balancer should send no searches of this solution yet; empty where it may."""
     if not service.ready:
         return service.reason
-    return "the model is being loaded" if service.is_loading_model else ""
+    return service.unfit_reason or ("the model is being loaded" if service.is_loading_model else "")
 
 
 @router.get(

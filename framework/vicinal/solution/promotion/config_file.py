@@ -42,7 +42,7 @@ def require_writable_stores(path: Path, stores: StoresConfig, manager: Manager) 
                 f"{redact_url(location)} has a password or the like, which does not belong into a file",
                 hint=f"set {variable} to the whole of it, and promote again: the file then says ${{{variable}}}",
             )
-    if load_config(path, manager, _edit(path, stores)).stores.model_copy(update={"token": stores.token}) != stores:
+    if load_config(path, manager, _edit_text(path, stores)).stores.model_copy(update={"token": stores.token}) != stores:
         raise VicinalError(f"{path} cannot be written so that it names these stores", hint="write them by hand")
 
 
@@ -55,7 +55,7 @@ def write_stores(path: Path, stores: StoresConfig) -> None:
     edit_file(path, lambda text: edit_stores(text, _to_values(path, stores)))
 
 
-def _edit(path: Path, stores: StoresConfig) -> str:
+def _edit_text(path: Path, stores: StoresConfig) -> str:
     return edit_stores(path.read_bytes().decode("utf-8-sig"), _to_values(path, stores))
 
 

@@ -19,6 +19,7 @@ from vicinal.solution.writable import WritableSolution
 from vicinal.stores.layout import to_matrix, to_vector_bytes
 from vicinal.stores.records import Entry, Record
 from vicinal.stores.writer_lock import WriterLock
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
 __all__ = ["Copier"]
@@ -89,7 +90,7 @@ class Copier:
             while (batch := ahead.result()) is not None:
                 self._raise_if_stopped()
                 ahead = reader.submit(next, batches, None)
-                self._write(batch)
+                self._write_batch(batch)
 
     def copy_items(self, ids: Sequence[int]) -> None:
         """Copy these items, or remove them where they are gone; the writer's lock of the source is held."""
@@ -100,8 +101,8 @@ class Copier:
         records = {id_: record for id_, (_, record) in known.items() if record is not None}
         self.incomplete.difference_update(ids)
         for batch in self._to_batches(entries, records):
-            self._write(self._read_rows(batch))
-        self._remove([id_ for id_ in ids if id_ not in known])
+            self._write_batch(self._read_rows(batch))
+        self._remove_rows([id_ for id_ in ids if id_ not in known])
 
     def remove_gone(self) -> None:
         """Remove from the target what the source does not have."""
@@ -109,7 +110,7 @@ class Copier:
             self._raise_if_stopped()
             ids = list(entries)
             found = self._source.metadata.ledger_entries(ids)
-            self._remove([id_ for id_, entry in zip(ids, found, strict=True) if entry is None])
+            self._remove_rows([id_ for id_, entry in zip(ids, found, strict=True) if entry is None])
 
     def require_complete(self) -> None:
         """See that all rows were there of all items; the writer's lock of the source is held.
@@ -118,8 +119,8 @@ class Copier:
             StoreMismatchError: they were not.
         """
         again = sorted(self.incomplete)
-        for start in range(0, len(again), _MAX_BATCH_ITEMS):
-            self.copy_items(again[start : start + _MAX_BATCH_ITEMS])
+        for part in iter_slices(again, _MAX_BATCH_ITEMS):
+            self.copy_items(part)
         if self.incomplete:
             records = self._source.metadata.records(sorted(self.incomplete)[:5])
             keys = ", ".join(record.key for record in records if record)
@@ -159,17 +160,17 @@ class Copier:
         ids = list(part.entries)
         part.manual = dict(zip(ids, self._source.metadata.are_manual(ids), strict=True))
         target = self._target.metadata
-        part.previous = dict(zip(ids, self._call(target.ledger_entries, ids), strict=True))
+        part.previous = dict(zip(ids, self._call_store(target.ledger_entries, ids), strict=True))
         known = [id_ for id_ in ids if part.previous[id_] == part.entries[id_]]
-        records = dict(zip(known, self._call(target.records, known), strict=True)) if known else {}
-        manual = dict(zip(known, self._call(target.are_manual, known), strict=True))
+        records = dict(zip(known, self._call_store(target.records, known), strict=True)) if known else {}
+        manual = dict(zip(known, self._call_store(target.are_manual, known), strict=True))
         same = {id_ for id_ in known if records[id_] == part.records[id_] and manual[id_] == part.manual[id_]}
         return [id_ for id_ in ids if id_ not in same or not part.entries[id_].is_committed]
 
     def _read_rows(self, batch: _Batch) -> _Batch:
         """The batch with its rows, without items of which some are missing."""
         row_ids = batch.row_ids
-        rows = self._call(self._source.vectors.fetch_whole_rows, [one for ids in row_ids.values() for one in ids])
+        rows = self._call_store(self._source.vectors.fetch_whole_rows, [one for ids in row_ids.values() for one in ids])
         found = {row["id"] for row in rows}
         lacking = {id_ for id_, ids in row_ids.items() if batch.entries[id_].is_committed and not found.issuperset(ids)}
         self.incomplete.update(lacking)
@@ -178,20 +179,20 @@ class Copier:
         complete.rows = [row for row in rows if row["id"] not in unwanted]
         return complete
 
-    def _write(self, batch: _Batch) -> None:
+    def _write_batch(self, batch: _Batch) -> None:
         if not batch.entries:
             return
         self._lock.check()
         vectors, metadata = self._target.vectors, self._target.metadata
         pending = {id_: entry.as_pending(batch.previous[id_]) for id_, entry in batch.entries.items()}
         manual = [id_ for id_, is_manual in batch.manual.items() if is_manual]
-        self._call(metadata.begin, batch.records, pending)
-        self._call(metadata.mark_manual, manual)
-        self._call(metadata.unmark_manual, [id_ for id_ in batch.manual if not batch.manual[id_]])
+        self._call_store(metadata.begin, batch.records, pending)
+        self._call_store(metadata.mark_manual, manual)
+        self._call_store(metadata.unmark_manual, [id_ for id_ in batch.manual if not batch.manual[id_]])
         if batch.rows:
-            self._call(vectors.upsert_rows, self._to_target_rows(batch.rows))
-        self._call(vectors.delete_rows, self._list_stale(batch))
-        self._call(metadata.commit, batch.entries)
+            self._call_store(vectors.upsert_rows, self._to_target_rows(batch.rows))
+        self._call_store(vectors.delete_rows, self._list_stale(batch))
+        self._call_store(metadata.commit, batch.entries)
         self.copied += len(batch.entries)
         self.copied_rows += len(batch.rows)
         self.written += len(batch.rows)
@@ -216,11 +217,11 @@ class Copier:
             if (row_id := item_id(batch.records[id_].key, number)) not in found
         ]
 
-    def _remove(self, ids: Sequence[int]) -> None:
+    def _remove_rows(self, ids: Sequence[int]) -> None:
         found = zip(ids, self._target.metadata.ledger_entries(ids), strict=True)
         if gone := {id_: entry for id_, entry in found if entry is not None}:
             self._lock.check()
-            removal.remove(self._target.vectors, self._target.metadata, gone)
+            removal.remove_items(self._target.vectors, self._target.metadata, gone)
             self.removed += len(gone)
             self.written += len(gone)
 
@@ -233,7 +234,7 @@ class Copier:
         if self._stop.is_set():
             raise KeyboardInterrupt
 
-    def _call(self, call: Callable[..., T], *args: Any) -> T:
+    def _call_store(self, call: Callable[..., T], *args: Any) -> T:
         """Call a store; one that is unreachable is called again for a while."""
         result: T = call_with_retry(self._stop, call, *args)
         return result

@@ -67,10 +67,10 @@ def digest_items(solution: WritableSolution, raise_if_stopped: Callable[[], None
 
 def digest_failures(solution: WritableSolution) -> Digest:
     """Read all failures once."""
-    return _digest(orjson.dumps(failure.to_dict()) for failure in solution.metadata.iter_failures())
+    return _digest_records(orjson.dumps(failure.to_dict()) for failure in solution.metadata.iter_failures())
 
 
-def _digest(records: Iterable[bytes]) -> Digest:
+def _digest_records(records: Iterable[bytes]) -> Digest:
     digest = Digest()
     for record in records:
         digest.add(record)

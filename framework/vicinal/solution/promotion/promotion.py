@@ -19,7 +19,7 @@ from vicinal.solution.generations import finish_replacement
 from vicinal.solution.handover import describe_side, describe_stores, require_replaceable, require_whole
 from vicinal.solution.ownership import create_owner
 from vicinal.solution.promotion.copier import Copier
-from vicinal.solution.promotion.proof import Proof, prove
+from vicinal.solution.promotion.proof import Proof, prove_copy
 from vicinal.solution.promotion.report import PromotionReport
 from vicinal.solution.promotion.targets import same_milvus_error, same_redis_error
 from vicinal.solution.writable import WritableSolution
@@ -58,14 +58,14 @@ class Promotion:
             if lock.is_held_in(self.target.metadata):
                 raise same_redis_error(self.target.config.stores.redis)
             with WriterLock(self.target.metadata) as target_lock:
-                is_resumed = self._begin()
+                is_resumed = self._begin_copy()
                 copier = Copier(self.live, self.target, target_lock, self.stop, self._show_progress)
                 copier.copy_all()
                 copier.remove_gone()
                 self._catch_up(copier)
                 took = time.perf_counter() - started
                 self._finish_copy(copier)
-                proof = self._end(copier, lock)
+                proof = self._end_copy(copier, lock)
         return PromotionReport(
             self.live.name,
             describe_stores(self.live.config.stores),
@@ -107,7 +107,7 @@ class Promotion:
             with suppress(StoreError):  # what is left is removed by the next ingest, and begun anew by the next run
                 live.metadata.promotion_log.clear()
 
-    def _begin(self) -> bool:
+    def _begin_copy(self) -> bool:
         """Create the collection, or take up what a run before has left; returns whether one has.
 
         Raises:
@@ -194,15 +194,15 @@ class Promotion:
         self.target._collection.make_searchable(written)
         self.target.refresh()
 
-    def _end(self, copier: Copier, lock: PromoteLock) -> Proof:
+    def _end_copy(self, copier: Copier, lock: PromoteLock) -> Proof:
         """Prove the copy; once more while nobody writes, if somebody has written during the proof."""
-        proof = self._prove()
+        proof = self._prove_copy()
         with lock_writers(self.live.metadata, self.stop.is_set) as writer:
             self._require_log()
             copier.require_complete()
             if self._catch_up(copier, locked=True) or copier.written:
                 self._finish_copy(copier)
-                proof = self._prove()
+                proof = self._prove_copy()
             proof.require_equal()
             lock.check()
             writer.check()
@@ -221,12 +221,12 @@ class Promotion:
                 hint="promote again, which continues",
             )
 
-    def _prove(self) -> Proof:
+    def _prove_copy(self) -> Proof:
         def raise_if_stopped() -> None:
             if self.stop.is_set():
                 raise KeyboardInterrupt
 
-        return prove(self.live, self.target, self.queries, raise_if_stopped=raise_if_stopped)
+        return prove_copy(self.live, self.target, self.queries, raise_if_stopped=raise_if_stopped)
 
     def _note_twins(self) -> None:
         live, target = self.live, self.target

@@ -16,9 +16,10 @@ from vicinal.solution.writable import WritableSolution
 from vicinal.stores.layout import to_matrix, to_vector_bytes
 from vicinal.stores.milvus import Candidate
 from vicinal.toolkit.nearest import NearestNeighbors, compute_distances, compute_recalls
+from vicinal.toolkit.slices import iter_slices
 from vicinal.types import item_id
 
-__all__ = ["LIMIT", "Pair", "Proof", "prove"]
+__all__ = ["LIMIT", "Pair", "Proof", "prove_copy"]
 
 T = TypeVar("T")
 
@@ -104,7 +105,7 @@ class Proof:
         return asdict(self)
 
 
-def prove(
+def prove_copy(
     source: WritableSolution,
     target: WritableSolution,
     queries: int,
@@ -127,11 +128,11 @@ def prove(
     recalls = [_measure_recall(side, near, list(asked)) for side, near in zip(sides, nearest, strict=True)]
     index = target._collection.current_index()
     return Proof(
-        items=Pair(*(_count(side, "items") for side in sides)),
+        items=Pair(*(_read_count(side, "items") for side in sides)),
         rows=Pair(*(digest.count for digest in rows)),
-        vectors=_pair(rows),
-        metadata=_pair(items),
-        failures=_pair(failures),
+        vectors=_make_pair(rows),
+        metadata=_make_pair(items),
+        failures=_make_pair(failures),
         encoder=Pair(*(side.metadata.fitted_state.read_hash() for side in sides)),
         queries=len(asked),
         same_top_10=_count_same(*(near.distances for near in nearest)),
@@ -141,11 +142,11 @@ def prove(
     )
 
 
-def _pair(digests: Sequence[Digest]) -> Pair:
+def _make_pair(digests: Sequence[Digest]) -> Pair:
     return Pair(*map(str, digests))
 
 
-def _count(solution: WritableSolution, name: str) -> int:
+def _read_count(solution: WritableSolution, name: str) -> int:
     return int(solution.metadata.state().get(name, 0))
 
 
@@ -211,7 +212,7 @@ def _fetch_all(solution: WritableSolution, ids: Sequence[int]) -> dict[int, byte
     """Stored vectors in one form, by id."""
     space, unique = solution.encoder.space, sorted(set(ids))
     found: dict[int, bytes] = {}
-    for start in range(0, len(unique), step := solution.vectors.rows_per_message):
-        vectors = solution.vectors.fetch_vectors(unique[start : start + step])
+    for part in iter_slices(unique, solution.vectors.rows_per_message):
+        vectors = solution.vectors.fetch_vectors(part)
         found |= {id_: to_vector_bytes(vector, space) for id_, vector in vectors.items()}
     return found

@@ -3,7 +3,7 @@
 import pytest
 
 import disturbed_encoders
-import file_encoders
+from file_encoders import index_pictures
 from image_helpers import SAMPLE_IMAGES
 from report_page import open_page
 from search_helpers import ROWS
@@ -30,14 +30,7 @@ def open_report(browser, tmp_path):
 @pytest.fixture
 def pictures(lite):
     """Eight indexed pictures in two folders."""
-    assert lite.manager.register(file_encoders, "files of the tests").status == "ok"
-    for number, image in enumerate(SAMPLE_IMAGES[:8]):
-        folder = lite.folder / "files" / ("even", "odd")[number % 2]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / image.name).write_bytes(image.read_bytes())
-    solution = lite.solution(encoder="{type: bytes}", source="{type: folder, path: files}")
-    solution.ingest()
-    return solution
+    return index_pictures(lite, SAMPLE_IMAGES[:8])
 
 
 @pytest.fixture

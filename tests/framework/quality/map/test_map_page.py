@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import file_encoders
+from file_encoders import index_pictures
 from image_helpers import SAMPLE_IMAGES
 from vicinal import build_map
 
@@ -56,14 +56,7 @@ def open_map(browser, tmp_path):
 @pytest.fixture
 def pictures(lite):
     """Six indexed pictures in two folders."""
-    assert lite.manager.register(file_encoders, "files of the tests").status == "ok"
-    for number, image in enumerate(SAMPLE_IMAGES[:6]):
-        folder = lite.folder / "files" / ("even", "odd")[number % 2]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / image.name).write_bytes(image.read_bytes())
-    solution = lite.solution(encoder="{type: bytes}", source="{type: folder, path: files}")
-    solution.ingest()
-    return solution
+    return index_pictures(lite, SAMPLE_IMAGES[:6])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vicinal import DependencyError
-from vicinal.quality.map.projection import Points, project
+from vicinal.quality.map.projection import Points, project_vectors
 
 
 def clustered(count=120, dimension=24, clusters=8, seed=3):
@@ -47,7 +47,7 @@ def count_kept(vectors, metric, coordinates, k):
 @pytest.mark.parametrize("metric", ["COSINE", "IP", "L2", "JACCARD"])
 def test_the_share_of_neighbours_kept_is_that_of_all_pairs(metric):
     vectors = fingerprints() if metric == "JACCARD" else clustered() * np.linspace(0.5, 2, 120)[:, None]
-    placed = project(vectors.astype(np.float32), metric, method="pca")
+    placed = project_vectors(vectors.astype(np.float32), metric, method="pca")
     assert placed.neighbors == 10
     assert placed.neighbors_kept == pytest.approx(count_kept(vectors, metric, placed.coordinates, 10), abs=0.002)
     assert 0.1 < placed.neighbors_kept < 0.9
@@ -56,14 +56,14 @@ def test_the_share_of_neighbours_kept_is_that_of_all_pairs(metric):
 @pytest.mark.long
 def test_umap_keeps_more_neighbours_than_pca_and_says_the_true_share():
     vectors = clustered(240, clusters=24)
-    by_pca, by_umap = (project(vectors, "COSINE", method=method) for method in ("pca", "umap"))
+    by_pca, by_umap = (project_vectors(vectors, "COSINE", method=method) for method in ("pca", "umap"))
     assert by_umap.neighbors_kept == pytest.approx(count_kept(vectors, "COSINE", by_umap.coordinates, 10), abs=0.002)
     assert by_umap.neighbors_kept > by_pca.neighbors_kept + 0.1
 
 
 @pytest.mark.parametrize(("metric", "vectors"), [("L2", clustered()), ("JACCARD", fingerprints())])
 def test_the_same_seed_gives_the_same_places(metric, vectors):
-    first, again, other = (project(vectors, metric, seed, "umap").coordinates for seed in (7, 7, 8))
+    first, again, other = (project_vectors(vectors, metric, seed, "umap").coordinates for seed in (7, 7, 8))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -73,7 +73,7 @@ def test_pca_finds_the_plane_that_points_lie_in():
     plane = random.standard_normal((50, 2)) * (3, 1)
     basis = np.linalg.qr(random.standard_normal((30, 2)))[0]
     for count in (50, 20):  # more points than dimensions, and fewer
-        placed = project((plane[:count] @ basis.T).astype(np.float32), "L2", method="pca")
+        placed = project_vectors((plane[:count] @ basis.T).astype(np.float32), "L2", method="pca")
         assert placed.neighbors_kept == 1.0
         assert (
             np.corrcoef(
@@ -85,7 +85,7 @@ def test_pca_finds_the_plane_that_points_lie_in():
 
 
 def test_places_fill_the_square_from_minus_1_to_1():
-    placed = project(clustered() * 1000 + 500, "L2", method="pca").coordinates
+    placed = project_vectors(clustered() * 1000 + 500, "L2", method="pca").coordinates
     assert placed.shape == (120, 2)
     assert placed.dtype == np.float32
     assert np.abs(placed).max() == pytest.approx(1)
@@ -94,28 +94,28 @@ def test_places_fill_the_square_from_minus_1_to_1():
 
 @pytest.mark.parametrize(("count", "neighbors"), [(2, 1), (3, 1), (8, 4), (15, 7), (20, 10)])
 def test_few_points_are_placed_and_the_nearest_half_is_counted(count, neighbors):
-    placed = project(clustered(count), "COSINE", method=None if count < 16 else "pca")
+    placed = project_vectors(clustered(count), "COSINE", method=None if count < 16 else "pca")
     assert placed.method == "pca"
     assert placed.neighbors == neighbors
     assert placed.neighbors_kept == pytest.approx(count_kept(clustered(count), "COSINE", placed.coordinates, neighbors))
 
 
 def test_equal_points_and_empty_vectors_have_a_place():
-    placed = project(np.zeros((30, 4), np.float32), "COSINE", method="pca")
+    placed = project_vectors(np.zeros((30, 4), np.float32), "COSINE", method="pca")
     assert np.array_equal(placed.coordinates, np.zeros((30, 2)))
     assert placed.neighbors_kept == 1.0
     line = np.repeat(np.eye(8, dtype=np.float32)[:2], 15, axis=0)
     for vectors in (np.ones((30, 8), np.float32), line):
-        assert np.isfinite(project(vectors, "JACCARD", method="umap").coordinates).all()
+        assert np.isfinite(project_vectors(vectors, "JACCARD", method="umap").coordinates).all()
 
 
 def test_umap_is_the_method_where_it_is_installed():
-    assert project(clustered(40), "COSINE").method == "umap"
+    assert project_vectors(clustered(40), "COSINE").method == "umap"
 
 
 def test_pca_is_the_method_where_umap_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    assert project(clustered(40), "COSINE").method == "pca"
+    assert project_vectors(clustered(40), "COSINE").method == "pca"
     with pytest.raises(DependencyError, match="UMAP needs the package umap-learn") as error:
-        project(clustered(40), "COSINE", method="umap")
+        project_vectors(clustered(40), "COSINE", method="umap")
     assert error.value.hint == 'pip install "vicinal[map]"'

@@ -95,3 +95,5 @@ def test_groups_settings_and_removal(open_tab, album_server):
     tab.expected = ("409",)
     page.goto("/#/nothing/duplicates")
     expect(page.get_by_text("Nothing is indexed yet")).to_be_visible()
+    page.goto("/#/nothing/items")
+    expect(page.get_by_text("Index the source, or add an item by hand.")).to_be_visible()

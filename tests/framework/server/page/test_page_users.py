@@ -6,19 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from inprocess_server import run_server
-from recommend_helpers import FILMS
+from recommend_helpers import index_films
 
 
 @pytest.fixture
 def films(lite):
-    solution = lite.solution(
-        "films",
-        source=f"{{type: movielens, path: '{FILMS}'}}",
-        encoder=f"{{type: als, interactions: {{path: '{FILMS}'}}}}",
-        extra="fields: {genre: varchar(64)}",
-    )
-    solution.ingest()
-    return solution
+    return index_films(lite)
 
 
 def hit_cards(page):
