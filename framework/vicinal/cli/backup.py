@@ -112,7 +112,10 @@ def _print_list(name: str, location: str, *, as_json: bool) -> None:
     found = describe_backups(name, location)
     if as_json:
         print_json(found)
-    elif found:
+        return
+    for one in (one for one in found if one["problem"]):
+        click.echo(f"warning: {one['problem']}", err=True)
+    if found := [one for one in found if not one["problem"]]:
         rows = [
             (one["created"], f"{one['items']:,}", f"{one['rows']:,}", _format_bytes(one["bytes"]), one["path"])
             for one in found

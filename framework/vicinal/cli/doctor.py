@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vicinal.cli.doctor_offline import find_needs
+from vicinal.cli.doctor_offline import find_bundle, find_needs
 from vicinal.cli.findings import NEEDS, Finding, make_finding, without_network
 from vicinal.cli.output import build_table, describe_redis, json_option, make_console, print_json
 from vicinal.errors import ExitCode, VicinalError
@@ -44,7 +44,9 @@ def doctor(files: tuple[Path, ...], offline: bool, as_json: bool) -> int:
     manager = create_manager()
     with without_network():
         findings = [*_find_packages()]
-        if not offline:
+        if offline:
+            findings += find_bundle()
+        else:
             findings += [*_find_redis(), *_find_plugins(manager), *_find_encoders(manager)]
         for file in files:
             needs = [*find_needs(file, manager)] if offline else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from functools import partial
@@ -19,9 +20,20 @@ if TYPE_CHECKING:
     from vicinal.solution.components import Components
     from vicinal.toolkit.models import Model
 
-__all__ = ["find_needs"]
+__all__ = ["find_bundle", "find_needs"]
 
 _CONNECT_SECONDS = 3.0
+
+
+def find_bundle() -> list[Finding]:
+    """Look at the bundle that VICINAL_MODELS names, where it is set, even if no solution here loads a model."""
+    from vicinal.toolkit.model_bundle import VARIABLE, open_bundle
+
+    def describe() -> str:
+        bundle = open_bundle()
+        return f"{bundle.folder}, models: {len(bundle.manifest.models)}" if bundle else ""
+
+    return [make_finding(VARIABLE, describe)] if os.environ.get(VARIABLE) else []
 
 
 def find_needs(file: Path, manager: Manager) -> Iterator[Finding]:

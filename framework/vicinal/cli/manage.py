@@ -43,6 +43,8 @@ def status(file: Path, as_json: bool) -> None:
         ("updated", found["updated"] or "never"),
         *([("reindex", _describe_reindex(found["reindex"]))] if found["reindex"] else []),
         *([("previous", _describe_previous(found["previous"]))] if found["previous"] else []),
+        *([("promotion", _describe_promotion(found["promotion"]))] if found.get("promotion") else []),
+        *([("restore", _describe_restore(found["restoring"]))] if found.get("restoring") else []),
         ("milvus", f"{found['stores']['milvus']['engine']}, {found['stores']['milvus']['location']}"),
         ("redis", describe_redis(**found["stores"]["redis"])),
     ]
@@ -75,6 +77,23 @@ def _describe_previous(previous: Mapping[str, Any]) -> str:
         f"{previous['items']:,} items by {previous['signature']}, replaced at {previous['replaced']};"
         " `vicinal reindex --rollback` puts them back"
     )
+
+
+def _describe_promotion(promotion: Mapping[str, Any]) -> str:
+    other = f"{promotion['milvus']} and {promotion['redis']}"
+    if promotion["state"] == "copied":
+        return f"copied; {other} {'had' if promotion['written_since'] else 'have'} the same items" + (
+            ", something was written here since" if promotion["written_since"] else ""
+        )
+    return {
+        "incomplete": f"not all is here yet of what {other} have; the same `vicinal promote` continues it",
+        "moved": f"moved to {other}, which take its writes; it is only searched here",
+        "begun": f"to {other} has not ended; the same `vicinal promote` continues it",
+    }[promotion["state"]]
+
+
+def _describe_restore(stamp: str) -> str:
+    return f"not all of the backup {stamp} is here yet; the same `vicinal restore` continues it"
 
 
 @click.command()

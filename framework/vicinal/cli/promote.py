@@ -72,9 +72,8 @@ def _promote_solution(
     write: bool,
     as_json: bool,
 ) -> None:
-    from vicinal.solution.promotion.config_file import list_variables, require_writable_stores, write_stores
+    from vicinal.solution.promotion.config_file import describe_variables, require_writable_stores, write_stores
     from vicinal.solution.promotion.targets import choose_stores
-    from vicinal.stores import redact_url
 
     stores = choose_stores(solution.config.stores, milvus, redis, os.environ.get("MILVUS_TOKEN") or None)
     if write:
@@ -84,7 +83,7 @@ def _promote_solution(
     report = _run_promotion(solution, stores, queries, hand_over=write, quiet=as_json)
     if write:
         write_stores(file, stores)
-    variables = {name: redact_url(location) for name, location in list_variables(stores).items()}
+    variables = describe_variables(stores)
     if as_json:
         print_json({**report.to_dict(), "variables": variables, "written": str(file) if write else None})
         return
@@ -96,7 +95,7 @@ def _promote_solution(
         for name, value in variables.items():
             click.echo(f"{name}={value}")
         if any("…" in value for value in variables.values()):
-            click.echo("with what was given in place of …, as a password, which is not printed")
+            click.echo("where … stands for the password and the like that you gave")
 
 
 def _run_promotion(

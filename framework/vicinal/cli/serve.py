@@ -43,10 +43,12 @@ def serve(files: tuple[Path, ...], host: str, port: int, root_path: str | None) 
     """
     from vicinal.errors import DependencyError
     from vicinal.toolkit.logs import set_up_logging
+    from vicinal.toolkit.tracing import require_propagators
 
     # numpy reads it at import. OpenBLAS threads spin for a while after each product, on the cores that the encoder
     # needs next: with Milvus Lite in the same process a batch of 32 texts takes 80 ms instead of 43.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    require_propagators()
     try:
         from vicinal.server import Settings, create_app
         from vicinal.server.serve import serve as serve_app

@@ -77,7 +77,9 @@ def _nodes_problem(location: str) -> str:
         is_valid = False
     if not is_valid:
         return _ENCODE
-    if not all(host for host, _ in nodes.addresses):
+    if "@" in nodes.user:
+        return f"{_ENCODE}, and user and password once, before the first host"
+    if not all(re.fullmatch(r"\S+", host) for host, _ in nodes.addresses):
         return f"must name its hosts, with a comma between two, as {_SENTINEL_FORM} or {_CLUSTER_FORM}"
     if nodes.is_cluster and nodes.path not in ("", "0"):
         return f"must have no database but 0, as {_CLUSTER_FORM}: a Redis Cluster has no other"
@@ -91,11 +93,13 @@ def _path_problem(location: str) -> str:
     if re.fullmatch(r"([\w.-]+|\[[0-9a-f:]+\])?:[0-9]+(/[0-9]*)?|localhost|[0-9]+(\.[0-9]+){3}", location):
         host = f"localhost{location}" if location.startswith(":") else location
         return f"must be {_FORMS}, did you mean redis://{host}?"
-    looks_like_url = re.match(r"(rediss?(\+[a-z]+)?|unix|valkeys?|https?|tcp):|[^/]*:[^/]*@|[^/]*:[0-9]|//", location)
+    looks_like_url = re.match(r"(rediss?(\+[a-z]+)?|unix|valkeys?|https?|tcp):|[^/]*:.*@|[^/]*:[0-9]|//", location)
     return f"must be {_FORMS}" if looks_like_url else ""
 
 
 def _database_problem(url: SplitResult) -> str:
+    if "," in (url.hostname or ""):
+        return f"must have one host; several are those of {_SENTINEL_FORM} or {_CLUSTER_FORM}"
     return "" if re.fullmatch(r"/?[0-9]*", url.path) else "must name the database by its number, as redis://HOST:6379/0"
 
 

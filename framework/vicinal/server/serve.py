@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import signal
 import socket
@@ -17,6 +18,7 @@ from fastapi import FastAPI
 from vicinal.server.connections import close_slow_clients, connection_factory, raise_file_limit
 from vicinal.server.state import AppState
 from vicinal.toolkit.logs import writes_json
+from vicinal.toolkit.tracing import send_spans
 
 __all__ = ["serve"]
 
@@ -66,6 +68,11 @@ class _Server(uvicorn.Server):
             self._drains_until = float("inf")
             self.handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the connections and the application; then uvicorn raises the signal again, which may end the process."""
+        await super().shutdown(sockets)
+        await asyncio.to_thread(send_spans)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End, or drain first where that is wanted; a second signal ends it at once."""

@@ -23,10 +23,11 @@ from typing import Any
 import orjson
 
 from vicinal.config.yaml_secrets import redact_yaml
-from vicinal.errors import NothingIndexedError, StoreBusyError, StoreError, StoreMismatchError, VicinalError
+from vicinal.errors import NothingIndexedError, StoreError, StoreMismatchError, VicinalError
 from vicinal.plugin.encoder_calls import require_signature
 from vicinal.solution.backup_manifest import FAILURES, ITEMS, STATE, YAML, BackupFile, Manifest
 from vicinal.solution.backup_target import BackupFolder, BackupTarget
+from vicinal.solution.handover import require_whole
 from vicinal.solution.item_export import RowReader, write_items
 from vicinal.solution.learning import restore_state
 from vicinal.solution.remote import RemoteSolution, find_remote
@@ -35,7 +36,10 @@ from vicinal.stores.redis import MetadataStore
 
 __all__ = ["BackupReport", "back_up"]
 
-_LOCAL_STATE = {"physical", "owner", "milvus", "yaml", "replaces", "previous", "restoring"}
+_LOCAL_STATE = {
+    *("physical", "owner", "milvus", "yaml", "replaces", "previous", "restoring"),
+    *("promotion", "promoting", "twin", "moved"),
+}
 """What the state says of the stores that have the solution now, and of other generations."""
 
 
@@ -143,12 +147,7 @@ def _require_complete(solution: Solution) -> tuple[Any, ...]:
         StoreBusyError: it is being restored or promoted.
     """
     state = solution.metadata.state()
-    for mark, verb in (("restoring", "restored"), ("promotion", "promoted to these stores")):
-        if state.get(mark):
-            raise StoreBusyError(
-                f"{solution.name!r} is being {verb}, and not all of it is here yet",
-                hint="let that end, or run the same command again; `vicinal reindex` makes it whole from its source",
-            )
+    require_whole(state, solution.name)
     return tuple(state.get(name) for name in ("owner", "physical", "created"))
 
 

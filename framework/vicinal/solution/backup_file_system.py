@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -15,6 +16,7 @@ from vicinal.stores import redact_url
 
 __all__ = ["BackupFileSystem", "FileWriter"]
 
+_HINT = "see that the place exists, and that its credentials are set"
 _CHUNK_BYTES = 4 * 1024 * 1024
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci"}
 """Stores that have no folders; s3fs would create a bucket whose name is misspelt."""
@@ -50,10 +52,8 @@ class BackupFileSystem:
         except VicinalError:
             raise
         except Exception as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise VicinalError(
-                f"cannot {verb} {self.location}: {reason or type(error).__name__}",
-                hint="" if self.is_local else "see that the place exists, and that its credentials are set",
+                f"cannot {verb} {self.location}: {_describe_error(error)}", hint="" if self.is_local else _HINT
             ) from error
 
     def create_folder(self, path: str) -> None:
@@ -198,6 +198,8 @@ class FileWriter:
 
 
 def _open_file_system(location: str) -> tuple[Any, str]:
+    if not location.strip():
+        raise VicinalError("the place for backups is empty", hint="give a folder, or a URL as s3://bucket/folder")
     try:
         from fsspec.core import url_to_fs
     except ImportError:
@@ -215,9 +217,17 @@ def _open_file_system(location: str) -> tuple[Any, str]:
         ) from None
     except ValueError as error:
         raise VicinalError(
-            f"{redact_url(location)}: {error}", hint="give a folder, or a URL as s3://bucket/folder"
+            f"{redact_url(location)}: {_describe_error(error)}", hint="give a folder, or a URL as s3://bucket/folder"
         ) from error
+    except Exception as error:  # some connect at once, and each fails with exceptions of its own
+        raise VicinalError(f"cannot open {redact_url(location)}: {_describe_error(error)}", hint=_HINT) from error
     return fs, path.rstrip("/")
+
+
+def _describe_error(error: Exception) -> str:
+    """What an error says, without the user and the password of a URL in it."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return re.sub(r"://[^\s/]*@", "://…@", reason) or type(error).__name__
 
 
 def _list_protocols(fs: Any) -> set[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from vicinal.errors import VicinalError
 
@@ -56,13 +57,13 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes, location: str) -> Manifest | None:
-        """Read a manifest; None where it is none, or was not written to its end.
+        """Read a manifest; None where it is none, was not written to its end, or was changed to what is none.
 
         Raises:
             VicinalError: a newer version of vicinal wrote it.
         """
         try:
-            document: dict[str, Any] = orjson.loads(data)
+            document: Any = orjson.loads(data)
             written = int(document["vicinal_backup"])
         except (ValueError, TypeError, KeyError):
             return None
@@ -71,6 +72,11 @@ class Manifest:
                 f"the backup {location} is of format {written}, and this version of vicinal reads format {_FORMAT}",
                 hint="install the version of vicinal that made it",
             )
-        files = {name: BackupFile(**file) for name, file in document.pop("files").items()}
-        known = {name: document[name] for name in cls.__slots__ if name != "files"}
-        return cls(**known, files=files)
+        try:
+            manifest = _READER.validate_python(document)
+        except ValidationError:
+            return None
+        return manifest if {ITEMS, FAILURES, STATE} <= manifest.files.keys() else None
+
+
+_READER = TypeAdapter(Manifest)

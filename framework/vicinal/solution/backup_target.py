@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from vicinal.errors import VicinalError
 from vicinal.solution.backup_file_system import BackupFileSystem, FileWriter
-from vicinal.solution.backup_manifest import MANIFEST, BackupFile, Manifest
+from vicinal.solution.backup_manifest import ITEMS, MANIFEST, BackupFile, Manifest
 
 __all__ = ["BackupFolder", "BackupTarget"]
 
@@ -47,32 +47,38 @@ class BackupTarget:
         """The backup that this location is, or else the newest one of this solution in it.
 
         Raises:
-            VicinalError: there is none.
+            VicinalError: there is none, or it is damaged, or a newer version of vicinal wrote it.
         """
         itself = BackupFolder(self._files, self._files.root)
         if itself.read_manifest() is not None:
             return itself
-        found = self.list_backups(name)
-        if not found:
-            others = ", ".join(self._files.list_names(self._files.root)[:10])
+        names = self._files.list_names(self._files.root)
+        if (names and _STAMP.fullmatch(itself.stamp)) or ITEMS in names:
+            reason = f"{MANIFEST} is not what was written" if MANIFEST in names else "it was not written to its end"
+            raise _damaged_error(itself.location, reason)
+        newest_first = reversed(self.list_folders(name))
+        found = next((folder for folder in newest_first if folder.read_manifest() is not None), None)
+        if found is None:
+            others = ", ".join(names[:10])
             raise VicinalError(
                 f"there is no backup of {name!r} in {self._files.location}",
                 hint="`vicinal backup FILE --to DIR` makes one"
                 + (f"; it holds: {others}. Name one of their folders, to restore it as {name!r}" if others else ""),
             )
-        return found[-1]
+        return found
 
     def list_backups(self, name: str) -> list[BackupFolder]:
         """The complete backups of a solution, the oldest first."""
-        return [folder for folder in self._list_folders(name) if folder.read_manifest() is not None]
+        return [folder for folder in self.list_folders(name) if folder.read_manifest() is not None]
 
     def list_abandoned(self, name: str) -> list[BackupFolder]:
         """What backups of a solution have left that began more than a day ago and did not end."""
         oldest = _to_stamp(datetime.now(UTC) - _MAX_UNFINISHED_AGE)
-        old = (folder for folder in self._list_folders(name) if folder.stamp < oldest)
+        old = (folder for folder in self.list_folders(name) if folder.stamp < oldest)
         return [folder for folder in old if folder.read_manifest() is None]
 
-    def _list_folders(self, name: str) -> list[BackupFolder]:
+    def list_folders(self, name: str) -> list[BackupFolder]:
+        """The folders of a solution's backups, the oldest first, and of what was not written to its end."""
         path = f"{self._files.root}/{name}"
         stamps = filter(_STAMP.fullmatch, self._files.list_names(path))
         return [BackupFolder(self._files, f"{path}/{stamp}") for stamp in stamps]
@@ -137,7 +143,7 @@ class BackupFolder:
             try:
                 found = self._files.describe_file(f"{self.path}/{name}")
             except VicinalError as error:
-                if isinstance(error.__cause__, FileNotFoundError):
+                if isinstance(error.__cause__, FileNotFoundError | IsADirectoryError):
                     raise _damaged_error(self.location, f"{name} is missing") from None
                 raise
             if found != expected:

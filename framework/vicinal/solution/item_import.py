@@ -21,6 +21,8 @@ from vicinal.types import Item, Segment, item_id
 __all__ = ["import_items", "iter_metadata", "read_fitted_state"]
 
 _BATCH_SIZE = 1_000
+_COLUMNS = {"key", "uri", "content", "metadata", "fingerprint", "segment", "start", "end", "vector"}
+"""Those without which nothing is imported; older versions wrote no others."""
 
 
 def read_fitted_state(file: Path | Any) -> bytes:
@@ -66,11 +68,33 @@ def import_items(
             f"the vectors in {name} were made by encoder {signature}, not by {encoder.fitted_signature}",
             hint="import it with the YAML file that it was exported with",
         )
-    rows = (row for batch in parquet.iter_batches(_BATCH_SIZE) for row in batch.to_pylist())
-    groups = (list(group) for _, group in groupby(rows, key=lambda row: row["key"]))
+    if missing := _COLUMNS - {*parquet.schema_arrow.names}:
+        raise SourceError(f"{name} lacks columns that `vicinal export` writes: {', '.join(sorted(missing))}")
+    groups = (list(group) for _, group in groupby(_iter_rows(parquet, name), key=lambda row: row["key"]))
     for items in split_by_rows(groups, len):
         yield _to_batch([_import_item(item, encoder, fields) for item in items], metadata)
         metadata.mark_manual([item_id(item[0]["key"]) for item in items if item[0].get("manual")])
+
+
+def _iter_rows(parquet: Any, name: str) -> Iterator[dict[str, Any]]:
+    """
+    Raises:
+        SourceError: a part of the file is damaged.
+    """
+    import pyarrow as pa
+
+    batches = parquet.iter_batches(_BATCH_SIZE)
+    while True:
+        try:
+            rows = batch.to_pylist() if (batch := next(batches, None)) is not None else None
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise SourceError(
+                f"{name} is damaged: {reason}", hint="the items before that are imported; import a whole file"
+            ) from error
+        if rows is None:
+            return
+        yield from rows
 
 
 def iter_metadata(file: Any) -> Iterator[Item]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Self
 
 from vicinal.config.models import StoresConfig
+from vicinal.solution.handover import require_whole
 from vicinal.solution.promotion.promotion import Promotion
 from vicinal.solution.promotion.report import PromotionReport
 from vicinal.solution.promotion.targets import choose_stores
@@ -68,11 +69,17 @@ class PromotableSolution(ReindexableSolution):
             self._stop_promotion = None
 
     def release(self) -> bool:
-        """Take writes again in the stores that were handed over by ``promote``; returns whether they were."""
+        """Take writes again in the stores that were handed over by ``promote``; returns whether they were.
+
+        Raises:
+            StoreBusyError: not all is here yet of what a promotion to these stores copies.
+        """
         self.open()
         with WriterLock(self.metadata, brief=True):
             self.follow()
-            was_moved = bool(self.metadata.state().get("moved"))
+            state = self.metadata.state()
+            require_whole(state, self.name)
+            was_moved = bool(state.get("moved"))
             if was_moved:
                 self.metadata.set_state(moved=None)
         return was_moved

@@ -54,12 +54,24 @@ class RestoreReport:
 
 
 def describe_backups(solution: str, location: str) -> list[dict[str, Any]]:
-    """The complete backups of a solution at a place, the oldest first: ``path``, ``created``, counts and size."""
+    """The complete backups of a solution at a place, the oldest first.
+
+    Returns:
+        Of each ``path``, ``created``, ``items``, ``rows``, ``failures`` and ``bytes``; ``problem`` is empty, or says
+        why one cannot be read here, as that of a newer version, and the others are None then.
+    """
+    names = ("created", "items", "rows", "failures", "size")
     found = []
-    for folder in BackupTarget(location).list_backups(solution):
-        if (manifest := folder.read_manifest()) is not None:
-            counts = {name: getattr(manifest, name) for name in ("created", "items", "rows", "failures")}
-            found.append({"path": folder.location, **counts, "bytes": manifest.size})
+    for folder in BackupTarget(location).list_folders(solution):
+        problem = ""
+        try:
+            if (manifest := folder.read_manifest()) is None:
+                continue
+        except VicinalError as error:
+            manifest, problem = None, str(error)
+        described = {name: getattr(manifest, name, None) for name in names}
+        size = described.pop("size")
+        found.append({"path": folder.location, **described, "bytes": size, "problem": problem})
     return found
 
 
@@ -87,9 +99,9 @@ def restore(
     manifest = folder.read_manifest()
     if manifest is None:
         raise VicinalError(f"{folder.location} was removed just now")
+    folder.verify(manifest)
     fitted = _read_fitted(folder) if solution.encoder.learns else b""
     _require_same_encoder(solution, manifest, fitted, folder)
-    folder.verify(manifest)
     _require_fields(solution, folder)
     _prepare_solution(solution, folder, fitted, replace=replace)
     written = _import_items(solution, folder, manifest, on_progress)

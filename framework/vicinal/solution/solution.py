@@ -18,6 +18,7 @@ from vicinal.solution.generations import (
     finish_replacement,
     iter_new_failures,
 )
+from vicinal.solution.handover import describe_promotion
 from vicinal.solution.learning import adopt_state
 from vicinal.solution.promotable import PromotableSolution
 from vicinal.stores import redact_url
@@ -110,6 +111,8 @@ class Solution(PromotableSolution):
             "generation": self.metadata.generation,
             "reindex": describe_unfinished(self.metadata),
             "previous": describe_previous(self.metadata),
+            "promotion": describe_promotion(state),
+            "restoring": state.get("restoring"),
             "stores": {
                 "milvus": {"location": redact_url(self.config.stores.milvus), "engine": str(self.vectors.engine)},
                 "redis": {

@@ -245,9 +245,12 @@ class WritableSolution(SearchableSolution):
             if not brief:
                 ReindexLock.require_free(self.metadata)
             self.follow()
-            require_writable(self.metadata.state(), self.name)
+            state = self.metadata.state()
+            require_writable(state, self.name)
             if not brief:
                 self.metadata.promotion_log.clear()  # of a `promote` that was killed; the next one compares all items
+                if state.get("promoting"):
+                    self.metadata.set_state(promoting=None)
             self.refresh()
             finish_replacement(self.vectors, self.metadata)
             self._fit_note = ""

@@ -18,7 +18,7 @@ def redact_url(location: str) -> str:
     """
     scheme, separator, rest = location.partition("://")
     if not separator:
-        return re.sub(r"^[^/]*:[^/]*@", "…@", location)
+        return re.sub(r"^.*:.*@", "…@", location)
     address, mark, query = re.split(r"([?#])", rest + "?", maxsplit=1)
     if "@" in query:
         return f"{scheme}://…"

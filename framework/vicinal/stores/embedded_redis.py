@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from vicinal.errors import StoreUnreachableError
+from vicinal.errors import StoreError, StoreUnreachableError
 from vicinal.stores import redis_watchdog
 from vicinal.stores.append_only_file import prepare_append_only_file
 from vicinal.stores.redis_server import RedisServer, find_redis_server
@@ -51,15 +51,22 @@ class EmbeddedRedis:
 
     Raises:
         StoreUnreachableError: the server does not start, or does not respond.
-        StoreError: the server cannot read the data in the folder.
+        StoreError: the folder cannot be created, or is not writable; or the server cannot read the data in it.
         DependencyError: no server is installed.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder = folder.resolve()
-        self._start: IO[str] = (folder / "start.lock").open("a")
-        self._users: IO[str] = (folder / "users.lock").open("a")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folder = folder = folder.resolve()
+            self._start: IO[str] = (folder / "start.lock").open("a")
+            self._users: IO[str] = (folder / "users.lock").open("a")
+        except OSError as error:
+            reason = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
+            raise StoreError(
+                f"cannot open the embedded Redis in {folder}: {reason}",
+                hint="set REDIS_URL to a folder that is writable, or to a server",
+            ) from error
         self._threads = threading.Lock()
         try:
             self.socket = _choose_socket_path(folder)

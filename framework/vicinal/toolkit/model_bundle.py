@@ -136,7 +136,7 @@ class ModelBundle:
         model = self._find_model(name)
         if model is None:
             raise DependencyError(f"the bundle {self.folder} has no model {name}", hint=_BUNDLE_HINT)
-        if problem := next(self._check_files([model.path]), ""):
+        if problem := next(self._check_files([model.path], [model.path]), ""):
             raise DependencyError(
                 f"the bundle {self.folder} is damaged: {problem}",
                 hint=f"copy it here again; `vicinal bundle --check {self.folder}` lists every damaged file",
@@ -145,7 +145,8 @@ class ModelBundle:
 
     def check(self) -> list[str]:
         """Return what is wrong with its files, a line for each; only below ``models`` must there be no others."""
-        return list(self._check_files([MODELS_DIR, *(file.path for file in self.manifest.files)]))
+        models = [model.path for model in self.manifest.models]
+        return list(self._check_files([MODELS_DIR, *(file.path for file in self.manifest.files)], models))
 
     def _find_model(self, name: str) -> BundledModel | None:
         last = name.rstrip("/").rpartition("/")[2]
@@ -154,9 +155,16 @@ class ModelBundle:
         local = (model for model in models if model.is_local and model.name == last)
         return next(published, None) or next(local, None)
 
-    def _check_files(self, paths: Sequence[str]) -> Iterator[str]:
-        """Compare the files that are, or lie below, one of some paths with the manifest."""
-        expected = {file.path: file for file in self.manifest.files if _is_below(file.path, paths)}
+    def _list_files(self, paths: Sequence[str]) -> dict[str, BundledFile]:
+        """The files of the manifest that are, or lie below, one of some paths."""
+        return {file.path: file for file in self.manifest.files if _is_below(file.path, paths)}
+
+    def _check_files(self, paths: Sequence[str], models: Sequence[str]) -> Iterator[str]:
+        """Compare files at or below some paths with the manifest, which lists at least one of each model."""
+        for model in models:
+            if not self._list_files([model]):
+                yield f"{MANIFEST} lists no file of {model}"
+        expected = self._list_files(paths)
         for path, file in expected.items():
             if problem := _find_difference(self.folder / path, file):
                 yield f"{path} {problem}"

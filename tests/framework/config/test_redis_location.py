@@ -62,6 +62,16 @@ KNOWN = "client_name, db, health_check_interval, password, socket_connect_timeou
         ("redis+sentinel:///mymaster", HOSTS),
         ("redis+cluster://", HOSTS),
         ("redis+cluster://host,,host2", HOSTS),
+        ("redis+cluster://host, host2", HOSTS),
+        (
+            "redis+cluster://:hunter2@host,:hunter2@host2",
+            f"{ENCODE}, and user and password once, before the first host",
+        ),
+        (
+            "redis://host,host2:6379/0",
+            HOSTS.replace("name its hosts, with a comma between two, as", "have one host; several are those of"),
+        ),
+        ("ada:hun/ter2@host", FORMS),
         ("redis+cluster://host:6379/1", ONE_DATABASE),
         ("redis+cluster://host:port", ENCODE),
         ("redis+cluster://host:6379,host2:0", ENCODE),

@@ -17,14 +17,16 @@ ROWS = [(f"k{number}", f"text {number}", 2000) for number in range(20)]
 
 @pytest.fixture
 def replica(lite, request):
-    """A server that drains for so many seconds, whose encoder takes so many for each batch."""
+    """A server that drains for so many seconds, whose encoder takes so many for each batch; it writes its spans."""
     lite.write(ROWS)
     solution = lite.solution()
     solution.ingest()
     solution.close()
     drain_seconds, pause = request.param
     yaml = lite.yaml(encoder=f"{{type: hashed, pause: {pause}}}")
-    made = Replica(yaml, lite.folder / "serve.log", drain_seconds=drain_seconds)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_TRACES_EXPORTER", "console")
+        made = Replica(yaml, lite.folder / "serve.log", drain_seconds=drain_seconds)
     made.wait_until_ready()
     yield made
     if made.process.poll() is None:
@@ -39,7 +41,7 @@ def search(replica):
 
 
 @pytest.mark.parametrize("replica", [(0, 1.0), pytest.param((0, 6.0), marks=pytest.mark.long)], indirect=True)
-def test_searches_in_flight_are_answered_after_sigterm(replica):
+def test_searches_in_flight_are_answered_after_sigterm(lite, replica):
     """The first search is encoded alone, those that came meanwhile in one batch after it."""
     with ThreadPoolExecutor(4) as threads:
         answers = [threads.submit(search, replica) for _ in range(4)]
@@ -47,6 +49,7 @@ def test_searches_in_flight_are_answered_after_sigterm(replica):
         assert not all(answer.done() for answer in answers)
         assert replica.end(signal.SIGTERM) == -signal.SIGTERM
         assert [answer.result().status_code for answer in answers] == [200] * 4
+    assert (lite.folder / "serve.log").read_text().count('"name": "POST /api/{name}/search"') == 4
 
 
 @pytest.mark.parametrize("replica", [(3, 1.0)], indirect=True)

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
-from vicinal import back_up, restore
+from vicinal import Solution, back_up, restore
 from vicinal.errors import (
     DependencyError,
     NothingIndexedError,
@@ -24,6 +24,7 @@ from vicinal.errors import (
 )
 from vicinal.solution import item_export
 from vicinal.solution.backup_target import BackupTarget
+from vicinal.solution.restore import describe_backups
 from vicinal.types import Item, item_id
 
 
@@ -122,8 +123,14 @@ def test_places_that_cannot_be_written_to(lite, home, monkeypatch):
     (lite.folder / "file").write_text("")
     with pytest.raises(VicinalError, match=r"cannot write to .*/file/below: Not a directory"):
         back_up(home, str(lite.folder / "file" / "below"))
-    with pytest.raises(VicinalError, match="nowhere://bucket: Protocol not known: nowhere"):
-        back_up(home, "nowhere://bucket")
+    for place, problem in (
+        ("nowhere://bucket", "nowhere://bucket: Protocol not known: nowhere"),
+        ("ftp://user:secret@127.0.0.1:9/x", r"cannot open ftp://…@127\.0\.0\.1:9/x: Connection refused"),
+        ("github://x", r"cannot open github://x: .*missing 2 required positional arguments"),
+        (" ", "the place for backups is empty"),
+    ):
+        with pytest.raises(VicinalError, match=problem):
+            back_up(home, place)
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(DependencyError, match="s3:// needs a package that is not installed") as error:
         back_up(home, "s3://bucket/folder")
@@ -216,6 +223,36 @@ def test_a_damaged_backup_is_refused_before_anything_is_changed(lite, home, name
     assert home.status()["items"] == ITEMS + 1
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"items": "many"}, "is damaged: manifest.json is not what was written"),
+        ({"files": {}}, "is damaged: manifest.json is not what was written"),
+        ({"vicinal_backup": 2}, "is of format 2, and this version of vicinal reads format 1"),
+        (None, "is damaged: it was not written to its end"),
+    ],
+)
+def test_a_backup_whose_manifest_cannot_be_read_is_refused(lite, home, change, problem):
+    place = lite.folder / "backups"
+    older, newer = (backup_folder(back_up(home, str(place)), lite) for _ in range(2))
+    manifest = newer / "manifest.json"
+    if change is None:
+        manifest.unlink()
+    else:
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    with pytest.raises(VicinalError, match=problem):
+        restore(home, str(newer), replace=True)
+    is_newer = "format" in problem
+    listed = [(one["path"], one["items"], bool(one["problem"])) for one in describe_backups("things", str(place))]
+    assert listed == [(str(older), ITEMS + 1, False), *([(str(newer), None, True)] if is_newer else [])]
+    if is_newer:
+        with pytest.raises(VicinalError, match=problem):
+            restore(home, str(place), replace=True)
+    else:
+        assert restore(home, str(place), replace=True).path == str(older)
+    assert home.status()["items"] == ITEMS + 1
+
+
 def test_what_is_there_is_replaced_only_where_that_is_said(lite, home):
     place = str(lite.folder / "backups")
     back_up(home, place)
@@ -255,8 +292,10 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
         restore(away, place, on_progress=interrupt)
     items = away.status()["items"]
     assert 60 < items < ITEMS
-    with pytest.raises(StoreBusyError, match="'away' is being restored, and not all of it is here yet"):
-        back_up(away, str(lite.folder / "backups"))
+    for copy in (back_up, Solution.promote):
+        with pytest.raises(StoreBusyError, match="'away' is being restored, and not all of it is here yet"):
+            copy(away, str(lite.folder / "other.db"))
+    assert away.status()["restoring"] == place.rpartition("/")[2]
     other = back_up(home, str(lite.folder / "backups")).path
     with pytest.raises(StoreMismatchError, match=f"holds {items} items already"):
         restore(away, other)
@@ -264,6 +303,7 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
     report = restore(away, place, on_progress=lambda done, total: progress.append((done, total)))
     assert (report.written, report.items, report.consistent) == (ITEMS + 1 - items, ITEMS + 1, True)
     assert progress[-1] == (ITEMS + 1, ITEMS + 1)
+    assert away.status()["restoring"] is None
 
 
 def test_what_an_encoder_learnt_is_restored(lite):
@@ -281,6 +321,10 @@ def test_what_an_encoder_learnt_is_restored(lite):
     assert refitted.encoder.fitted_signature != home.encoder.fitted_signature
     assert restore(refitted, place, replace=True).items == ITEMS
     assert describe_hits(refitted, "@k7") == describe_hits(home, "@k7")
+    items = backup_folder(back_up(home, str(lite.folder / "backups")), lite) / "items.parquet"
+    items.write_bytes(items.read_bytes()[:1_000])
+    with pytest.raises(VicinalError, match=r"is damaged: items\.parquet is not what was written"):
+        restore(away, str(items.parent), replace=True)
 
 
 def test_there_is_nothing_to_back_up_or_restore(lite, home):

@@ -55,6 +55,12 @@ def bits_of(vector, space):
     return b"".join(vector) if isinstance(vector[0], bytes) else np.asarray(vector, np.float32).tobytes()
 
 
+def describe_promotion(solution):
+    """What ``status`` says of a promotion; the other Milvus without this machine's name."""
+    found = solution.status()["promotion"]
+    return found["state"], found["milvus"].rpartition(" on ")[0], found["written_since"]
+
+
 def open_other(lite, name, milvus, redis, **given):
     """The solution of this name with other stores."""
     before = lite.milvus, lite.redis
@@ -162,12 +168,21 @@ def test_an_interrupted_promotion_is_continued(lite, other, monkeypatch):
             StoreBusyError, match=r"is being promoted to these stores from .*, and not all of it is here"
         ):
             write()
+    with pytest.raises(StoreBusyError, match="not all of it is here"):
+        copy.release()
+    assert describe_promotion(copy) == ("incomplete", home.config.stores.milvus, None)
+    assert describe_promotion(home) == ("begun", copy.config.stores.milvus, None)
     copy.close()
     assert home.ingest().unchanged == 60
+    assert home.status()["promotion"] is None
     report = home.promote(str(other / "milvus.db"))
     assert (report.resumed, report.copied, report.unchanged) == (True, 60 - count, count)
     assert read_all(copy) == read_all(home)
+    assert describe_promotion(copy) == ("copied", home.config.stores.milvus, False)
+    assert describe_promotion(home) == ("copied", copy.config.stores.milvus, False)
     assert copy.ingest().unchanged == 60
+    copy.remove(["k1"])
+    assert describe_promotion(copy) == ("copied", home.config.stores.milvus, True)
 
 
 def test_what_is_written_meanwhile_is_in_the_copy(lite, other, monkeypatch):
@@ -256,6 +271,7 @@ def test_after_the_hand_over_the_old_stores_are_only_searched(lite, other):
     home.ingest()
     report = home.promote(str(other / "milvus.db"), hand_over=True)
     assert report.handed_over
+    assert describe_promotion(home) == ("moved", str(other / "milvus.db"), None)
     for write in (home.ingest, home.reindex, lambda: home.remove(["k1"]), lambda: home.add(Item("a", "b", "", {}))):
         with pytest.raises(StoreMismatchError, match=r"'things' was promoted to .*milvus\.db .* take its writes now"):
             write()
@@ -324,6 +340,19 @@ def test_the_same_redis_by_another_name_is_recognized(lite, other):
     with pytest.raises(VicinalError, match="says what Milvus has now"):
         home.promote(str(other / "milvus.db"), f"unix://{home.metadata._embedded.socket}")
     assert home.check().consistent
+
+
+@pytest.mark.long
+def test_the_same_milvus_by_another_name_is_recognized(lite, other, milvus_server):
+    lite.write(MANY[:5])
+    home = open_other(lite, "served", milvus_server, other / "redis")
+    home.ingest()
+    host, same = ("127.0.0.1", "localhost") if "127.0.0.1" in milvus_server else ("localhost", "127.0.0.1")
+    try:
+        with pytest.raises(VicinalError, match=f"the vectors are in .*{same}.* already"):
+            home.promote(milvus_server.replace(host, same), str(other / "redis2"))
+    finally:
+        home.drop()
 
 
 SAME = Pair(1, 1)

@@ -159,10 +159,15 @@ def test_import_refuses_other_files(lite):
     solution.export(lite.folder / "things.parquet")
     table = pq.read_table(lite.folder / "things.parquet")
     pq.write_table(table.replace_schema_metadata({}), lite.folder / "plain.parquet")
+    pq.write_table(table.drop_columns(["uri", "content"]), lite.folder / "narrow.parquet")
+    data = (lite.folder / "things.parquet").read_bytes()
+    (lite.folder / "damaged.parquet").write_bytes(data[:200] + bytes(400) + data[600:])
     for name, message in (
         ("items.csv", "is not a parquet file that can be read"),
         ("nowhere.parquet", "is not a parquet file that can be read"),
         ("plain.parquet", "was not written by `vicinal export`"),
+        ("narrow.parquet", "lacks columns that `vicinal export` writes: content, uri"),
+        ("damaged.parquet", r"damaged\.parquet is damaged: "),
     ):
         with pytest.raises(SourceError, match=message):
             solution.import_(lite.folder / name)

@@ -18,7 +18,7 @@ import pytest
 from redis_helpers import index_item, make_record, read_counts
 from redis_servers import SERVERS, name_of
 from servers import wait_until
-from vicinal.errors import StoreUnreachableError
+from vicinal.errors import StoreError, StoreUnreachableError
 from vicinal.stores.redis import MetadataStore
 from vicinal.types import item_id
 
@@ -143,6 +143,16 @@ def test_only_this_user_may_reach_the_socket(tmp_path, monkeypatch):
     path.parent.chmod(0o750)
     with pytest.raises(StoreUnreachableError, match="is not private to this user"):
         MetadataStore("shared", str(tmp_path / "redis"))
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file", "it is not a folder"), ("file/redis", "Not a directory"), ("/proc/x", "No such file")],
+)
+def test_a_place_that_can_be_no_folder_is_refused(tmp_path, place, reason):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=f"cannot open the embedded Redis in .*: {reason}"):
+        MetadataStore("things", str(tmp_path / place))
 
 
 def test_a_failed_start_reports_the_reason(tmp_path):

@@ -33,6 +33,8 @@ from vicinal.stores import redact_url
         ("redis+sentinel://h/mymaster?sentinel_password=hunter2", "redis+sentinel://h/mymaster?sentinel_password=…"),
         ("rediss+cluster://:hun,ter2@h:1,h2:2", "rediss+cluster://…@h:1,h2:2"),
         ("ada:hunter2@h:6379", "…@h:6379"),
+        ("ada:hun/ter2@h", "…@h"),
+        ("redis:/:hunter2@h", "…@h"),
     ],
 )
 def test_nothing_of_a_password_or_token_is_shown(location, shown):

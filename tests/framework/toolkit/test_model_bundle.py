@@ -162,6 +162,18 @@ class TestLock:
         (found,) = ModelBundle.open(model.parents[1]).check()
         assert f"models/someone--tiny/{problem}" in found
 
+    def test_a_model_whose_files_the_manifest_does_not_list_is_not_loaded(self, bundle, tmp_path):
+        model = LocalModel(write(tmp_path / "mine.pth", b"mine"))
+        made = bundle(model)
+        (made / "manifest.json").write_text(
+            json.dumps(json.loads((made / "manifest.json").read_text()) | {"files": []})
+        )
+        with pytest.raises(
+            DependencyError, match=r"is damaged: manifest\.json lists no file of models/local/mine\.pth"
+        ):
+            model.resolve()
+        assert ModelBundle.open(made).check()[0] == "manifest.json lists no file of models/local/mine.pth"
+
     def test_files_beside_the_models_may_be_added(self, bundle):
         made = bundle(PACKAGED)
         write(made / "wheels/some.whl")

@@ -164,3 +164,17 @@ def test_without_the_variables_nothing_of_opentelemetry_is_imported(variables, a
     assert done.stdout.strip() == answer
     assert said in done.stderr
     assert ('"name": "search.encode"' in done.stderr) == bool(said)
+
+
+def test_propagators_that_are_not_there_are_told_before_fastapi_looks_for_them(tmp_path):
+    command = [sys.executable, "-m", "vicinal", "serve", str(tmp_path / "things.yaml")]
+    done = subprocess.run(
+        command, env=os.environ | {"OTEL_PROPAGATORS": "tracecontext,b4"}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (
+        3,
+        [
+            "error: OTEL_PROPAGATORS: Propagator b4 not found. It is either misspelled or not installed.",
+            "hint: install its package, as opentelemetry-propagator-b3, or unset the variable",
+        ],
+    )

@@ -14,6 +14,7 @@ __all__ = [
     "FieldInfo",
     "ItemFilterInfo",
     "ModalityInfo",
+    "PromotionInfo",
     "QueryInfo",
     "Readiness",
     "SessionRequest",
@@ -124,6 +125,17 @@ class Replicas(ResponseBody):
     """What Milvus has loaded; empty for an embedded Milvus."""
 
 
+class PromotionInfo(ResponseBody):
+    state: Literal["incomplete", "moved", "begun", "copied"]
+    """`incomplete`: not all is here yet of what the other stores have; `moved`: those take the writes now; `begun`:
+    not all is there yet; `copied`: those had the same items."""
+    milvus: str
+    """The other stores."""
+    redis: str
+    written_since: bool | None
+    """Of `copied`: whether something was written here afterwards."""
+
+
 class Stats(ResponseBody):
     model_config = ConfigDict(extra="allow")
 
@@ -132,3 +144,7 @@ class Stats(ResponseBody):
     rows: int
     failures: int
     replicas: Replicas
+    promotion: PromotionInfo | None
+    """By `vicinal promote`, to or from other stores."""
+    restoring: str | None
+    """The backup of which `vicinal restore` has not put back all."""

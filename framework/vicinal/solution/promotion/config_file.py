@@ -13,7 +13,7 @@ from vicinal.errors import VicinalError
 from vicinal.plugin.manager import Manager
 from vicinal.stores import redact_url
 
-__all__ = ["list_variables", "require_writable_stores", "write_stores"]
+__all__ = ["describe_variables", "list_variables", "require_writable_stores", "write_stores"]
 
 _VARIABLES = {"milvus": "MILVUS_URI", "redis": "REDIS_URL"}
 
@@ -21,6 +21,11 @@ _VARIABLES = {"milvus": "MILVUS_URI", "redis": "REDIS_URL"}
 def list_variables(stores: StoresConfig) -> dict[str, str]:
     """The environment variables that name both stores, whose values may hold passwords."""
     return {variable: getattr(stores, store) for store, variable in _VARIABLES.items()}
+
+
+def describe_variables(stores: StoresConfig) -> dict[str, str]:
+    """The same to be printed, where logs keep it: an ellipsis stands for what may be secret."""
+    return {variable: redact_url(location) for variable, location in list_variables(stores).items()}
 
 
 def require_writable_stores(path: Path, stores: StoresConfig, manager: Manager) -> None:

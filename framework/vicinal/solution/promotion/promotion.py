@@ -16,12 +16,12 @@ from itertools import islice
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreError, StoreMismatchError
 from vicinal.solution.catch_up import lock_writers
 from vicinal.solution.generations import finish_replacement
-from vicinal.solution.handover import describe_side, describe_stores, require_replaceable, require_writable
+from vicinal.solution.handover import describe_side, describe_stores, require_replaceable, require_whole
 from vicinal.solution.ownership import create_owner
 from vicinal.solution.promotion.copier import Copier
 from vicinal.solution.promotion.proof import Proof, prove_copy
 from vicinal.solution.promotion.report import PromotionReport
-from vicinal.solution.promotion.targets import same_redis_error
+from vicinal.solution.promotion.targets import same_milvus_error, same_redis_error
 from vicinal.solution.writable import WritableSolution
 from vicinal.stores import redact_url
 from vicinal.stores.write_log import PART
@@ -89,14 +89,14 @@ class Promotion:
         Raises:
             NothingIndexedError: there is not.
             StoreMismatchError: the YAML does not describe it.
+            StoreBusyError: not all of it is here yet.
         """
         live = self.live
         with WriterLock(live.metadata, brief=True):
             live.follow()
             if not (state := live.metadata.state()).get("items"):
                 raise NothingIndexedError(f"nothing is indexed in {live.name!r} yet", hint="run `vicinal ingest` first")
-            if state.get("promotion"):
-                require_writable(state, live.name)
+            require_whole(state, live.name)
             self._total = int(state["items"])
             finish_replacement(live.vectors, live.metadata)
             live._searcher.get()  # which loads the collection, so that rows can be read
@@ -113,8 +113,10 @@ class Promotion:
         Raises:
             UnsupportedByEngineError: the target's engine cannot do what the YAML asks for; nothing is created.
             StoreMismatchError: the target has other or newer data.
+            VicinalError: it is the same Milvus.
         """
         live, target = self.live, self.target
+        self._require_other_milvus()
         origin = describe_side(live.metadata.state(), live.config.stores)
         place = redact_url(target.config.stores.milvus)
         state = target.metadata.state()
@@ -136,11 +138,23 @@ class Promotion:
             )
         if not state:
             target._collection.create_state(target._collection._first_physical, create_owner())
-        target.metadata.set_state(promotion=origin, twin=None, moved=None)
+        target.metadata.set_state(promotion=origin, twin=None, moved=None, promoting=None)
         if live.encoder.learns and not has_same_state:
             target.metadata.fitted_state.save(fitted.load(), live.encoder.state_hash)
+        live.metadata.set_state(promoting=describe_stores(target.config.stores))
         target._collection.ensure()
         return is_resumed
+
+    def _require_other_milvus(self) -> None:
+        """See that the target's Milvus is not that of the old stores by another name.
+
+        Raises:
+            VicinalError: it has the very collection that is copied.
+        """
+        state, target = self.live.metadata.state(), self.target
+        found = target.vectors.find_collection(state["physical"])
+        if found is not None and found.owner and found.owner == state.get("owner"):
+            raise same_milvus_error(target.config.stores.milvus)
 
     def _catch_up(self, copier: Copier, *, locked: bool = False) -> bool:
         """Copy what was written since the last call; returns whether there was anything.
@@ -220,7 +234,8 @@ class Promotion:
         old, new = describe_side(here, live.config.stores), describe_side(there, target.config.stores)
         target.metadata.set_state(promotion=None, moved=None, twin={**old, "revision": there.get("revision", 0)})
         moved = new if self.hand_over else None
-        live.metadata.set_state(twin={**new, "revision": here.get("revision", 0)}, moved=moved)
+        twin = {**new, "revision": here.get("revision", 0)}
+        live.metadata.set_state(twin=twin, moved=moved, promoting=None)
 
     def _show_progress(self, copied: int, unchanged: int) -> None:
         self._copied += copied

@@ -11,7 +11,7 @@ from vicinal.config.redis_location import redis_location_problem
 from vicinal.errors import VicinalError
 from vicinal.stores import redact_url
 
-__all__ = ["choose_stores", "same_redis_error"]
+__all__ = ["choose_stores", "same_milvus_error", "same_redis_error"]
 
 
 def choose_stores(old: StoresConfig, milvus: str, redis: str = "", token: str | None = None) -> StoresConfig:
@@ -33,10 +33,7 @@ def choose_stores(old: StoresConfig, milvus: str, redis: str = "", token: str | 
         raise VicinalError(f"--redis {problem}")
     redis = _to_absolute(redis)
     if _is_same(milvus, old.milvus):
-        raise VicinalError(
-            f"the vectors are in {redact_url(milvus)} already",
-            hint="--to names another Milvus; a Redis alone is moved by its own means, as replication",
-        )
+        raise same_milvus_error(milvus)
     if _is_same(redis, old.redis):
         raise same_redis_error(redis)
     return old.model_copy(update={"milvus": milvus, "redis": redis, "token": token or old.token})
@@ -48,6 +45,14 @@ def _default_redis(old: StoresConfig, milvus: str) -> str:
     if "://" in milvus:
         raise same_redis_error(old.redis)
     return str(Path(milvus).parent / "redis")
+
+
+def same_milvus_error(milvus: str) -> VicinalError:
+    """The error of a target that is the Milvus of the old stores."""
+    return VicinalError(
+        f"the vectors are in {redact_url(milvus)} already",
+        hint="--to names another Milvus; a Redis alone is moved by its own means, as replication",
+    )
 
 
 def same_redis_error(redis: str) -> VicinalError:
