@@ -14,6 +14,7 @@ from typing import IO, Self
 import orjson
 
 from vicinal.errors import StoreBusyError, StoreError
+from vicinal.stores.milvus_lite_index_files import rebuild_damaged_indexes
 from vicinal.stores.milvus_lite_memory import limit_memory
 from vicinal.stores.milvus_lite_training import adapt_training
 from vicinal.stores.process import describe_process
@@ -86,6 +87,7 @@ class MilvusLiteLock:
             ) from error
         limit_memory()
         adapt_training()
+        rebuild_damaged_indexes()
         if not self._acquire():
             holder = LockHolder.read(self._lock)
             self._lock.close()
