@@ -23,6 +23,7 @@ from vicinal.errors import (
     VicinalError,
 )
 from vicinal.solution import item_export
+from vicinal.solution import restore as restore_module
 from vicinal.solution.backup_target import BackupTarget
 from vicinal.solution.restore import describe_backups
 from vicinal.types import Item, item_id
@@ -304,6 +305,21 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
     assert (report.written, report.items, report.consistent) == (ITEMS + 1 - items, ITEMS + 1, True)
     assert progress[-1] == (ITEMS + 1, ITEMS + 1)
     assert away.status()["restoring"] is None
+
+
+def test_a_restore_is_not_mixed_with_what_another_process_has_just_written(lite, home, monkeypatch):
+    place = back_up(home, str(lite.folder / "backups")).path
+    away = lite.solution("away", encoder="{type: words}", extra="fields: {year: int64}")
+
+    def prepare_and_let_another_write(*arguments, **options):
+        prepare(*arguments, **options)
+        away.ingest(limit=3)
+
+    prepare = restore_module._prepare_solution
+    monkeypatch.setattr(restore_module, "_prepare_solution", prepare_and_let_another_write)
+    with pytest.raises(StoreBusyError, match="another process has begun to fill 'away'"):
+        restore(away, place)
+    assert (away.status()["items"], away.status()["restoring"]) == (3, None)
 
 
 def test_what_an_encoder_learnt_is_restored(lite):
