@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
-from vicinal import Solution, back_up, restore
+from vicinal import back_up, restore
 from vicinal.errors import (
     DependencyError,
     NothingIndexedError,
@@ -293,9 +293,13 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
         restore(away, place, on_progress=interrupt)
     items = away.status()["items"]
     assert 60 < items < ITEMS
-    for copy in (back_up, Solution.promote):
+    for copy in (
+        lambda: back_up(away, str(lite.folder / "backups")),
+        lambda: away.promote(str(lite.folder / "other.db")),
+        lambda: away.reindex(from_stored=True),
+    ):
         with pytest.raises(StoreBusyError, match="'away' is being restored, and not all of it is here yet"):
-            copy(away, str(lite.folder / "other.db"))
+            copy()
     assert away.status()["restoring"] == place.rpartition("/")[2]
     other = back_up(home, str(lite.folder / "backups")).path
     with pytest.raises(StoreMismatchError, match=f"holds {items} items already"):
