@@ -20,7 +20,7 @@ from vicinal.solution.generations import (
     note_replaced,
     open_unfinished,
 )
-from vicinal.solution.handover import require_writable
+from vicinal.solution.handover import require_whole, require_writable
 from vicinal.solution.progress import show_progress
 from vicinal.solution.reindex import NewGeneration, begin_pinned, learn_state, require_indexed
 from vicinal.solution.writable import WritableSolution
@@ -180,6 +180,8 @@ class ReindexableSolution(WritableSolution):
         with WriterLock(self.metadata, brief=True):
             self.follow()
             require_indexed(self)
+            if from_stored:
+                require_whole(self.metadata.state(), self.name)
             finish_replacement(self.vectors, self.metadata)
         new = begin_pinned(self)
         learnt = learn_state(new, self, from_stored=from_stored)

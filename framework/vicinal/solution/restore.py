@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from vicinal.errors import ItemError, StoreMismatchError, VicinalError
+from vicinal.errors import ItemError, StoreBusyError, StoreMismatchError, VicinalError
 from vicinal.ingest.batch import Batch
 from vicinal.ingest.changes import extract_fields
 from vicinal.plugin.state import unpack_state
@@ -186,9 +186,18 @@ def _prepare_solution(solution: Solution, folder: BackupFolder, fitted: bytes, *
 def _import_items(
     solution: Solution, folder: BackupFolder, manifest: Manifest, on_progress: Callable[[int, int], object]
 ) -> int:
-    """Write what is not there yet; returns how many items that were."""
+    """Write what is not there yet; returns how many items that were.
+
+    Raises:
+        StoreBusyError: another process has written since it was prepared.
+    """
     with solution._open_for_writing() as lock, folder.open_file(ITEMS) as file:
         metadata = solution.metadata
+        state = metadata.state()
+        if state.get("items") and state.get("restoring") != folder.stamp:
+            raise StoreBusyError(
+                f"another process has begun to fill {solution.name!r}", hint="let that end, and run this again"
+            )
         metadata.set_state(restoring=folder.stamp)
         batches = import_items(file, solution.encoder, solution.config.field_specs, metadata, folder.location)
         report = solution._new_run(lock=lock).write_batches(_count_items(batches, manifest.items, on_progress))

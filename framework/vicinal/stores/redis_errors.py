@@ -23,6 +23,8 @@ REDIS_ERRORS = (redis.RedisError, RedisClusterException)
 """What the client raises: the latter is none of the former."""
 
 _DIAGNOSE = "run `vicinal doctor` to diagnose"
+_NO_PASSWORD_SIGNS = ("HELLO must be called with the client already authenticated", "Authentication required")
+"""What a server says that wants a password and got none: the former to clients of RESP3."""
 _PASSING_ERRORS = (redis.ConnectionError, redis.TimeoutError, ClusterError, MasterDownError, TryAgainError)
 
 
@@ -47,6 +49,13 @@ def to_store_error(error: Exception, location: str) -> StoreError:
             f"Redis at {shown} is no Sentinel",
             hint="write redis://HOST:6379/0 where it is a Redis; the port of Sentinels is mostly 26379",
         )
+    got_none = any(sign in str(error) for sign in _NO_PASSWORD_SIGNS)
+    if got_none or isinstance(error, AuthenticationError):
+        of_sentinels = ", that of the Sentinels as sentinel_password" if "+s" in location else ""
+        return StoreError(
+            f"Redis at {shown} refused: {'it wants a password, and got none' if got_none else error}",
+            hint=f"both stand before the host in its URL, percent-encoded: //USER:PASSWORD@HOST{of_sentinels}",
+        )
     if _is_passing(error, location):
         return StoreUnreachableError(
             f"Redis at {shown} does not respond: {error}", hint=f"start it, or set REDIS_URL; {_DIAGNOSE}"
@@ -56,8 +65,6 @@ def to_store_error(error: Exception, location: str) -> StoreError:
 
 def _is_passing(error: Exception, location: str) -> bool:
     """Whether it may pass: no network, or a failover in which a replica takes the master's place."""
-    if isinstance(error, AuthenticationError):
-        return False
     if isinstance(error, _PASSING_ERRORS):
         return True
     return is_nodes_url(location) and (

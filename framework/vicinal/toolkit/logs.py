@@ -49,6 +49,8 @@ class _CommandHandler(logging.StreamHandler[Any]):
         self._text = logging.Formatter(text_format)
 
     def set_format(self, chosen: LogFormat) -> None:
+        """Format lines so; as JSON, Python's warnings too, which are several lines of text otherwise."""
+        logging.captureWarnings(chosen == "json")
         self.setFormatter(JsonFormatter() if chosen == "json" else self._text)
 
 

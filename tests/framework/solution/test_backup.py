@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from sample_solution import CONSISTENT, ITEMS, ROWS, SEGMENTS, begin_write, nonzero_findings
-from vicinal import Solution, back_up, restore
+from vicinal import back_up, restore
 from vicinal.errors import (
     DependencyError,
     NothingIndexedError,
@@ -23,6 +23,7 @@ from vicinal.errors import (
     VicinalError,
 )
 from vicinal.solution import item_export
+from vicinal.solution import restore as restore_module
 from vicinal.solution.backup_target import BackupTarget
 from vicinal.solution.restore import describe_backups
 from vicinal.types import Item, item_id
@@ -292,9 +293,13 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
         restore(away, place, on_progress=interrupt)
     items = away.status()["items"]
     assert 60 < items < ITEMS
-    for copy in (back_up, Solution.promote):
+    for copy in (
+        lambda: back_up(away, str(lite.folder / "backups")),
+        lambda: away.promote(str(lite.folder / "other.db")),
+        lambda: away.reindex(from_stored=True),
+    ):
         with pytest.raises(StoreBusyError, match="'away' is being restored, and not all of it is here yet"):
-            copy(away, str(lite.folder / "other.db"))
+            copy()
     assert away.status()["restoring"] == place.rpartition("/")[2]
     other = back_up(home, str(lite.folder / "backups")).path
     with pytest.raises(StoreMismatchError, match=f"holds {items} items already"):
@@ -304,6 +309,21 @@ def test_a_restore_that_is_broken_off_continues(lite, home, monkeypatch):
     assert (report.written, report.items, report.consistent) == (ITEMS + 1 - items, ITEMS + 1, True)
     assert progress[-1] == (ITEMS + 1, ITEMS + 1)
     assert away.status()["restoring"] is None
+
+
+def test_a_restore_is_not_mixed_with_what_another_process_has_just_written(lite, home, monkeypatch):
+    place = back_up(home, str(lite.folder / "backups")).path
+    away = lite.solution("away", encoder="{type: words}", extra="fields: {year: int64}")
+
+    def prepare_and_let_another_write(*arguments, **options):
+        prepare(*arguments, **options)
+        away.ingest(limit=3)
+
+    prepare = restore_module._prepare_solution
+    monkeypatch.setattr(restore_module, "_prepare_solution", prepare_and_let_another_write)
+    with pytest.raises(StoreBusyError, match="another process has begun to fill 'away'"):
+        restore(away, place)
+    assert (away.status()["items"], away.status()["restoring"]) == (3, None)
 
 
 def test_what_an_encoder_learnt_is_restored(lite):

@@ -276,6 +276,10 @@ def test_after_the_hand_over_the_old_stores_are_only_searched(lite, other):
         with pytest.raises(StoreMismatchError, match=r"'things' was promoted to .*milvus\.db .* take its writes now"):
             write()
     assert home.search("text 7 of many", limit=1)[0].key == "k7"
+    with pytest.raises(StoreMismatchError, match="take its writes now"):
+        home.promote(str(other / "third.db"), str(other / "third"))
+    assert home.promote(str(other / "milvus.db")).unchanged == 60
+    assert describe_promotion(home) == ("moved", str(other / "milvus.db"), None)
     copy = open_other(lite, "things", other / "milvus.db", other / "redis")
     copy.remove(["k7"])
     home.close()

@@ -106,11 +106,15 @@ def test_a_wrong_password_is_refused_not_unreachable(start_redis):
     port = start_redis("--requirepass", "right")
     with MetadataStore("shared", f"redis://:right@127.0.0.1:{port}") as store:
         assert store.version().split(".")[0].isdigit()
-    for url in (f"redis://:wrong@127.0.0.1:{port}", f"redis://127.0.0.1:{port}"):
-        with pytest.raises(StoreError, match=f"127.0.0.1:{port} refused") as error:
+    for url, reason in (
+        (f"redis://:wrong@127.0.0.1:{port}", "invalid username-password pair"),
+        (f"redis://127.0.0.1:{port}", "it wants a password, and got none"),
+    ):
+        with pytest.raises(StoreError, match=f"127.0.0.1:{port} refused: {reason}") as error:
             MetadataStore("shared", url)
         assert not isinstance(error.value, StoreUnreachableError)
         assert "wrong@" not in str(error.value)
+        assert error.value.hint.endswith("percent-encoded: //USER:PASSWORD@HOST")
 
 
 def test_a_password_in_the_parameters_opens_and_is_not_shown(start_redis, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import warnings
 from contextlib import contextmanager, redirect_stderr
 
 import pytest
@@ -34,6 +35,7 @@ def fresh_logging():
         with redirect_stderr(io.StringIO()) as stderr:
             yield stderr
     finally:
+        logging.captureWarnings(False)
         root.handlers = handlers
         root.setLevel(level)
 
@@ -47,7 +49,10 @@ def test_each_line_of_json_is_one_object_with_the_fields_of_the_text(monkeypatch
             raise ValueError("a\nb\x1b[31m")
         except ValueError:
             logging.getLogger("vicinal.server").error("broken %d", 1, exc_info=True)
-    first, second = map(json.loads, stderr.getvalue().splitlines())
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("old", UserWarning, stacklevel=1)
+    first, second, third = map(json.loads, stderr.getvalue().splitlines())
     assert first.pop("time")[10] == "T"
     assert first == {
         "level": "WARNING",
@@ -57,6 +62,7 @@ def test_each_line_of_json_is_one_object_with_the_fields_of_the_text(monkeypatch
         "fields": {"key": "a\\nb", "stage": "read", "reason": "gone \\u202e"},
     }
     assert (second["logger"], second["message"]) == ("vicinal.server", "broken 1")
+    assert third["logger"] == "py.warnings" and "UserWarning: old" in third["message"]
     assert second["error"].endswith("ValueError: a\nb\x1b[31m")
     assert "\x1b" not in stderr.getvalue()
 

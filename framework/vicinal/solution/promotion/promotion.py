@@ -12,11 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from vicinal.errors import NothingIndexedError, StoreBusyError, StoreError, StoreMismatchError
 from vicinal.solution.catch_up import lock_writers
 from vicinal.solution.generations import finish_replacement
-from vicinal.solution.handover import describe_side, describe_stores, require_replaceable, require_whole
+from vicinal.solution.handover import (
+    describe_side,
+    describe_stores,
+    require_replaceable,
+    require_whole,
+    require_writable,
+)
 from vicinal.solution.ownership import create_owner
 from vicinal.solution.promotion.copier import Copier
 from vicinal.solution.promotion.proof import Proof, prove_copy
@@ -112,7 +119,7 @@ class Promotion:
 
         Raises:
             UnsupportedByEngineError: the target's engine cannot do what the YAML asks for; nothing is created.
-            StoreMismatchError: the target has other or newer data.
+            StoreMismatchError: the target has other or newer data; or third stores take the writes.
             VicinalError: it is the same Milvus.
         """
         live, target = self.live, self.target
@@ -120,6 +127,7 @@ class Promotion:
         origin = describe_side(live.metadata.state(), live.config.stores)
         place = redact_url(target.config.stores.milvus)
         state = target.metadata.state()
+        self._require_writes_are_ours(state)
         is_resumed = require_replaceable(state, live.name, place, origin)
         fitted = live.metadata.fitted_state
         has_same_state = target.metadata.fitted_state.read_hash() == fitted.read_hash()
@@ -144,6 +152,16 @@ class Promotion:
         live.metadata.set_state(promoting=describe_stores(target.config.stores))
         target._collection.ensure()
         return is_resumed
+
+    def _require_writes_are_ours(self, target_state: Mapping[str, Any]) -> None:
+        """See that the old stores take the writes, or that those of the target, which took them over, do.
+
+        Raises:
+            StoreMismatchError: others do: a copy of these would be an old one, and they cannot hand over.
+        """
+        state = self.live.metadata.state()
+        if (moved := state.get("moved")) and moved["owner"] != target_state.get("owner"):
+            require_writable(state, self.live.name)
 
     def _require_other_milvus(self) -> None:
         """See that the target's Milvus is not that of the old stores by another name.
@@ -233,7 +251,7 @@ class Promotion:
         here, there = live.metadata.state(), target.metadata.state()
         old, new = describe_side(here, live.config.stores), describe_side(there, target.config.stores)
         target.metadata.set_state(promotion=None, moved=None, twin={**old, "revision": there.get("revision", 0)})
-        moved = new if self.hand_over else None
+        moved = new if self.hand_over else here.get("moved")
         twin = {**new, "revision": here.get("revision", 0)}
         live.metadata.set_state(twin=twin, moved=moved, promoting=None)
 
