@@ -14,7 +14,7 @@ from typing import IO, Self
 import orjson
 
 from vicinal.errors import StoreBusyError, StoreError
-from vicinal.stores.milvus_lite_index_files import rebuild_damaged_indexes
+from vicinal.stores.milvus_lite_index_files import keep_index_files_whole, remove_partial_index_files
 from vicinal.stores.milvus_lite_memory import limit_memory
 from vicinal.stores.milvus_lite_training import adapt_training
 from vicinal.stores.process import describe_process
@@ -87,12 +87,13 @@ class MilvusLiteLock:
             ) from error
         limit_memory()
         adapt_training()
-        rebuild_damaged_indexes()
+        keep_index_files_whole()
         if not self._acquire():
             holder = LockHolder.read(self._lock)
             self._lock.close()
             raise StoreBusyError(f"{path} is in use by {holder.process}", hint=_build_busy_hint(holder))
         self._write_holder(LockHolder(describe_process(), socket.gethostname()))
+        remove_partial_index_files(path)
 
     def publish_address(self, url: str) -> None:
         """Write into the lock file where this process answers others."""

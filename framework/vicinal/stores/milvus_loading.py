@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tenacity import Retrying, stop_after_attempt, wait_fixed
-
 from vicinal.errors import StoreError, StoreUnreachableError, UnsupportedByEngineError
 from vicinal.stores.milvus_connection import MilvusConnection
 from vicinal.stores.milvus_replicas import (
@@ -17,7 +15,6 @@ from vicinal.stores.milvus_replicas import (
 __all__ = ["MilvusLoading"]
 
 _CALL_SECONDS = 60.0
-_LITE_LOAD_ATTEMPTS, _LITE_LOAD_SECONDS = 5, 0.2
 
 
 class MilvusLoading(MilvusConnection):
@@ -59,15 +56,8 @@ class MilvusLoading(MilvusConnection):
             return str(self._client.get_load_state(self.collection)["state"])
 
     def _load_collection(self, *, wait: bool) -> None:
-        """Load the collection; an embedded one again, if that fails.
-
-        In Milvus Lite 3.2 a thread of its own writes an index after a flush, without a lock; who loads at that instant
-        reads half a file ("No data left in file").
-        """
-        attempts = stop_after_attempt(_LITE_LOAD_ATTEMPTS if self.embedded else 1)
-        retrying = Retrying(stop=attempts, wait=wait_fixed(_LITE_LOAD_SECONDS), reraise=True)
         arguments = {} if self.embedded else self.load_config.to_arguments()
-        retrying(self._client.load_collection, self.collection, timeout=600, _async=not wait, **arguments)
+        self._client.load_collection(self.collection, timeout=600, _async=not wait, **arguments)
 
     def require_query_nodes(self) -> None:
         """See that Milvus has the query nodes and the resource groups that ``load_config`` needs.

@@ -184,7 +184,7 @@ class TestMaintenance:
         found = cli.json("status", molecules_yaml)
         assert list(found) == [
             "solution", "items", "rows", "truncated", "failures", "encoder", "index", "replicas", "created", "updated",
-            "generation", "reindex", "previous", "stores",
+            "generation", "reindex", "previous", "promotion", "restoring", "stores",
         ]  # fmt: skip
         assert (found["items"], found["rows"], found["failures"]) == (len(rows), len(rows), 0)
         assert found["encoder"]["type"] == "morgan"

@@ -50,7 +50,7 @@ def test_a_server_whose_yaml_does_not_describe_what_is_stored_is_not_ready_until
         unready = {"things": {"ready": False, "reason": REASON}}
         wait_until(lambda: check_error(client.get("/readyz"), 503)["solutions"] == unready)  # and at no moment ready
         assert client.get("/healthz").status_code == 200  # to start it again would not help
-        assert 'vicinal_ready{solution="things"} 0.0' in client.get("/metrics").text
+        wait_until(lambda: 'vicinal_ready{solution="things"} 0.0' in client.get("/metrics").text)
         check_error(client.search("text 1"), 409)
         assert client.wait_for_job(client.post("/api/things/reindex").json())["state"] == "done"
         wait_until(lambda: client.get("/readyz").status_code == 200)

@@ -100,7 +100,7 @@ def kill_at(monkeypatch, module, name):
     monkeypatch.setattr(module, name, kill)
 
 
-@pytest.mark.parametrize("moment", ["learn", "note_replaced", "the first batch"])
+@pytest.mark.parametrize("moment", ["learn_state", "note_replaced", "the first batch"])
 def test_a_killed_reindex_and_the_one_after_it_lose_no_write(things, moment, monkeypatch, during):
     work = [lambda: things.add(Item("mine", "a text of mine")), lambda: things.remove(["k7"])]
     watcher = during(*work)
@@ -118,7 +118,7 @@ def test_a_killed_reindex_and_the_one_after_it_lose_no_write(things, moment, mon
     report = things.reindex()
     assert (report.failed, things.status()["generation"]) == (0, 2)
     found = {hit.key for hit in things.search("text 1", limit=100)}
-    if moment == "learn":  # before anything was begun; the source still has what was removed
+    if moment == "learn_state":  # before anything was begun; the source still has what was removed
         assert found == {"mine", "between", *(key for key, _, _ in ROWS)}
     else:
         assert found == {"mine", "between", *(key for key, _, _ in ROWS)} - {"k7"}
