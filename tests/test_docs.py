@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import shlex
 import subprocess
@@ -47,7 +48,15 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@functools.cache
+def generated_pages():
+    """The pages as the code has them, made once for all tests: that takes seconds."""
+    return generate.pages()
+
+
+@pytest.mark.long
 def test_the_generated_pages_are_what_the_code_says():
+    """`make test` runs the very command, too, as a part of `make lint`."""
     done = subprocess.run(
         [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, cwd="/"
     )
@@ -55,7 +64,7 @@ def test_the_generated_pages_are_what_the_code_says():
 
 
 def test_a_stale_page_is_named(tmp_path):
-    pages = generate.pages()
+    pages = generated_pages()
     assert {
         "cli.md",
         "config.md",
@@ -74,7 +83,7 @@ def test_a_stale_page_is_named(tmp_path):
 
 
 def test_the_page_of_a_hook_that_is_gone_is_stale(tmp_path):
-    for name, text in generate.pages().items():
+    for name, text in generated_pages().items():
         generate.write(tmp_path / name, text)
     generate.write(tmp_path / "hooks" / "register_colours.md", "gone")
     assert generate.stale(tmp_path) == ["hooks/register_colours.md"]
@@ -84,7 +93,7 @@ def test_the_page_of_a_hook_that_is_gone_is_stale(tmp_path):
 
 def test_every_hook_has_a_page_with_an_example():
     hooks = [name for name, it in vars(hookspecs).items() if hasattr(it, "vicinal_spec")]
-    pages = generate.pages()
+    pages = generated_pages()
     assert len(hooks) >= 13
     assert {f"hooks/{name}.md" for name in hooks} == {name for name in pages if name.startswith("hooks/")}
     for name in hooks:
@@ -93,7 +102,7 @@ def test_every_hook_has_a_page_with_an_example():
 
 
 def test_the_python_reference_has_every_public_name():
-    page = generate.pages()["python.md"]
+    page = generated_pages()["python.md"]
     described = set(re.findall(r"^### (?:\S+\.)?(\w+)$", page, re.MULTILINE))
     assert {*vicinal.__all__} - described == {"__version__"}
     assert {name for name in vicinal.__all__ if not python_doc(page, name)} == {"__version__"}
@@ -107,7 +116,7 @@ def python_doc(page, name):
 
 def test_the_python_reference_has_what_public_functions_return():
     """Whatever class of vicinal stands in a return annotation, and what the reports of an evaluation hold."""
-    page = generate.pages()["python.md"]
+    page = generated_pages()["python.md"]
     described = set(re.findall(r"^### (?:\S+\.)?(\w+)$", page, re.MULTILINE))
     returned = re.findall(r"^\S*\(?.*\) -> (.+)$", page, re.MULTILINE)
     classes = {name for said in returned for name in re.findall(r"\b[A-Z][a-z]\w+", said)}
@@ -136,7 +145,7 @@ def test_the_python_reference_has_what_public_functions_return():
 
 
 def test_the_http_reference_has_every_route():
-    page = generate.pages()["http.md"]
+    page = generated_pages()["http.md"]
     document = create_app([], settings=Settings()).openapi()
     for path, methods in document["paths"].items():
         for method in methods:
@@ -144,14 +153,14 @@ def test_the_http_reference_has_every_route():
 
 
 def test_no_page_tells_of_the_machine_that_wrote_it():
-    for name, text in generate.pages().items():
+    for name, text in generated_pages().items():
         assert str(ROOT) not in text and str(Path.home()) not in text, name
         assert not re.search(r"0x[0-9a-f]{6}", text), name
 
 
 def test_the_pages_do_not_depend_on_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    assert generate.pages()["cli.md"] == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert generated_pages()["cli.md"] == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
 def solutions():

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from vicinal.plugin.encoder import Encoder
 from vicinal.plugin.state import hash_state, pack_state, unpack_state
 from vicinal.testing.bundled_models import bundle_models
 from vicinal.testing.checks import assert_described, assert_frozen, assert_strict
 from vicinal.testing.encoder_disturbances import DisturbanceContract
 from vicinal.testing.encoder_queries import QueryContract
 from vicinal.testing.encoder_vectors import VectorContract
-from vicinal.types import Space
 
 __all__ = ["EncoderContract"]
 
@@ -35,7 +31,7 @@ class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
     # Making one
 
     def test_making_one_imports_nothing_heavy(self) -> None:
-        heavy = [name for name in self._ask_process(_describe_encoder).heavy if name not in self.libraries]
+        heavy = [name for name in self.description.heavy if name not in self.libraries]
         assert not heavy, f"import {', '.join(heavy)} where they work: in the first encode or decode"
 
     def test_space_is_consistent(self) -> None:
@@ -52,7 +48,7 @@ class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
         signature = self.encoder.signature
         assert isinstance(signature, str)
         assert signature.strip()
-        assert self._ask_process(_describe_encoder).value == (self.encoder.space, signature)
+        assert self.description.value == (self.encoder.space, signature)
 
     def test_signature_tells_parameters_apart(self) -> None:
         variants = [self.params, *(variant for variant in self.variants if variant != self.params)]
@@ -82,8 +78,3 @@ class EncoderContract(VectorContract, QueryContract, DisturbanceContract):
         if self.encoder.learns:
             first, second = self._make_fitted().state_hash, self._make_fitted().state_hash
             assert first == second, "fit twice gives two states; seed what is random"
-
-
-def _describe_encoder(make: Callable[[], Encoder]) -> tuple[Space, str]:
-    encoder = make()
-    return encoder.space, encoder.signature

@@ -12,7 +12,7 @@ import numpy as np
 from vicinal.plugin.encoder import Encoder
 from vicinal.testing.checks import assert_same
 from vicinal.testing.process import Answer, ask
-from vicinal.types import Item, Segment
+from vicinal.types import Item, Segment, Space
 
 __all__ = ["EncoderUnderTest", "embed_items", "encode_copy", "make_items"]
 
@@ -41,6 +41,7 @@ class EncoderUnderTest:
     """Set it where a query is meant to be encoded otherwise than an item (a prefix, another network)."""
 
     _made: ClassVar[tuple[str, Encoder]]
+    _described: ClassVar[tuple[str, Answer]]
 
     def make_encoder(self, params: Mapping[str, Any] | None = None) -> Encoder:
         """Make a fresh encoder; ``params`` are given for the ``variants`` only."""
@@ -55,10 +56,21 @@ class EncoderUnderTest:
     @property
     def encoder(self) -> Encoder:
         """An encoder for all tests that need no fresh one, so that a model is loaded once for the class."""
-        key = repr((self.params, sorted(vars(self).items())))
+        key = self._identify()
         if "_made" not in vars(type(self)) or self._made[0] != key:
             type(self)._made = (key, self._make_fitted())
         return self._made[1]
+
+    @property
+    def description(self) -> Answer:
+        """Space and signature in a fresh process, which is asked once for the class."""
+        key = self._identify()
+        if "_described" not in vars(type(self)) or self._described[0] != key:
+            type(self)._described = (key, self._ask_process(_describe_encoder))
+        return self._described[1]
+
+    def _identify(self) -> str:
+        return repr((self.params, sorted(vars(self).items())))
 
     def _make_fitted(self, *more: Item) -> Encoder:
         return _fit_encoder(self.make_encoder(), [*self.items, *more])
@@ -117,6 +129,11 @@ def make_items(contents: Sequence[Any]) -> list[Item]:
 
 def _build_encoder(encoder_class: type[Encoder], params: Mapping[str, Any]) -> Encoder:
     return encoder_class(encoder_class.Params.model_validate(params))
+
+
+def _describe_encoder(make: Callable[[], Encoder]) -> tuple[Space, str]:
+    encoder = make()
+    return encoder.space, encoder.signature
 
 
 def embed_items(make: Callable[[], Encoder], items: Sequence[Item]) -> np.ndarray:

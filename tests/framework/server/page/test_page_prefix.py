@@ -57,8 +57,15 @@ def test_page_works_behind_a_proxy_that_strips_a_prefix(open_tab, molecules):
         check_page_works(tab, f"{url}/search")
 
 
-@pytest.mark.parametrize("strips_prefix", [True, False], ids=["stripped", "kept"])
-@pytest.mark.parametrize("entry", ["/tools/search", "/tools/search/"])
+@pytest.mark.parametrize(
+    ("entry", "strips_prefix"),
+    [
+        ("/tools/search", True),
+        ("/tools/search/", False),
+        pytest.param("/tools/search", False, marks=pytest.mark.long),
+        pytest.param("/tools/search/", True, marks=pytest.mark.long),
+    ],
+)
 def test_page_works_with_a_root_path(open_tab, molecules, entry, strips_prefix):
     with (
         run_server(molecules, root_path="/tools/search") as server,
