@@ -20,8 +20,8 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/generate.py --check
 
-# Two processes share the test files, each with servers of its own. Three browsers at once would be too slow for two cores.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes share the test files, each with servers of its own: with two, two cores wait for a quarter of the time.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/dev.stamp .venv-milvus/stamp
 	$(PYTEST) -m "not long" $(ARGS)

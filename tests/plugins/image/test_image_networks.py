@@ -80,7 +80,7 @@ def load_timm_lite0():
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet:FutureWarning")
 class TestTorchvision:
-    @pytest.mark.parametrize("name", TORCHVISION)
+    @pytest.mark.parametrize("name", ["resnet18", "shufflenet_v2_x0_5", *map(as_long, OTHERS)])
     def test_seeded_vectors_equal_torchvision(self, name):
         model, prepare = build_torchvision(name)
         model.set_submodule(TORCHVISION[name], torch.nn.Identity())
