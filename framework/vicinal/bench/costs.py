@@ -20,6 +20,7 @@ from vicinal.config.index_size import (
     compute_raw_bytes,
     compute_work,
 )
+from vicinal.config.indexes import INDEXES
 
 __all__ = ["CostModel", "IndexCost", "fit_costs"]
 
@@ -30,6 +31,7 @@ _ASSUMED_PEAK = Line(400e6, 1.3, 0.2)
 _EXPECTED_FACTOR = (1.3, 0.3)
 """Of an engine's memory to the size of its indexes, and how far from it that may be: at 100,000 rows the noise of a
 server's memory is as large as the index, so that measurements alone would say little."""
+_MIN_BUILD_SECONDS = 1.0
 _ASSUMED_DISK = Line(0.0, 1.5, 0.2)
 
 
@@ -95,15 +97,30 @@ def fit_costs(dimension: int, sizes: Sequence[Sequence[Record]], names: Sequence
     if len(inserts) < 2 or not builds:
         return CostModel(dimension, None, {})
     written = {record["rows"]: record for record in inserts}
-    groups = [_to_work_points([records[number] for records in by_size], dimension) for number in range(len(names))]
+    built = [record for record in builds if _is_built(record)]
     return CostModel(
         dimension,
         fit_lines([([record["rows"] for record in inserts], [one["insert_duration"] for one in inserts])])[0],
-        dict(zip(names, fit_lines(groups), strict=True)),
+        _fit_builds(by_size, names, dimension),
         _fit_sizes(builds, "memory", dimension, compute_index_bytes, _ASSUMED_MEMORY),
-        _fit_sizes(builds, "memory_peak", dimension, _compute_peak_bytes, _ASSUMED_PEAK),
+        _fit_sizes(built, "memory_peak", dimension, _compute_peak_bytes, _ASSUMED_PEAK),
         _fit_disk(builds, written, dimension),
     )
+
+
+def _is_built(record: Record) -> bool:
+    """Whether an index took time to build; else it is the vectors themselves, and time and peak are what was before."""
+    return float(record["build_duration"]) >= _MIN_BUILD_SECONDS
+
+
+def _fit_builds(by_size: Sequence[Sequence[Record]], names: Sequence[str], dimension: int) -> dict[str, Line]:
+    """The line of each index; those that took no time share no error with the others."""
+    groups = {name: [records[number] for records in by_size] for number, name in enumerate(names)}
+    lines: dict[str, Line] = {}
+    for is_built in (True, False):
+        alike = [name for name in names if any(map(_is_built, groups[name])) == is_built]
+        lines |= zip(alike, fit_lines([_to_work_points(groups[name], dimension) for name in alike]), strict=True)
+    return lines
 
 
 def _to_work_points(builds: Sequence[Record], dimension: int) -> tuple[list[float], list[float]]:
@@ -131,8 +148,8 @@ def _fit_disk(builds: Sequence[Record], written: Mapping[int, Record], dimension
 
 
 def _compute_peak_bytes(type_: str, params: Mapping[str, Any], dimension: int, rows: int) -> int:
-    """A build holds the vectors of a segment beside the indexes that are loaded."""
-    segment = min(SEGMENT_BYTES, compute_raw_bytes(dimension, rows))
+    """A build holds the vectors of a segment beside the indexes that are loaded; of exact ones nothing is built."""
+    segment = min(SEGMENT_BYTES, compute_raw_bytes(dimension, rows)) if INDEXES[type_].search_effort else 0
     return segment + compute_index_bytes(type_, params, dimension, rows)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Forecast", "Line", "fit_lines"]
 
-_MIN_ERROR = 0.03
+_MIN_ERROR = 0.05
 """Relative; a fit that happens to be perfect says little."""
 _EXPECTED_ERROR = 0.05
 """Relative, of a measurement, where what is expected of a slope is weighed against measurements."""

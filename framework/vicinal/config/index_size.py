@@ -21,6 +21,9 @@ _QUANTIZED_BYTES = {"SQ6": 0.75, "SQ8": 1.0, "FP16": 2.0, "BF16": 2.0, "FP32": 4
 _DISKANN_DEGREE = 56
 _TRAINING_ROUNDS, _TRAINING_ROWS = 10, 256
 """FAISS looks for an index' cells by so many rounds of k-means, over so many rows a cell at most."""
+_ADDING_ROUNDS = 2.5
+"""What it then takes to give each row its cell, encode and store it, in rounds: 2 for IVF_SQ8, 3.5 for IVF_FLAT were
+measured on Milvus 2.3.5."""
 
 
 def compute_raw_bytes(dimension: int, rows: int, kind: str = "float") -> int:
@@ -57,7 +60,7 @@ def compute_work(type_: str, params: Mapping[str, Any], dimension: int, rows: in
 
 def _compute_segment_work(type_: str, params: Mapping[str, Any], rows: float) -> float:
     if cells := _count_cells(type_, params, int(rows)):
-        return cells * (_TRAINING_ROUNDS * min(rows, _TRAINING_ROWS * cells) + rows)
+        return cells * (_TRAINING_ROUNDS * min(rows, _TRAINING_ROWS * cells) + _ADDING_ROUNDS * rows)
     is_graph = "HNSW" in type_ or type_ in ("AUTOINDEX", "DISKANN")
     return rows * math.log2(max(rows, 2)) if is_graph else rows
 

@@ -57,11 +57,45 @@ def test_the_graph_of_diskann_is_on_disk():
 
 
 def test_cells_are_trained_on_some_rows_and_given_to_all():
-    """As seconds of processor time of a Milvus 2.3.5 do that built one segment of so many rows: 24.3, 48.5 and 67.9."""
-    cells = {"nlist": 1024}
-    work = [compute_work("IVF_SQ8", cells, 128, rows) for rows in (100_000, 200_000, 400_000)]
-    assert work[0] == 1024 * 11 * 100_000
-    assert [one / work[0] for one in work] == pytest.approx([1, 48.5 / 24.3, 67.9 / 24.3], rel=0.03)
+    work = [compute_work("IVF_SQ8", {"nlist": 1024}, 128, rows) / 1024 for rows in (100_000, 200_000, 1_000_000)]
+    assert work == [12.5 * 100_000, 12.5 * 200_000, 10 * 256 * 1024 + 2.5 * 1_000_000]
+
+
+MEASURED = {
+    "IVF_SQ8": [(10.353, 776e6), (19.685, 991e6), (26.964, 1136e6), (36.604, 1653e6)],
+    "IVF_FLAT": [(10.369, 1024e6), (19.18, 1146e6), (27.565, 1526e6), (43.941, 2070e6)],
+    "HNSW": [(12.971, 968e6), (24.756, 1159e6), (54.667, 1467e6), (153.869, 2553e6)],
+    "FLAT": [(0.007, 1102e6), (0.006, 1209e6), (0.005, 880e6), (0.211, 1858e6)],
+}
+"""Seconds of a build and bytes of memory at its peak, of Milvus 2.3.5 at each of the sizes and at a million rows."""
+
+
+def test_what_a_server_took_for_a_million_rows_is_within_a_quarter():
+    params = {"IVF_SQ8": {"nlist": 1024}, "IVF_FLAT": {"nlist": 1024}, "HNSW": {"M": 16, "efConstruction": 100}}
+    sizes = [
+        [{"kind": "insert", "rows": rows, "insert_duration": rows / 36_000, "disk": 2 * 512 * rows}]
+        + [
+            {
+                "kind": "build",
+                "index": name,
+                "params": params.get(name, {}),
+                "rows": rows,
+                "build_duration": taken[number][0],
+                "memory": 4e8 + 512 * rows,
+                "memory_peak": taken[number][1],
+            }
+            for name, taken in MEASURED.items()
+        ]
+        for number, rows in enumerate(SIZES)
+    ]
+    model = fit_costs(128, sizes, list(MEASURED))
+    for name, taken in MEASURED.items():
+        cost = model.predict_index(name, name, params.get(name, {}), 1_000_000)
+        assert cost.memory_peak.value == pytest.approx(taken[-1][1], rel=0.25), name
+        assert cost.memory_peak.low < taken[-1][1] < cost.memory_peak.high
+        if name != "FLAT":  # there is nothing to build
+            assert cost.build.value == pytest.approx(taken[-1][0], rel=0.25), name
+            assert 0.5 * cost.build.value < cost.build.low < taken[-1][0] < cost.build.high < 2 * cost.build.value
 
 
 def test_each_segment_is_built_alone():
