@@ -24,10 +24,14 @@ _STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "
 
 
 class JsonFormatter(logging.Formatter):
-    """One line of ASCII for each record, so that no data of a user breaks a line or reaches a terminal."""
+    """One line of ASCII for each record, so that no data of a user breaks a line or reaches a terminal.
+
+    Private attributes are left out: Ray gives each record of the process one.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        given = vars(record).items()
+        fields = {name: value for name, value in given if name not in _STANDARD and not name.startswith("_")}
         solution = fields.pop("solution", None)
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),

@@ -40,6 +40,12 @@ def fresh_logging():
         root.setLevel(level)
 
 
+def test_private_attributes_of_a_record_are_no_fields():
+    """Ray's factory of records gives each of them ``_ray_timestamp_ns``."""
+    record = logging.makeLogRecord({"msg": "done", "_ray_timestamp_ns": 1, "count": 2})
+    assert json.loads(JsonFormatter().format(record))["fields"] == {"count": 2}
+
+
 def test_each_line_of_json_is_one_object_with_the_fields_of_the_text(monkeypatch):
     monkeypatch.setenv("VICINAL_LOG_FORMAT", "json")
     with fresh_logging() as stderr:
