@@ -36,7 +36,20 @@ VARIABLES = {
     "VICINAL_API_KEYS": secrets.token_hex(12),
     "VICINAL_UPLOADS": "/srv/uploads",
 }
-READY = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/readyz', timeout=30).read().decode())"
+READY = """
+import time, urllib.error, urllib.request
+began = time.monotonic()
+while True:
+    try:
+        urllib.request.urlopen("http://127.0.0.1:8000/readyz", timeout=30)
+        break
+    except urllib.error.HTTPError:
+        if time.monotonic() - began > 60:
+            raise
+        time.sleep(0.2)
+print(f"{time.monotonic() - began:.1f}")
+"""
+"""Waits until every solution can answer: after a restart Milvus loads its collections, which takes some seconds."""
 
 
 @dataclass(frozen=True)
@@ -248,12 +261,12 @@ def try_beside_servers(image: str, samples: list[Sample]) -> None:
         for name in ("redis", "milvus", "app"):
             podman("start", f"{PREFIX}-{name}")
             say(f"  {name} healthy again after {wait_until_healthy(name):.1f} s")
-        execute("app", "python", "-c", READY)
+        say(f"  app ready {execute('app', 'python', '-c', READY).strip()} s later")
         for sample in samples:
             search("app", sample)
             ingest("app", sample, is_first=False)
             check(execute("app", "vicinal", "check", sample.file, "--json"), sample)
-        say("  ready; each `check` is consistent, nothing is new, each answer is the same")
+        say("  each `check` is consistent, nothing is new, each answer is the same")
 
 
 def main() -> None:
