@@ -102,7 +102,7 @@ class Examiner:
         self._shadow = shadow
         queries = QuerySet("log", list(unseen), unseen, None)
         truths, _ = read_truth(solution, queries, LIMIT, {"": None}, shadow.add_rows)
-        shadow.seal(exact_index(solution, shadow.rows))
+        shadow.seal_rows(exact_index(solution, shadow.rows))
         self._truth: Truth = truths[""]
         self._queries = queries
 

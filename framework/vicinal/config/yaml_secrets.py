@@ -47,15 +47,15 @@ def _iter_secrets(text: str) -> Iterator[tuple[yaml.ScalarNode, str]]:
             nodes += [(value, key if _is_secret(key) else str(name.value)) for name, value in node.value]
         elif isinstance(node, yaml.ScalarNode) and node.value and "${" not in node.value:
             is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-            if _SECRET_KEY.search(_normalize(key)) or (_is_secret(key) and not is_number):
+            if _SECRET_KEY.search(_normalize_key(key)) or (_is_secret(key) and not is_number):
                 yield node, key
 
 
 def _is_secret(key: str) -> bool:
-    name = _normalize(key)
+    name = _normalize_key(key)
     return bool(_SECRET_KEY.search(name) or _SECRET_KEYS.search(name))
 
 
-def _normalize(key: str) -> str:
+def _normalize_key(key: str) -> str:
     """The key with underscores between its words: ``secretAccessKey`` and ``x-api-key`` are names of some, too."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|-", "_", key)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from pathlib import Path
 from typing import Any
 
 __all__ = ["keep_index_files_whole", "remove_partial_index_files"]
+
+logger = logging.getLogger("vicinal")
 
 _PART = ".part"
 
@@ -37,10 +40,11 @@ def keep_index_files_whole() -> None:
     def build_or_load_index(segment: Any, spec: Any, index_dir: str) -> None:
         try:
             load(segment, spec, index_dir)
-        except Exception:
+        except Exception as error:
             file = Path(segment.index_file_path(index_dir, spec.index_type, spec.field_name))
             if not file.exists():
                 raise
+            logger.warning("%s cannot be read, and the index is built anew: %s", file, error)
             file.unlink(missing_ok=True)
             load(segment, spec, index_dir)
 

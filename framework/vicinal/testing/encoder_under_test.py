@@ -56,7 +56,7 @@ class EncoderUnderTest:
     @property
     def encoder(self) -> Encoder:
         """An encoder for all tests that need no fresh one, so that a model is loaded once for the class."""
-        key = self._identify()
+        key = self._make_cache_key()
         if "_made" not in vars(type(self)) or self._made[0] != key:
             type(self)._made = (key, self._make_fitted())
         return self._made[1]
@@ -64,12 +64,12 @@ class EncoderUnderTest:
     @property
     def description(self) -> Answer:
         """Space and signature in a fresh process, which is asked once for the class."""
-        key = self._identify()
+        key = self._make_cache_key()
         if "_described" not in vars(type(self)) or self._described[0] != key:
             type(self)._described = (key, self._ask_process(_describe_encoder))
         return self._described[1]
 
-    def _identify(self) -> str:
+    def _make_cache_key(self) -> str:
         return repr((self.params, sorted(vars(self).items())))
 
     def _make_fitted(self, *more: Item) -> Encoder:

@@ -11,7 +11,7 @@ ROWS = [(f"k{number}", f"text {number}", 2000 + number) for number in range(100)
 
 
 @pytest.mark.parametrize("index", ["FLAT", "HNSW", "IVF_SQ8"])
-def test_an_incomplete_index_file_is_built_again(lite, index):
+def test_an_incomplete_index_file_is_built_again(lite, index, caplog):
     lite.write(ROWS)
     extra = f"index: {{type: {index}}}\n"
     with lite.solution(extra=extra) as solution:
@@ -29,6 +29,7 @@ def test_an_incomplete_index_file_is_built_again(lite, index):
             ]
         assert file.stat().st_size == size
         assert not part.exists()
+    assert [record.levelname for record in caplog.records if "is built anew" in record.message] == ["WARNING"] * 2
 
 
 def test_an_index_file_is_complete_once_it_has_its_name(lite, monkeypatch):

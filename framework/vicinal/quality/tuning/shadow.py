@@ -50,7 +50,7 @@ class ShadowCollection:
         self._store.upsert_rows([{**row, "vector": to_query_vector(row["vector"])} for row in rows])
         self.rows += len(rows)
 
-    def seal(self, exact: Index) -> None:
+    def seal_rows(self, exact: Index) -> None:
         """Seal the copied rows, so that an index serves them, and merge them into segments that no longer change.
 
         Args:

@@ -96,7 +96,7 @@ def tune(
     asked = choose_queries(solution, ids, Path(queries) if queries is not None else None, seed, may_hold_out=True)
     with TuneLock(solution.metadata), ShadowCollection(solution) as shadow:
         truths, data = read_truth(solution, asked, limit, passing, shadow.add_rows)
-        shadow.seal(exact_index(solution, shadow.rows))
+        shadow.seal_rows(exact_index(solution, shadow.rows))
         _require_neighbors(truths)
         meter = CandidateMeter(shadow, solution.encoder.space, truths, recall, limit, clients)
         points = _measure_indexes(solution, meter, types, on_step, defaults_only=defaults_only)
