@@ -16,6 +16,7 @@ from vicinal.stores.layout import Candidate, Schema, candidate_from_hit, column_
 from vicinal.stores.milvus_collection import MilvusCollection, StoredCollection
 from vicinal.stores.milvus_engine import Index
 from vicinal.stores.milvus_errors import wrap_errors
+from vicinal.stores.milvus_lite_scan import MAX_SEGMENT_ROWS
 from vicinal.toolkit.slices import iter_slices
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ __all__ = ["Candidate", "Schema", "StoredCollection", "VectorStore"]
 
 MAX_LIMIT = 16_384
 _SCAN_BYTES = 256 * 1024 * 1024
+_SCAN_FLOATS = 5_000_000_000
+"""The embedded engine compares so many with a query's in 4 s or less, of the 60 s that a call may take."""
 _RESULT_BYTES, _HIT_BYTES = 32 * 1024 * 1024, 256
 _CALL_SECONDS = 60.0
 
@@ -223,9 +226,10 @@ class VectorStore(MilvusCollection):
             return min(by_results, 1_000)
         if self.uses_sparse_bits:  # the engine scans every row for every query, in Python: about 5 s a call
             return min(by_results, max(1, 500_000 // max(rows, 1)), 1_000)
-        # A scan of the embedded engine allocates queries x rows floats, for L2 also all their differences.
-        width = self.schema.space.dimension if index.engine_metric == "L2" else 1
-        return min(by_results, max(1, _SCAN_BYTES // (4 * width * max(rows, 1))), 1_000)
+        # A scan of the embedded engine allocates the distances of the queries to all rows of a segment.
+        by_memory = _SCAN_BYTES // (4 * min(max(rows, 1), MAX_SEGMENT_ROWS))
+        by_time = _SCAN_FLOATS // (max(rows, 1) * self.schema.space.dimension)
+        return max(1, min(by_results, by_memory, by_time, 1_000))
 
     def _to_milvus_filter(self, filter: str) -> str:
         return to_milvus_filter(filter, self._row_format.filter_columns) if filter.strip() else ""
