@@ -27,7 +27,7 @@ from vicinal.quality.tuning.latency import measure_latency
 from vicinal.quality.tuning.queries import QuerySet
 from vicinal.quality.tuning.shadow import ShadowCollection
 from vicinal.quality.tuning.truth import Truth, read_truth
-from vicinal.quality.tuning.variants import exact_index, list_neighbors, list_variants
+from vicinal.quality.tuning.variants import exact_index, list_neighbors, list_variants, reorder_more
 from vicinal.stores.milvus_engine import Index
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -132,7 +132,7 @@ def list_builds(solution: Solution, rows: int) -> list[Index]:
 
 
 def sweep(examiner: Examiner, shadow: ShadowCollection, builds: Sequence[Index], target: float) -> list[Setting]:
-    """For each build the least effort of a grid by steps of a quarter that reaches the target on the unseen queries."""
+    """For each build, and for each number of candidates to reorder, the least effort that reaches the target."""
     found: list[Setting] = []
     seen: set[str] = set()
     for index in builds:
@@ -140,17 +140,25 @@ def sweep(examiner: Examiner, shadow: ShadowCollection, builds: Sequence[Index],
         if f"{built.type} {built.params}" in seen:
             continue
         seen.add(f"{built.type} {built.params}")
-        effort = INDEXES[index.type].search_effort
-        value = LIMIT if effort in INDEXES[index.type].at_least_limit else 1
-        highest = int(built.params.get("nlist", 4_096))
-        while value <= highest:
-            setting = replace(built, search={**built.search, effort: value})
-            if (recall := examiner.ask_all(setting)) >= target:
+        searched: Index | None = built
+        while searched is not None:
+            if setting := find_least_effort(examiner, searched, target):
                 found.append(Setting(setting, examiner.time(setting)))
-                log(f"sweep: {describe(setting)} recall {recall:.4f}, {found[-1].milliseconds:.2f} ms")
-                break
-            value = max(value + 1, int(value * STEP))
+                log(f"sweep: {describe(setting)}, {found[-1].milliseconds:.2f} ms")
+            searched = reorder_more(searched, LIMIT)
     return found
+
+
+def find_least_effort(examiner: Examiner, index: Index, target: float) -> Index | None:
+    """The least effort of a grid by steps of a quarter that reaches the target; None where none does."""
+    effort = INDEXES[index.type].search_effort
+    value = LIMIT if effort in INDEXES[index.type].at_least_limit else 1
+    while value <= int(index.params.get("nlist", 4_096)):
+        setting = replace(index, search={**index.search, effort: value})
+        if examiner.ask_all(setting) >= target:
+            return setting
+        value = max(value + 1, int(value * STEP))
+    return None
 
 
 def describe(index: Index) -> str:

@@ -15,6 +15,7 @@ from vicinal.quality.tuning.recall_meter import Measured, RecallMeter
 from vicinal.quality.tuning.report import FrontierPoint, PointStatus
 from vicinal.quality.tuning.shadow import ShadowCollection
 from vicinal.quality.tuning.truth import Truth
+from vicinal.quality.tuning.variants import reorder_more
 from vicinal.stores.milvus_engine import Index
 from vicinal.types import Space
 
@@ -62,12 +63,16 @@ class CandidateMeter:
         points[lowest] = self._to_point(_with_effort(built, effort, lowest), measured, seconds, rounds=3)
         if reason := self._find_doubt(built, effort, points[lowest], exact):
             return [replace(points[lowest], status="unproven", reason=reason)]
-        value = self._find_effort(built, effort, lowest, highest, seconds, points)
-        if value is None:
-            best = max(points.values(), key=lambda point: point.recall.value)
-            reached = f"{best.recall.value:.3f} at most"
-            return [*points.values(), replace(best, status="too low", reason=reached)]
-        return [*points.values(), self._confirm_effort(built, effort, value, highest, seconds)]
+        tried: list[FrontierPoint] = []
+        while True:
+            value = self._find_effort(built, effort, lowest, highest, seconds, points)
+            tried += points.values()
+            if value is not None:
+                return [*tried, self._confirm_effort(built, effort, value, highest, seconds)]
+            if (reordered := reorder_more(built, self.limit)) is None:
+                best = max(tried, key=lambda point: point.recall.value)
+                return [*tried, replace(best, status="too low", reason=f"{best.recall.value:.3f} at most")]
+            built, points = reordered, {}
 
     def time_again(self, point: FrontierPoint) -> None:
         """Build an index once more, and keep the lower one of its latencies: a machine is not as busy at all times."""

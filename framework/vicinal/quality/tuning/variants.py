@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vicinal.config.indexes import INDEXES
@@ -11,7 +12,7 @@ from vicinal.errors import UnsupportedByEngineError, VicinalError
 from vicinal.solution.solution import Solution
 from vicinal.stores.milvus_engine import Index, choose_index
 
-__all__ = ["exact_index", "list_neighbors", "list_variants", "require_types"]
+__all__ = ["exact_index", "list_neighbors", "list_variants", "reorder_more", "require_types"]
 
 _REFINED: Mapping[str, Any] = {"refine": True, "refine_type": "SQ8"}
 _BUILD: Mapping[str, Sequence[Mapping[str, Any]]] = {
@@ -21,8 +22,8 @@ _BUILD: Mapping[str, Sequence[Mapping[str, Any]]] = {
 }
 """Build parameters that are tried in place of the defaults: codes of a few bits a number need a second look."""
 _REORDERED = {"IVF_RABITQ": "refine_k", "HNSW_PQ": "refine_k", "HNSW_PRQ": "refine_k", "SCANN": "reorder_k"}
-_REORDER_FACTOR = 4
-"""How many candidates are looked at again for each neighbour that is wanted."""
+_REORDER_FACTOR, _MAX_REORDER_FACTOR = 4, 64
+"""How many candidates are looked at again for each neighbour that is wanted; where that is too few, four times more."""
 _RANGES = {"nlist": (4, 65_536), "M": (4, 64)}
 """The build parameter that makes the cells or the edges, and what is tried of it."""
 
@@ -60,6 +61,19 @@ def list_variants(solution: Solution, rows: int, limit: int, types: Sequence[str
                 continue
             if not index.is_exact:
                 yield index
+
+
+def reorder_more(index: Index, limit: int) -> Index | None:
+    """The same index, of which four times as many candidates are looked at again; None where it has no such parameter.
+
+    It is None, too, for more than 64 candidates a neighbour.
+    """
+    name = _REORDERED.get(index.type)
+    if name is None:
+        return None
+    value = _REORDER_FACTOR * index.search[name]
+    most = _MAX_REORDER_FACTOR * (limit if name == "reorder_k" else 1)
+    return replace(index, search={**index.search, name: value}) if value <= most else None
 
 
 def list_neighbors(index: Index, largest: Mapping[str, Any]) -> list[Index]:

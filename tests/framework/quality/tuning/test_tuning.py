@@ -195,3 +195,18 @@ def test_every_index_of_a_server_is_tried(workshop):
     assert {point.type for point in report.frontier} >= {"FLAT", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "HNSW", "SCANN"}
     assert report.frontier[0].recall.value == 1.0
     assert solution.vectors.find_collection("vicinal_things___tune") is None
+
+
+@pytest.mark.long
+def test_more_candidates_are_reordered_where_quantization_loses_too_much(workshop):
+    if workshop.embedded:
+        return
+    workshop.write([(f"k{number}", f"text {number}", 2000) for number in range(1_200)])
+    solution = workshop.solution()
+    solution.ingest()
+
+    report = tune(solution, 0.98, limit=5, types=["SCANN"], defaults_only=True)
+
+    (point,) = [point for point in report.frontier if point.type == "SCANN" and point.status == "confirmed"]
+    assert point.recall.low >= 0.98
+    assert point.search["reorder_k"] in (80, 320), "with 20, a fixed number before, recall ends at 0.90"
