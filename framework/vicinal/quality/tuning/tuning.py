@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +31,8 @@ _ALIKE = 1.05
 """Of those that are so near to the quickest, the one that takes the least memory is chosen."""
 _WORTH_CLIMBING = 1.5
 """Types whose latency is so near to the quickest are tried with other build parameters."""
+_NEAR_LEAST = 1.1
+"""A search that takes hardly longer than one with the least effort is not made quicker by other build parameters."""
 _MIN_STEP_GAIN = 0.97
 _MAX_STEPS = 4
 _FINALISTS = 3
@@ -39,6 +41,19 @@ _NEAR_FINAL = 1.3
 _FEW_QUERIES = 500
 
 OnStep = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """An index that was tried, the point that stands for it, and what a search takes there with the least effort."""
+
+    index: Index
+    point: FrontierPoint
+    least_milliseconds: float
+
+    @property
+    def milliseconds(self) -> float:
+        return self.point.latency.p50
 
 
 def tune(
@@ -159,24 +174,24 @@ def _measure_indexes(
             hint="look at Milvus' log; `vicinal check` compares its rows with the ledger",
         )
     points = [exact]
-    best: dict[str, tuple[Index, FrontierPoint]] = {}
+    best: dict[str, _Measured] = {}
     seen: set[str] = set()
 
-    def try_index(index: Index) -> FrontierPoint:
+    def try_index(index: Index) -> _Measured:
         found = meter.measure(index, exact)
         points.extend(found)
         seen.add(_identify_point(found[-1]))
         on_step(_describe_step(found[-1]))
-        return found[-1]
+        return _Measured(index, found[-1], found[0].latency.p50)
 
     for index in list_variants(solution, rows, meter.limit, types):
-        point = try_index(index)
-        if point.status == "confirmed":
-            best[index.type] = index, point
-    quickest = min((point.latency.p50 for _, point in best.values()), default=0.0)
-    for index, point in list(best.values()):
-        if not defaults_only and point.latency.p50 <= _WORTH_CLIMBING * quickest:
-            _climb_parameter(index, point, try_index, seen)
+        measured = try_index(index)
+        if measured.point.status == "confirmed":
+            best[index.type] = measured
+    quickest = min((measured.milliseconds for measured in best.values()), default=0.0)
+    for measured in list(best.values()):
+        if not defaults_only and measured.milliseconds <= _WORTH_CLIMBING * quickest:
+            _climb_parameter(measured, try_index, seen)
     _time_finalists(meter, points)
     return points
 
@@ -189,20 +204,21 @@ def _time_finalists(meter: CandidateMeter, points: Sequence[FrontierPoint]) -> N
             meter.time_again(point)
 
 
-def _climb_parameter(
-    index: Index, point: FrontierPoint, try_index: Callable[[Index], FrontierPoint], seen: set[str]
-) -> None:
+def _climb_parameter(measured: _Measured, try_index: Callable[[Index], _Measured], seen: set[str]) -> None:
     """Try half and twice as many cells or edges, and go on in the direction that is quicker."""
+    index, point = measured.index, measured.point
     largest = {name: value for name, value in point.params.items() if value != index.params.get(name)}
-    index = replace(index, params=point.params)
+    index = replace(index, params=point.params, search=point.search)
     for _ in range(_MAX_STEPS):
+        if measured.milliseconds <= _NEAR_LEAST * measured.least_milliseconds:
+            return
         for other in list_neighbors(index, largest):
             if _identify_build(other.type, other.params) in seen:
                 continue
             seen.add(_identify_build(other.type, other.params))
             tried = try_index(other)
-            if tried.status == "confirmed" and tried.latency.p50 < _MIN_STEP_GAIN * point.latency.p50:
-                index, point = other, tried
+            if tried.point.status == "confirmed" and tried.milliseconds < _MIN_STEP_GAIN * measured.milliseconds:
+                index, measured = other, tried
                 break
         else:
             return
