@@ -17,6 +17,7 @@ from vicinal.errors import StoreBusyError, StoreError
 from vicinal.stores.milvus_lite_index_files import keep_index_files_whole, remove_partial_index_files
 from vicinal.stores.milvus_lite_memory import limit_memory
 from vicinal.stores.milvus_lite_scan import compute_l2_in_blocks
+from vicinal.stores.milvus_lite_search import remember_valid_rows
 from vicinal.stores.milvus_lite_training import adapt_training
 from vicinal.stores.process import describe_process
 
@@ -89,6 +90,7 @@ class MilvusLiteLock:
         limit_memory()
         adapt_training()
         compute_l2_in_blocks()
+        remember_valid_rows()
         keep_index_files_whole()
         if not self._acquire():
             holder = LockHolder.read(self._lock)

@@ -1,0 +1,88 @@
+"""Milvus Lite's searches: after any writes they find what its own function and a comparison with all find."""
+
+from __future__ import annotations
+
+import gc
+import random
+
+import numpy as np
+import pytest
+from milvus_lite.engine import collection
+
+from milvus_helpers import build_and_load, choose_index_for, item_keys, make_rows, make_vectors
+from vicinal.stores import milvus_lite_search
+from vicinal.stores.milvus import Schema, VectorStore
+from vicinal.types import Space
+
+
+@pytest.fixture
+def store(tmp_path):
+    with VectorStore("things", str(tmp_path / "milvus.db"), Schema(Space(16, metric="L2"), False, {})) as store:
+        store.create_collection("things_v1")
+        yield store
+
+
+def search_as_milvus_lite_does(store, *args, **kwargs):
+    ours = collection.execute_search_with_index
+    collection.execute_search_with_index = ours.__wrapped__
+    try:
+        return store.search(*args, **kwargs)
+    finally:
+        collection.execute_search_with_index = ours
+
+
+def find_nearest(vectors, queries, limit):
+    """The keys of the nearest of ``vectors``, a mapping of keys to vectors."""
+    keys, stored = list(vectors), np.array(list(vectors.values()))
+    distances = ((queries[:, None, :] - stored[None]) ** 2).sum(axis=2)
+    return [[keys[place] for place in row] for row in np.argsort(distances, axis=1, kind="stable")[:, :limit]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("type_", ["FLAT", "IVF_FLAT"])
+def test_searches_are_right_after_any_writes(store, type_, seed):
+    params = {} if type_ == "FLAT" else {"params": {"nlist": 4}, "search": {"nprobe": 4}}
+    index = choose_index_for(store, rows=400, type=type_, **params)
+    build_and_load(store, index)
+    chance, stored, queries = random.Random(seed), {}, make_vectors(5, 16, seed=99)
+    all_rows = {version: make_rows(store, make_vectors(400, 16, seed=version)) for version in range(3)}
+    for step in range(25):
+        action = chance.choice(["add", "add", "overwrite", "delete", "flush", "reload"])
+        chosen = chance.sample(range(400), chance.choice([1, 7, 60]))
+        if action in ("add", "overwrite"):
+            rows = [all_rows[chance.randrange(3)][number] for number in chosen]
+            store.upsert_rows(rows)
+            stored |= {row["item"]: np.array(row["vector"]) for row in rows}
+        elif action == "delete":
+            store.delete_rows([all_rows[0][number]["id"] for number in chosen])
+            for number in chosen:
+                stored.pop(all_rows[0][number]["item"], None)
+        elif action == "flush":
+            store.flush()
+        else:
+            build_and_load(store, index)
+        limit = chance.choice([1, 10, 500])
+        found = store.search(list(queries), index, limit, rows=400)
+        assert [item_keys(candidates) for candidates in found] == (
+            find_nearest(stored, queries, limit) if stored else [[]] * 5
+        ), f"step {step}: {action}"
+        theirs = search_as_milvus_lite_does(store, list(queries), index, limit, rows=400)
+        assert [item_keys(candidates) for candidates in found] == [item_keys(candidates) for candidates in theirs]
+        for ours, other in zip(found, theirs, strict=True):
+            np.testing.assert_allclose([one.distance for one in ours], [one.distance for one in other], rtol=1e-5)
+
+
+def test_what_is_remembered_goes_with_the_rows(store, monkeypatch):
+    searcher = milvus_lite_search._Searcher(collection.execute_search_with_index.__wrapped__)
+    monkeypatch.setattr(collection, "execute_search_with_index", lambda **request: searcher.search(**request))
+    index = choose_index_for(store)
+    for start in (0, 100, 200):
+        store.upsert_rows(make_rows(store, make_vectors(300, 16))[start : start + 100])
+        store.flush()
+        build_and_load(store, index)
+        for _ in range(3):
+            store.search([make_vectors(1, 16)[0]], index, 5, rows=300)
+        assert len(searcher._remembered) == 1
+    store.drop_collection()
+    gc.collect()
+    assert not any(valid.is_needed_beside([]) for valid in searcher._remembered)
