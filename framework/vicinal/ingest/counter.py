@@ -39,6 +39,7 @@ class RunCounter:
         self._max_failures = max_failures
         self._workers = workers
         self._lock = threading.Lock()
+        self._observers_lock = threading.Lock()
         self._old_failures: set[str] = set()
 
     def load_old_failures(self) -> None:
@@ -59,7 +60,7 @@ class RunCounter:
             self.report.seen += seen
             self.report.unchanged += unchanged
         if unchanged:
-            self._observers.batch_written(solution=self._metadata.name, new=0, updated=0, unchanged=unchanged)
+            self._report_written(0, 0, unchanged)
 
     def count_written(self, new: int, updated: int, truncated: int) -> None:
         """Count the items of a batch that is committed, and how many of them the encoder reads only in part."""
@@ -67,7 +68,12 @@ class RunCounter:
             self.report.new += new
             self.report.updated += updated
             self.report.truncated += truncated
-        self._observers.batch_written(solution=self._metadata.name, new=new, updated=updated, unchanged=0)
+        self._report_written(new, updated, 0)
+
+    def _report_written(self, new: int, updated: int, unchanged: int) -> None:
+        """Tell observers, one call after another: they count, and several threads write."""
+        with self._observers_lock:
+            self._observers.batch_written(solution=self._metadata.name, new=new, updated=updated, unchanged=unchanged)
 
     def time_stage(self, stage: str, items: int) -> AbstractContextManager[None]:
         """Report how long a stage takes for so many items, which the block does."""

@@ -1,8 +1,8 @@
 """One ingest run: read -> skip unchanged -> decode and encode (an engine) -> write, with bounded queues between.
 
-Reading and writing have a thread each; decoding and encoding are the engine's, threads of this process or workers of a
-Ray cluster. The slowest stage sets the pace, and memory stays flat. A run may end at any moment, even by ``kill -9``:
-the next one continues from there.
+Reading has a thread, and writing one, or two for a Milvus server; decoding and encoding are the engine's, threads of
+this process or workers of a Ray cluster. The slowest stage sets the pace, and memory stays flat. A run may end at any
+moment, even by ``kill -9``: the next one continues from there.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from vicinal.plugin.observers import Observers
 
 __all__ = ["IngestRun"]
+
+_SERVER_WRITERS = 2
+"""While a Milvus server takes one batch, another is packed or noted in the ledger; no item is in two batches."""
 
 
 @dataclass(slots=True)
@@ -109,15 +112,20 @@ class IngestRun:
         self._stage.has_succeeded = bool(self.metadata.state().get("items"))
         with self._create_engine() as engine, self._workers.handle_ctrl_c():
             reader = self._workers.start("vicinal-read", lambda: self._read_source(engine), engine.tasks)
-            writer = self._workers.start("vicinal-write", lambda: self._write_all(engine.encoded))
+            writers = [
+                self._workers.start("vicinal-write", lambda: self._write_all(engine.encoded))
+                for _ in range(1 if self.vectors.embedded else _SERVER_WRITERS)
+            ]
             try:
                 for batch in engine.iter_batches():
                     self._workers.put(engine.encoded, batch)
             except BaseException as error:
                 self._workers.fail(error)
             finally:
-                engine.encoded.put(SENTINEL)
-                writer.join()
+                for _ in writers:
+                    engine.encoded.put(SENTINEL)
+                for writer in writers:
+                    writer.join()
                 engine.drain_tasks()
                 reader.join()
         if self._workers.error is not None:

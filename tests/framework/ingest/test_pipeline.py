@@ -64,6 +64,32 @@ def test_two_batches_are_encoded_at_once_if_the_encoder_is_thread_safe(lite, is_
     assert_consistent(solution, 200)
 
 
+def test_two_batches_are_written_to_a_server_at_once_and_one_to_an_embedded_milvus(workshop, monkeypatch):
+    solution = workshop.solution(extra="ingest: {batch_size: 20}")
+    solution.source = ListSource(make_items(200))
+    solution.open()
+    upsert, wanted = solution.vectors.upsert_rows, 1 if workshop.embedded else 2
+    now, most, changed = 0, 0, threading.Condition()
+
+    def upsert_rows(rows):
+        """Each call waits a while for another one."""
+        nonlocal now, most
+        with changed:
+            now += 1
+            most = max(most, now)
+            changed.notify_all()
+            changed.wait_for(lambda: most > 1, timeout=60 if wanted == 2 else 0.05)
+        upsert(rows)
+        with changed:
+            now -= 1
+
+    monkeypatch.setattr(solution.vectors, "upsert_rows", upsert_rows)
+    report = solution.ingest()
+
+    assert (report.new, report.rows, most) == (200, 200, wanted)
+    assert_consistent(solution, 200)
+
+
 class Exploding(Hashed):
     """Raises what its samples say."""
 
