@@ -10,6 +10,7 @@ import pytest
 from milvus_lite.engine import collection
 
 from milvus_helpers import build_and_load, choose_index_for, item_keys, make_rows, make_vectors
+from vicinal.config.models import parse_field
 from vicinal.stores import milvus_lite_search
 from vicinal.stores.milvus import Schema, VectorStore
 from vicinal.types import Space
@@ -17,7 +18,8 @@ from vicinal.types import Space
 
 @pytest.fixture
 def store(tmp_path):
-    with VectorStore("things", str(tmp_path / "milvus.db"), Schema(Space(16, metric="L2"), False, {})) as store:
+    schema = Schema(Space(16, metric="L2"), False, {"year": parse_field("int64")})
+    with VectorStore("things", str(tmp_path / "milvus.db"), schema) as store:
         store.create_collection("things_v1")
         yield store
 
@@ -31,11 +33,12 @@ def search_as_milvus_lite_does(store, *args, **kwargs):
         collection.execute_search_with_index = ours
 
 
-def find_nearest(vectors, queries, limit):
-    """The keys of the nearest of ``vectors``, a mapping of keys to vectors."""
-    keys, stored = list(vectors), np.array(list(vectors.values()))
-    distances = ((queries[:, None, :] - stored[None]) ** 2).sum(axis=2)
-    return [[keys[place] for place in row] for row in np.argsort(distances, axis=1, kind="stable")[:, :limit]]
+def find_nearest(rows, queries, limit):
+    """The keys of the nearest rows of each query."""
+    if not rows:
+        return [[] for _ in queries]
+    distances = ((queries[:, None, :] - np.array([row["vector"] for row in rows])[None]) ** 2).sum(axis=2)
+    return [[rows[place]["item"] for place in order] for order in np.argsort(distances, axis=1)[:, :limit]]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -45,14 +48,14 @@ def test_searches_are_right_after_any_writes(store, type_, seed):
     index = choose_index_for(store, rows=400, type=type_, **params)
     build_and_load(store, index)
     chance, stored, queries = random.Random(seed), {}, make_vectors(5, 16, seed=99)
-    all_rows = {version: make_rows(store, make_vectors(400, 16, seed=version)) for version in range(3)}
+    all_rows = {version: make_rows(store, make_vectors(400, 16, seed=version), year=version) for version in range(3)}
     for step in range(25):
         action = chance.choice(["add", "add", "overwrite", "delete", "flush", "reload"])
         chosen = chance.sample(range(400), chance.choice([1, 7, 60]))
         if action in ("add", "overwrite"):
             rows = [all_rows[chance.randrange(3)][number] for number in chosen]
             store.upsert_rows(rows)
-            stored |= {row["item"]: np.array(row["vector"]) for row in rows}
+            stored |= {row["item"]: row for row in rows}
         elif action == "delete":
             store.delete_rows([all_rows[0][number]["id"] for number in chosen])
             for number in chosen:
@@ -61,12 +64,12 @@ def test_searches_are_right_after_any_writes(store, type_, seed):
             store.flush()
         else:
             build_and_load(store, index)
-        limit = chance.choice([1, 10, 500])
-        found = store.search(list(queries), index, limit, rows=400)
-        assert [item_keys(candidates) for candidates in found] == (
-            find_nearest(stored, queries, limit) if stored else [[]] * 5
-        ), f"step {step}: {action}"
-        theirs = search_as_milvus_lite_does(store, list(queries), index, limit, rows=400)
+        limit, filter = chance.choice([1, 10, 500]), chance.choice(["", "year == 1"])
+        found = store.search(list(queries), index, limit, filter, rows=400)
+        passing = [row for row in stored.values() if not filter or row["year"] == 1]
+        expected = find_nearest(passing, queries, limit)
+        assert [item_keys(candidates) for candidates in found] == expected, f"step {step}: {action}, {filter}"
+        theirs = search_as_milvus_lite_does(store, list(queries), index, limit, filter, rows=400)
         assert [item_keys(candidates) for candidates in found] == [item_keys(candidates) for candidates in theirs]
         for ours, other in zip(found, theirs, strict=True):
             np.testing.assert_allclose([one.distance for one in ours], [one.distance for one in other], rtol=1e-5)
@@ -77,7 +80,7 @@ def test_what_is_remembered_goes_with_the_rows(store, monkeypatch):
     monkeypatch.setattr(collection, "execute_search_with_index", lambda **request: searcher.search(**request))
     index = choose_index_for(store)
     for start in (0, 100, 200):
-        store.upsert_rows(make_rows(store, make_vectors(300, 16))[start : start + 100])
+        store.upsert_rows(make_rows(store, make_vectors(300, 16), year=1)[start : start + 100])
         store.flush()
         build_and_load(store, index)
         for _ in range(3):
