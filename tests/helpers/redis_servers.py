@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from servers import end, free_port, wait_until
+from servers import end, free_port, is_free, wait_until
 from vicinal.stores.redis_server import RedisServer, find_redis_server, read_version
 
 
@@ -44,7 +44,7 @@ class RunningRedis:
     """A redis-server on a free port, with its data in a folder, which a test may kill and start again."""
 
     def __init__(self, folder, *options, server=None, tls=False):
-        while (port := free_port()) > 55_000:
+        while (port := free_port()) > 55_000 or not is_free(port + 10_000):
             pass  # a cluster's bus has this port plus 10,000
         self.port = port
         self.url = f"redis{'s' if tls else ''}://127.0.0.1:{port}/0"

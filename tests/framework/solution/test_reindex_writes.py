@@ -93,9 +93,13 @@ class Killed(BaseException):
     """The process ends here, as far as the stores can tell."""
 
 
-def kill_at(monkeypatch, module, name):
-    def kill(*_, **__):
-        raise Killed
+def kill_at(monkeypatch, module, name, *, thread=None):
+    call = getattr(module, name)
+
+    def kill(*args, **kwargs):
+        if thread is None or thread == threading.get_ident():
+            raise Killed
+        return call(*args, **kwargs)
 
     monkeypatch.setattr(module, name, kill)
 
@@ -131,7 +135,7 @@ def test_a_writer_that_is_killed_leaves_no_half_of_an_item(things, step, monkeyp
     def write():
         store = things.vectors if step == "upsert_rows" else things.metadata
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            kill_at(patch, type(store), step)
+            kill_at(patch, type(store), step, thread=threading.get_ident())  # the reindex writes in another one
             things.add(Item("mine", "a text of mine"))
 
     during(write)
