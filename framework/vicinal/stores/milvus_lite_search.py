@@ -15,6 +15,24 @@ __all__ = ["remember_valid_rows"]
 _MAX_REMEMBERED = 16
 """Collections whose valid rows are remembered: 17 bytes a row."""
 
+_PARAMETERS = {
+    "query_vectors",
+    "segments",
+    "memtable",
+    "delta_index",
+    "top_k",
+    "metric_type",
+    "pk_field",
+    "vector_field",
+    "partition_names",
+    "compiled_filter",
+    "output_fields",
+    "indexed_filter_plan",
+    "project_record_fn",
+    "search_params",
+}
+"""With which a Milvus Lite that this module knows calls ``execute_search_with_index``."""
+
 Hits = list[dict[str, Any]]
 
 
@@ -27,13 +45,15 @@ def remember_valid_rows() -> None:
     """
     from milvus_lite.engine import collection
 
-    search = collection.execute_search_with_index
+    search: Callable[..., list[Hits]] = collection.execute_search_with_index
     if hasattr(search, "__wrapped__"):
         return
     searcher = _Searcher(search)
 
     @functools.wraps(search)
-    def execute_search_with_index(**request: Any) -> list[Hits]:
+    def execute_search_with_index(*args: Any, **request: Any) -> list[Hits]:
+        if args or request.keys() != _PARAMETERS:  # of another version, whose searches may mean something else
+            return search(*args, **request)
         return searcher.search(**request)
 
     collection.execute_search_with_index = execute_search_with_index
@@ -115,8 +135,8 @@ class _Searcher:
         found = [
             _search_segment(segment, vectors, mask, request) for segment, mask in zip(segments, masks, strict=True)
         ]
-        flushed = _merge(segments, found, request)
-        return [_join(old, new, request["top_k"]) for old, new in zip(flushed, unflushed, strict=True)]
+        flushed = _merge_hits(segments, found, request)
+        return [_add_unflushed(old, new, request["top_k"]) for old, new in zip(flushed, unflushed, strict=True)]
 
     def _find_valid_rows(self, segments: Sequence[Any], deleted: dict[int, int]) -> _ValidRows:
         with self._lock:
@@ -146,13 +166,15 @@ def _search_segment(
     if not is_valid.any():
         none = (len(vectors), 0)
         return np.empty(none, np.int64), np.empty(none, np.float32)
-    index = segment.indexes.get(request["vector_field"]) or BruteForceIndex.build(rows, request["metric_type"])
+    index = segment.indexes.get(request["vector_field"])
+    if index is None:
+        index = BruteForceIndex.build(rows, request["metric_type"])
     mask = None if is_valid.all() else is_valid
     numbers, distances = index.search(vectors, request["top_k"], valid_mask=mask, params=request["search_params"])
     return numbers, distances
 
 
-def _merge(
+def _merge_hits(
     segments: Sequence[Any], found: Sequence[tuple[np.ndarray, np.ndarray]], request: dict[str, Any]
 ) -> list[Hits]:
     """The hits of each query, nearest first; of equally near ones that of the first segment."""
@@ -183,7 +205,7 @@ def _to_hit(segment: Any, number: int, distance: float, request: dict[str, Any])
     return {"id": segment.pks[number], "distance": distance, "entity": request["project_record_fn"](record)}
 
 
-def _join(flushed: Hits, unflushed: Hits, limit: int) -> Hits:
+def _add_unflushed(flushed: Hits, unflushed: Hits, limit: int) -> Hits:
     """The nearest of both; an id that was written meanwhile is taken as it is now."""
     if not unflushed:
         return flushed

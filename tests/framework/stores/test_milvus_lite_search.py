@@ -75,6 +75,21 @@ def test_searches_are_right_after_any_writes(store, type_, seed):
             np.testing.assert_allclose([one.distance for one in ours], [one.distance for one in other], rtol=1e-5)
 
 
+def test_a_search_is_ours_as_this_milvus_lite_calls_it_and_its_own_otherwise(store, monkeypatch):
+    index = choose_index_for(store)
+    store.upsert_rows(make_rows(store, make_vectors(50, 16), year=1))
+    store.flush()
+    build_and_load(store, index)
+    ours, calls = collection.execute_search_with_index, []
+    monkeypatch.setattr(milvus_lite_search._Searcher, "search", lambda self, **request: calls.append(request) or [[]])
+    store.search([make_vectors(1, 16)[0]], index, 5, rows=50)
+    (request,) = calls
+    assert request["top_k"] == 5
+    with pytest.raises(TypeError, match="another_kind"):
+        ours(**request, another_kind=True)
+    assert len(calls) == 1
+
+
 def test_what_is_remembered_goes_with_the_rows(store, monkeypatch):
     searcher = milvus_lite_search._Searcher(collection.execute_search_with_index.__wrapped__)
     monkeypatch.setattr(collection, "execute_search_with_index", lambda **request: searcher.search(**request))
