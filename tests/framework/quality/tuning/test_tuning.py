@@ -181,14 +181,19 @@ def test_binary_vectors_are_tuned_and_an_index_that_is_not_in_use_is_seen(worksh
         assert report.warnings[-1] == "left out, since nothing proves that the index was used: BIN_IVF_FLAT"
 
 
+def ingest_few_texts(workshop):
+    workshop.write([(f"k{number}", f"text {number}", 2000) for number in range(1_200)])
+    solution = workshop.solution()
+    solution.ingest()
+    return solution
+
+
 @pytest.mark.long
 def test_every_index_of_a_server_is_tried(workshop):
     """So few rows are scanned as quickly as an index answers: what is asked of each index is seen, not what wins."""
     if workshop.embedded:
         return
-    workshop.write([(f"k{number}", f"text {number}", 2000) for number in range(1_200)])
-    solution = workshop.solution()
-    solution.ingest()
+    solution = ingest_few_texts(workshop)
 
     report = tune(solution, 0.6, limit=5, defaults_only=True)
 
@@ -201,9 +206,7 @@ def test_every_index_of_a_server_is_tried(workshop):
 def test_more_candidates_are_reordered_where_quantization_loses_too_much(workshop):
     if workshop.embedded:
         return
-    workshop.write([(f"k{number}", f"text {number}", 2000) for number in range(1_200)])
-    solution = workshop.solution()
-    solution.ingest()
+    solution = ingest_few_texts(workshop)
 
     report = tune(solution, 0.98, limit=5, types=["SCANN"], defaults_only=True)
 
