@@ -11,9 +11,11 @@ import av
 
 from vicinal.errors import ItemError
 
-__all__ = ["decode_frames", "decode_packet", "demux", "open_container", "require_file", "require_path"]
+__all__ = ["decode_frames", "decode_packet", "demux", "open_container", "open_file", "require_file", "require_path"]
 
 _MAX_BREAKS = 64
+_LENIENT: Any = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""From version 19 on PyAV always keeps bytes that are no UTF-8."""
 
 
 def require_path(content: Any, noun: str) -> Path:
@@ -50,8 +52,16 @@ def open_container(path: Path, formats: str) -> Any:
     Raises:
         av.error.FFmpegError: the file cannot be read.
     """
-    options = {"format_whitelist": formats, "protocol_whitelist": "file"}
-    return av.open(f"file:{path}", options=options, metadata_errors="ignore")
+    return open_file(path, format_whitelist=formats)
+
+
+def open_file(path: Path, **options: str) -> Any:
+    """Open a container of any format that FFmpeg knows, with its options; texts in it need not be UTF-8.
+
+    Raises:
+        av.error.FFmpegError: the file cannot be read.
+    """
+    return av.open(f"file:{path}", options={**options, "protocol_whitelist": "file"}, **_LENIENT)
 
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:

@@ -83,12 +83,14 @@ def extract_clip(kind: Literal["audio", "video"], path: Path, start: float, end:
     """
     import av
 
+    from vicinal.toolkit.ffmpeg import open_file
+
     if path.suffix.lower() not in _CONTAINERS:
         return None
     muxer, media_type = _CONTAINERS[path.suffix.lower()]
     end = min(start + _MAX_CLIP_SECONDS, end if end is not None and end > start else start + 3)
     buffer = io.BytesIO()
-    with av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="ignore") as source:
+    with open_file(path) as source:
         stream = getattr(source.streams, kind)[0]
         source.seek(int(start / stream.time_base), stream=stream)
         options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if muxer == "mp4" else {}
