@@ -168,7 +168,11 @@ class ParquetVectors(VectorFile):
                 self._part = next(self._parts)
         except (OSError, pyarrow.ArrowException, StopIteration) as error:
             self._parts, self._part = iter(()), _NO_PART
-            raise SourceError(f"{self.path}: row {row} cannot be read: {error or 'it is missing'}") from error
+            old = "all lists to be of size" in str(error)
+            raise SourceError(
+                f"{self.path}: row {row} cannot be read: {error or 'it is missing'}",
+                hint="nulls among lists of a fixed size need pyarrow 26 or later" if old else "",
+            ) from error
         return self._part
 
     def _iter_parts(self, group: int) -> Iterator[tuple[int, Any]]:
