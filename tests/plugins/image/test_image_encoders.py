@@ -96,9 +96,9 @@ class TestImageEncoder:
 
     def test_vectors_do_not_depend_on_batch_size(self):
         frames = [EfficientNetLite0().decode(Item("key", path))[0].sample for path in SAMPLE_IMAGES[:3]]
-        expected = EfficientNetLite0().encode(frames)
+        expected = EfficientNetLite0(EfficientNetLite0.Params(device="cpu")).encode(frames)
         for batch_size in (1, 2, 4):
-            params = EfficientNetLite0.Params(batch_size=batch_size)
+            params = EfficientNetLite0.Params(batch_size=batch_size, device="cpu")
             for count in (1, 3, 7):
                 found = EfficientNetLite0(params).encode((frames * 3)[:count])
                 assert np.allclose(found, np.tile(expected, (3, 1))[:count], atol=1e-4)

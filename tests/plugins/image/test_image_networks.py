@@ -245,7 +245,9 @@ class TestVectors:
 
     @pytest.mark.parametrize(("kind", "params"), [(EfficientNetLite0, {}), (ResNet18, {"weights": "random"})])
     def test_golden_vectors(self, kind, params):
-        vector = encode_images(make_encoder(kind, precision="fp32", decode="exact", **params), SAMPLE_IMAGES[5:6])[0]
+        vector = encode_images(
+            make_encoder(kind, precision="fp32", decode="exact", device="cpu", **params), SAMPLE_IMAGES[5:6]
+        )[0]
         assert vector[:8] == pytest.approx(GOLDEN[kind.__name__], abs=2e-4)
 
     def test_normalize_gives_length_one(self):
