@@ -66,14 +66,19 @@ def make_cases(count: int, folder: Path) -> list[Case]:
     crops = list(random.integers(0, 256, (count, 224, 224, 3), dtype=np.uint8))
     texts = common.generate_texts(count)
     waves = list(random.standard_normal((256, 1, 160_000)).astype(np.float32))
-    bert = str(save_random_bert(folder))
+    mels = list(random.uniform(-100, 0, (256, 1, 1_001, 64)).astype(np.float32))
+    bert, clip, clap = (
+        str(save(folder / save.__name__)) for save in (save_random_bert, save_random_clip, save_random_clap)
+    )
     plain = {"weights": "random"}
     return [
         Case("ResNet-18", "resnet18", plain, crops, (16, 64, 256)),
         Case("ConvNeXt-Tiny of torchvision", "torchvision", {"model": "convnext_tiny", **plain}, crops, (16, 64, 256)),
         Case("ViT-S of timm", "timm", {"model": "vit_small_patch16_224", **plain}, crops, (16, 64, 256)),
+        Case("CLIP ViT-B/32", "clip", {"model": clip}, crops, (16, 64, 256)),
         Case("a BERT of MiniLM's size", "sentence", {"model": bert}, texts, (32, 128, 512)),
         Case("wav2vec 2.0, 10 s", "torchaudio", {"bundle": "WAV2VEC2_BASE", **plain}, waves, (2, 8, 32)),
+        Case("CLAP, 10 s", "clap", {"model": clap}, mels, (2, 8, 32)),
     ]
 
 
@@ -86,6 +91,7 @@ def save_random_bert(folder: Path) -> Path:
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    folder.mkdir()
     torch.manual_seed(common.SEED)
     size = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
     BertModel(BertConfig(vocab_size=len(words), **size)).save_pretrained(folder)
@@ -100,6 +106,25 @@ def save_random_bert(folder: Path) -> Path:
     (folder / "1_Pooling").mkdir()
     pooling = {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": True}
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    return folder
+
+
+def save_random_clip(folder: Path) -> Path:
+    """Save a CLIP of transformers' default size, that of ViT-B/32; pictures need no tokenizer."""
+    from transformers import CLIPConfig, CLIPModel
+
+    torch.manual_seed(common.SEED)
+    CLIPModel(CLIPConfig()).save_pretrained(folder)
+    return folder
+
+
+def save_random_clap(folder: Path) -> Path:
+    """Save a CLAP of transformers' default size, that of laion's HTSAT; sounds need no tokenizer."""
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
+
+    torch.manual_seed(common.SEED)
+    ClapModel(ClapConfig()).save_pretrained(folder)
+    ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(folder)
     return folder
 
 
