@@ -88,9 +88,9 @@ class Measures:
         return values
 
     def _to_ir_measures(self) -> list[Any]:
-        parse = _import_ir_measures().parse_measure
+        known = _import_ir_measures()
         families = [name.partition("@")[::2] for name in self.names]
-        return [parse(f"{_FAMILIES[family]}@{cutoff}") for family, cutoff in families]
+        return [getattr(known, _FAMILIES[family]) @ int(cutoff) for family, cutoff in families]
 
 
 def _to_gains(ranking: Ranking, depth: int) -> tuple[dict[str, int], int]:

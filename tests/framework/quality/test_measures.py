@@ -1,5 +1,6 @@
 """The figures of a fixed case by hand, and those of random ones by trec_eval with every item in its place."""
 
+import ast
 import math
 
 import ir_measures
@@ -46,7 +47,7 @@ def test_they_equal_trec_eval_with_all_relevant_items_named():
         run[str(number)] = {name: -float(place) for place, name in enumerate(found)}
     names = ("P@5", "recall@10", "mAP@10", "MRR@10", "nDCG@10")
     expected = np.zeros((50, 5))
-    columns = [ir_measures.parse_measure(name) for name in ("P@5", "R@10", "AP@10", "RR@10", "nDCG@10")]
+    columns = [ir_measures.P @ 5, ir_measures.R @ 10, ir_measures.AP @ 10, ir_measures.RR @ 10, ir_measures.nDCG @ 10]
     for found in ir_measures.iter_calc(columns, qrels, run):
         expected[int(found.query_id), columns.index(found.measure)] = found.value
     assert Measures.parse(names).compute(rankings) == pytest.approx(expected)
@@ -80,3 +81,8 @@ def test_intervals_of_measures_hold_the_truth_in_93_to_97_of_100_draws():
         estimates = estimate_means(draw)
         held += [one.low <= value <= one.high for one, value in zip(estimates, truth, strict=True)]
     assert np.all((held / draws >= 0.93) & (held / draws <= 0.97)), held / draws
+
+
+def test_measures_are_computed_where_python_parses_as_3_14_does(monkeypatch):
+    monkeypatch.delattr(ast, "Num", raising=False)  # which the parser of ir-measures 0.4.3 uses
+    assert Measures.parse(["P@2"]).compute([Ranking([1, 0], 1)]).tolist() == [[0.5]]
