@@ -93,7 +93,9 @@ class BackupFileSystem:
         Raises:
             VicinalError: it cannot be read, now or later.
         """
-        return io.BufferedReader(_RawReader(self, path), _CHUNK_BYTES)
+        with self.wrap_errors("read"):
+            file = self.fs.open(path, "rb", block_size=_CHUNK_BYTES)
+        return io.BufferedReader(_RawReader(self, file), _CHUNK_BYTES)
 
     def read_file(self, path: str) -> bytes:
         """The whole of a file."""
@@ -121,10 +123,9 @@ class BackupFileSystem:
 class _RawReader(io.RawIOBase):
     """Reads one file, and says which place failed where that fails."""
 
-    def __init__(self, files: BackupFileSystem, path: str) -> None:
+    def __init__(self, files: BackupFileSystem, file: Any) -> None:
         self._files = files
-        with files.wrap_errors("read"):
-            self._file = files.fs.open(path, "rb", block_size=_CHUNK_BYTES)
+        self._file = file
 
     def readable(self) -> bool:
         return True
