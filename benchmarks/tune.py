@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -150,15 +151,17 @@ def sweep(examiner: Examiner, shadow: ShadowCollection, builds: Sequence[Index],
 
 
 def find_least_effort(examiner: Examiner, index: Index, target: float) -> Index | None:
-    """The least effort of a grid by steps of a quarter that reaches the target; None where none does."""
+    """The least effort of a grid by steps of a quarter that reaches the target; None where none does.
+
+    Recall grows with the effort, so the grid is halved again and again.
+    """
     effort = INDEXES[index.type].search_effort
-    value = LIMIT if effort in INDEXES[index.type].at_least_limit else 1
-    while value <= int(index.params.get("nlist", 4_096)):
-        setting = replace(index, search={**index.search, effort: value})
-        if examiner.ask_all(setting) >= target:
-            return setting
-        value = max(value + 1, int(value * STEP))
-    return None
+    grid = [LIMIT if effort in INDEXES[index.type].at_least_limit else 1]
+    while (more := max(grid[-1] + 1, int(grid[-1] * STEP))) <= int(index.params.get("nlist", 4_096)):
+        grid.append(more)
+    settings = [replace(index, search={**index.search, effort: value}) for value in grid]
+    place = bisect_left(settings, True, key=lambda setting: examiner.ask_all(setting) >= target)
+    return settings[place] if place < len(settings) else None
 
 
 def describe(index: Index) -> str:
