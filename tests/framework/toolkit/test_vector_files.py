@@ -262,6 +262,18 @@ def test_bad_rows_of_parquet_are_named_and_the_others_read(tmp_path):
         assert dict(file.read_valid(1, 4)[1]) == {1: "is null", 2: "has a null among its numbers"}
 
 
+def test_what_an_old_pyarrow_cannot_read_names_the_version_that_can(tmp_path, monkeypatch):
+    def iter_parts(_):
+        raise pa.ArrowInvalid("Expected all lists to be of size=2 but index 2 had size=0")
+        yield
+
+    with open_vectors(write_parquet(tmp_path / "a.parquet", as_lists(ROWS[:2]))) as file:
+        monkeypatch.setattr(file, "_iter_parts", iter_parts)
+        with pytest.raises(SourceError, match="row 0 cannot be read") as raised:
+            file.read(0, 2)
+    assert "pyarrow 26" in raised.value.hint
+
+
 def test_a_column_is_chosen_where_there_are_several(tmp_path):
     table = pa.table({"id": [1, 2], "title": as_lists(ROWS[:2]), "body": as_lists(ROWS[2:4, :3])})
     parquet.write_table(table, tmp_path / "a.parquet")
