@@ -96,12 +96,12 @@ class Killed(BaseException):
 def kill_at(monkeypatch, module, name, *, thread=None):
     call = getattr(module, name)
 
-    def kill(*args, **kwargs):
+    def kill_own_thread(*args, **kwargs):
         if thread is None or thread == threading.get_ident():
             raise Killed
         return call(*args, **kwargs)
 
-    monkeypatch.setattr(module, name, kill)
+    monkeypatch.setattr(module, name, kill_own_thread)
 
 
 @pytest.mark.parametrize("moment", ["learn_state", "note_replaced", "the first batch"])

@@ -65,8 +65,8 @@ def test_formats_are_read(tmp_path, name, codec):
     ],
 )
 def test_formats_of_recorders_and_telephones_are_read(tmp_path, name, rate, codec):
-    if codec not in av.codecs_available:
-        pytest.skip(f"this PyAV cannot write {codec}")
+    if codec == "libopencore_amrnb" and codec not in av.codecs_available:
+        pytest.skip("PyAV 19 reads AMR, but cannot write it")
     found = encode_sound(write_sound(tmp_path / name, make_chirp(rate=rate), rate, codec))
     assert found @ encode_sound(write_sound(tmp_path / "expected.wav", make_chirp(rate=rate), rate)) > 0.9
 
